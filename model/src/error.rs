@@ -1,0 +1,18 @@
+//! Everything that can go wrong, worded for the person who can do something about it.
+
+/// What is wrong, with what, and what to do. The name of the file comes last.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no image that can be read.
+    #[error("{reason}: {name}")]
+    Image { name: String, reason: String },
+    /// The weights do not fit the network.
+    #[error("{0}")]
+    Weights(String),
+    /// The back end failed while it computed.
+    #[error("{0}")]
+    Compute(String),
+    /// A result could not be written in the asked format.
+    #[error("{0}")]
+    Export(String),
+}

@@ -1,0 +1,1 @@
+//! Agreement of a predicted mask with the truth.
