@@ -1,0 +1,239 @@
+//! The command line.
+
+use crate::device::Request;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Trains, measures and applies the red blood cell (RBC) segmentation network.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Cross-validate on a data set, then train the final network on all of it
+    Train(TrainArgs),
+    /// Measure weights on labelled images of any size
+    Evaluate(EvaluateArgs),
+    /// Segment images: masks, labels, tables of cells, overlays
+    Predict(PredictArgs),
+    /// Write a data set of synthetic smears with exact masks
+    Synth(SynthArgs),
+    /// Look for everything wrong with a data set
+    Check(CheckArgs),
+    /// Convert weights between safetensors and burnpack, 32 and 16 bit
+    Export(ExportArgs),
+}
+
+/// The device to compute on.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceArgs {
+    /// auto, cpu, cuda, cuda:N or wgpu; auto takes the best that answers and says which
+    #[arg(long, value_name = "D", default_value = "auto")]
+    pub device: Request,
+}
+
+/// The weights to use.
+#[derive(Clone, Debug, Args)]
+pub struct WeightsArgs {
+    /// Weights of this network, as `train` writes them [default: the ones built into this program]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+}
+
+/// What decides the mask beside the weights.
+#[derive(Clone, Debug, Args)]
+pub struct MaskArgs {
+    /// Typical cell diameter in pixels of the image [default: estimated for each image]
+    #[arg(long, value_name = "PX", value_parser = positive)]
+    pub diameter: Option<f32>,
+    /// A pixel is a cell from this probability on, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = probability)]
+    pub threshold: f32,
+    /// Leave touching cells in one piece
+    #[arg(long)]
+    pub no_split: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TrainArgs {
+    /// Data set: DIR/{train,test}/{images,masks}/NAME.* or DIR/{images,masks}/NAME.*; mask non-zero = RBC
+    /// [default: synthetic smears made on the spot]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder for all that comes out: folds, reports, rbc.safetensors
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folds of the cross validation; images of one source stay in one fold
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub folds: usize,
+    /// Train this fold only, counted from 0
+    #[arg(long, value_name = "K")]
+    pub fold: Option<usize>,
+    /// Epochs for each fold and for the final network [default: the setting of the shipped weights]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Decides folds, first weights and augmentation
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Go on where a run into the same folder was cut off
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    pub weights: WeightsArgs,
+    /// Data set; its test part is used where it has one
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder for report.json and overlays of the worst images
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub mask: MaskArgs,
+    /// How many of the worst images get an overlay
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub worst: usize,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PredictArgs {
+    #[command(flatten)]
+    pub weights: WeightsArgs,
+    /// Folder for what comes out: STEM.mask.png, STEM.labels.png, STEM.cells.csv, STEM.overlay.png, summary.csv
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Images, or folders of images
+    #[arg(value_name = "IMAGE_OR_DIR", required = true)]
+    pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub mask: MaskArgs,
+    /// Micrometres per pixel; adds area_um2 and diameter_um to the tables
+    #[arg(long, value_name = "UM", value_parser = positive)]
+    pub um_per_px: Option<f32>,
+    /// Leave out cells that the image's edge cuts
+    #[arg(long)]
+    pub skip_edge: bool,
+    /// Write STEM.geojson too, which QuPath opens
+    #[arg(long)]
+    pub geojson: bool,
+    /// Write STEM.rois.zip too, which ImageJ and Fiji open
+    #[arg(long)]
+    pub rois: bool,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SynthArgs {
+    /// Folder for train/ and test/, each with images/ and masks/, and manifest.csv
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Training images, 128 x 128
+    #[arg(long, value_name = "N", default_value_t = 164)]
+    pub train: usize,
+    /// Test images of various sizes
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub test: usize,
+    /// The same seed gives the same images
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Data set: DIR/{train,test}/{images,masks}/NAME.* or DIR/{images,masks}/NAME.*
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub weights: WeightsArgs,
+    /// File to write; .safetensors or .bpk (burnpack) says in which format
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How numbers are stored [default: as in the weights given]
+    #[arg(long, value_name = "P")]
+    pub precision: Option<Precision>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    F32,
+    F16,
+}
+
+fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(number) if fits(number) => Ok(number),
+        _ => Err(format!("give {wanted}")),
+    }
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    number(text, |number| number > 0.0 && number.is_finite(), "a number above 0")
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    number(text, |number| (0.0..=1.0).contains(&number), "a number from 0 to 1")
+}
+
+/// The command line that this program was started with, for records; quoted so that a shell reads it back.
+pub fn command_line() -> String {
+    let quote = |word: String| {
+        let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    let words = std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned()));
+    std::iter::once("trainer".to_string()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        for bad in ["0", "-1", "nan", "inf", "ten"] {
+            assert!(positive(bad).is_err(), "{bad}");
+        }
+        assert!(probability("1.01").is_err() && probability("nan").is_err());
+        assert_eq!(probability("1"), Ok(1.0));
+    }
+
+    #[test]
+    fn the_contract_parses() {
+        for line in [
+            "trainer train --out o",
+            "trainer train --data d --out o --folds 5 --fold 0 --epochs 3 --device cuda:1 --seed 9 --resume",
+            "trainer evaluate --weights w --data d --out o --device cpu",
+            "trainer predict --weights w --out o --device auto a.png folder",
+            "trainer synth --out o --train 3 --test 2 --seed 1",
+            "trainer check --data d",
+            "trainer export --weights w --out o.bpk",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+}

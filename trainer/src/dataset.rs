@@ -1,0 +1,258 @@
+//! A data set on disk: `DIR/{train,test}/{images,masks}/NAME.*`, or `DIR/{images,masks}/NAME.*` without a split.
+//!
+//! Everything wrong is collected, never the first thing alone: who repairs a folder of 500 smears wants one list.
+
+use crate::manifest::Manifest;
+use crate::problem::Problem;
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+use rbc_model::{GrayImage, RgbImage, decode};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the decoder reads, by extension in lower case.
+const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
+
+/// Which part of a data set a file belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Train,
+    Test,
+    /// The folder has no split.
+    Whole,
+}
+
+impl Part {
+    /// As `manifest.csv` has it in its `split` column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+            Self::Whole => "all",
+        }
+    }
+}
+
+/// One image and its mask, decoded.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The file's name without extension.
+    pub name: String,
+    /// The smear it was cut from: images of one source never straddle a fold.
+    pub source: String,
+    pub image: RgbImage,
+    /// 255 where there is a red blood cell, 0 elsewhere.
+    pub mask: GrayImage,
+    /// So many pixels along each edge are not labelled and say nothing.
+    pub margin: u32,
+}
+
+/// One image and its mask as they lie on disk.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub source: String,
+    pub part: Part,
+    pub image: PathBuf,
+    pub mask: PathBuf,
+    pub margin: u32,
+}
+
+/// What could be decoded, by name, and what was wrong with the rest.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub samples: Vec<Sample>,
+    pub problems: Vec<Problem>,
+}
+
+/// The files of a data set, paired up but not decoded.
+#[derive(Debug)]
+pub struct Dataset {
+    pub root: PathBuf,
+    /// Sorted by part, then name.
+    pub entries: Vec<Entry>,
+    /// Images without a mask, masks without an image, names used twice.
+    pub problems: Vec<Problem>,
+    /// What looks odd but harms nothing.
+    pub warnings: Vec<Problem>,
+}
+
+impl Dataset {
+    /// Lists the folder. Fails only where there is no data set at all or its manifest cannot be read.
+    pub fn open(root: &Path) -> Result<Self> {
+        let parts: Vec<(Part, PathBuf)> =
+            [(Part::Train, root.join("train")), (Part::Test, root.join("test")), (Part::Whole, root.into())]
+                .into_iter()
+                .filter(|(_, folder)| folder.join("images").is_dir() || folder.join("masks").is_dir())
+                .collect();
+        if !root.is_dir() {
+            bail!("there is no such folder: {}", root.display());
+        }
+        if parts.is_empty() {
+            bail!(
+                "no data set: expected images/ and masks/, or train/images/ and train/masks/, in {}",
+                root.display()
+            );
+        }
+        let manifest = Manifest::read(&root.join("manifest.csv"))?;
+        let mut dataset = Self { root: root.into(), entries: vec![], problems: vec![], warnings: vec![] };
+        for (part, folder) in &parts {
+            dataset.pair(*part, folder, manifest.as_ref());
+        }
+        if let Some(manifest) = &manifest {
+            let known = |name: &str, split: Option<&str>| {
+                dataset
+                    .entries
+                    .iter()
+                    .any(|entry| entry.name == name && split.is_none_or(|split| in_split(entry.part, split)))
+            };
+            let unused = manifest.rows().filter(|row| !known(&row.name, row.split.as_deref())).count();
+            if unused > 0 {
+                let what = format!("{unused} lines name no image that is there");
+                dataset.warnings.push(Problem::new(&root.join("manifest.csv"), what));
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// What to train on: `train`, or everything where there is no split.
+    pub fn training_part(&self) -> Part {
+        if self.has(Part::Train) { Part::Train } else { Part::Whole }
+    }
+
+    /// What to measure on: `test`, or everything where there is no split.
+    pub fn test_part(&self) -> Part {
+        if self.has(Part::Test) { Part::Test } else { self.training_part() }
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.entries.iter().any(|entry| entry.part == part)
+    }
+
+    pub fn part(&self, part: Part) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.part == part)
+    }
+
+    /// Decodes one part, on all cores. The problems of listing come along with those of decoding.
+    pub fn load(&self, part: Part) -> Loaded {
+        let entries: Vec<&Entry> = self.part(part).collect();
+        let results: Vec<_> = entries.par_iter().map(|entry| entry.load()).collect();
+        let mut loaded = Loaded { samples: vec![], problems: self.problems.clone() };
+        for result in results {
+            match result {
+                Ok(sample) => loaded.samples.push(sample),
+                Err(problem) => loaded.problems.push(problem),
+            }
+        }
+        loaded
+    }
+
+    /// Pairs the images of one folder with their masks.
+    fn pair(&mut self, part: Part, folder: &Path, manifest: Option<&Manifest>) {
+        let mut images = self.list(&folder.join("images"));
+        let mut masks = self.list(&folder.join("masks"));
+        for (name, image) in std::mem::take(&mut images) {
+            let Some(mask) = masks.remove(&name) else {
+                let what = format!("no mask masks/{name}.* for this image, add one or take the image away");
+                self.problems.push(Problem::new(&image, what));
+                continue;
+            };
+            let row = manifest.and_then(|manifest| manifest.find(&name, part));
+            if manifest.is_some() && row.is_none() {
+                let what = "not in manifest.csv, so taken for a source of its own";
+                self.warnings.push(Problem::new(&image, what));
+            }
+            let source = row.and_then(|row| row.source.clone()).unwrap_or_else(|| name.clone());
+            let margin = row.map_or(0, |row| row.margin);
+            self.entries.push(Entry { name, source, part, image, mask, margin });
+        }
+        for mask in masks.into_values() {
+            self.problems
+                .push(Problem::new(&mask, "a mask without an image, add the image or delete the mask"));
+        }
+    }
+
+    /// Pictures in one folder by name without extension.
+    fn list(&mut self, folder: &Path) -> BTreeMap<String, PathBuf> {
+        let mut found = BTreeMap::new();
+        let paths = match list_images(folder) {
+            Ok(paths) => paths,
+            Err(error) => {
+                self.problems.push(Problem::io(folder, "cannot list", &error));
+                return found;
+            }
+        };
+        for path in paths {
+            let name = stem(&path);
+            if let Some(first) = found.get(&name) {
+                let first: &PathBuf = first;
+                let what = format!("left out, as the name is taken by {}", file_name(first));
+                self.problems.push(Problem::new(&path, what));
+            } else {
+                found.insert(name, path);
+            }
+        }
+        found
+    }
+}
+
+impl Entry {
+    /// Decodes image and mask; they must be of one size.
+    pub fn load(&self) -> Result<Sample, Problem> {
+        let image = read(&self.image, decode::decode)?;
+        let mask = read(&self.mask, decode::decode_mask)?;
+        let (width, height) = image.dimensions();
+        if mask.dimensions() != (width, height) {
+            let (mask_width, mask_height) = mask.dimensions();
+            let what = format!(
+                "the mask is {mask_width} x {mask_height} but its image {width} x {height}, make them one size"
+            );
+            return Err(Problem::new(&self.mask, what));
+        }
+        if u64::from(self.margin) * 2 >= u64::from(width.min(height)) {
+            let what =
+                format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
+            return Err(Problem::new(&self.image, what));
+        }
+        Ok(Sample { name: self.name.clone(), source: self.source.clone(), image, mask, margin: self.margin })
+    }
+}
+
+/// Reads and decodes one file.
+fn read<T>(path: &Path, decode: fn(&[u8], &str) -> Result<T, rbc_model::Error>) -> Result<T, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+    decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))
+}
+
+/// The pictures directly in a folder, sorted; hidden files are not meant.
+pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() && is_image(&path) && !file_name(&path).starts_with('.') {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Whether the extension is that of a picture.
+pub fn is_image(path: &Path) -> bool {
+    path.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
+}
+
+/// The name without folder and extension.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn in_split(part: Part, split: &str) -> bool {
+    part == Part::Whole || part.name() == split
+}

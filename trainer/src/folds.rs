@@ -1,0 +1,172 @@
+//! The folds of a cross validation: images of one source stay together, folds are of about one size.
+
+use crate::dataset::Sample;
+use crate::records;
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// `splits.json`: by name, which images each fold trains on and which it is validated on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splits {
+    pub seed: u64,
+    pub folds: Vec<Fold>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// From 0.
+    pub fold: usize,
+    pub train: Vec<String>,
+    pub validation: Vec<String>,
+}
+
+impl Splits {
+    /// Deals the samples out into `count` folds. The order of the samples does not matter, the seed does.
+    pub fn new(samples: &[Sample], count: usize, seed: u64) -> Result<Self> {
+        Self::of(samples.iter().map(|sample| (sample.name.as_str(), sample.source.as_str())), count, seed)
+    }
+
+    /// The same from pairs of name and source.
+    pub fn of<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, count: usize, seed: u64) -> Result<Self> {
+        let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, source) in names {
+            sources.entry(source).or_default().push(name);
+        }
+        if count < 2 {
+            bail!("a cross validation takes at least 2 folds, not {count}: use --folds 2 or more");
+        }
+        if sources.len() < count {
+            bail!(
+                "{count} folds need images from at least {count} sources, and there are {}: \
+                 use fewer --folds, or a manifest.csv that tells sources apart",
+                sources.len()
+            );
+        }
+        let mut groups: Vec<Vec<&str>> = sources.into_values().collect();
+        shuffle(&mut groups, seed);
+        // Largest first, each to the smallest fold: big sources spread out and small ones level the sizes.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+        let mut held_out: Vec<Vec<&str>> = vec![Vec::new(); count];
+        for group in groups {
+            if let Some(smallest) = held_out.iter_mut().min_by_key(|fold| fold.len()) {
+                smallest.extend(group);
+            }
+        }
+        for fold in &mut held_out {
+            fold.sort_unstable();
+        }
+        let folds = (0..count).map(|fold| Fold {
+            fold,
+            train: sorted((0..count).filter(|&other| other != fold).flat_map(|other| &held_out[other])),
+            validation: sorted(&held_out[fold]),
+        });
+        Ok(Self { seed, folds: folds.collect() })
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        records::write_json(path, self)
+    }
+
+    pub fn read(path: &Path) -> Result<Self> {
+        records::read_json(path)
+    }
+}
+
+impl Fold {
+    /// Where this fold's images stand among `samples`: those to train on, those to validate on.
+    pub fn indices(&self, samples: &[Sample]) -> Result<(Vec<usize>, Vec<usize>)> {
+        let by_name: BTreeMap<&str, usize> =
+            samples.iter().enumerate().map(|(index, sample)| (sample.name.as_str(), index)).collect();
+        let find = |names: &[String]| -> Result<Vec<usize>> {
+            names
+                .iter()
+                .map(|name| match by_name.get(name.as_str()) {
+                    Some(&index) => Ok(index),
+                    None => bail!("the splits name an image that the data set does not have: {name}"),
+                })
+                .collect()
+        };
+        Ok((find(&self.train)?, find(&self.validation)?))
+    }
+}
+
+fn sorted<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Fisher-Yates over SplitMix64: written out, because the folds of a seed must not change with a crate's version.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    for last in (1..items.len()).rev() {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^= bits >> 31;
+        items.swap(last, (bits % (last as u64 + 1)) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Sources of 9, 8, 8, 3 and then 1 or 2 images, as real sets have them.
+    fn names() -> Vec<(String, String)> {
+        let sizes = [9, 8, 8, 3].into_iter().chain((0..40).map(|index| 1 + index % 2));
+        sizes
+            .enumerate()
+            .flat_map(|(source, size)| {
+                (0..size).map(move |index| (format!("{source}-{index}"), format!("s{source}")))
+            })
+            .collect()
+    }
+
+    fn split(names: &[(String, String)], count: usize, seed: u64) -> Result<Splits> {
+        Splits::of(names.iter().map(|(name, source)| (name.as_str(), source.as_str())), count, seed)
+    }
+
+    #[test]
+    fn folds_keep_sources_together_and_level() -> Result<()> {
+        let names = names();
+        let source: BTreeMap<&String, &String> = names.iter().map(|(name, source)| (name, source)).collect();
+        let splits = split(&names, 5, 1)?;
+        let mut seen = BTreeSet::new();
+        for fold in &splits.folds {
+            let sources = |list: &[String]| -> BTreeSet<&String> { list.iter().map(|n| source[n]).collect() };
+            assert!(sources(&fold.train).is_disjoint(&sources(&fold.validation)));
+            assert_eq!(fold.train.len() + fold.validation.len(), names.len());
+            assert!(fold.validation.len().abs_diff(names.len() / 5) <= 1, "{}", fold.validation.len());
+            assert!(fold.validation.iter().all(|name| seen.insert(name.clone())), "validated twice");
+        }
+        assert_eq!(seen.len(), names.len());
+        Ok(())
+    }
+
+    #[test]
+    fn the_seed_decides_and_the_order_does_not() -> Result<()> {
+        let names = names();
+        let reversed: Vec<_> = names.iter().rev().cloned().collect();
+        // Names within a source keep their order only after sorting, which is what this guards.
+        assert_eq!(split(&names, 5, 3)?, split(&reversed, 5, 3)?);
+        assert_ne!(split(&names, 5, 3)?, split(&names, 5, 4)?);
+        Ok(())
+    }
+
+    #[test]
+    fn too_few_sources_or_folds_are_refused() {
+        let two = [("a", "s"), ("b", "t")];
+        let message = |count| match Splits::of(two.iter().copied(), count, 0) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert!(message(1).contains("at least 2 folds"));
+        assert!(message(3).contains("there are 2"));
+        assert_eq!(message(2), "");
+    }
+}

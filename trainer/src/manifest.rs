@@ -1,0 +1,118 @@
+//! `manifest.csv`: which smear each image was cut from, and how wide an edge of it has no labels.
+
+use crate::dataset::{Part, stem};
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One line. Columns other than these are for other readers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Without extension, as the data set names its images.
+    pub name: String,
+    /// `train` or `test`, where the file says so.
+    pub split: Option<String>,
+    /// `source_file`.
+    pub source: Option<String>,
+    /// `unlabelled_margin_px`.
+    pub margin: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Manifest {
+    rows: BTreeMap<String, Vec<Row>>,
+}
+
+impl Manifest {
+    /// `None` where there is no such file.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+        Ok(Some(Self::parse(&text).map_err(|error| Problem::new(path, format!("{error:#}")))?))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        // Spreadsheets like to put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let header = reader.headers()?.clone();
+        let column = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+        let Some(name_column) = column("name") else { bail!("the manifest has no column `name`") };
+        let (split, source) = (column("split"), column("source_file"));
+        let margin = column("unlabelled_margin_px");
+        let mut manifest = Self::default();
+        for record in reader.records() {
+            let record = record?;
+            let line = record.position().map_or(0, |position| position.line());
+            let field = |column: Option<usize>| {
+                column.and_then(|column| record.get(column)).filter(|value| !value.is_empty())
+            };
+            let Some(name) = field(Some(name_column)) else { bail!("line {line} has no name") };
+            let margin = match field(margin) {
+                None => 0,
+                Some(value) => value.parse().with_context(|| {
+                    format!("line {line}: unlabelled_margin_px is a whole number of pixels, not `{value}`")
+                })?,
+            };
+            let name = stem_of_image(name);
+            let row = Row {
+                name: name.clone(),
+                split: field(split).map(str::to_lowercase),
+                source: field(source).map(str::to_string),
+                margin,
+            };
+            manifest.rows.entry(name).or_default().push(row);
+        }
+        Ok(manifest)
+    }
+
+    /// The line for an image; where train and test share a name, the one of its part.
+    pub fn find(&self, name: &str, part: Part) -> Option<&Row> {
+        let rows = self.rows.get(name)?;
+        rows.iter()
+            .find(|row| row.split.as_deref() == Some(part.name()))
+            .or_else(|| rows.iter().find(|row| row.split.is_none() || part == Part::Whole))
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values().flatten()
+    }
+}
+
+/// Manifests name images with or without extension; `smear.10x` has none.
+fn stem_of_image(name: &str) -> String {
+    let path = Path::new(name);
+    if crate::dataset::is_image(path) { stem(path) } else { crate::dataset::file_name(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_extension_and_splits_tell_them_apart() -> Result<()> {
+        let text =
+            "\u{feff}split,Name,source_file,other\ntrain,a.png,f1.jpg,1\ntest,a.png,f2.jpg,2\n,b.10x,,\n";
+        let manifest = Manifest::parse(text)?;
+        let source = |name, part| manifest.find(name, part).and_then(|row| row.source.as_deref());
+        assert_eq!(source("a", Part::Train), Some("f1.jpg"));
+        assert_eq!(source("a", Part::Test), Some("f2.jpg"));
+        assert_eq!(source("b.10x", Part::Test), None);
+        assert!(manifest.find("b.10x", Part::Test).is_some());
+        assert!(manifest.find("c", Part::Test).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_bad_margin_names_its_line() {
+        let message = |text| match Manifest::parse(text) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert!(message("name,unlabelled_margin_px\na,110\nb,wide\n").contains("line 3"));
+        assert!(message("title\na\n").contains("`name`"));
+    }
+}

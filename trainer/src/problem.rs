@@ -1,0 +1,41 @@
+//! One thing wrong with one file, in one line: what it is, what to do, and the file's name last.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What it is and what to do.
+    pub what: String,
+    pub path: PathBuf,
+}
+
+impl Problem {
+    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { what: what.into(), path: path.into() }
+    }
+
+    /// What the operating system had against it: `cannot read (permission denied): FILE`.
+    pub fn io(path: &Path, doing: &str, error: &std::io::Error) -> Self {
+        let reason = error.to_string();
+        // The number helps nobody who sees the words.
+        let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+        Self::new(path, format!("{doing} ({reason})"))
+    }
+
+    /// What the model has against a file it was given. Its own messages end with a name already.
+    pub fn model(path: &Path, error: rbc_model::Error) -> Self {
+        match error {
+            rbc_model::Error::Image { reason, .. } => Self::new(path, reason),
+            other => Self::new(path, other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}: {}", self.what, self.path.display())
+    }
+}
+
+impl std::error::Error for Problem {}

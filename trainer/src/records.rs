@@ -1,0 +1,295 @@
+//! What training and evaluation write down, as other programs read it: JSON keys and CSV columns are a contract.
+
+use crate::problem::Problem;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// From which IoU on an image counts as passed: the published claim for every test image.
+pub const GOOD_IOU: f64 = 0.95;
+
+/// One line of `fold-K/history.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Optimiser steps since the start of training.
+    pub steps: usize,
+    pub train_loss: f64,
+    /// Empty in the file for an epoch after which nothing was validated.
+    pub validation_loss: Option<f64>,
+    pub validation_iou: Option<f64>,
+    pub learning_rate: f64,
+    /// Since the start of this fold.
+    pub seconds: f64,
+}
+
+/// How well one image was segmented. `iou` is that of the RBC class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    pub name: String,
+    pub width: u32,
+    pub height: u32,
+    pub iou: f64,
+    pub miou: f64,
+    pub dice: f64,
+    pub boundary_f1: f64,
+    pub cells_true: usize,
+    pub cells_predicted: usize,
+}
+
+/// One fold of the cross validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoldRecord {
+    /// From 0, as in `fold-K`.
+    pub fold: usize,
+    pub train_images: usize,
+    pub validation_images: usize,
+    /// The images this fold did not train on.
+    pub images: Vec<ImageRecord>,
+    pub mean_iou: f64,
+    pub min_iou: f64,
+    pub median_iou: f64,
+    pub best_epoch: usize,
+    pub seconds: f64,
+}
+
+impl FoldRecord {
+    /// Sums a fold up from the images it was validated on.
+    pub fn new(
+        fold: usize,
+        train_images: usize,
+        images: Vec<ImageRecord>,
+        best_epoch: usize,
+        seconds: f64,
+    ) -> Self {
+        let summary = Summary::of(images.iter().map(|image| image.iou));
+        Self {
+            fold,
+            train_images,
+            validation_images: images.len(),
+            images,
+            mean_iou: summary.mean,
+            min_iou: summary.min,
+            median_iou: summary.median,
+            best_epoch,
+            seconds,
+        }
+    }
+}
+
+/// `cross-validation.json`. Every image counts once, in the fold that did not train on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CrossValidation {
+    /// Over all images.
+    pub mean_iou: f64,
+    /// Standard deviation of the folds' mean IoU.
+    pub std_iou: f64,
+    pub min_iou: f64,
+    pub median_iou: f64,
+    pub share_above_95: f64,
+    pub folds: Vec<FoldRecord>,
+    /// The worst images, worst first.
+    pub worst: Vec<ImageRecord>,
+    pub seconds: f64,
+    pub device: String,
+    pub seed: u64,
+    /// The command line that did it.
+    pub command: String,
+    /// Every setting it ran with.
+    pub config: serde_json::Value,
+}
+
+/// How many images are listed as the worst.
+const WORST: usize = 12;
+
+impl CrossValidation {
+    /// Sums the folds up. `seconds` are those of all folds together.
+    pub fn new(
+        folds: Vec<FoldRecord>,
+        device: &str,
+        seed: u64,
+        command: String,
+        config: serde_json::Value,
+    ) -> Self {
+        let images = || folds.iter().flat_map(|fold| &fold.images);
+        let all = Summary::of(images().map(|image| image.iou));
+        let std_iou = Summary::of(folds.iter().map(|fold| fold.mean_iou)).std;
+        let mut worst: Vec<ImageRecord> = images().cloned().collect();
+        sort_worst_first(&mut worst);
+        worst.truncate(WORST);
+        let seconds = folds.iter().map(|fold| fold.seconds).sum();
+        Self {
+            mean_iou: all.mean,
+            std_iou,
+            min_iou: all.min,
+            median_iou: all.median,
+            share_above_95: all.share_above_95,
+            folds,
+            worst,
+            seconds,
+            device: device.into(),
+            seed,
+            command,
+            config,
+        }
+    }
+}
+
+/// `report.json` of `trainer evaluate`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub images: Vec<ImageRecord>,
+    pub mean_iou: f64,
+    pub min_iou: f64,
+    pub median_iou: f64,
+    pub share_above_95: f64,
+    pub device: String,
+    /// Of segmentation alone: no decoding, no scoring.
+    pub seconds: f64,
+    pub megapixels_per_second: f64,
+    /// Which weights: a file, or `shipped`.
+    pub weights: String,
+    pub threshold: f32,
+    /// Cell diameter that was set by hand; `null` where it was estimated.
+    pub diameter_px: Option<f32>,
+    pub command: String,
+}
+
+/// The figures of a list of IoUs; all 0 for an empty one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub mean: f64,
+    pub std: f64,
+    pub min: f64,
+    pub median: f64,
+    pub share_above_95: f64,
+}
+
+impl Summary {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        if sorted.is_empty() {
+            return Self::default();
+        }
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len() as f64;
+        let middle = sorted.len() / 2;
+        let median =
+            if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
+        let mean = sorted.iter().sum::<f64>() / count;
+        Self {
+            mean,
+            std: (sorted.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt(),
+            min: sorted[0],
+            median,
+            share_above_95: sorted.iter().filter(|&&value| value >= GOOD_IOU).count() as f64 / count,
+        }
+    }
+}
+
+/// By IoU, the name deciding ties.
+pub fn sort_worst_first(images: &mut [ImageRecord]) {
+    images.sort_by(|a, b| a.iou.total_cmp(&b.iou).then_with(|| a.name.cmp(&b.name)));
+}
+
+/// Writes JSON that a person can read. The file appears whole or not at all.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    write_whole(path, text.as_bytes())
+}
+
+/// Writes a file under another name first, so that who reads it never sees half of it.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, bytes)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .map_err(|error| Problem::io(path, "cannot write", &error))?;
+    Ok(())
+}
+
+/// Reads what [`write_json`] wrote.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+    Ok(serde_json::from_str(&text)
+        .map_err(|error| Problem::new(path, format!("not what this program writes ({error})")))?)
+}
+
+/// Writes `history.csv`.
+pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for epoch in history {
+        writer.serialize(epoch)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    write_whole(path, &bytes)
+}
+
+/// Reads `history.csv`.
+pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>> {
+    let bad = |error| Problem::new(path, format!("cannot read the training history ({error})"));
+    let records = csv::Reader::from_path(path).map_err(bad)?.deserialize().collect::<Result<_, _>>();
+    Ok(records.map_err(bad)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub fn image(name: &str, iou: f64) -> ImageRecord {
+        ImageRecord {
+            name: name.into(),
+            width: 4,
+            height: 3,
+            iou,
+            miou: iou,
+            dice: iou,
+            boundary_f1: iou,
+            cells_true: 2,
+            cells_predicted: 2,
+        }
+    }
+
+    #[test]
+    fn a_summary_has_the_middle_of_an_even_list() {
+        let summary = Summary::of([0.9, 1.0, 0.95, 0.8]);
+        assert!((summary.median - 0.925).abs() < 1e-12);
+        assert!((summary.mean - 0.9125).abs() < 1e-12);
+        assert_eq!((summary.min, summary.share_above_95), (0.8, 0.5));
+        assert_eq!(Summary::of([]), Summary::default());
+    }
+
+    #[test]
+    fn cross_validation_counts_images_and_spreads_folds() {
+        let folds = vec![
+            FoldRecord::new(0, 3, vec![image("a", 0.9), image("b", 0.9), image("c", 0.9)], 4, 1.0),
+            FoldRecord::new(1, 3, vec![image("d", 0.5)], 4, 2.0),
+        ];
+        let all = CrossValidation::new(folds, "cpu", 7, String::new(), serde_json::Value::Null);
+        assert!((all.mean_iou - 0.8).abs() < 1e-12, "images count, not folds");
+        assert!((all.std_iou - 0.2).abs() < 1e-12);
+        assert_eq!((all.seconds, all.worst[0].name.as_str()), (3.0, "d"));
+    }
+
+    #[test]
+    fn history_survives_the_way_through_the_file() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("rbc-history-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join("history.csv");
+        let history = [None, Some(0.25)].map(|validation| EpochRecord {
+            epoch: 1,
+            steps: 10,
+            train_loss: 0.5,
+            validation_loss: validation,
+            validation_iou: validation,
+            learning_rate: 1e-3,
+            seconds: 1.5,
+        });
+        write_history(&path, &history)?;
+        assert_eq!(read_history(&path)?, history);
+        std::fs::remove_dir_all(folder)?;
+        Ok(())
+    }
+}
