@@ -1,13 +1,54 @@
 //! One decoder for native and browser, so that the same file gives the same mask in both.
+//!
+//! PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF (first page); 1 to 16 bit and float; gray, colour,
+//! palette, CMYK; with or without alpha. The result is upright: an EXIF or TIFF orientation is applied.
+
+mod levels;
+mod raw;
+mod start;
+mod tiff_rest;
 
 use crate::{Error, GrayImage, RgbImage};
+use image::DynamicImage;
 
-/// Decodes a picture (PNG, JPEG, WebP, BMP, GIF, TIFF; 8 and 16 bit, gray, alpha) into upright 8-bit RGB.
-pub fn decode(_bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
-    Err(Error::Image { name: name.to_string(), reason: "not implemented".into() })
+/// The most pixels of an image that is read. 12 000 x 9 000 is 108 million.
+pub const MAX_PIXELS: u64 = 300_000_000;
+/// The most bytes that the pixels of a file may take once unpacked (12 000 x 9 000 RGBA of 16 bit: 864 MB).
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// Decodes a picture into upright 8-bit RGB. Transparent parts are laid over white, the colour of an empty
+/// field. 16-bit samples are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bit that
+/// holds the brightest sample. Float samples are taken as 0 to 1 where they stay within, else as 0 to 255
+/// or 0 to 65535, else stretched from least to greatest.
+///
+/// `name` is only used in errors: [`Error::Image`] where the bytes are no readable image, or a picture of more
+/// than [`MAX_PIXELS`] or [`MAX_BYTES`].
+pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
+    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
+    let orientation = raw.orientation;
+    let rgb = levels::rgb(raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))?;
+    let mut image = DynamicImage::ImageRgb8(rgb);
+    image.apply_orientation(orientation);
+    Ok(image.into_rgb8())
 }
 
-/// Decodes a mask: non-zero is a red blood cell; comes back as 0 and 255.
-pub fn decode_mask(_bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
-    Err(Error::Image { name: name.to_string(), reason: "not implemented".into() })
+/// Decodes a mask: a pixel is a red blood cell where any colour channel is not zero; comes back upright as 0 and
+/// 255. Alpha is ignored. In a lossy file (JPEG, lossy WebP), where zeros do not stay zero, a pixel counts from
+/// half of the brightest value on, and a file nowhere brighter than 15 is empty.
+///
+/// Errors as [`decode`].
+pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
+    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
+    let orientation = raw.orientation;
+    let mask = levels::mask(&raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))?;
+    let mut image = DynamicImage::ImageLuma8(mask);
+    image.apply_orientation(orientation);
+    Ok(image.into_luma8())
 }
+
+fn refused(reason: String, name: &str) -> Error {
+    Error::Image { name: name.to_string(), reason }
+}
+
+#[cfg(test)]
+mod tests;

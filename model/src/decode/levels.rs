@@ -1,0 +1,98 @@
+//! From samples of any depth to 8-bit RGB or a binary mask.
+
+use super::raw::{Raw, Samples};
+use crate::{GrayImage, RgbImage};
+
+/// 8-bit RGB, alpha laid over white. `None` where the samples do not fill the image.
+pub fn rgb(raw: Raw) -> Option<RgbImage> {
+    let (width, height, channels) = (raw.width, raw.height, raw.channels);
+    let data = match raw.samples {
+        Samples::U8(samples) if channels == 3 => samples,
+        Samples::U8(samples) => {
+            to_rgb(&samples, channels, |s| f32::from(s) / 255.0, |a| f32::from(a) / 255.0)
+        }
+        Samples::U16(samples) => {
+            let full = depth(colour(&samples, channels).max().unwrap_or(0));
+            to_rgb(&samples, channels, |s| f32::from(s) / full, |a| f32::from(a) / 65535.0)
+        }
+        Samples::F32(samples) => {
+            let (zero, full) = range(colour(&samples, channels));
+            to_rgb(&samples, channels, |s| (s - zero) / (full - zero), |a| a)
+        }
+    };
+    RgbImage::from_raw(width, height, data)
+}
+
+/// 255 where a colour channel is not zero (lossy: at least half of the brightest), else 0.
+pub fn mask(raw: &Raw) -> Option<GrayImage> {
+    let data = match &raw.samples {
+        Samples::U8(samples) if raw.lossy => {
+            let brightest = colour(samples, raw.channels).max().unwrap_or(0);
+            let least = if brightest < 16 { 255 } else { brightest.div_ceil(2) };
+            to_mask(samples, raw.channels, |s| s >= least)
+        }
+        Samples::U8(samples) => to_mask(samples, raw.channels, |s| s != 0),
+        Samples::U16(samples) => to_mask(samples, raw.channels, |s| s != 0),
+        Samples::F32(samples) => to_mask(samples, raw.channels, |s| s != 0.0 && !s.is_nan()),
+    };
+    GrayImage::from_raw(raw.width, raw.height, data)
+}
+
+/// How many of a pixel's channels are colour, not alpha.
+fn colours(channels: usize) -> usize {
+    if channels < 3 { 1 } else { 3 }
+}
+
+fn colour<T: Copy>(samples: &[T], channels: usize) -> impl Iterator<Item = T> {
+    samples.chunks_exact(channels).flat_map(move |pixel| pixel[..colours(channels)].iter().copied())
+}
+
+/// The full scale of a camera whose brightest sample this is.
+fn depth(brightest: u16) -> f32 {
+    [255u16, 1023, 4095, 16383].into_iter().find(|&full| brightest <= full).map_or(65535.0, f32::from)
+}
+
+/// What float samples call black and white.
+fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
+    let (least, greatest) =
+        samples.filter(|s| s.is_finite()).fold((f32::MAX, f32::MIN), |(a, b), s| (a.min(s), b.max(s)));
+    if least > greatest {
+        return (0.0, 1.0);
+    }
+    if least >= 0.0
+        && let Some(full) = [1.0, 255.0, 65535.0].into_iter().find(|&full| greatest <= full)
+    {
+        return (0.0, full);
+    }
+    (least, if greatest > least { greatest } else { least + 1.0 })
+}
+
+fn to_rgb<T: Copy>(
+    samples: &[T],
+    channels: usize,
+    level: impl Fn(T) -> f32,
+    alpha: impl Fn(T) -> f32,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(samples.len() / channels * 3);
+    for pixel in samples.chunks_exact(channels) {
+        let opacity = if channels % 2 == 0 { alpha(pixel[channels - 1]).clamp(0.0, 1.0) } else { 1.0 };
+        let over_white = |sample: T| {
+            let value = level(sample).clamp(0.0, 1.0);
+            // `as` turns a NaN into 0.
+            ((value * opacity + (1.0 - opacity)) * 255.0 + 0.5) as u8
+        };
+        if colours(channels) == 1 {
+            out.extend([over_white(pixel[0]); 3]);
+        } else {
+            out.extend([over_white(pixel[0]), over_white(pixel[1]), over_white(pixel[2])]);
+        }
+    }
+    out
+}
+
+fn to_mask<T: Copy>(samples: &[T], channels: usize, set: impl Fn(T) -> bool) -> Vec<u8> {
+    samples
+        .chunks_exact(channels)
+        .map(|pixel| if pixel[..colours(channels)].iter().any(|&s| set(s)) { 255 } else { 0 })
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! The samples as the file holds them, before they become 8 bit.
+
+use super::{MAX_BYTES, MAX_PIXELS, start, tiff_rest};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use std::io::Cursor;
+
+/// Samples row by row, channels side by side.
+pub enum Samples {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    F32(Vec<f32>),
+}
+
+/// An image as stored: `width * height * channels` samples; 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha.
+pub struct Raw {
+    pub width: u32,
+    pub height: u32,
+    pub channels: usize,
+    pub samples: Samples,
+    /// What brings it upright.
+    pub orientation: Orientation,
+    /// Whether the compression may change zeros.
+    pub lossy: bool,
+}
+
+/// Reads any supported file; the error is a sentence without the file's name.
+pub fn read(bytes: &[u8]) -> Result<Raw, String> {
+    let format = start::format(bytes)?;
+    if format == ImageFormat::Jpeg && !start::jpeg_is_whole(bytes) {
+        return Err(start::CUT_SHORT.into());
+    }
+    match read_with_image(bytes, format) {
+        Err(ImageError::Unsupported(_)) if format == ImageFormat::Tiff => tiff_rest::read(bytes),
+        Err(error) => Err(start::reason(&error)),
+        Ok(read) => read,
+    }
+}
+
+fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, String>, ImageError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::default();
+    // The decoders count their scratch memory too; the real limit is checked below, with its own words.
+    limits.max_alloc = Some(2 * MAX_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if let Err(reason) = check_size(width, height, decoder.total_bytes()) {
+        return Ok(Err(reason));
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let (channels, samples) = samples(DynamicImage::from_decoder(decoder)?);
+    let lossy = format == ImageFormat::Jpeg || start::is_lossy_webp(bytes);
+    Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
+}
+
+/// Refuses what would not fit into memory.
+pub fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err("the image has no pixels".into());
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_BYTES {
+        return Err(format!(
+            "the image is too large ({width} x {height}, {} MB unpacked); cut it into parts of at most {} megapixels",
+            bytes / 1_000_000,
+            MAX_PIXELS / 1_000_000
+        ));
+    }
+    Ok(())
+}
+
+fn samples(image: DynamicImage) -> (usize, Samples) {
+    match image {
+        DynamicImage::ImageLuma8(i) => (1, Samples::U8(i.into_raw())),
+        DynamicImage::ImageLumaA8(i) => (2, Samples::U8(i.into_raw())),
+        DynamicImage::ImageRgb8(i) => (3, Samples::U8(i.into_raw())),
+        DynamicImage::ImageRgba8(i) => (4, Samples::U8(i.into_raw())),
+        DynamicImage::ImageLuma16(i) => (1, Samples::U16(i.into_raw())),
+        DynamicImage::ImageLumaA16(i) => (2, Samples::U16(i.into_raw())),
+        DynamicImage::ImageRgb16(i) => (3, Samples::U16(i.into_raw())),
+        DynamicImage::ImageRgba16(i) => (4, Samples::U16(i.into_raw())),
+        DynamicImage::ImageRgb32F(i) => (3, Samples::F32(i.into_raw())),
+        DynamicImage::ImageRgba32F(i) => (4, Samples::F32(i.into_raw())),
+        other => (4, Samples::U8(other.into_rgba8().into_raw())),
+    }
+}

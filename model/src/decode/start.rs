@@ -1,0 +1,134 @@
+//! What a file is, told from its first bytes, and why it can't be read, told to a person.
+
+use image::ImageFormat;
+use image::error::{ImageError, LimitErrorKind};
+
+pub const CUT_SHORT: &str = "the image ends too early (a broken copy or download?); fetch it again";
+
+/// What to do about a file of another kind.
+const SAVE_AS: &str = "save it as PNG, JPEG or TIFF";
+
+/// The format by its first bytes; the file's name plays no part.
+pub fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty; fetch or save it again".into());
+    }
+    let read = [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::Tiff,
+    ];
+    // BigTIFF, which the guess does not know.
+    if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") {
+        return Ok(ImageFormat::Tiff);
+    }
+    match image::guess_format(bytes) {
+        Ok(format) if read.contains(&format) => Ok(format),
+        _ => Err(format!("not an image that can be read (it starts like {}); {SAVE_AS}", kind(bytes))),
+    }
+}
+
+fn kind(bytes: &[u8]) -> &'static str {
+    let box_type = bytes.get(4..12).unwrap_or_default();
+    let known: [(&[u8], &str); 9] = [
+        (b"%PDF", "a PDF"),
+        (b"PK\x03\x04", "a ZIP archive or an Office document"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"ZISRAWFILE", "a Zeiss CZI file"),
+        (b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),
+        (b"\x70\x00\x00\x00", "a Leica LIF file"),
+        (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+        (b"\x89HDF", "an HDF5 file"),
+        (b"8BPS", "a Photoshop document"),
+    ];
+    if let Some((_, name)) = known.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return name;
+    }
+    if box_type.starts_with(b"ftyphe") || box_type.starts_with(b"ftypmif") {
+        return "an HEIC photo";
+    }
+    if box_type == b"ftypavif" {
+        return "an AVIF photo";
+    }
+    if bytes.get(128..132) == Some(b"DICM".as_slice()) {
+        return "a DICOM file";
+    }
+    let head = &bytes[..bytes.len().min(256)];
+    // The head may end within a character.
+    let is_text = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    if is_text && head.iter().all(|&b| b >= b' ' || b"\t\r\n\x0c".contains(&b)) {
+        return "a text file";
+    }
+    "no picture format known here"
+}
+
+/// A decoder's error in words for the person who has the file.
+pub fn reason(error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(limit) if limit.kind() == LimitErrorKind::DimensionError => {
+            "the image is too large; cut it into parts".into()
+        }
+        ImageError::Limits(_) => "the image needs too much memory; cut it into parts".into(),
+        ImageError::IoError(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => CUT_SHORT.into(),
+        other => {
+            let text = other.to_string();
+            let text = text.lines().next().unwrap_or_default().trim_end_matches('.').to_string();
+            let lower = text.to_lowercase();
+            if lower.contains("unexpected end") || lower.contains("end of file") || lower.contains("eof") {
+                CUT_SHORT.into()
+            } else {
+                format!("not an image that can be read ({text}); {SAVE_AS}")
+            }
+        }
+    }
+}
+
+/// Whether a JPEG goes on to its end marker. The decoder would fill what is missing with gray.
+///
+/// Walks the segments of ITU-T T.81, annex B: each has a length, and after a start of scan come
+/// entropy-coded bytes in which FF is followed by 00 or a restart marker.
+pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
+        at += found + 1;
+        match bytes.get(at) {
+            Some(0xd9) => return true,
+            // Stuffing, fill bytes, restarts and markers without a length.
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(0xff) => {}
+            Some(_) => match bytes.get(at + 1..at + 3) {
+                Some(length) => at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                None => return false,
+            },
+            None => return false,
+        }
+    }
+    false
+}
+
+/// A WebP whose pixels were compressed with loss: a `VP8 ` chunk, not `VP8L`.
+pub fn is_lossy_webp(bytes: &[u8]) -> bool {
+    if bytes.get(8..12) != Some(b"WEBP".as_slice()) {
+        return false;
+    }
+    let mut at = 12;
+    while let Some(head) = bytes.get(at..at + 8) {
+        match &head[..4] {
+            b"VP8 " => return true,
+            b"VP8L" => return false,
+            // A frame of an animation holds chunks of its own after 16 bytes.
+            b"ANMF" => at += 8 + 16,
+            _ => {
+                let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+                at = at.saturating_add(8).saturating_add(length).saturating_add(length & 1);
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,166 @@
+use super::*;
+use image::{ExtendedColorType, ImageEncoder, ImageFormat};
+use std::io::Cursor;
+
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    image.write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+fn picture() -> RgbImage {
+    RgbImage::from_fn(13, 7, |x, y| image::Rgb([x as u8 * 19, y as u8 * 30, 200 - x as u8]))
+}
+
+#[test]
+fn lossless_formats_give_the_same_pixels() {
+    let image = picture();
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff] {
+        let bytes = encoded(&image.clone().into(), format);
+        assert_eq!(decode(&bytes, "a").unwrap(), image, "{format:?}");
+    }
+    assert_eq!(decode(&encoded(&image.clone().into(), ImageFormat::Gif), "a").unwrap().dimensions(), (13, 7));
+    let jpeg = decode(&encoded(&image.clone().into(), ImageFormat::Jpeg), "a").unwrap();
+    let off = jpeg.iter().zip(image.iter()).map(|(a, b)| a.abs_diff(*b) as u32).sum::<u32>();
+    assert!(off / (jpeg.len() as u32) < 20, "JPEG is off by {off}");
+}
+
+#[test]
+fn alpha_is_laid_over_white() {
+    let rgba =
+        image::RgbaImage::from_fn(2, 1, |x, _| image::Rgba([100, 0, 50, if x == 0 { 0 } else { 255 }]));
+    let image = decode(&encoded(&rgba.into(), ImageFormat::Png), "a").unwrap();
+    assert_eq!(image.as_raw(), &[255, 255, 255, 100, 0, 50]);
+    let gray = image::GrayAlphaImage::from_pixel(1, 1, image::LumaA([0, 128]));
+    let image = decode(&encoded(&gray.into(), ImageFormat::Png), "a").unwrap();
+    assert_eq!(image.as_raw(), &[127, 127, 127]);
+}
+
+#[test]
+fn sixteen_bit_follows_the_depth_of_the_camera() {
+    let full = image::ImageBuffer::from_fn(2, 1, |x, _| image::Luma([if x == 0 { 0u16 } else { 65535 }]));
+    let bytes = encoded(&DynamicImage::ImageLuma16(full), ImageFormat::Png);
+    assert_eq!(decode(&bytes, "a").unwrap().as_raw(), &[0, 0, 0, 255, 255, 255]);
+    let camera = image::ImageBuffer::from_fn(2, 1, |x, _| image::Rgb([2048u16, 0, x as u16 * 4095]));
+    let bytes = encoded(&DynamicImage::ImageRgb16(camera), ImageFormat::Tiff);
+    assert_eq!(decode(&bytes, "a").unwrap().as_raw(), &[128, 0, 0, 128, 0, 255]);
+}
+
+#[test]
+fn float_tiffs_are_read() {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+    let samples = [0.0f32, 0.5, 1.0, f32::NAN];
+    encoder.write_image::<tiff::encoder::colortype::Gray32Float>(4, 1, &samples).unwrap();
+    let bytes = bytes.into_inner();
+    let gray: Vec<u8> = decode(&bytes, "a").unwrap().pixels().map(|p| p.0[0]).collect();
+    assert_eq!(gray, [0, 128, 255, 0]);
+    assert_eq!(decode_mask(&bytes, "a").unwrap().as_raw(), &[0, 255, 255, 0]);
+}
+
+#[test]
+fn label_tiffs_of_32_bit_are_masks() {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+    encoder.write_image::<tiff::encoder::colortype::Gray32>(3, 1, &[0, 1, 70_000]).unwrap();
+    assert_eq!(decode_mask(&bytes.into_inner(), "a").unwrap().as_raw(), &[0, 255, 255]);
+}
+
+/// A JPEG with an EXIF block that says: turn by 90 degrees clockwise.
+fn turned() -> Vec<u8> {
+    let jpeg = encoded(
+        &RgbImage::from_fn(16, 8, |x, _| image::Rgb([if x < 8 { 0 } else { 255 }; 3])).into(),
+        ImageFormat::Jpeg,
+    );
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01".to_vec();
+    exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
+    let mut out = vec![0xff, 0xd8, 0xff, 0xe1];
+    out.extend(((exif.len() + 2) as u16).to_be_bytes());
+    out.extend(exif);
+    out.extend(&jpeg[2..]);
+    out
+}
+
+#[test]
+fn exif_orientation_is_applied() {
+    let image = decode(&turned(), "a").unwrap();
+    assert_eq!(image.dimensions(), (8, 16));
+    assert!(image.get_pixel(4, 1).0[0] < 40 && image.get_pixel(4, 14).0[0] > 215);
+    assert_eq!(decode_mask(&turned(), "a").unwrap().dimensions(), (8, 16));
+}
+
+#[test]
+fn masks_become_0_and_255() {
+    let colour = RgbImage::from_raw(3, 1, vec![0, 0, 0, 0, 0, 1, 9, 0, 0]).unwrap();
+    assert_eq!(
+        decode_mask(&encoded(&colour.into(), ImageFormat::Png), "a").unwrap().as_raw(),
+        &[0, 255, 255]
+    );
+    let alpha = image::RgbaImage::from_raw(2, 1, vec![0, 0, 0, 255, 1, 1, 1, 0]).unwrap();
+    assert_eq!(decode_mask(&encoded(&alpha.into(), ImageFormat::Png), "a").unwrap().as_raw(), &[0, 255]);
+    let disc = GrayImage::from_fn(40, 40, |x, y| {
+        image::Luma([if (x as i32 - 20).pow(2) + (y as i32 - 20).pow(2) < 150 { 255 } else { 0 }])
+    });
+    let back = decode_mask(&encoded(&disc.clone().into(), ImageFormat::Jpeg), "a").unwrap();
+    let wrong = back.iter().zip(disc.iter()).filter(|(a, b)| a != b).count();
+    assert!(wrong <= 8, "{wrong} pixels of a JPEG mask are wrong");
+    let empty = encoded(&GrayImage::new(16, 16).into(), ImageFormat::Jpeg);
+    assert!(decode_mask(&empty, "a").unwrap().iter().all(|&v| v == 0));
+}
+
+#[test]
+fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
+    let png = encoded(&picture().into(), ImageFormat::Png);
+    let jpeg = encoded(
+        &image::imageops::resize(&picture(), 200, 200, image::imageops::Nearest).into(),
+        ImageFormat::Jpeg,
+    );
+    let tiff = encoded(&picture().into(), ImageFormat::Tiff);
+    let cases: [(&[u8], &str); 8] = [
+        (b"", "empty"),
+        (b"name,x,y\nfirst,1,2\n", "text file"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\0\0\0\x18ftypheic\0\0", "HEIC"),
+        (b"\x01\x02\x03\x04\x05", "no picture"),
+        (&png[..png.len() - 20], "too early"),
+        (&jpeg[..jpeg.len() / 2], "too early"),
+        (&tiff[..60], "too early"),
+    ];
+    for (bytes, part) in cases {
+        let error = decode(bytes, "smear 7.png").unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert!(error.ends_with(": smear 7.png") && !error.contains('\n'), "{error}");
+        assert_eq!(decode_mask(bytes, "smear 7.png").unwrap_err().to_string(), error);
+    }
+}
+
+#[test]
+fn a_decompression_bomb_is_refused_before_it_is_unpacked() {
+    // 60 000 x 60 000 in the header, next to no data.
+    let mut png = encoded(&GrayImage::new(1, 1).into(), ImageFormat::Png);
+    png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let checksum = crc(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.to_be_bytes());
+    let error = decode(&png, "bomb.png").unwrap_err().to_string();
+    assert!(error.contains("too large"), "{error}");
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc: u32, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    })
+}
+
+#[test]
+fn a_slide_scan_of_12000_by_9000_is_read() {
+    let (width, height) = (12_000, 9_000);
+    let mut bytes = Vec::new();
+    image::codecs::png::PngEncoder::new_with_quality(
+        &mut bytes,
+        image::codecs::png::CompressionType::Fast,
+        image::codecs::png::FilterType::NoFilter,
+    )
+    .write_image(&vec![200; width * height * 3], width as u32, height as u32, ExtendedColorType::Rgb8)
+    .unwrap();
+    assert_eq!(decode(&bytes, "scan.png").unwrap().dimensions(), (12_000, 9_000));
+}
