@@ -1,0 +1,205 @@
+//! Writes a data set folder: `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use anyhow::{Context, Result};
+use image::{GrayImage, RgbImage, imageops};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{Family, Labels, Smear, Style, smear};
+
+/// How much to write. The published experiment had 164 training crops and 40 test images.
+#[derive(Clone, Copy, Debug)]
+pub struct SynthOptions {
+    pub train: usize,
+    pub test: usize,
+    pub seed: u64,
+}
+
+impl Default for SynthOptions {
+    fn default() -> Self {
+        Self { train: 164, test: 40, seed: 1 }
+    }
+}
+
+/// Side of a training crop, px; crops per field, and the field's side in crops.
+const CROP: u32 = 128;
+const CROPS_PER_FIELD: usize = 4;
+const FIELD_CROPS: u32 = 4;
+
+/// One line of the manifest.
+struct Entry {
+    split: &'static str,
+    name: String,
+    source_file: String,
+    count: usize,
+    diameter_px: f32,
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+    style: &'static str,
+    seed: u64,
+}
+
+/// Generates the data set on all cores; `progress(done, total)` is called after each field or test image. The
+/// result depends on the options alone.
+pub fn write_dataset(out: &Path, options: &SynthOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+    for split in ["train", "test"] {
+        for kind in ["images", "masks", "labels"] {
+            let folder = out.join(split).join(kind);
+            fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        }
+    }
+    let fields = options.train.div_ceil(CROPS_PER_FIELD);
+    let total = fields + options.test;
+    let done = AtomicUsize::new(0);
+    let entries: Vec<Result<Vec<Entry>>> = (0..total)
+        .into_par_iter()
+        .map(|i| {
+            let entries = if i < fields {
+                train_field(out, options, i)
+            } else {
+                test_image(out, options, i - fields).map(|entry| vec![entry])
+            };
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            entries
+        })
+        .collect();
+    let entries: Vec<Vec<Entry>> = entries.into_iter().collect::<Result<_>>()?;
+    write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
+}
+
+/// A field and the crops cut from it.
+fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<Entry>> {
+    let seed = options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(index as u64);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let style = style(index, seed, 1.0, &mut rng);
+    let side = CROP * FIELD_CROPS;
+    let field = smear(side, side, seed, &style);
+    let first = index * CROPS_PER_FIELD;
+    let mut taken: Vec<(u32, u32)> = Vec::new();
+    (first..(first + CROPS_PER_FIELD).min(options.train))
+        .map(|i| {
+            let (x, y) = corner(&field, side, &taken, &mut rng);
+            taken.push((x, y));
+            let image = imageops::crop_imm(&field.image, x, y, CROP, CROP).to_image();
+            let mut labels = imageops::crop_imm(&field.labels, x, y, CROP, CROP).to_image();
+            let count = renumber(&mut labels);
+            let name = format!("train_{i:03}.png");
+            write(out, "train", &name, &image, &labels)?;
+            let source_file = format!("field_{index:03}");
+            Ok(entry("train", name, source_file, count, &field, &style, (x, y, CROP, CROP), seed))
+        })
+        .collect()
+}
+
+/// Where to cut: apart from the crops before, and with some red cell in it nearly always.
+fn corner(field: &Smear, side: u32, taken: &[(u32, u32)], rng: &mut impl Rng) -> (u32, u32) {
+    let bare_allowed = rng.random_bool(0.04);
+    let mut at = (0, 0);
+    for _ in 0..60 {
+        at = (rng.random_range(0..=side - CROP), rng.random_range(0..=side - CROP));
+        let apart = taken.iter().all(|t| t.0.abs_diff(at.0) >= CROP || t.1.abs_diff(at.1) >= CROP);
+        let mask = imageops::crop_imm(&field.mask, at.0, at.1, CROP, CROP);
+        let share = mask.to_image().iter().filter(|&&m| m > 0).count() as f32 / (CROP * CROP) as f32;
+        if apart && (bare_allowed || share > 0.04) {
+            break;
+        }
+    }
+    at
+}
+
+/// An image of a size of its own: from 60 px to 1400 px.
+fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry> {
+    let seed = options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(0x7E57_0000 + index as u64);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let step = index as f32 / (options.test.max(2) - 1) as f32;
+    let long = 60.0 * (1400.0_f32 / 60.0).powf(step);
+    let short = (long * rng.random_range(0.6..1.0)).max(60.0);
+    let (mut width, mut height) = (long.round() as u32, short.round() as u32);
+    if rng.random_bool(0.3) {
+        std::mem::swap(&mut width, &mut height);
+    }
+    // A small picture is a small piece, or one at low magnification.
+    let style = style(index, seed, (long / 300.0).clamp(0.45, 1.3), &mut rng);
+    let smear = smear(width, height, seed, &style);
+    let name = format!("test_{index:03}.png");
+    write(out, "test", &name, &smear.image, &smear.labels)?;
+    let place = (0, 0, width, height);
+    Ok(entry("test", name.clone(), name, smear.count, &smear, &style, place, seed))
+}
+
+/// Families in turn, so that each split has all of them.
+fn style(index: usize, seed: u64, scale: f32, rng: &mut impl Rng) -> Style {
+    let family = Family::ALL[index % Family::ALL.len()];
+    let (low, high) = family.usual_diameter();
+    Style::of(family, low * (high / low).powf(rng.random()) * scale, seed)
+}
+
+/// Numbers the labels that are left from 1 on; returns how many there are.
+fn renumber(labels: &mut Labels) -> usize {
+    let mut number = std::collections::BTreeMap::new();
+    for label in labels.iter_mut().filter(|l| **l > 0) {
+        let next = number.len() as u16 + 1;
+        *label = *number.entry(*label).or_insert(next);
+    }
+    number.len()
+}
+
+fn write(out: &Path, split: &str, name: &str, image: &RgbImage, labels: &Labels) -> Result<()> {
+    let mask = GrayImage::from_fn(labels.width(), labels.height(), |x, y| {
+        image::Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }])
+    });
+    let at = |kind: &str| out.join(split).join(kind).join(name);
+    let failed = |path: &Path| format!("cannot write {}", path.display());
+    let (image_at, mask_at, labels_at) = (at("images"), at("masks"), at("labels"));
+    image.save(&image_at).with_context(|| failed(&image_at))?;
+    mask.save(&mask_at).with_context(|| failed(&mask_at))?;
+    labels.save(&labels_at).with_context(|| failed(&labels_at))
+}
+
+#[expect(clippy::too_many_arguments, reason = "a plain record, filled in two places")]
+fn entry(
+    split: &'static str,
+    name: String,
+    source_file: String,
+    count: usize,
+    smear: &Smear,
+    style: &Style,
+    (x, y, width, height): (u32, u32, u32, u32),
+    seed: u64,
+) -> Entry {
+    let style = style.family.name();
+    Entry { split, name, source_file, count, diameter_px: smear.diameter_px, x, y, width, height, style, seed }
+}
+
+fn write_manifest<'a>(path: &Path, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let mut csv = csv::Writer::from_path(path).with_context(failed)?;
+    let header = ["name", "source_file", "count", "diameter_px", "split", "x", "y", "width", "height", "style", "seed"];
+    csv.write_record(header).with_context(failed)?;
+    for e in entries {
+        let row = [
+            e.name.clone(),
+            e.source_file.clone(),
+            e.count.to_string(),
+            format!("{:.1}", e.diameter_px),
+            e.split.to_string(),
+            e.x.to_string(),
+            e.y.to_string(),
+            e.width.to_string(),
+            e.height.to_string(),
+            e.style.to_string(),
+            e.seed.to_string(),
+        ];
+        csv.write_record(&row).with_context(failed)?;
+    }
+    csv.flush().with_context(failed)
+}

@@ -1,0 +1,121 @@
+//! Synthetic blood smears with exact masks, instances and counts: for training on a machine that has no data, for
+//! tests, and for the page's samples. No pixel comes from a photograph.
+//!
+//! A smear is laid out ([`layout`]), its truth is read off the outlines ([`truth`]), every layer's absorbance is
+//! added up ([`slide`]), and a camera looks at it ([`camera`]). One seed gives one picture, whatever else runs.
+
+mod blur;
+mod camera;
+mod cell;
+mod dataset;
+mod debris;
+mod layout;
+mod noise;
+mod outline;
+mod slide;
+mod style;
+#[cfg(test)]
+mod tests;
+mod truth;
+mod white_cell;
+
+use image::{GrayImage, Luma, RgbImage};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use dataset::{SynthOptions, write_dataset};
+pub use style::{Family, Style};
+pub use truth::Labels;
+
+use slide::Slide;
+use white_cell::WhiteCell;
+
+/// A picture and all that is to know about it.
+pub struct Smear {
+    pub image: RgbImage,
+    /// 255 where a red cell is, pale centre included; 0 elsewhere, white cells and platelets included.
+    pub mask: GrayImage,
+    /// 0, or the number of the topmost red cell, 1 to `count`, each of them present.
+    pub labels: Labels,
+    /// Red cells to be seen, those cut by the frame included.
+    pub count: usize,
+    /// Mean diameter of the circle of equal area, px, of those cells' whole outlines.
+    pub diameter_px: f32,
+}
+
+/// A smear of the given size. The same arguments give the same smear.
+pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {
+    let (width, height) = (width.max(1), height.max(1));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let pixels = width as usize * height as usize;
+    let mut slide = Slide::new(width, height);
+    let mut hidden = vec![0.0; pixels];
+
+    let whites = white_cells(style, width, height, &mut rng);
+    whites.iter().for_each(|cell| cell.paint(style, &mut slide, &mut hidden));
+    let covered: Vec<bool> = hidden.iter().map(|&h| h >= 0.5).collect();
+
+    let obstacles: Vec<_> = whites.iter().map(WhiteCell::obstacle).collect();
+    let mut cells = layout::cells(style, width, height, &obstacles, &mut rng);
+    let labels = truth::label(&mut cells, width, height, &covered);
+
+    let line_px = (style.diameter_px * 0.02).max(0.8);
+    for cell in &cells {
+        slide.red_cell(cell, style.stain, line_px, &hidden);
+        if rng.random::<f32>() < style.parasites {
+            debris::parasite(style, cell, &mut slide, &hidden, &mut rng);
+        }
+        if rng.random::<f32>() < style.bubbles {
+            debris::bubble(style, cell, &mut slide, &hidden, &mut rng);
+        }
+    }
+    litter(style, &mut slide, &hidden, cells.len(), &mut rng);
+
+    let mask = GrayImage::from_fn(width, height, |x, y| Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }]));
+    let diameters: f32 = cells.iter().map(|c| (c.outline.area() / std::f32::consts::PI).sqrt() * 2.0).sum();
+    let diameter_px = if cells.is_empty() { style.diameter_px } else { diameters / cells.len() as f32 };
+    Smear { image: camera::picture(&slide, style, &mut rng), mask, labels, count: cells.len(), diameter_px }
+}
+
+/// White cells, none over another, as many as the style's share of red cells asks for.
+fn white_cells(style: &Style, width: u32, height: u32, rng: &mut ChaCha8Rng) -> Vec<WhiteCell> {
+    let room = width as f32 * height as f32;
+    let reds = room * style.coverage / (style.diameter_px.powi(2) * 0.785);
+    let wanted = (reds * style.white_cells + rng.random::<f32>()).floor() as usize;
+    let mut found: Vec<WhiteCell> = Vec::new();
+    for _ in 0..wanted * 5 {
+        if found.len() == wanted {
+            break;
+        }
+        let at = (rng.random_range(0.0..width as f32), rng.random_range(0.0..height as f32));
+        let cell = WhiteCell::random(style, at, rng);
+        let o = cell.obstacle();
+        let clear = found.iter().map(WhiteCell::obstacle).all(|p| (p.x - o.x).hypot(p.y - o.y) > (p.r + o.r) * 0.97);
+        if clear {
+            found.push(cell);
+        }
+    }
+    found
+}
+
+/// Platelets, now and then in a clump, and dirt.
+fn litter(style: &Style, slide: &mut Slide, hidden: &[f32], reds: usize, rng: &mut ChaCha8Rng) {
+    let (width, height) = (slide.width as f32, slide.height as f32);
+    let count = (reds as f32 * style.platelets + rng.random::<f32>()) as usize;
+    for _ in 0..count {
+        let at = (rng.random_range(0.0..width), rng.random_range(0.0..height));
+        debris::platelet(style, at, slide, hidden, rng);
+        if rng.random_bool(0.12) {
+            for _ in 0..rng.random_range(1..4) {
+                let mut off = || rng.random_range(-0.3..0.3) * style.diameter_px;
+                let near = (at.0 + off(), at.1 + off());
+                debris::platelet(style, near, slide, hidden, rng);
+            }
+        }
+    }
+    let areas = width * height / style.diameter_px.powi(2);
+    for _ in 0..(areas * style.debris + rng.random::<f32>()) as usize {
+        let at = (rng.random_range(0.0..width), rng.random_range(0.0..height));
+        debris::speck(style, at, slide, rng);
+    }
+}

@@ -1,0 +1,36 @@
+//! Smooth noise: the unevenness of film, cytoplasm and chromatin.
+
+/// A number in [-1, 1] for a lattice point, the same on every run.
+fn lattice(x: i32, y: i32, seed: u32) -> f32 {
+    let mut h = (x as u32).wrapping_mul(0x9E37_79B1) ^ (y as u32).wrapping_mul(0x85EB_CA77) ^ seed;
+    h = (h ^ (h >> 15)).wrapping_mul(0x2C1B_3C6D);
+    h = (h ^ (h >> 12)).wrapping_mul(0x297A_2D39);
+    h ^= h >> 15;
+    h as f32 / (u32::MAX as f32 / 2.0) - 1.0
+}
+
+/// Value noise in [-1, 1]; one feature per unit of `x` and `y`.
+pub fn value(x: f32, y: f32, seed: u32) -> f32 {
+    let (x0, y0) = (x.floor(), y.floor());
+    let (i, j) = (x0 as i32, y0 as i32);
+    let fade = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (u, v) = (fade(x - x0), fade(y - y0));
+    let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
+    mix(
+        mix(lattice(i, j, seed), lattice(i + 1, j, seed), u),
+        mix(lattice(i, j + 1, seed), lattice(i + 1, j + 1, seed), u),
+        v,
+    )
+}
+
+/// Value noise summed over octaves, each twice as fine and half as strong; about [-1, 1].
+pub fn fractal(x: f32, y: f32, seed: u32, octaves: u32) -> f32 {
+    let (mut sum, mut weight, mut total, mut scale) = (0.0, 1.0, 0.0, 1.0);
+    for octave in 0..octaves {
+        sum += weight * value(x * scale, y * scale, seed.wrapping_add(octave.wrapping_mul(0x51ED_270B)));
+        total += weight;
+        weight *= 0.5;
+        scale *= 2.03;
+    }
+    sum / total
+}

@@ -1,0 +1,113 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn look(family: Family, diameter_px: f32) -> Style {
+    Style::of(family, diameter_px, 3)
+}
+
+#[test]
+fn one_seed_gives_one_smear() {
+    for family in Family::ALL {
+        let style = look(family, 40.0);
+        let (a, b, c) = (smear(200, 150, 5, &style), smear(200, 150, 5, &style), smear(200, 150, 6, &style));
+        assert_eq!((a.image.as_raw(), a.labels.as_raw()), (b.image.as_raw(), b.labels.as_raw()));
+        assert_ne!(a.image, c.image, "{}: two seeds, one picture", family.name());
+    }
+}
+
+#[test]
+fn mask_labels_and_count_agree() {
+    for seed in 0..30 {
+        let style = Style::random(seed);
+        let s = smear(260, 190, seed, &style);
+        assert_eq!((s.image.dimensions(), s.mask.dimensions()), ((260, 190), (260, 190)));
+        let present: BTreeSet<u16> = s.labels.iter().copied().filter(|&l| l > 0).collect();
+        assert!(present.iter().copied().eq(1..=s.count as u16), "{present:?} are not 1 to {}", s.count);
+        assert!(s.mask.iter().zip(s.labels.iter()).all(|(&m, &l)| m == if l > 0 { 255 } else { 0 }));
+    }
+}
+
+#[test]
+fn crowded_cells_all_stay_visible() {
+    let mut style = look(Family::Warm, 30.0);
+    (style.overlap, style.rouleaux, style.coverage) = (0.6, 0.2, 0.9);
+    let s = smear(400, 300, 1, &style);
+    let mut seen = vec![0; s.count + 1];
+    s.labels.iter().for_each(|&l| seen[l as usize] += 1);
+    assert!(s.count > 80 && seen.iter().all(|&n| n >= 12), "{} cells, smallest {:?}", s.count, seen.iter().min());
+}
+
+#[test]
+fn white_cells_and_platelets_are_not_in_the_mask() {
+    let mut style = look(Family::Ward, 50.0);
+    (style.white_cells, style.platelets, style.noise, style.film) = (0.3, 0.3, 0.0, 0.0);
+    let mut whites = 0;
+    for seed in 0..4 {
+        let s = smear(400, 400, seed, &style);
+        for (pixel, mask) in s.image.pixels().zip(s.mask.iter()) {
+            // Nuclei absorb green far more than any red cell of this slide does.
+            if f32::from(pixel.0[1]) < 255.0 * style.background[1] * 0.3 {
+                whites += 1;
+                assert_eq!(*mask, 0);
+            }
+        }
+    }
+    assert!(whites > 5000, "{whites} pixels of nuclei");
+}
+
+#[test]
+fn outline_is_where_the_light_falls() {
+    let mut style = look(Family::Violet, 60.0);
+    (style.white_cells, style.platelets, style.debris, style.film) = (0.0, 0.0, 0.0, 0.0);
+    (style.overlap, style.packed, style.rouleaux) = (0.0, 0.0, 0.0);
+    let s = smear(500, 500, 2, &style);
+    let mean = |inside: bool| {
+        let picked: Vec<f32> = s
+            .image
+            .pixels()
+            .zip(s.mask.iter())
+            .filter(|(_, m)| (**m > 0) == inside)
+            .map(|(p, _)| f32::from(p.0[1]))
+            .collect();
+        picked.iter().sum::<f32>() / picked.len() as f32
+    };
+    assert!(mean(false) - mean(true) > 40.0, "background {}, cells {}", mean(false), mean(true));
+}
+
+#[test]
+fn cells_have_the_size_asked_for() {
+    for diameter in [15.0, 60.0, 250.0] {
+        let s = smear(900, 700, 4, &look(Family::Slate, diameter));
+        assert!((s.diameter_px / diameter - 1.0).abs() < 0.15, "{} for {diameter}", s.diameter_px);
+        assert!(s.count > 2);
+    }
+}
+
+#[test]
+fn any_size_is_a_picture() {
+    for (width, height) in [(1, 1), (1, 40), (7, 3), (61, 83)] {
+        let s = smear(width, height, 9, &Style::random(9));
+        assert_eq!(s.image.dimensions(), (width, height));
+    }
+}
+
+#[test]
+fn data_set_has_what_its_manifest_says() {
+    let out = std::env::temp_dir().join(format!("rbc-synth-{}", std::process::id()));
+    let options = SynthOptions { train: 6, test: 3, seed: 2 };
+    write_dataset(&out, &options, &|_, _| {}).expect("written");
+    let mut rows = csv::Reader::from_path(out.join("manifest.csv")).expect("manifest");
+    let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>().expect("rows");
+    assert_eq!(rows.len(), 9);
+    assert_eq!((&rows[3][1], &rows[4][1]), ("field_000", "field_001"));
+    for row in &rows {
+        let open = |kind| image::open(out.join(&row[4]).join(kind).join(&row[0])).expect("readable");
+        let (image, mask, labels) = (open("images"), open("masks").into_luma8(), open("labels").into_luma16());
+        let size = (row[7].parse().expect("width"), row[8].parse().expect("height"));
+        assert_eq!([image.to_rgb8().dimensions(), mask.dimensions(), labels.dimensions()], [size; 3]);
+        let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
+        assert_eq!(present.len().to_string(), row[2]);
+    }
+    std::fs::remove_dir_all(&out).expect("removed");
+}

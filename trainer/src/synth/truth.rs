@@ -1,0 +1,71 @@
+//! The exact answer: which pixel belongs to which cell.
+
+use image::{ImageBuffer, Luma};
+
+use super::cell::Cell;
+
+pub type Labels = ImageBuffer<Luma<u16>, Vec<u16>>;
+
+/// Least share of a cell's pixels in the frame that others may leave to it, of the whole cell that the frame
+/// must show, and the least number of pixels. A cell below any of them is not drawn at all, so that every
+/// cell drawn can be seen and counted.
+const VISIBLE: f32 = 0.35;
+const IN_FRAME: f32 = 0.03;
+const PIXELS: u32 = 12;
+
+/// Labels by the topmost cell, from 1 on; pixels under `covered` (white cells) belong to nobody. Cells that could
+/// not be seen are taken out of `cells`; label `i + 1` is `cells[i]`.
+pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -> Labels {
+    loop {
+        let mut labels = Labels::new(width, height);
+        let mut own = vec![0_u32; cells.len()];
+        for (i, cell) in cells.iter().enumerate() {
+            own[i] = paint(cell, i as u16 + 1, &mut labels, covered);
+        }
+        let mut seen = vec![0_u32; cells.len()];
+        for &label in labels.iter().filter(|&&l| l > 0) {
+            seen[label as usize - 1] += 1;
+        }
+        let keep = |i: usize, cell: &Cell| {
+            let enough = (own[i] as f32 * VISIBLE).max(cell.outline.area() * IN_FRAME);
+            seen[i] >= PIXELS.min(own[i].max(1)) && seen[i] as f32 >= enough && own[i] >= PIXELS
+        };
+        let before = cells.len();
+        let mut i = 0;
+        cells.retain(|cell| {
+            i += 1;
+            keep(i - 1, cell)
+        });
+        if cells.len() == before {
+            return labels;
+        }
+    }
+}
+
+/// Gives `label` to the pixels whose centre lies inside the cell; returns how many there are in the frame.
+fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 {
+    let (width, height) = labels.dimensions();
+    let reach = cell.outline.reach() + 1.0;
+    let (x0, x1) = span(cell.x, reach, width);
+    let (y0, y1) = span(cell.y, reach, height);
+    let mut own = 0;
+    for y in y0..y1 {
+        for x in x0..x1 {
+            let (dx, dy) = (x as f32 + 0.5 - cell.x, y as f32 + 0.5 - cell.y);
+            if dx.hypot(dy) <= cell.outline.towards(dx, dy).0 {
+                own += 1;
+                if !covered[(y * width + x) as usize] {
+                    labels.put_pixel(x, y, Luma([label]));
+                }
+            }
+        }
+    }
+    own
+}
+
+/// The pixels of an axis of length `size` that lie within `reach` of `centre`.
+pub fn span(centre: f32, reach: f32, size: u32) -> (u32, u32) {
+    let low = (centre - reach).floor().clamp(0.0, size as f32) as u32;
+    let high = (centre + reach).ceil().clamp(0.0, size as f32) as u32;
+    (low, high)
+}
