@@ -3,12 +3,18 @@
 //! Native programs and the browser are shells around this crate: they hand it bytes and get back a
 //! probability map, cells and files. It touches no file system and no DOM.
 
+pub mod backend;
 pub mod cells;
 pub mod decode;
 pub mod error;
 pub mod export;
+pub mod kernels;
 pub mod metrics;
+pub mod network;
+pub mod scale;
 pub mod segment;
+pub mod tiling;
+pub mod weights;
 
 pub use error::Error;
 pub use image::{GrayImage, RgbImage};

@@ -1,6 +1,10 @@
 //! The way of one image: scale, tiles, network, probability map.
 
-use crate::GrayImage;
+use crate::backend::SegBackend;
+use crate::network::{Network, NetworkConfig};
+use crate::tiling::{padded, tiles};
+use crate::{Error, GrayImage, RgbImage, scale, weights};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// How one image is segmented.
@@ -36,4 +40,164 @@ pub struct Segmentation {
     pub scale: f32,
     /// Why this result should not be trusted, in sentences for the user; empty if nothing is known.
     pub warnings: Vec<String>,
+}
+
+/// A loaded network and the device it runs on.
+pub struct Segmenter<B: SegBackend> {
+    pub(crate) network: Network<B>,
+    pub(crate) config: NetworkConfig,
+    pub(crate) device: B::Device,
+}
+
+impl<B: SegBackend> Segmenter<B> {
+    pub fn new(network: Network<B>, config: NetworkConfig, device: B::Device) -> Self {
+        Self { network, config, device }
+    }
+
+    /// Reads the weights (safetensors or burnpack) and puts them on the device.
+    ///
+    /// # Errors
+    /// Where the bytes are no weights of this network.
+    pub fn load(weights: &[u8], device: &B::Device) -> Result<Self, Error> {
+        let (network, config) = weights::load(weights, device)?;
+        Ok(Self { network, config, device: device.clone() })
+    }
+
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Segments one image of any size. `progress` hears of every tile.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn segment(
+        &self,
+        image: &RgbImage,
+        options: &SegmentOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Segmentation, Error> {
+        let (diameter_px, warnings) = match options.diameter_px {
+            Some(diameter) => (diameter, Vec::new()),
+            None => scale::estimate(self, image, options).await?,
+        };
+        let scale = self.config.working_diameter / diameter_px;
+        let logits = self.logits_at(image, scale, options.tile, progress).await?;
+        Ok(Segmentation { probability: logits.probability(image.dimensions()), diameter_px, scale, warnings })
+    }
+
+    /// Logits of an image resampled by `scale`.
+    pub(crate) async fn logits_at(
+        &self,
+        image: &RgbImage,
+        scale: f32,
+        tile: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Logits, Error> {
+        let working = scale::resample(image, scale);
+        self.logits(&working, tile, progress).await
+    }
+
+    /// Logits of an image at the working scale, tile by tile.
+    pub async fn logits(
+        &self,
+        image: &RgbImage,
+        tile: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Logits, Error> {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let tiles = tiles(padded(height), padded(width), tile);
+        let total = tiles.len();
+        let mut logits = Logits { width, height, values: vec![0.0; width * height] };
+        progress(Progress { done: 0, total });
+        for (done, tile) in tiles.into_iter().enumerate() {
+            let [rows, columns] = &tile.input;
+            let input = tensor::<B>(image, rows.clone(), columns.clone(), &self.device);
+            let output = self.network.forward(input); // [1, 2, h, w]
+            let background = output.clone().slice([0..1, 0..1]);
+            let cell = output.slice([0..1, 1..2]);
+            let difference = (cell - background).into_data_async().await;
+            let difference = difference.map_err(|error| Error::Compute(format!("the device failed: {error:?}")))?;
+            let values: Vec<f32> = difference.to_vec().map_err(|error| Error::Compute(format!("{error:?}")))?;
+            let keep = tile.keep[1].start..tile.keep[1].end.min(width);
+            for y in tile.keep[0].start..tile.keep[0].end.min(height) {
+                let from = (y - rows.start) * columns.len() + keep.start - columns.start;
+                logits.values[y * width..][keep.clone()].copy_from_slice(&values[from..][..keep.len()]);
+            }
+            progress(Progress { done: done + 1, total });
+        }
+        Ok(logits)
+    }
+}
+
+/// A part of an image as network input `[1, 3, h, w]`; what lies beyond the image repeats its edge.
+fn tensor<B: SegBackend>(
+    image: &RgbImage,
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let (h, w) = (rows.len(), columns.len());
+    let mut values = vec![0.0f32; 3 * h * w];
+    let (right, bottom) = (image.width() - 1, image.height() - 1);
+    for (row, y) in rows.enumerate() {
+        for (column, x) in columns.clone().enumerate() {
+            let pixel = image.get_pixel((x as u32).min(right), (y as u32).min(bottom));
+            for (channel, &value) in pixel.0.iter().enumerate() {
+                values[(channel * h + row) * w + column] = normalise(f32::from(value));
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [1, 3, h, w]), device)
+}
+
+/// A channel of a pixel, 0 to 255, as the network wants it.
+pub fn normalise(value: f32) -> f32 {
+    (value - 127.5) / 64.0
+}
+
+/// Logit of red blood cell against background for each pixel of the working image.
+#[derive(Clone, Debug)]
+pub struct Logits {
+    pub width: usize,
+    pub height: usize,
+    pub values: Vec<f32>,
+}
+
+impl Logits {
+    /// Probabilities, 0 to 255, at another size: logits are interpolated bilinearly, so edges are sub-pixel.
+    pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
+        let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
+        let mut out = GrayImage::new(width, height);
+        for (y, line) in out.chunks_exact_mut(width as usize).enumerate() {
+            let row = Tap::new(y as u32, height, self.height);
+            let upper = &self.values[row.low * self.width..][..self.width];
+            let lower = &self.values[row.high * self.width..][..self.width];
+            for (pixel, tap) in line.iter_mut().zip(&columns) {
+                let logit = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+                *pixel = (255.0 / (1.0 + (-logit).exp())).round() as u8;
+            }
+        }
+        out
+    }
+}
+
+/// The two samples between which a pixel of the resized image lies.
+struct Tap {
+    low: usize,
+    high: usize,
+    share: f32,
+}
+
+impl Tap {
+    fn new(at: u32, of: u32, source: usize) -> Self {
+        let position = (at as f32 + 0.5) * source as f32 / of as f32 - 0.5;
+        let position = position.clamp(0.0, (source - 1) as f32);
+        let low = position as usize;
+        Self { low, high: (low + 1).min(source - 1), share: position - low as f32 }
+    }
+
+    fn mix(&self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.share
+    }
 }

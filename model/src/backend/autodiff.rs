@@ -1,0 +1,120 @@
+//! The extension through automatic differentiation, for every back end that has it.
+
+use super::{ConvGradients, SegBackend};
+use burn::backend::Autodiff;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
+
+/// `[x, weight, bias]` to `conv3x3`.
+#[derive(Debug)]
+struct Conv3x3;
+
+#[derive(Clone, Debug)]
+struct ConvState<B: SegBackend> {
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    /// Set where ReLU was fused.
+    output: Option<FloatTensor<B>>,
+}
+
+impl<B: SegBackend> Backward<B, 3> for Conv3x3 {
+    type State = ConvState<B>;
+
+    fn backward(self, ops: Ops<ConvState<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let [x, weight, bias] = ops.parents;
+        let state = ops.state;
+        let found = B::conv3x3_backward(state.x, state.weight, state.output, gradient, x.is_some());
+        if let (Some(node), Some(gradient)) = (x, found.input) {
+            grads.register::<B>(node.id, gradient);
+        }
+        if let Some(node) = weight {
+            grads.register::<B>(node.id, found.weight);
+        }
+        if let Some(node) = bias {
+            grads.register::<B>(node.id, found.bias);
+        }
+    }
+}
+
+/// `x` to the values of `max_pool2`.
+#[derive(Debug)]
+struct MaxPool2;
+
+impl<B: SegBackend> Backward<B, 1> for MaxPool2 {
+    type State = IntTensor<B>;
+
+    fn backward(self, ops: Ops<IntTensor<B>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        unary::<B, _>(ops.parents, ops.node, grads, |gradient| B::max_unpool2(gradient, ops.state));
+    }
+}
+
+/// `x` to `max_unpool2`.
+#[derive(Debug)]
+struct MaxUnpool2;
+
+impl<B: SegBackend> Backward<B, 1> for MaxUnpool2 {
+    type State = IntTensor<B>;
+
+    fn backward(self, ops: Ops<IntTensor<B>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        unary::<B, _>(ops.parents, ops.node, grads, |gradient| B::max_gather2(gradient, ops.state));
+    }
+}
+
+impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
+    fn conv3x3(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node.clone(), weight.node.clone(), bias.node.clone()];
+        match Conv3x3.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (x, weight) = (x.primitive, weight.primitive);
+                let out = B::conv3x3(x.clone(), weight.clone(), bias.primitive, relu);
+                let output = relu.then(|| out.clone());
+                prep.finish(ConvState { x, weight, output }, out)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::conv3x3(x.primitive, weight.primitive, bias.primitive, relu))
+            }
+        }
+    }
+
+    fn conv3x3_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Option<FloatTensor<Self>>,
+        _: FloatTensor<Self>,
+        _: bool,
+    ) -> ConvGradients<Self> {
+        unreachable!("the network is differentiated once")
+    }
+
+    fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>) {
+        match MaxPool2.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (values, places) = B::max_pool2(x.primitive);
+                (prep.finish(places.clone(), values), places)
+            }
+            OpsKind::UnTracked(prep) => {
+                let (values, places) = B::max_pool2(x.primitive);
+                (prep.finish(values), places)
+            }
+        }
+    }
+
+    fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {
+        match MaxUnpool2.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(places.clone(), B::max_unpool2(x.primitive, places)),
+            OpsKind::UnTracked(prep) => prep.finish(B::max_unpool2(x.primitive, places)),
+        }
+    }
+
+    fn max_gather2(_: FloatTensor<Self>, _: IntTensor<Self>) -> FloatTensor<Self> {
+        unreachable!("the network is differentiated once")
+    }
+}

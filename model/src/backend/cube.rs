@@ -1,0 +1,1 @@
+//! Every CubeCL back end (CUDA, wgpu, WebGPU).

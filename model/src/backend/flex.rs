@@ -1,0 +1,93 @@
+//! The CPU: a shell around [`crate::kernels`].
+
+use super::{ConvGradients, SegBackend};
+use crate::kernels::{Shape, conv, conv_backward, pool};
+use burn::tensor::TensorData;
+use burn_flex::{Flex, FlexTensor};
+
+/// A tensor's elements in order, and its extent.
+struct View {
+    tensor: FlexTensor,
+    shape: Shape,
+}
+
+impl View {
+    fn new(tensor: FlexTensor) -> Self {
+        let dims: Vec<usize> = tensor.layout().shape().iter().copied().collect();
+        // Biases have one dimension, everything else four.
+        let shape = match dims[..] {
+            [n, c, h, w] => Shape { n, c, h, w },
+            _ => Shape { n: 1, c: dims.iter().product(), h: 1, w: 1 },
+        };
+        Self { tensor: tensor.to_contiguous(), shape }
+    }
+
+    fn floats(&self) -> &[f32] {
+        &self.tensor.storage::<f32>()[self.tensor.layout().start_offset()..][..self.shape.len()]
+    }
+
+    fn ints(&self) -> &[i32] {
+        &self.tensor.storage::<i32>()[self.tensor.layout().start_offset()..][..self.shape.len()]
+    }
+}
+
+fn tensor<E: burn::tensor::Element, const D: usize>(values: Vec<E>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+impl SegBackend for Flex {
+    fn conv3x3(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, relu: bool) -> FlexTensor {
+        let (x, weight, bias) = (View::new(x), View::new(weight), View::new(bias));
+        let Shape { n, h, w, .. } = x.shape;
+        let out = conv::forward(x.floats(), x.shape, weight.floats(), bias.floats(), relu);
+        tensor(out, [n, bias.shape.c, h, w])
+    }
+
+    fn conv3x3_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        output: Option<FlexTensor>,
+        gradient: FlexTensor,
+        with_input: bool,
+    ) -> ConvGradients<Self> {
+        let (x, weight, gradient) = (View::new(x), View::new(weight), View::new(gradient));
+        let output = output.map(View::new);
+        let outputs = gradient.shape.c;
+        let Shape { n, c, h, w } = x.shape;
+        let gate = output.as_ref().map(View::floats);
+        let gradients = conv_backward::backward(
+            x.floats(),
+            x.shape,
+            weight.floats(),
+            outputs,
+            gate,
+            gradient.floats(),
+            with_input,
+        );
+        ConvGradients {
+            input: gradients.input.map(|input| tensor(input, [n, c, h, w])),
+            weight: tensor(gradients.weight, [outputs, c, 3, 3]),
+            bias: tensor(gradients.bias, [outputs]),
+        }
+    }
+
+    fn max_pool2(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+        let x = View::new(x);
+        let Shape { n, c, h, w } = x.shape;
+        let (values, places) = pool::max_pool(x.floats(), x.shape);
+        (tensor(values, [n, c, h / 2, w / 2]), tensor(places, [n, c, h / 2, w / 2]))
+    }
+
+    fn max_unpool2(x: FlexTensor, places: FlexTensor) -> FlexTensor {
+        let (x, places) = (View::new(x), View::new(places));
+        let Shape { n, c, h, w } = x.shape;
+        let shape = Shape { n, c, h: 2 * h, w: 2 * w };
+        tensor(pool::max_unpool(x.floats(), places.ints(), shape), [n, c, 2 * h, 2 * w])
+    }
+
+    fn max_gather2(x: FlexTensor, places: FlexTensor) -> FlexTensor {
+        let (x, places) = (View::new(x), View::new(places));
+        let Shape { n, c, h, w } = x.shape;
+        tensor(pool::gather(x.floats(), places.ints(), x.shape), [n, c, h / 2, w / 2])
+    }
+}

@@ -1,0 +1,79 @@
+//! The three operations of the network that Burn does not have, or not fast enough, as a backend extension.
+//!
+//! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and through
+//! `Autodiff`; everything above it is generic over `B: SegBackend`.
+
+#[cfg(feature = "train")]
+mod autodiff;
+#[cfg(feature = "cube")]
+mod cube;
+mod flex;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+use burn::tensor::{Int, Tensor, TensorPrimitive};
+
+/// Gradients of [`SegBackend::conv3x3`].
+pub struct ConvGradients<B: Backend> {
+    /// `[n, c, h, w]`, unless it was not asked for.
+    pub input: Option<FloatTensor<B>>,
+    /// `[o, c, 3, 3]`
+    pub weight: FloatTensor<B>,
+    /// `[o]`
+    pub bias: FloatTensor<B>,
+}
+
+/// A back end that can run and train the network.
+pub trait SegBackend: Backend {
+    /// 3x3 convolution, stride 1, zero padding 1, plus bias, then ReLU if `relu`.
+    ///
+    /// `x` is `[n, c, h, w]`, `weight` `[o, c, 3, 3]`, `bias` `[o]`; the result `[n, o, h, w]`.
+    fn conv3x3(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self>;
+
+    /// The backward of [`conv3x3`](Self::conv3x3). `output` is what it returned where ReLU was fused, else `None`.
+    fn conv3x3_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        with_input: bool,
+    ) -> ConvGradients<Self>;
+
+    /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (even `h`, `w`) to values and window places,
+    /// both `[n, c, h / 2, w / 2]`. A place counts 0 to 3 through the window row by row; among equals the first wins.
+    fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>);
+
+    /// Max unpooling: values and places `[n, c, h, w]` to `[n, c, 2 h, 2 w]`, each value at its place, zero elsewhere.
+    /// Also the backward of [`max_pool2`](Self::max_pool2).
+    fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// The backward of [`max_unpool2`](Self::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, from each window
+    /// the element at its place.
+    fn max_gather2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// [`SegBackend::conv3x3`] on tensors.
+pub fn conv3x3<B: SegBackend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, bias: Tensor<B, 1>, relu: bool) -> Tensor<B, 4> {
+    let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+    float(B::conv3x3(x.tensor(), weight.tensor(), bias.tensor(), relu))
+}
+
+/// [`SegBackend::max_pool2`] on tensors.
+pub fn max_pool2<B: SegBackend>(x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
+    let (values, places) = B::max_pool2(x.into_primitive().tensor());
+    (float(values), Tensor::from_primitive(places))
+}
+
+/// [`SegBackend::max_unpool2`] on tensors.
+pub fn max_unpool2<B: SegBackend>(x: Tensor<B, 4>, places: Tensor<B, 4, Int>) -> Tensor<B, 4> {
+    float(B::max_unpool2(x.into_primitive().tensor(), places.into_primitive()))
+}
+
+fn float<B: Backend>(tensor: FloatTensor<B>) -> Tensor<B, 4> {
+    Tensor::from_primitive(TensorPrimitive::Float(tensor))
+}

@@ -1,0 +1,43 @@
+//! The CPU kernels: 3x3 convolution forward and backward, 2x2 pooling and unpooling.
+//!
+//! Plain slices in NCHW order, no tensor library: the CPU back end (`backend::flex`) is a thin shell
+//! around them. All 12 layers of the network are one operation (3x3, stride 1, padding 1), so one
+//! forward and one backward kernel carry it.
+
+pub mod conv;
+pub mod conv_backward;
+pub mod parallel;
+pub mod pool;
+mod padded;
+mod simd;
+mod strip;
+
+/// Extent of a batch of feature maps: images, channels, height, width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub n: usize,
+    pub c: usize,
+    pub h: usize,
+    pub w: usize,
+}
+
+impl Shape {
+    /// Elements in one image: channels * height * width.
+    pub fn image(&self) -> usize {
+        self.c * self.plane()
+    }
+
+    /// Elements in one channel of one image.
+    pub fn plane(&self) -> usize {
+        self.h * self.w
+    }
+
+    /// Elements altogether.
+    pub fn len(&self) -> usize {
+        self.n * self.image()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,46 @@
+//! The one place that knows whether there are threads.
+
+/// Runs `task(0..tasks)` on all cores (natively) or one after the other (in the browser).
+#[cfg(feature = "rayon")]
+pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
+    use rayon::prelude::*;
+    (0..tasks).into_par_iter().for_each(task);
+}
+
+/// Runs `task(0..tasks)` one after the other.
+#[cfg(not(feature = "rayon"))]
+pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
+    (0..tasks).for_each(task);
+}
+
+/// A slice that several tasks write at once, each its own part.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    start: *mut f32,
+    len: usize,
+    life: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+#[allow(unsafe_code)]
+// SAFETY: the tasks write disjoint parts; `slice` makes each caller say so.
+unsafe impl Send for Shared<'_> {}
+#[allow(unsafe_code)]
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+#[allow(unsafe_code)]
+impl<'a> Shared<'a> {
+    pub fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
+    }
+
+    /// The part `from..from + len`.
+    ///
+    /// # Safety
+    /// No two tasks may hold overlapping parts at the same time.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [f32] {
+        assert!(from + len <= self.len);
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}

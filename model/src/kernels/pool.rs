@@ -1,0 +1,82 @@
+//! 2x2 max pooling with indices, max unpooling, and the gather that is the backward of unpooling.
+//!
+//! An index is the place in the 2x2 window, 0 to 3, row by row: two bits say all, and they do not depend on
+//! where a tile lies in its image. Among equal values the first wins, as in the published network.
+
+use super::Shape;
+use super::parallel::for_each;
+use std::sync::Mutex;
+
+/// `[n, c, h, w]` to values and window places, both `[n, c, h / 2, w / 2]`. `h` and `w` are even.
+pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
+    let len = shape.len() / 4;
+    let (mut values, mut places) = (vec![0.0; len], vec![0; len]);
+    let parts: Vec<_> = values.chunks_mut(shape.image() / 4).zip(places.chunks_mut(shape.image() / 4)).collect();
+    each_image(parts, |n, (values, places)| {
+        let rows = x[n * shape.image()..][..shape.image()].chunks_exact(2 * shape.w);
+        let out = values.chunks_exact_mut(shape.w / 2).zip(places.chunks_exact_mut(shape.w / 2));
+        for (pair, (values, places)) in rows.zip(out) {
+            let (upper, lower) = pair.split_at(shape.w);
+            let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for ((value, place), (u, l)) in values.iter_mut().zip(places).zip(windows) {
+                let (a, b) = if u[1] > u[0] { (u[1], 1) } else { (u[0], 0) };
+                let (c, d) = if l[1] > l[0] { (l[1], 3) } else { (l[0], 2) };
+                (*value, *place) = if c > a { (c, d) } else { (a, b) };
+            }
+        }
+    });
+    (values, places)
+}
+
+/// Values and places `[n, c, h / 2, w / 2]` to `[n, c, h, w]` by `shape`: each value back to its place, zero elsewhere.
+pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
+    let mut out = vec![0.0; shape.len()];
+    let half = shape.w / 2;
+    let parts: Vec<_> = out.chunks_mut(shape.image()).collect();
+    each_image(parts, |n, out| {
+        let from = n * shape.image() / 4;
+        let rows = x[from..].chunks_exact(half).zip(places[from..].chunks_exact(half));
+        for (pair, (values, places)) in out.chunks_exact_mut(2 * shape.w).zip(rows) {
+            let (upper, lower) = pair.split_at_mut(shape.w);
+            let windows = upper.chunks_exact_mut(2).zip(lower.chunks_exact_mut(2));
+            for ((&value, &place), (u, l)) in values.iter().zip(places).zip(windows) {
+                u[0] = if place == 0 { value } else { 0.0 };
+                u[1] = if place == 1 { value } else { 0.0 };
+                l[0] = if place == 2 { value } else { 0.0 };
+                l[1] = if place == 3 { value } else { 0.0 };
+            }
+        }
+    });
+    out
+}
+
+/// The backward of [`max_unpool`]: `[n, c, h, w]` by `shape` to `[n, c, h / 2, w / 2]`, from each window the element at its place.
+pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
+    let mut out = vec![0.0; shape.len() / 4];
+    let half = shape.w / 2;
+    let parts: Vec<_> = out.chunks_mut(shape.image() / 4).collect();
+    each_image(parts, |n, out| {
+        let from = n * shape.image() / 4;
+        let rows = x[n * shape.image()..].chunks_exact(2 * shape.w).zip(places[from..].chunks_exact(half));
+        for (values, (pair, places)) in out.chunks_exact_mut(half).zip(rows) {
+            let (upper, lower) = pair.split_at(shape.w);
+            let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for ((value, &place), (u, l)) in values.iter_mut().zip(places).zip(windows) {
+                let row = if place & 2 == 0 { u } else { l };
+                *value = if place & 1 == 0 { row[0] } else { row[1] };
+            }
+        }
+    });
+    out
+}
+
+/// Hands each image's part of the output to one task.
+fn each_image<T: Send>(parts: Vec<T>, body: impl Fn(usize, T) + Sync + Send) {
+    let slots: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+    for_each(slots.len(), |n| {
+        let part = slots[n].lock().ok().and_then(|mut slot| slot.take());
+        if let Some(part) = part {
+            body(n, part);
+        }
+    });
+}

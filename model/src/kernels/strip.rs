@@ -1,0 +1,99 @@
+//! The innermost loops.
+#![allow(unsafe_code)]
+
+use super::simd::Simd;
+
+/// Convolves one strip: `B` output channels of two vectors of pixels of one row.
+///
+/// `input` points at the strip's upper left neighbour in a padded band with `plane` floats a channel and
+/// `stride` a row; `weights` are packed `[channels][3][3][B]`.
+///
+/// # Safety
+/// The instruction set must be there; `input` must have `2 * LANES + 2` floats in each of the three rows of
+/// each channel; `weights` `9 * channels * B`.
+#[inline(always)]
+pub unsafe fn convolve<S: Simd, const B: usize>(
+    input: *const f32,
+    channels: usize,
+    plane: usize,
+    stride: usize,
+    weights: *const f32,
+    bias: &[f32],
+) -> [[S::V; 2]; B] {
+    unsafe {
+        let mut sum = [[S::zero(); 2]; B];
+        for (b, sum) in sum.iter_mut().enumerate() {
+            let bias = S::splat(bias[b]);
+            *sum = [bias, bias];
+        }
+        let mut w = weights;
+        for c in 0..channels {
+            for ky in 0..3 {
+                let row = input.add(c * plane + ky * stride);
+                for kx in 0..3 {
+                    let left = S::load(row.add(kx));
+                    let right = S::load(row.add(kx + S::LANES));
+                    for (b, sum) in sum.iter_mut().enumerate() {
+                        let weight = S::splat(*w.add(b));
+                        sum[0] = S::mul_add(weight, left, sum[0]);
+                        sum[1] = S::mul_add(weight, right, sum[1]);
+                    }
+                    w = w.add(B);
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// Correlates `O` rows of gradients with three shifts of `C` input rows, over `rows` rows of `width` pixels:
+/// the gradient of the weights of one kernel row. Adds to `into`, indexed `[O][C][3]` with the given strides.
+///
+/// # Safety
+/// The instruction set must be there; `gradient` points at the first pixel of the band's first row, `input` one
+/// column to its left and `ky - 1` rows below; both padded to whole vectors, `gradient` with zeros.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
+    gradient: *const f32,
+    gradient_plane: usize,
+    input: *const f32,
+    input_plane: usize,
+    stride: usize,
+    rows: usize,
+    width: usize,
+    into: &mut [f32],
+    filter: usize,
+) {
+    unsafe {
+        let mut sum = [[[S::zero(); 3]; C]; O];
+        for row in 0..rows {
+            let mut x = 0;
+            while x < width {
+                let at = row * stride + x;
+                let mut shifted = [[S::zero(); 3]; C];
+                for (c, shifted) in shifted.iter_mut().enumerate() {
+                    for (kx, value) in shifted.iter_mut().enumerate() {
+                        *value = S::load(input.add(c * input_plane + at + kx));
+                    }
+                }
+                for (o, sum) in sum.iter_mut().enumerate() {
+                    let g = S::load(gradient.add(o * gradient_plane + at));
+                    for (sum, shifted) in sum.iter_mut().zip(&shifted) {
+                        for (sum, &value) in sum.iter_mut().zip(shifted) {
+                            *sum = S::mul_add(g, value, *sum);
+                        }
+                    }
+                }
+                x += S::LANES;
+            }
+        }
+        for (o, sum) in sum.iter().enumerate() {
+            for (c, sum) in sum.iter().enumerate() {
+                for (kx, &sum) in sum.iter().enumerate() {
+                    into[o * filter + c * 9 + kx] += S::sum(sum);
+                }
+            }
+        }
+    }
+}

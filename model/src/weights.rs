@@ -1,0 +1,94 @@
+//! Weights as files: safetensors (with what the network was trained for in its metadata) and burnpack.
+
+use crate::Error;
+use crate::backend::SegBackend;
+use crate::network::{Network, NetworkConfig};
+use burn::tensor::Bytes;
+use burn_store::{BurnpackStore, ModuleSnapshot, SafetensorsStore};
+
+/// Metadata key that holds the [`NetworkConfig`] as JSON.
+const CONFIG: &str = "rbc.config";
+
+/// Reads a network from the bytes of a safetensors or burnpack file.
+///
+/// # Errors
+/// Where the bytes are neither, or hold another architecture; the message says which.
+pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<B>, NetworkConfig), Error> {
+    match safetensors::SafeTensors::read_metadata(bytes) {
+        Ok((_, metadata)) => {
+            let json = metadata.metadata().as_ref().and_then(|map| map.get(CONFIG)).ok_or_else(|| {
+                Error::Weights(format!(
+                    "weights of another program: the safetensors metadata has no `{CONFIG}`; use a file that `trainer train` wrote"
+                ))
+            })?;
+            let config = parse(json)?;
+            let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
+            Ok((fill(&config, &mut store, device)?, config))
+        }
+        Err(_) => load_burnpack(bytes, device),
+    }
+}
+
+fn load_burnpack<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<B>, NetworkConfig), Error> {
+    // A burnpack file begins with its magic number; its metadata is CBOR, so the configuration stands as JSON within.
+    let unreadable = || {
+        Error::Weights("not a weights file: neither safetensors nor burnpack; use a file that `trainer train` wrote".into())
+    };
+    let config = find_json(bytes).ok_or_else(unreadable)?;
+    let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes.to_vec())));
+    Ok((fill(&config, &mut store, device)?, config))
+}
+
+/// The configuration in a burnpack file's metadata, which the store keeps as a plain string.
+fn find_json(bytes: &[u8]) -> Option<NetworkConfig> {
+    let key = CONFIG.as_bytes();
+    let at = bytes.windows(key.len()).position(|window| window == key)? + key.len();
+    let start = at + bytes[at..].iter().take(16).position(|&b| b == b'{')?;
+    serde_json::Deserializer::from_slice(&bytes[start..]).into_iter().next()?.ok()
+}
+
+fn parse(json: &str) -> Result<NetworkConfig, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Weights(format!("weights with an unknown configuration: {error}")))
+}
+
+fn fill<B: SegBackend, S: burn_store::ModuleStore>(
+    config: &NetworkConfig,
+    store: &mut S,
+    device: &B::Device,
+) -> Result<Network<B>, Error>
+where
+    S::Error: std::fmt::Display,
+{
+    let mut network = config.init::<B>(device);
+    let result = network.load_from(store).map_err(|error| misfit(config, &error.to_string()))?;
+    if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
+        let first = result.errors.first().map(ToString::to_string);
+        let first = first.or_else(|| result.missing.first().map(|missing| format!("{} is missing", missing.0)));
+        let first = first.or_else(|| result.unused.first().map(|name| format!("{name} is unknown")));
+        return Err(misfit(config, &first.unwrap_or_default()));
+    }
+    Ok(network)
+}
+
+fn misfit(config: &NetworkConfig, why: &str) -> Error {
+    let why = why.lines().next().unwrap_or_default();
+    Error::Weights(format!("weights of another architecture than widths {:?}: {why}", config.widths))
+}
+
+/// The network as a safetensors file.
+pub fn to_safetensors<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
+    let mut store = SafetensorsStore::from_bytes(None).metadata(CONFIG, json(config)?);
+    network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
+    store.get_bytes().map_err(|error| Error::Export(error.to_string()))
+}
+
+/// The network as a burnpack file, Burn's own format.
+pub fn to_burnpack<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
+    let mut store = BurnpackStore::from_bytes(None).metadata(CONFIG, json(config)?);
+    network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
+    Ok(store.get_bytes().map_err(|error| Error::Export(error.to_string()))?.to_vec())
+}
+
+fn json(config: &NetworkConfig) -> Result<String, Error> {
+    serde_json::to_string(config).map_err(|error| Error::Export(error.to_string()))
+}
