@@ -1,0 +1,183 @@
+//! `cargo xtask test`: everything that has to hold before a change goes in.
+
+use crate::browser::Browser;
+use crate::page::Profile;
+use crate::wasm::Toolchain;
+use crate::{page, paths, process, tools};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// One selection of packages and features for programs and tests alike, so that nothing is compiled twice.
+/// Without `cuda`, which takes minutes and has no use on a machine without an NVIDIA GPU; clippy checks that
+/// it compiles.
+pub(crate) const NATIVE: [&str; 10] =
+    ["--release", "--no-default-features", "-p", "rbc-model", "-p", "trainer", "-p", "xtask", "-p", "rbc-tests"];
+const WASM: [&str; 6] =
+    ["--release", "--target=wasm32-unknown-unknown", "-p", "web", "--features", "app,worker"];
+/// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
+const WASM_SECONDS: &str = "900";
+
+/// Tests that passed, failed and were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+struct Outcome {
+    step: &'static str,
+    error: Option<anyhow::Error>,
+    counts: Counts,
+    took: Duration,
+}
+
+/// Runs every check, to the end even when one fails, and sums up. `trunk` as in [`page::build`].
+pub fn run(trunk: Option<&Path>) -> Result<()> {
+    let start = Instant::now();
+    let browser = Browser::ensure()?;
+    let toolchain = Toolchain::ensure()?;
+    let bindgen = tools::wasm_bindgen()?;
+    let settings = browser.write_runner_settings()?;
+
+    let mut outcomes = Vec::new();
+    let mut step = |name: &'static str, work: &mut dyn FnMut() -> Result<Counts>| {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let (counts, error) = match work() {
+            Ok(counts) if counts.failed == 0 => (counts, None),
+            Ok(counts) => (counts, Some(anyhow::anyhow!("{} tests failed", counts.failed))),
+            Err(error) => (Counts::default(), Some(error)),
+        };
+        if let Some(error) = &error {
+            println!("{name}: {error:#}");
+        }
+        outcomes.push(Outcome { step: name, error, counts, took: start.elapsed() });
+    };
+    let plain = |command: &mut Command| process::run(command).map(|()| Counts::default());
+
+    step("format", &mut || plain(process::cargo().args(["fmt", "--all", "--check"])));
+    step("lints", &mut || {
+        let mut clippy = process::cargo();
+        clippy.args(["clippy", "--release", "--workspace", "--exclude", "web", "--all-targets"]);
+        plain(clippy.args(["--", "-D", "warnings"]))
+    });
+    step("lints of the page", &mut || {
+        let mut clippy = toolchain.command("cargo", &[])?;
+        plain(clippy.arg("clippy").args(WASM).args(["--all-targets", "--", "-D", "warnings"]))
+    });
+    step("build", &mut || plain(process::cargo().arg("build").args(NATIVE)));
+    step("build of the page", &mut || {
+        page::build(Profile::Release, trunk, &paths::site()).map(|()| Counts::default())
+    });
+    step("tests in the browser", &mut || {
+        let mut test = toolchain.command("cargo", &[bindgen.clone()])?;
+        test.arg("test").args(WASM).args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
+        test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
+        test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &settings);
+        test.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_SECONDS).env("CHROMEDRIVER", &browser.driver);
+        counted(&mut test)
+    });
+    step("tests", &mut || {
+        let mut test = process::cargo();
+        test.arg("test").args(NATIVE).arg("--no-fail-fast");
+        if let Some(folder) = paths::real_images() {
+            test.env("RBC_DATA", folder);
+        }
+        counted(&mut test)
+    });
+    sum_up(&outcomes, start.elapsed())
+}
+
+/// Runs a test command, shows what it prints, and adds up the summaries in it.
+fn counted(command: &mut Command) -> Result<Counts> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
+    let mut counts = Counts::default();
+    if let Some(output) = child.stdout.take() {
+        let mut screen = std::io::stdout();
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            screen.write_all(&line).and_then(|()| screen.write_all(b"\n"))?;
+            if let Some(found) = summary(&String::from_utf8_lossy(&line)) {
+                counts.add(found);
+            }
+        }
+    }
+    let status = child.wait()?;
+    match status.success() || counts.failed > 0 {
+        true => Ok(counts),
+        false => bail!("cargo test failed ({status})"),
+    }
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+fn summary(line: &str) -> Option<Counts> {
+    let (_, rest) = line.split_once("test result: ")?;
+    let number = |what: &str| -> Option<usize> {
+        let (before, _) = rest.split_once(what)?;
+        before.trim_end().rsplit(' ').next()?.parse().ok()
+    };
+    Some(Counts { passed: number("passed")?, failed: number("failed")?, ignored: number("ignored")? })
+}
+
+fn sum_up(outcomes: &[Outcome], took: Duration) -> Result<()> {
+    println!();
+    let mut all = Counts::default();
+    for Outcome { step, error, counts, took } in outcomes {
+        all.add(*counts);
+        let verdict = if error.is_some() { "FAILED" } else { "ok" };
+        let tests = match counts.passed + counts.failed {
+            0 => String::new(),
+            _ => format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored),
+        };
+        println!("{step:<22} {verdict:<7} {:>6.1} s  {tests}", took.as_secs_f64());
+    }
+    let broken = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    let verdict = if broken == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\nall checks: {verdict}. {} tests passed; {} failed; {} ignored; {broken} steps failed; {:.0} s",
+        all.passed,
+        all.failed,
+        all.ignored,
+        took.as_secs_f64()
+    );
+    match broken {
+        0 => Ok(()),
+        _ => bail!("{broken} of {} steps failed; each says above what is wrong", outcomes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_of_the_test_runners_are_read() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.1s";
+        assert_eq!(summary(line), Some(Counts { passed: 12, failed: 3, ignored: 1 }));
+        assert_eq!(summary("test tests::summary ... ok"), None);
+    }
+
+    #[test]
+    fn one_failed_step_fails_the_whole() {
+        let outcome = |error: Option<anyhow::Error>| Outcome {
+            step: "x",
+            error,
+            counts: Counts::default(),
+            took: Duration::ZERO,
+        };
+        assert!(sum_up(&[outcome(None)], Duration::ZERO).is_ok());
+        assert!(sum_up(&[outcome(None), outcome(Some(anyhow::anyhow!("y")))], Duration::ZERO).is_err());
+    }
+}

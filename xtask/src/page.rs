@@ -1,0 +1,183 @@
+//! Builds the page: with trunk where there is one, else by the same steps without it.
+
+use crate::html::{self, Link};
+use crate::wasm::Toolchain;
+use crate::{paths, process, tools};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How much work the compiler puts into the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// What `serve` and the tests use.
+    Release,
+    /// Link-time optimised, then through wasm-opt: what is given to others.
+    Dist,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
+}
+
+/// Builds the page into `folder`. `trunk` is the program to use, or `None` to do without.
+pub fn build(profile: Profile, trunk: Option<&Path>, folder: &Path) -> Result<()> {
+    let toolchain = Toolchain::ensure()?;
+    let bindgen = tools::wasm_bindgen()?;
+    process::must_exist(&paths::root().join("index.html"), "this is not the whole project")?;
+    match trunk {
+        Some(trunk) => with_trunk(profile, toolchain, trunk, bindgen, folder)?,
+        None => without_trunk(profile, toolchain, &bindgen, folder)?,
+    }
+    if profile == Profile::Dist
+        && let Some(program) = tools::wasm_opt()
+    {
+        optimise(&program, folder)?;
+    }
+    Ok(())
+}
+
+fn with_trunk(
+    profile: Profile,
+    toolchain: Toolchain,
+    trunk: &Path,
+    bindgen: PathBuf,
+    folder: &Path,
+) -> Result<()> {
+    let mut command = toolchain.command(&trunk.to_string_lossy(), &[bindgen])?;
+    command.arg("build").arg("--dist").arg(folder);
+    if profile == Profile::Dist {
+        command.args(["--cargo-profile", profile.name()]);
+    }
+    // trunk reads this as a boolean and refuses the usual "1".
+    command.env_remove("NO_COLOR");
+    process::run(&mut command)
+}
+
+/// Does what trunk does with index.html, for the kinds of links that this page has.
+fn without_trunk(profile: Profile, toolchain: Toolchain, bindgen: &Path, folder: &Path) -> Result<()> {
+    let index = paths::root().join("index.html");
+    let page = fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
+    // Built beside the old page, so that a failure leaves that one whole.
+    let stage = folder.with_extension("new");
+    clear(&stage)?;
+    let mut replaced = Vec::new();
+    for link in html::trunk_links(&page) {
+        let text = match link.need("rel")? {
+            "rust" => program(&link, profile, toolchain, bindgen, &stage)?,
+            "css" => {
+                let file = copied(&link, &stage)?;
+                format!("<link rel=\"stylesheet\" href=\"./{file}\"{}/>", link.plain_attributes())
+            }
+            "icon" => {
+                let file = copied(&link, &stage)?;
+                format!("<link rel=\"icon\" href=\"./{file}\"{}/>", link.plain_attributes())
+            }
+            "copy-file" | "copy-dir" => copied(&link, &stage).map(|_| String::new())?,
+            other => bail!("data-trunk links with rel=\"{other}\" need trunk: {}", index.display()),
+        };
+        replaced.push((link, text));
+    }
+    fs::write(stage.join("index.html"), html::replace(&page, &replaced))?;
+    clear(folder)?;
+    fs::remove_dir(folder)?;
+    fs::rename(&stage, folder).with_context(|| format!("cannot write {}", folder.display()))
+}
+
+/// Compiles one of the page's programs.
+fn program(
+    link: &Link,
+    profile: Profile,
+    toolchain: Toolchain,
+    bindgen: &Path,
+    stage: &Path,
+) -> Result<String> {
+    let name = link.need("data-bin")?;
+    if link.get("data-type") != Some("worker") {
+        bail!("the program {name} is no data-type=\"worker\": its start would need an inline script: index.html");
+    }
+    let manifest = paths::root().join(link.need("href")?);
+    let mut cargo = toolchain.command("cargo", &[])?;
+    cargo.args(["build", "--target", "wasm32-unknown-unknown", "--profile", profile.name(), "--bin", name]);
+    cargo.arg("--manifest-path").arg(manifest);
+    if let Some(features) = link.get("data-cargo-features") {
+        cargo.args(["--features", features]);
+    }
+    process::run(&mut cargo)?;
+
+    let kind = link.get("data-bindgen-target").unwrap_or("no-modules");
+    let folder = paths::wasm_target().join("wasm32-unknown-unknown").join(profile.name());
+    let mut command = Command::new(bindgen.join("wasm-bindgen"));
+    command.args(["--no-typescript", "--target", kind, "--out-name", name, "--out-dir"]).arg(stage);
+    process::run(command.arg(folder.join(format!("{name}.wasm"))))?;
+    Ok(String::new())
+}
+
+/// Copies the file or folder a link names into the page; returns its name there.
+fn copied(link: &Link, stage: &Path) -> Result<String> {
+    let href = link.need("href")?;
+    let from = paths::root().join(href);
+    process::must_exist(&from, "index.html asks for it")?;
+    let own = from.file_name().map(|name| name.to_string_lossy().into_owned());
+    let own = own.with_context(|| format!("not the name of a file: {href}"))?;
+    let name = match (link.get("data-target-path"), from.is_dir()) {
+        (None, _) => own,
+        (Some(path), true) => path.to_string(),
+        (Some(path), false) => format!("{path}/{own}"),
+    };
+    copy(&from, &stage.join(&name)).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(name)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if from.is_dir() {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy(from, to).map(|_| ())
+}
+
+/// Makes `folder` exist and be empty.
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))
+}
+
+/// Runs wasm-opt over every wasm file, for speed: what it leaves compresses as well as with its size options.
+fn optimise(program: &Path, folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "wasm") {
+            let mut command = Command::new(program);
+            command.arg("-O3").args(["--strip-debug", "--strip-producers"]);
+            // What rustc emits for today's browsers; the stripped file no longer says so itself.
+            for feature in [
+                "simd",
+                "bulk-memory",
+                "sign-ext",
+                "mutable-globals",
+                "nontrapping-float-to-int",
+                "reference-types",
+                "multivalue",
+            ] {
+                command.arg(format!("--enable-{feature}"));
+            }
+            process::run(command.arg(&file).arg("--output").arg(&file))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Running other programs.
+
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs a command to its end; anything but success is an error.
+pub fn run(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    let status = command.status().with_context(|| format!("could not start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Like [`run`], but ends the command and fails when it takes longer than `limit`.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let shown = show(command);
+    let mut child = command.spawn().with_context(|| format!("could not start `{shown}`"))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            if status.success() {
+                return Ok(());
+            }
+            bail!("`{shown}` failed ({status})");
+        }
+        if start.elapsed() > limit {
+            // It may have ended in this very moment; either way it is gone after the wait.
+            let _ = child.kill();
+            child.wait()?;
+            bail!("`{shown}` took longer than {} s", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What a command prints on standard output, trimmed; `None` where it cannot be started or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_string())
+}
+
+/// The file that runs when `name` is typed.
+pub fn which(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(&path).map(|dir| dir.join(&file)).find(|file| file.is_file())
+}
+
+/// `PATH` with these folders in front.
+pub fn path_with(front: &[PathBuf]) -> Result<std::ffi::OsString> {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let all = front.iter().cloned().chain(std::env::split_paths(&old));
+    std::env::join_paths(all).context("a folder on PATH has a name that cannot stand there")
+}
+
+/// The cargo that runs us: the native toolchain.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// An error that says how to come by a file or folder, if it is missing.
+pub fn must_exist(path: &Path, how: &str) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    bail!("{} is missing; {how}", path.display())
+}
+
+fn show(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}

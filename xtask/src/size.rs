@@ -1,0 +1,112 @@
+//! What a visitor downloads.
+
+use anyhow::{Context, Result};
+use flate2::{Compression, write::GzEncoder};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The most that the page may weigh, compressed, weights included.
+pub const LIMIT: usize = 1_500_000;
+
+/// The bytes of one file as they are and as hosts send them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub file: PathBuf,
+    pub raw: usize,
+    pub gzip: usize,
+    pub brotli: usize,
+}
+
+impl Size {
+    fn of(folder: &Path, file: PathBuf) -> Result<Self> {
+        let path = folder.join(&file);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&bytes)?;
+        let mut brotli = Vec::new();
+        let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+        brotli::BrotliCompress(&mut bytes.as_slice(), &mut brotli, &parameters)?;
+        Ok(Self { file, raw: bytes.len(), gzip: gzip.finish()?.len(), brotli: brotli.len() })
+    }
+
+    /// What a host that compresses well sends: never more than the file itself.
+    pub fn sent(&self) -> usize {
+        self.raw.min(self.brotli)
+    }
+}
+
+/// The sizes of all files below a folder, by name.
+pub fn measure(folder: &Path) -> Result<Vec<Size>> {
+    let mut files = Vec::new();
+    list(folder, Path::new(""), &mut files)?;
+    files.sort();
+    // Brotli at its best is slow: one thread for each file, of which there are few.
+    std::thread::scope(|scope| {
+        let running: Vec<_> =
+            files.into_iter().map(|file| scope.spawn(move || Size::of(folder, file))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Size>>| match thread.join() {
+            Ok(size) => size,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        running.into_iter().map(join).collect()
+    })
+}
+
+/// A table of the sizes, and whether the whole stays within [`LIMIT`].
+pub fn report(sizes: &[Size]) -> String {
+    let line = |name: &str, raw: usize, gzip: usize, brotli: usize| {
+        format!("{name:<32} {raw:>12} {gzip:>12} {brotli:>12}\n")
+    };
+    let mut text = format!("{:<32} {:>12} {:>12} {:>12}\n", "file", "bytes", "gzip", "brotli");
+    for size in sizes {
+        text += &line(&size.file.to_string_lossy(), size.raw, size.gzip, size.brotli);
+    }
+    let sum = |part: fn(&Size) -> usize| sizes.iter().map(part).sum::<usize>();
+    text += &line("all", sum(|size| size.raw), sum(|size| size.gzip), sum(|size| size.brotli));
+    let total = sum(Size::sent);
+    let verdict = if total <= LIMIT { "within" } else { "OVER" };
+    text + &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n")
+}
+
+fn list(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let here = folder.join(below);
+    let entries = fs::read_dir(&here).with_context(|| format!("cannot read {}", here.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => list(folder, &path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_counts_each_file_as_it_is_sent() {
+        let size = |raw, brotli| Size { file: "a".into(), raw, gzip: brotli, brotli };
+        let small = report(&[size(100, 120), size(4_000_000, LIMIT - 100)]);
+        assert!(small.contains(&format!("{LIMIT} bytes, within")), "{small}");
+        let large = report(&[size(100, 120), size(4_000_000, LIMIT)]);
+        assert!(large.contains("OVER"), "{large}");
+    }
+
+    #[test]
+    fn files_in_folders_are_measured() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("rbc-size-{}", std::process::id()));
+        fs::create_dir_all(folder.join("deep"))?;
+        fs::write(folder.join("deep/zeros"), vec![0; 10_000])?;
+        let sizes = measure(&folder);
+        fs::remove_dir_all(&folder)?;
+        let sizes = sizes?;
+        assert_eq!(sizes.len(), 1);
+        assert_eq!((sizes[0].file.as_path(), sizes[0].raw), (Path::new("deep/zeros"), 10_000));
+        assert!(sizes[0].gzip < 100 && sizes[0].brotli < 100, "{sizes:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! The programs the page is built with: found where they are, else installed. Nothing that is there already
+//! is replaced.
+
+use crate::{paths, process};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The last trunk that compiles with the Rust releases this project supports, and only with its own lock file.
+const TRUNK: &str = "0.21.14";
+/// wasm-opt comes as an npm package; Debian's is too old for today's wasm.
+const BINARYEN: &str = "132.0.0";
+const OLDEST_WASM_OPT: u32 = 116;
+
+/// `wasm-bindgen` and its test runner. Its version must be exactly that of the crate in Cargo.lock.
+pub fn wasm_bindgen() -> Result<PathBuf> {
+    let version = locked_version("wasm-bindgen")?;
+    if let Some(found) = process::which("wasm-bindgen")
+        && has_version(&found, &version)
+        && process::which("wasm-bindgen-test-runner").is_some()
+    {
+        return parent(&found);
+    }
+    cargo_install("wasm-bindgen-cli", &version, "wasm-bindgen", &[], "it joins the compiled page to JavaScript")
+}
+
+/// trunk, or `None` where it cannot be had: the page is then built without it.
+pub fn trunk() -> Option<PathBuf> {
+    if let Some(found) = process::which("trunk")
+        && has_version(&found, TRUNK)
+    {
+        return Some(found);
+    }
+    let features = ["--no-default-features", "--features", "rustls"];
+    match cargo_install("trunk", TRUNK, "trunk", &features, "it assembles the page") {
+        Ok(folder) => Some(folder.join("trunk")),
+        Err(error) => {
+            println!("setup: no trunk: {error:#}");
+            println!("setup: going on without it; the page is assembled by xtask, the result is the same");
+            None
+        }
+    }
+}
+
+/// wasm-opt, or `None` where it cannot be had: the download is larger then.
+pub fn wasm_opt() -> Option<PathBuf> {
+    if let Some(found) = process::which("wasm-opt")
+        && process::output(Command::new(&found).arg("--version"))
+            .and_then(|text| text.split_whitespace().nth(2)?.parse::<u32>().ok())
+            .is_some_and(|version| version >= OLDEST_WASM_OPT)
+    {
+        return Some(found);
+    }
+    let folder = paths::tools().join(format!("binaryen-{BINARYEN}"));
+    let program = folder.join("node_modules/.bin/wasm-opt");
+    if program.exists() {
+        return Some(program);
+    }
+    if process::which("npm").is_none() {
+        println!("setup: no wasm-opt and no npm to install it with; the page will be larger");
+        return None;
+    }
+    println!("setup: installing wasm-opt (binaryen {BINARYEN} from npm); it makes the page smaller");
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&folder);
+    npm.arg(format!("binaryen@{BINARYEN}"));
+    match std::fs::create_dir_all(&folder).map_err(Into::into).and_then(|()| process::run(&mut npm)) {
+        Ok(()) => Some(program),
+        Err(error) => {
+            println!("setup: no wasm-opt: {error:#}; the page will be larger");
+            None
+        }
+    }
+}
+
+/// The version of a crate in Cargo.lock.
+pub fn locked_version(krate: &str) -> Result<String> {
+    let path = paths::root().join("Cargo.lock");
+    let lock = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    version_in_lock(&lock, krate)
+        .with_context(|| format!("the crate {krate} is not used by the workspace, says {}", path.display()))
+}
+
+fn version_in_lock(lock: &str, krate: &str) -> Option<String> {
+    let wanted = format!("name = \"{krate}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != wanted);
+    let version = lines.nth(1)?.strip_prefix("version = \"")?;
+    Some(version.trim_end_matches('"').to_string())
+}
+
+/// Whether apt installs packages here.
+pub fn has_apt() -> bool {
+    process::which("apt-get").is_some()
+}
+
+/// Installs packages, as root or by a sudo that asks nothing.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    println!("setup: apt-get install {list}");
+    let root = process::output(Command::new("id").arg("-u")).as_deref() == Some("0");
+    let sudo = !root && process::output(Command::new("sudo").args(["-n", "true"])).is_some();
+    if !root && !sudo {
+        bail!("root's rights are needed; type\n    sudo apt-get install --no-install-recommends {list}");
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(if sudo { "sudo" } else { "env" });
+        if sudo {
+            command.args(["-n", "env"]);
+        }
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]);
+        process::run(command.args(arguments))
+    };
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    // The package lists of a fresh machine may be missing or stale: fetch them first.
+    apt(&["update"])
+        .and_then(|()| apt(&install))
+        .with_context(|| format!("type\n    sudo apt-get install --no-install-recommends {list}\nto see why"))
+}
+
+/// Compiles a program from the registry into a folder of its own; returns the folder of its binaries.
+fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], why: &str) -> Result<PathBuf> {
+    let root = paths::tools().join(format!("{krate}-{version}"));
+    let folder = root.join("bin");
+    if has_version(&folder.join(program), version) {
+        return Ok(folder);
+    }
+    println!("setup: installing {krate} {version} ({why}); this takes some minutes");
+    let install = |locked: bool| {
+        let mut command = process::cargo();
+        command.args(["install", "--quiet", krate, "--version", version, "--force"]).args(features);
+        command.arg("--root").arg(&root).current_dir(std::env::temp_dir());
+        // Built beside our own crates it would keep a gigabyte there for good.
+        command.env("CARGO_TARGET_DIR", root.join("build"));
+        if locked {
+            command.arg("--locked");
+        }
+        process::run(&mut command)
+    };
+    // A registry mirror may lag behind the program's own lock file: the second try takes what the mirror has.
+    let done = install(true).or_else(|error| {
+        println!("setup: {error:#}; trying again with the newest dependencies");
+        install(false)
+    });
+    // Only the binaries are of use from here on; what is left behind does no harm.
+    let _ = std::fs::remove_dir_all(root.join("build"));
+    done.with_context(|| {
+        format!("could not install {krate}; type\n    cargo install {krate} --version {version}\nto see why")
+    })?;
+    Ok(folder)
+}
+
+fn has_version(program: &Path, version: &str) -> bool {
+    process::output(Command::new(program).arg("--version"))
+        .is_some_and(|text| text.split_whitespace().any(|word| word == version))
+}
+
+fn parent(file: &Path) -> Result<PathBuf> {
+    file.parent().map(Path::to_path_buf).with_context(|| format!("{} has no folder", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_in_lock;
+
+    #[test]
+    fn the_locked_version_is_that_of_the_crate_itself() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.9\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
+        assert_eq!(version_in_lock(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
+        assert_eq!(version_in_lock(lock, "trunk"), None);
+    }
+}

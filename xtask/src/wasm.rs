@@ -1,0 +1,130 @@
+//! The toolchain that compiles for wasm32-unknown-unknown: rustup's, or Debian's packages where rustup
+//! cannot fetch its target.
+
+use crate::{paths, process, tools};
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Debian's Rust for browsers; `rust-web-src` has the standard library's source, which is compiled with ours.
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
+const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
+/// Debian's rustc calls its linker by this name; it is a link into the package that `lld` really is.
+const DEBIAN_LINKER: &str = "/usr/bin/rust-lld";
+const OLDEST_MINOR: u32 = 92;
+
+/// Where code for the browser is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Toolchain {
+    /// The native toolchain has the target.
+    Native,
+    /// /usr/bin/cargo, which compiles the standard library as well.
+    Debian,
+}
+
+impl Toolchain {
+    /// The toolchain this machine has; installs one if there is none.
+    pub fn ensure() -> Result<Self> {
+        if let Some(found) = Self::find() {
+            return Ok(found);
+        }
+        println!("setup: Rust's {TARGET} target is missing; the page is compiled for it");
+        if process::which("rustup").is_some() {
+            println!("setup: rustup target add {TARGET}");
+            let mut add = Command::new("rustup");
+            add.args(["target", "add", TARGET]);
+            if let Err(error) = process::run_within(&mut add, Duration::from_secs(240)) {
+                println!("setup: rustup could not fetch it: {error}");
+            }
+        }
+        if Self::find().is_none() && tools::has_apt() {
+            println!("setup: trying Debian's packages of Rust for browsers");
+            if let Err(error) = install_debian() {
+                println!("setup: {error:#}");
+            }
+        }
+        match Self::find() {
+            Some(found) => Ok(found),
+            None => bail!(
+                "no Rust toolchain here can compile for {TARGET}. Type\n    rustup target add {TARGET}\n\
+                 or, on Debian 12,\n    sudo apt-get install {} lld-22",
+                DEBIAN_PACKAGES.join(" ")
+            ),
+        }
+    }
+
+    fn find() -> Option<Self> {
+        let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"]));
+        if sysroot.is_some_and(|root| Path::new(&root).join("lib/rustlib").join(TARGET).join("lib").is_dir()) {
+            return Some(Self::Native);
+        }
+        let needed = ["/usr/bin/cargo", "/usr/bin/cargo-clippy", DEBIAN_LINKER, DEBIAN_STD];
+        let complete = needed.iter().all(|file| Path::new(file).exists());
+        let version = process::output(Command::new("/usr/bin/rustc").arg("--version"))?;
+        (complete && minor(&version)? >= OLDEST_MINOR).then_some(Self::Debian)
+    }
+
+    /// `program` (cargo, trunk) with this toolchain and `tools` in front of `PATH`, and a target folder of its own.
+    pub fn command(self, program: &str, tools: &[PathBuf]) -> Result<Command> {
+        let mut front = tools.to_vec();
+        let mut command = match self {
+            Self::Native => Command::new(program),
+            Self::Debian => {
+                front.push("/usr/bin".into());
+                let mut command =
+                    Command::new(if program == "cargo" { "/usr/bin/cargo" } else { program });
+                command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
+                // What the native cargo set for us would lead the other one's compiler astray.
+                for name in ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "CARGO"] {
+                    command.env_remove(name);
+                }
+                command
+            }
+        };
+        // Cargo describes the crate it runs, us, in these; build scripts would be run again because of it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CARGO_PKG_") {
+                command.env_remove(name);
+            }
+        }
+        command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+        command.current_dir(paths::root()).env("PATH", process::path_with(&front)?);
+        command.env("CARGO_TARGET_DIR", paths::wasm_target());
+        Ok(command)
+    }
+}
+
+fn install_debian() -> Result<()> {
+    tools::apt_install(&DEBIAN_PACKAGES)?;
+    // The link's target is named after the LLVM release that this rustc was made with, lld-22 for example.
+    if !Path::new(DEBIAN_LINKER).exists()
+        && let Ok(linker) = std::fs::read_link(DEBIAN_LINKER)
+        && let Some(package) = linker.file_name().and_then(|name| name.to_str())
+    {
+        tools::apt_install(&[package])?;
+    }
+    match process::output(Command::new("/usr/bin/rustc").arg("--version")) {
+        Some(version) if minor(&version).is_some_and(|minor| minor < OLDEST_MINOR) => {
+            bail!("the {version} that apt installed is too old; 1.{OLDEST_MINOR} or newer is needed")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 96 for "rustc 1.96.0 (...)".
+fn minor(version: &str) -> Option<u32> {
+    version.split_whitespace().nth(1)?.split('.').nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::minor;
+
+    #[test]
+    fn minor_version_is_read() {
+        assert_eq!(minor("rustc 1.96.0 (ac68faa20 2026-05-25)"), Some(96));
+        assert_eq!(minor("rustc"), None);
+    }
+}
