@@ -6,7 +6,11 @@ pub fn blur(plane: &[f32], width: usize, height: usize, sigma: f32) -> Vec<f32> 
         return plane.to_vec();
     }
     let pass = |plane: &[f32], width: usize, height: usize| {
-        let rows = if sigma < 2.5 { rows_by_kernel(plane, width, sigma) } else { rows_by_means(plane, width, sigma) };
+        let rows = if sigma < 2.5 {
+            rows_by_kernel(plane, width, sigma)
+        } else {
+            rows_by_means(plane, width, sigma)
+        };
         transposed(&rows, width, height)
     };
     let columns = pass(plane, width, height);
@@ -15,7 +19,8 @@ pub fn blur(plane: &[f32], width: usize, height: usize, sigma: f32) -> Vec<f32> 
 
 fn rows_by_kernel(plane: &[f32], width: usize, sigma: f32) -> Vec<f32> {
     let half = (3.0 * sigma).ceil() as usize;
-    let mut kernel: Vec<f32> = (0..=2 * half).map(|i| (i as f32 - half as f32) / sigma).map(|d| (-0.5 * d * d).exp()).collect();
+    let mut kernel: Vec<f32> =
+        (0..=2 * half).map(|i| (i as f32 - half as f32) / sigma).map(|d| (-0.5 * d * d).exp()).collect();
     let total: f32 = kernel.iter().sum();
     kernel.iter_mut().for_each(|k| *k /= total);
     let mut out = vec![0.0; plane.len()];

@@ -44,9 +44,9 @@ fn light(slide: &Slide, style: &Style, rng: &mut impl Rng) -> [Plane; 3] {
         let (x, y) = ((i % slide.width as usize) as f32, (i / slide.width as usize) as f32);
         let (u, v) = ((x - width / 2.0) / half, (y - height / 2.0) / half);
         let fall = ((u - middle.0).powi(2) + (v - middle.1).powi(2)) * 0.6;
-        let mottle = noise::fractal(x / cloud, y / cloud, seed, 2);
+        let mottle = noise::fractal(x / cloud, y / cloud, seed, 3);
         let lamp = 1.0 + style.gradient * (u * c + v * s) - style.vignette * fall + style.mottling * mottle;
-        let film = style.film * (1.0 + 2.0 * noise::fractal(x / cloud * 2.0, y / cloud * 2.0, seed ^ 9, 2)).max(0.0);
+        let film = style.film * (1.0 + 2.0 * noise::fractal(x / cloud, y / cloud, seed ^ 9, 4)).max(0.0);
         for channel in 0..3 {
             let dense = density[channel] + film * style.nucleus[channel];
             planes[channel].push(style.background[channel] * lamp * (-dense).exp());

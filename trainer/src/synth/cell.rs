@@ -27,6 +27,10 @@ pub struct Inside {
     pallor: f32,
     pallor_at: (f32, f32),
     pallor_size: f32,
+    /// Width of the even floor of the pale centre.
+    floor: f32,
+    /// Thicker on one side: slope across the cell.
+    tilt: (f32, f32),
     /// Pale centre stretched to a slit, and in which direction.
     slit: f32,
     turn: f32,
@@ -49,10 +53,12 @@ fn evans_fung(q: f32) -> f32 {
 
 impl Inside {
     pub fn random(style: &Style, is_burr: bool, rng: &mut impl Rng) -> Self {
-        let near = |spread: f32, rng: &mut dyn rand::RngCore| (rng.random_range(-1.0..1.0) + rng.random_range(-1.0..1.0_f32)) * spread;
+        let near = |spread: f32, rng: &mut dyn rand::RngCore| {
+            (rng.random_range(-1.0..1.0) + rng.random_range(-1.0..1.0_f32)) * spread
+        };
         let folded = rng.random::<f32>() < style.folded;
         let target = if rng.random::<f32>() < style.target { rng.random_range(0.4..1.0) } else { 0.0 };
-        let slit = if folded { rng.random_range(0.5..0.8) } else { rng.random_range(0.0..0.25) };
+        let slit = if folded { rng.random_range(0.3..0.65) } else { rng.random_range(0.0..0.25) };
         let flat = rng.random::<f32>() < 0.15;
         let mut pallor = style.pallor * rng.random_range(0.7..1.2) * if flat { 0.25 } else { 1.0 };
         if is_burr {
@@ -61,21 +67,27 @@ impl Inside {
         if target > 0.0 {
             pallor = pallor.max(0.6);
         }
-        let bluish = if rng.random::<f32>() < 0.05 { rng.random_range(0.1..0.35) } else { 0.0 };
+        let bluish = if rng.random::<f32>() < 0.03 { rng.random_range(0.04..0.15) } else { 0.0 };
         let ghost = if rng.random::<f32>() < 0.012 { 0.5 } else { 1.0 };
         Self {
             density: (1.0 + near(style.density_spread, rng)).max(0.5) * ghost,
-            tint: [1.0 + bluish + near(0.04, rng), 1.0 + near(0.02, rng), 1.0 - bluish * 0.5 + near(0.04, rng)],
+            tint: [
+                1.0 + bluish + near(0.04, rng),
+                1.0 + near(0.02, rng),
+                1.0 - bluish * 0.5 + near(0.04, rng),
+            ],
             rim: style.rim * rng.random_range(0.8..1.3),
             rim_line: style.rim_line * rng.random_range(0.5..1.3),
             pallor: pallor.min(1.1),
             pallor_at: (near(0.08, rng), near(0.08, rng)),
-            pallor_size: rng.random_range(0.8..1.15),
+            pallor_size: rng.random_range(0.8..1.1),
+            floor: rng.random_range(0.0..0.4),
+            tilt: (near(style.tilt, rng), near(style.tilt, rng)),
             slit,
             turn: rng.random_range(0.0..TAU),
             dent: (rng.random_range(0.0..0.12), rng.random_range(0.0..TAU)),
             target,
-            fold: if folded { (rng.random_range(0.1..0.6), near(0.2, rng)) } else { (0.0, 0.0) },
+            fold: if folded { (rng.random_range(0.05..0.5), near(0.2, rng)) } else { (0.0, 0.0) },
             mottle: rng.random_range(0.01..0.05),
             seed: rng.random(),
         }
@@ -91,6 +103,7 @@ impl Inside {
         let angle = dv.atan2(du);
         let shape = 1.0 + self.dent.0 * (3.0 * angle + self.dent.1).cos();
         let q = (along * along + (bent / (1.0 - self.slit)).powi(2)).sqrt() / self.pallor_size * shape;
+        let q = (q - self.floor).max(0.0) / (1.0 - self.floor * 0.8);
         // A pale centre off the axis still ends before the rim.
         let q = q.max((rho - 0.75) * 3.6);
         let mut h = 1.0 - self.pallor * (1.0 - evans_fung(q));
@@ -98,6 +111,7 @@ impl Inside {
         let ridge = (bent - self.fold.1) / 0.12;
         h += self.fold.0 * (-(ridge * ridge)).exp() * (1.0 - rho).clamp(0.0, 0.5);
         h *= (1.0 - rho * rho).max(0.0004).powf(self.rim);
+        h *= (1.0 + u * self.tilt.0 + v * self.tilt.1).max(0.3);
         h += self.rim_line * (-((edge_px - line_px) / line_px).powi(2)).exp();
         let cloud = noise::fractal(u * 2.2 + 7.0, v * 2.2, self.seed, 2);
         self.density * h * (1.0 + self.mottle * 2.0 * cloud)
@@ -128,6 +142,12 @@ pub fn outline(style: &Style, r: f32, rng: &mut impl Rng) -> (Outline, bool) {
     } else if pick(style.oval) {
         let longish = rng.random_range(0.62..0.9);
         (Outline::round(r, style.wobble * 1.6, rng).oval(longish, turn).with_area_of(r), false)
+    } else if pick(style.angular) {
+        let mut shape = Outline::round(r, style.wobble * 2.0, rng).oval(rng.random_range(0.8..1.0), turn);
+        for _ in 0..rng.random_range(1..4) {
+            shape.press(rng.random_range(0.0..TAU), r * rng.random_range(0.7..0.95));
+        }
+        (shape.with_area_of(r), false)
     } else {
         (round.with_area_of(r), false)
     }

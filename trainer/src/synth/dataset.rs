@@ -50,11 +50,16 @@ struct Entry {
 
 /// Generates the data set on all cores; `progress(done, total)` is called after each field or test image. The
 /// result depends on the options alone.
-pub fn write_dataset(out: &Path, options: &SynthOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+pub fn write_dataset(
+    out: &Path,
+    options: &SynthOptions,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<()> {
     for split in ["train", "test"] {
         for kind in ["images", "masks", "labels"] {
             let folder = out.join(split).join(kind);
-            fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         }
     }
     let fields = options.train.div_ceil(CROPS_PER_FIELD);
@@ -128,7 +133,8 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
         std::mem::swap(&mut width, &mut height);
     }
     // A small picture is a small piece, or one at low magnification.
-    let style = style(index, seed, (long / 300.0).clamp(0.45, 1.3), &mut rng);
+    let mut style = style(index, seed, (long / 300.0).clamp(0.45, 1.3), &mut rng);
+    style.coverage = style.coverage.max(0.28);
     let smear = smear(width, height, seed, &style);
     let name = format!("test_{index:03}.png");
     write(out, "test", &name, &smear.image, &smear.labels)?;
@@ -177,13 +183,37 @@ fn entry(
     seed: u64,
 ) -> Entry {
     let style = style.family.name();
-    Entry { split, name, source_file, count, diameter_px: smear.diameter_px, x, y, width, height, style, seed }
+    Entry {
+        split,
+        name,
+        source_file,
+        count,
+        diameter_px: smear.diameter_px,
+        x,
+        y,
+        width,
+        height,
+        style,
+        seed,
+    }
 }
 
 fn write_manifest<'a>(path: &Path, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let mut csv = csv::Writer::from_path(path).with_context(failed)?;
-    let header = ["name", "source_file", "count", "diameter_px", "split", "x", "y", "width", "height", "style", "seed"];
+    let header = [
+        "name",
+        "source_file",
+        "count",
+        "diameter_px",
+        "split",
+        "x",
+        "y",
+        "width",
+        "height",
+        "style",
+        "seed",
+    ];
     csv.write_record(header).with_context(failed)?;
     for e in entries {
         let row = [

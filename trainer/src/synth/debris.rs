@@ -37,7 +37,8 @@ pub fn speck(style: &Style, at: (f32, f32), slide: &mut Slide, rng: &mut impl Rn
     ink = ink.map(|d| d * strength);
     slide.over(at, &outline, |slide, (x, y), p| {
         let soft = (1.0 - p.rho).clamp(0.0, 1.0).sqrt();
-        let ragged = if cloud { (0.4 + 1.4 * noise::fractal(p.u * 3.0, p.v * 3.0, seed, 3)).max(0.0) } else { 1.0 };
+        let ragged =
+            if cloud { (0.4 + 1.4 * noise::fractal(p.u * 3.0, p.v * 3.0, seed, 3)).max(0.0) } else { 1.0 };
         slide.add(x, y, ink, soft * ragged * p.cover);
     });
 }
@@ -47,7 +48,8 @@ pub fn parasite(style: &Style, cell: &Cell, slide: &mut Slide, hidden: &[f32], r
     let radius = (cell.outline.area() / std::f32::consts::PI).sqrt();
     let (turn, seed) = (rng.random_range(0.0..TAU), rng.random::<u32>());
     let grown = rng.random_bool(0.35);
-    let (reach, size) = if grown { (0.1, rng.random_range(0.5..0.8)) } else { (0.4, rng.random_range(0.14..0.26)) };
+    let (reach, size) =
+        if grown { (0.1, rng.random_range(0.5..0.8)) } else { (0.4, rng.random_range(0.14..0.26)) };
     let off = radius * rng.random_range(0.0..reach);
     let at = (cell.x + turn.cos() * off, cell.y + turn.sin() * off);
     let outline = Outline::round(radius * size, if grown { 0.08 } else { 0.03 }, rng);

@@ -45,7 +45,13 @@ struct Layout<'a> {
 }
 
 /// Red cells for a picture of `width` x `height` px, in drawing order. Some reach over the picture's edge.
-pub fn cells(style: &Style, width: u32, height: u32, obstacles: &[Obstacle], rng: &mut impl Rng) -> Vec<Cell> {
+pub fn cells(
+    style: &Style,
+    width: u32,
+    height: u32,
+    obstacles: &[Obstacle],
+    rng: &mut impl Rng,
+) -> Vec<Cell> {
     let mut layout = Layout::new(style, width as f32, height as f32, obstacles);
     layout.fill(rng);
     layout.into_cells(rng)
@@ -65,7 +71,7 @@ impl<'a> Layout<'a> {
         let room = (self.width + 2.0 * self.margin) * (self.height + 2.0 * self.margin);
         let one = style.diameter_px.powi(2) * 0.785;
         // Labels are 16 bits wide; cells beyond the frame's edge get none.
-        let wanted = ((room * style.coverage / one).round() as usize).clamp(1, 60_000);
+        let wanted = ((room * style.coverage / one).round() as usize).min(60_000);
         let crowd: u32 = rng.random();
         for _ in 0..wanted * 30 {
             if self.spots.len() >= wanted {
@@ -82,7 +88,8 @@ impl<'a> Layout<'a> {
                 let spot = self.anywhere(rng);
                 let scale = 4.0 * style.diameter_px;
                 let density = noise::fractal(spot.x / scale, spot.y / scale, crowd, 2);
-                if density * 1.5 > (rng.random_range(-1.5..1.0) * style.clumping) + style.clumping * 0.6 - 0.9 {
+                if density * 1.5 > (rng.random_range(-1.5..1.0) * style.clumping) + style.clumping * 0.6 - 0.9
+                {
                     self.add(spot, 1.02);
                 }
             }
@@ -168,7 +175,9 @@ impl<'a> Layout<'a> {
         (-1..=1)
             .flat_map(move |dy| (-1..=1).map(move |dx| (row + dy, column + dx)))
             .filter(move |&(y, x)| y >= 0 && x >= 0 && y < rows && x < self.columns as isize)
-            .flat_map(move |(y, x)| self.grid[(y * self.columns as isize + x) as usize].iter().map(|&i| i as usize))
+            .flat_map(move |(y, x)| {
+                self.grid[(y * self.columns as isize + x) as usize].iter().map(|&i| i as usize)
+            })
     }
 
     fn into_cells(self, rng: &mut impl Rng) -> Vec<Cell> {

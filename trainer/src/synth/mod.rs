@@ -10,6 +10,7 @@ mod cell;
 mod dataset;
 mod debris;
 mod layout;
+mod looks;
 mod noise;
 mod outline;
 mod slide;
@@ -59,9 +60,8 @@ pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {
     let mut cells = layout::cells(style, width, height, &obstacles, &mut rng);
     let labels = truth::label(&mut cells, width, height, &covered);
 
-    let line_px = (style.diameter_px * 0.02).max(0.8);
     for cell in &cells {
-        slide.red_cell(cell, style.stain, line_px, &hidden);
+        slide.red_cell(cell, style, &hidden);
         if rng.random::<f32>() < style.parasites {
             debris::parasite(style, cell, &mut slide, &hidden, &mut rng);
         }
@@ -71,7 +71,9 @@ pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {
     }
     litter(style, &mut slide, &hidden, cells.len(), &mut rng);
 
-    let mask = GrayImage::from_fn(width, height, |x, y| Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }]));
+    let mask = GrayImage::from_fn(width, height, |x, y| {
+        Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }])
+    });
     let diameters: f32 = cells.iter().map(|c| (c.outline.area() / std::f32::consts::PI).sqrt() * 2.0).sum();
     let diameter_px = if cells.is_empty() { style.diameter_px } else { diameters / cells.len() as f32 };
     Smear { image: camera::picture(&slide, style, &mut rng), mask, labels, count: cells.len(), diameter_px }
@@ -90,7 +92,8 @@ fn white_cells(style: &Style, width: u32, height: u32, rng: &mut ChaCha8Rng) -> 
         let at = (rng.random_range(0.0..width as f32), rng.random_range(0.0..height as f32));
         let cell = WhiteCell::random(style, at, rng);
         let o = cell.obstacle();
-        let clear = found.iter().map(WhiteCell::obstacle).all(|p| (p.x - o.x).hypot(p.y - o.y) > (p.r + o.r) * 0.97);
+        let clear =
+            found.iter().map(WhiteCell::obstacle).all(|p| (p.x - o.x).hypot(p.y - o.y) > (p.r + o.r) * 0.97);
         if clear {
             found.push(cell);
         }

@@ -25,12 +25,15 @@ pub fn value(x: f32, y: f32, seed: u32) -> f32 {
 
 /// Value noise summed over octaves, each twice as fine and half as strong; about [-1, 1].
 pub fn fractal(x: f32, y: f32, seed: u32, octaves: u32) -> f32 {
-    let (mut sum, mut weight, mut total, mut scale) = (0.0, 1.0, 0.0, 1.0);
+    let (mut sum, mut weight, mut total) = (0.0, 1.0, 0.0);
+    let (mut u, mut v) = (x, y);
     for octave in 0..octaves {
-        sum += weight * value(x * scale, y * scale, seed.wrapping_add(octave.wrapping_mul(0x51ED_270B)));
+        // Each octave is turned, so that the lattice does not show.
+        (u, v) = (0.8 * u - 0.6 * v, 0.6 * u + 0.8 * v);
+        sum += weight * value(u, v, seed.wrapping_add(octave.wrapping_mul(0x51ED_270B)));
         total += weight;
         weight *= 0.5;
-        scale *= 2.03;
+        (u, v) = (u * 2.03, v * 2.03);
     }
     sum / total
 }

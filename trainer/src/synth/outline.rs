@@ -18,9 +18,13 @@ impl Outline {
     /// A circle of radius `r` with a gentle irregularity: harmonics 2 to 6, `wobble` = relative size.
     pub fn round(r: f32, wobble: f32, rng: &mut impl Rng) -> Self {
         let waves: Vec<(f32, f32, f32)> = (2..=6)
-            .map(|k| (k as f32, wobble * rng.random_range(-1.0..1.0) * 2.0 / k as f32, rng.random_range(0.0..TAU)))
+            .map(|k| {
+                (k as f32, wobble * rng.random_range(-1.0..1.0) * 2.0 / k as f32, rng.random_range(0.0..TAU))
+            })
             .collect();
-        Self::from_fn(|a| r * (1.0 + waves.iter().map(|(k, size, shift)| size * (k * a + shift).cos()).sum::<f32>()))
+        Self::from_fn(|a| {
+            r * (1.0 + waves.iter().map(|(k, size, shift)| size * (k * a + shift).cos()).sum::<f32>())
+        })
     }
 
     fn from_fn(radius: impl Fn(f32) -> f32) -> Self {
@@ -53,7 +57,10 @@ impl Outline {
             .collect();
         self.scale_by(|a| {
             1.0 - height * 0.4
-                + spikes.iter().map(|(at, h, width)| h * (-(turn_between(a, *at) / width).powi(2)).exp()).sum::<f32>()
+                + spikes
+                    .iter()
+                    .map(|(at, h, width)| h * (-(turn_between(a, *at) / width).powi(2)).exp())
+                    .sum::<f32>()
         });
         self
     }
@@ -84,6 +91,11 @@ impl Outline {
             .chain((0..=points).rev().map(|i| side(2.0 * i as f32 / points as f32 - 1.0, -1.0)))
             .collect();
         Self::from_fn(|a| farthest_crossing(&ring, a - turn)).smoothed(2)
+    }
+
+    /// Moves the outline outwards by `by` px.
+    pub fn grow(&mut self, by: f32) {
+        self.radius.iter_mut().for_each(|r| *r += by);
     }
 
     /// Pressed flat against a neighbour: nothing lies farther than `reach` in direction `turn`.

@@ -3,12 +3,14 @@
 //! Densities are per channel and natural-log, in the camera's encoded values: a camera's power-law tone curve only
 //! scales them, so that they still add.
 
-use super::{cell::Cell, outline::Outline, truth::span};
+use super::{cell::Cell, outline::Outline, style::Style, truth::span};
 
 pub struct Slide {
     pub width: u32,
     pub height: u32,
     pub density: Vec<[f32; 3]>,
+    /// The part of `density` that red cells make, in cells at their thickest.
+    red: Vec<f32>,
 }
 
 /// A point of a body: its place in radii of the outline, and in px to the outline, positive inside.
@@ -23,7 +25,8 @@ pub struct Point {
 
 impl Slide {
     pub fn new(width: u32, height: u32) -> Self {
-        Self { width, height, density: vec![[0.0; 3]; width as usize * height as usize] }
+        let pixels = width as usize * height as usize;
+        Self { width, height, density: vec![[0.0; 3]; pixels], red: vec![0.0; pixels] }
     }
 
     pub fn add(&mut self, x: u32, y: u32, density: [f32; 3], share: f32) {
@@ -62,9 +65,11 @@ impl Slide {
     }
 
     /// Adds a red cell; `hidden` says how much of a pixel something opaque lies over.
-    pub fn red_cell(&mut self, cell: &Cell, stain: [f32; 3], line_px: f32, hidden: &[f32]) {
+    pub fn red_cell(&mut self, cell: &Cell, style: &Style, hidden: &[f32]) {
         let inside = &cell.inside;
-        let stain: [f32; 3] = std::array::from_fn(|c| stain[c] * inside.tint[c]);
+        let line_px = (style.diameter_px * 0.02).max(0.8);
+        let stain: [f32; 3] = std::array::from_fn(|c| style.stain[c] * inside.tint[c]);
+        self.lift_beneath(cell, style, line_px);
         // Spikes and flattened sides must not show as rays across the inside.
         let body = cell.outline.smoothed(12);
         self.over((cell.x, cell.y), &cell.outline, |slide, (x, y), p| {
@@ -72,7 +77,27 @@ impl Slide {
             let r = body.towards(dx, dy).0;
             let absorbance = inside.absorbance(dx / r, dy / r, p.rho.min(1.0), p.edge_px.max(0.0), line_px);
             let open = 1.0 - hidden[(y * slide.width + x) as usize];
-            slide.add(x, y, stain, absorbance * p.cover * open);
+            let at = (y * slide.width + x) as usize;
+            let thinner = 1.0 - style.squeeze * slide.red[at].min(1.0);
+            let share = absorbance * p.cover * open * thinner;
+            slide.red[at] += share;
+            slide.add(x, y, stain, share);
+        });
+    }
+
+    /// The bright line that a cell's edge draws on the cells beneath: refraction at the step between them.
+    fn lift_beneath(&mut self, cell: &Cell, style: &Style, line_px: f32) {
+        let mut wider = cell.outline.clone();
+        wider.grow(3.0 * line_px);
+        self.over((cell.x, cell.y), &wider, |slide, (x, y), p| {
+            let outside = 3.0 * line_px - p.edge_px;
+            let at = (y * slide.width + x) as usize;
+            if outside > 0.0 && slide.red[at] > 0.0 {
+                let lift =
+                    style.lift * (-((outside - line_px) / line_px).powi(2)).exp() * slide.red[at].min(1.0);
+                slide.red[at] -= lift;
+                slide.add(x, y, style.stain, -lift);
+            }
         });
     }
 }

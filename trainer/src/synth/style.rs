@@ -10,6 +10,8 @@ pub enum Family {
     Violet,
     /// Thin malaria smear, dark blue-gray cells on off-white.
     Slate,
+    /// Thin malaria smear under a dim lamp: flat gray-green cells hardly darker than the slide.
+    Drab,
     /// Leukaemia ward: flat tan cells on gray-green, large purple white cells.
     Ward,
     /// Low magnification, brown-red cells on pale green or mauve, many burr cells.
@@ -19,12 +21,13 @@ pub enum Family {
 }
 
 impl Family {
-    pub const ALL: [Self; 5] = [Self::Violet, Self::Slate, Self::Ward, Self::Field, Self::Warm];
+    pub const ALL: [Self; 6] = [Self::Violet, Self::Slate, Self::Drab, Self::Ward, Self::Field, Self::Warm];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Violet => "violet",
             Self::Slate => "slate",
+            Self::Drab => "drab",
             Self::Ward => "ward",
             Self::Field => "field",
             Self::Warm => "warm",
@@ -34,7 +37,7 @@ impl Family {
     /// Cell diameters usual for the family, px, smallest and largest.
     pub fn usual_diameter(self) -> (f32, f32) {
         match self {
-            Self::Violet | Self::Slate => (45.0, 120.0),
+            Self::Violet | Self::Slate | Self::Drab => (45.0, 120.0),
             Self::Ward => (40.0, 95.0),
             Self::Field => (25.0, 60.0),
             Self::Warm => (60.0, 110.0),
@@ -64,16 +67,24 @@ pub struct Style {
     pub burr: f32,
     pub teardrop: f32,
     pub sickle: f32,
+    /// Flattened on one to three sides.
+    pub angular: f32,
     pub target: f32,
     pub folded: f32,
     /// Irregularity of a round outline.
     pub wobble: f32,
     /// Depth of the pale centre: 0 none, 1 that of Evans and Fung's resting cell.
     pub pallor: f32,
+    /// How much thicker a cell may be on one side.
+    pub tilt: f32,
     /// How softly the rim rises: exponent of (1 - r²); dried cells have steep rims.
     pub rim: f32,
     /// Strength of the refracted line along the outline.
     pub rim_line: f32,
+    /// How far a cell squeezes those beneath it thinner (0: absorbances add in full), and how bright the line is
+    /// that its edge draws on them.
+    pub squeeze: f32,
+    pub lift: f32,
     pub background: [f32; 3],
     pub stain: [f32; 3],
     pub density_spread: f32,
@@ -119,12 +130,13 @@ impl Style {
 
     /// One slide of a family, with cells of the given diameter.
     pub fn of(family: Family, diameter_px: f32, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0005_717E);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ ((family as u64 + 1) << 40));
         let mut style = Self::plain(family, diameter_px.clamp(4.0, 1000.0), &mut rng);
         match family {
             Family::Violet => style.violet(&mut rng),
             Family::Slate => style.slate(&mut rng),
             Family::Ward => style.ward(&mut rng),
+            Family::Drab => style.drab(&mut rng),
             Family::Field => style.field(&mut rng),
             Family::Warm => style.warm(&mut rng),
         }
@@ -138,7 +150,7 @@ impl Style {
             family,
             diameter_px,
             size_spread: rng.random_range(0.05..0.13),
-            coverage: rng.random_range(0.12..0.5),
+            coverage: rng.random_range(0.16..0.5),
             clumping: rng.random_range(0.0..0.9),
             overlap: rng.random_range(0.0..0.2),
             rouleaux: if rng.random_bool(0.2) { rng.random_range(0.02..0.06) } else { 0.0 },
@@ -147,12 +159,16 @@ impl Style {
             burr: if rng.random_bool(0.3) { rng.random_range(0.02..0.5) } else { 0.01 },
             teardrop: rng.random_range(0.0..0.06),
             sickle: if rng.random_bool(0.15) { rng.random_range(0.02..0.15) } else { 0.004 },
+            angular: rng.random_range(0.02..0.2),
             target: rng.random_range(0.0..0.06),
             folded: rng.random_range(0.03..0.2),
             wobble: rng.random_range(0.008..0.024),
             pallor: rng.random_range(0.4..0.9),
+            tilt: rng.random_range(0.02..0.12),
             rim: rng.random_range(0.08..0.25),
             rim_line: rng.random_range(0.0..0.12),
+            squeeze: rng.random_range(0.0..0.35),
+            lift: rng.random_range(0.0..0.3),
             background: [0.9; 3],
             stain: [0.6; 3],
             density_spread: rng.random_range(0.06..0.2),
@@ -163,108 +179,22 @@ impl Style {
             parasites: 0.0,
             bubbles: 0.0,
             debris: rng.random_range(0.0..0.25),
-            film: rng.random_range(0.0..0.03),
+            film: rng.random_range(0.0..0.012),
             gradient: rng.random_range(0.0..0.08),
             vignette: rng.random_range(0.0..0.1),
-            mottling: rng.random_range(0.0..0.02),
-            blur_px: (diameter_px * rng.random_range(0.008..0.02)).max(0.55),
+            mottling: rng.random_range(0.0..0.01),
+            blur_px: (diameter_px
+                * if rng.random_bool(0.1) {
+                    rng.random_range(0.02..0.045)
+                } else {
+                    rng.random_range(0.006..0.016)
+                })
+            .max(0.55),
             glow: rng.random_range(0.0..0.08),
             sharpen: rng.random_range(0.0..0.4),
             chromatic_px: rng.random_range(-0.8..0.8),
             noise: rng.random_range(0.004..0.014),
-            jpeg: rng.random_bool(0.7).then(|| rng.random_range(72..96)),
+            jpeg: rng.random_bool(0.7).then(|| rng.random_range(62..96)),
         }
     }
-
-    fn violet(&mut self, rng: &mut ChaCha8Rng) {
-        let white = rng.random_range(0.93..0.995);
-        self.background = [white, white, white + 0.004];
-        self.stain = scaled([0.62, 0.86, 0.24], rng.random_range(0.8..1.35));
-        self.pallor = rng.random_range(0.7..1.0);
-        self.parasites = rng.random_range(0.0..0.06);
-        self.nucleus = [0.75, 1.9, 0.55];
-        self.vignette *= 0.3;
-        self.gradient *= 0.4;
-    }
-
-    fn slate(&mut self, rng: &mut ChaCha8Rng) {
-        let base = rng.random_range(0.82..0.93);
-        self.background = [base, base * 1.01, base * rng.random_range(0.93..1.0)];
-        self.stain = scaled([1.0, 0.92, 0.55], rng.random_range(0.55..1.7));
-        self.pallor = rng.random_range(0.1..0.9);
-        self.parasites = rng.random_range(0.0..0.06);
-        self.glow = rng.random_range(0.02..0.16);
-        self.film = rng.random_range(0.005..0.05);
-        self.density_spread = rng.random_range(0.1..0.3);
-        self.nucleus = [0.9, 1.6, 0.5];
-    }
-
-    fn ward(&mut self, rng: &mut ChaCha8Rng) {
-        let base = rng.random_range(0.5..0.74);
-        self.background = [base, base * 1.012, base * rng.random_range(0.95..1.0)];
-        self.stain = scaled([0.10, 0.235, 0.22], rng.random_range(0.8..1.7));
-        self.pallor = rng.random_range(0.05..0.55);
-        self.rim = rng.random_range(0.06..0.14);
-        self.packed = rng.random_range(0.2..0.6);
-        self.overlap *= 0.6;
-        self.white_cells = rng.random_range(0.005..0.05);
-        self.nucleus = [0.85, 1.75, 0.42];
-        self.cytoplasm = [0.3, 0.3, 0.05];
-        self.density_spread *= 0.6;
-        self.noise = rng.random_range(0.005..0.016);
-        self.burr *= 0.4;
-        self.chromatic_px *= 1.5;
-    }
-
-    fn field(&mut self, rng: &mut ChaCha8Rng) {
-        let base = rng.random_range(0.56..0.74);
-        if rng.random_bool(0.6) {
-            self.background = [base * 0.95, base * 1.04, base * 0.97];
-            self.stain = scaled([0.62, 1.0, 0.72], rng.random_range(0.5..1.25));
-        } else {
-            self.background = [base, base * 0.9, base * 0.95];
-            self.stain = scaled([0.2, 0.36, 0.25], rng.random_range(0.8..1.3));
-        }
-        self.pallor = rng.random_range(0.05..0.6);
-        self.burr = rng.random_range(0.05..0.35);
-        self.coverage = rng.random_range(0.25..0.5);
-        self.platelets = rng.random_range(0.03..0.15);
-        self.nucleus = [0.75, 1.1, 0.45];
-        self.rim_line = rng.random_range(0.08..0.25);
-        self.sharpen = rng.random_range(0.2..0.7);
-        self.vignette = rng.random_range(0.04..0.16);
-    }
-
-    fn warm(&mut self, rng: &mut ChaCha8Rng) {
-        let base = rng.random_range(0.82..0.92);
-        self.background = [base, base * rng.random_range(0.96..1.0), base * rng.random_range(0.9..0.99)];
-        self.stain = scaled([0.14, 0.38, 0.42], rng.random_range(0.8..1.3));
-        self.pallor = rng.random_range(0.4..0.9);
-        self.rim = rng.random_range(0.15..0.3);
-        self.overlap = rng.random_range(0.15..0.45);
-        self.rouleaux = rng.random_range(0.0..0.08);
-        self.clumping = rng.random_range(0.5..1.0);
-        self.coverage = rng.random_range(0.3..0.6);
-        self.bubbles = rng.random_range(0.0..0.5);
-        self.white_cells = rng.random_range(0.01..0.05);
-        self.nucleus = [0.95, 1.1, 0.15];
-        self.cytoplasm = [0.12, 0.22, 0.06];
-        self.blur_px = self.blur_px.max(self.diameter_px * rng.random_range(0.012..0.028));
-        self.rim_line = rng.random_range(0.05..0.2);
-    }
-
-    /// Slides of one family differ too: a little white balance, a little stain.
-    fn vary(&mut self, rng: &mut ChaCha8Rng) {
-        for c in 0..3 {
-            self.background[c] = (self.background[c] * rng.random_range(0.98..1.02)).min(1.0);
-            let stain = rng.random_range(0.92..1.08);
-            self.stain[c] *= stain;
-            self.nucleus[c] *= stain * rng.random_range(0.9..1.1);
-            self.cytoplasm[c] *= stain;
-        }
-    }
-}
-
-fn scaled(v: [f32; 3], factor: f32) -> [f32; 3] {
-    v.map(|x| x * factor)
 }

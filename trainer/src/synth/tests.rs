@@ -35,13 +35,18 @@ fn crowded_cells_all_stay_visible() {
     let s = smear(400, 300, 1, &style);
     let mut seen = vec![0; s.count + 1];
     s.labels.iter().for_each(|&l| seen[l as usize] += 1);
-    assert!(s.count > 80 && seen.iter().all(|&n| n >= 12), "{} cells, smallest {:?}", s.count, seen.iter().min());
+    assert!(
+        s.count > 80 && seen.iter().all(|&n| n >= 12),
+        "{} cells, smallest {:?}",
+        s.count,
+        seen.iter().min()
+    );
 }
 
 #[test]
-fn white_cells_and_platelets_are_not_in_the_mask() {
+fn white_cells_are_not_in_the_mask() {
     let mut style = look(Family::Ward, 50.0);
-    (style.white_cells, style.platelets, style.noise, style.film) = (0.3, 0.3, 0.0, 0.0);
+    (style.white_cells, style.platelets, style.debris, style.film) = (0.3, 0.0, 0.0, 0.0);
     let mut whites = 0;
     for seed in 0..4 {
         let s = smear(400, 400, seed, &style);
@@ -57,22 +62,44 @@ fn white_cells_and_platelets_are_not_in_the_mask() {
 }
 
 #[test]
-fn outline_is_where_the_light_falls() {
+fn platelets_change_the_picture_and_not_the_mask() {
+    let mut style = look(Family::Field, 40.0);
+    style.platelets = 0.0;
+    let without = smear(300, 300, 1, &style);
+    style.platelets = 0.5;
+    let with = smear(300, 300, 1, &style);
+    assert_ne!(with.image, without.image);
+    assert_eq!(with.labels, without.labels);
+}
+
+#[test]
+fn a_bare_slide_has_no_cells() {
+    let mut style = look(Family::Violet, 40.0);
+    (style.coverage, style.debris) = (0.0, 0.5);
+    let s = smear(200, 200, 1, &style);
+    assert_eq!((s.count, s.mask.iter().max()), (0, Some(&0)));
+}
+
+#[test]
+fn the_image_turns_dark_where_the_outline_is() {
     let mut style = look(Family::Violet, 60.0);
     (style.white_cells, style.platelets, style.debris, style.film) = (0.0, 0.0, 0.0, 0.0);
     (style.overlap, style.packed, style.rouleaux) = (0.0, 0.0, 0.0);
+    (style.noise, style.jpeg, style.chromatic_px) = (0.0, None, 0.0);
     let s = smear(500, 500, 2, &style);
-    let mean = |inside: bool| {
-        let picked: Vec<f32> = s
-            .image
-            .pixels()
-            .zip(s.mask.iter())
-            .filter(|(_, m)| (**m > 0) == inside)
-            .map(|(p, _)| f32::from(p.0[1]))
-            .collect();
-        picked.iter().sum::<f32>() / picked.len() as f32
-    };
-    assert!(mean(false) - mean(true) > 40.0, "background {}, cells {}", mean(false), mean(true));
+    // Just outside and just inside the outline, 2 px to either side along each row.
+    let green = |x: u32, y: u32| f32::from(s.image.get_pixel(x, y).0[1]);
+    let (mut outside, mut inside, mut edges) = (0.0, 0.0, 0.0);
+    for y in 0..500 {
+        for x in 2..497 {
+            if s.mask.get_pixel(x, y).0[0] == 0 && (1..=3).all(|d| s.mask.get_pixel(x + d, y).0[0] > 0) {
+                outside += green(x - 2, y);
+                inside += green(x + 3, y);
+                edges += 1.0;
+            }
+        }
+    }
+    assert!(edges > 500.0 && (outside - inside) / edges > 50.0, "{outside} {inside} over {edges} edges");
 }
 
 #[test]
@@ -103,7 +130,8 @@ fn data_set_has_what_its_manifest_says() {
     assert_eq!((&rows[3][1], &rows[4][1]), ("field_000", "field_001"));
     for row in &rows {
         let open = |kind| image::open(out.join(&row[4]).join(kind).join(&row[0])).expect("readable");
-        let (image, mask, labels) = (open("images"), open("masks").into_luma8(), open("labels").into_luma16());
+        let (image, mask, labels) =
+            (open("images"), open("masks").into_luma8(), open("labels").into_luma16());
         let size = (row[7].parse().expect("width"), row[8].parse().expect("height"));
         assert_eq!([image.to_rgb8().dimensions(), mask.dimensions(), labels.dimensions()], [size; 3]);
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
