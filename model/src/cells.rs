@@ -1,7 +1,31 @@
 //! From the probability map to single cells and their measures.
 
+mod crop;
+mod diameter;
+pub(crate) mod distance;
+mod holes;
+mod measure;
+mod outline;
+mod regions;
+mod split;
+mod summary;
+
+pub use diameter::estimate_diameter;
+pub use outline::outline;
+pub use summary::{Spread, Summary};
+
 use crate::GrayImage;
+use crop::Crop;
+use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
+use std::f32::consts::PI;
+
+/// A region smaller than this share of the expected cell is a speck, not a cell.
+const SPECK: f32 = 0.1;
+/// A region cut by the image's edge may show this much less of its cell.
+const SPECK_AT_EDGE: f32 = 0.03;
+/// A region smaller than this share of the expected cell is not taken apart.
+const SPLIT_FROM: f32 = 0.5;
 
 /// How cells are read off a probability map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +49,8 @@ impl Default for CellOptions {
     }
 }
 
-/// One red blood cell. Lengths in pixels, origin top left.
+/// One red blood cell. Lengths in pixels; origin the top left corner of the image, so that the centre of the first
+/// pixel is at 0.5.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Its value in the label image, from 1.
@@ -33,16 +58,19 @@ pub struct Cell {
     /// Centroid.
     pub x: f64,
     pub y: f64,
+    /// Number of pixels.
     pub area_px: f64,
+    /// By the Cauchy-Crofton formula over four directions; the image's edge bounds a cell that it cuts.
     pub perimeter_px: f64,
     /// Equivalent diameter, sqrt(4 area / pi).
     pub diameter_px: f64,
     /// 4 pi area / perimeter², at most 1.
     pub circularity: f64,
-    /// Of the ellipse with the same second moments.
+    /// Of the ellipse with the same second moments: 0 for a disc, towards 1 for a line.
     pub eccentricity: f64,
     /// Mean probability inside, 0 to 1.
     pub mean_probability: f64,
+    /// Whether it reaches the first or last row or column of the image: it may go on beyond.
     pub touches_edge: bool,
     /// Bounding box: x, y, width, height.
     pub bounds: [u32; 4],
@@ -60,12 +88,120 @@ pub struct Labels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
     pub labels: Labels,
-    /// Sorted by id.
+    /// Sorted by id: 1, 2, 3 ...
     pub cells: Vec<Cell>,
+    /// The cell diameter in pixels that was given or read off the mask; `None` where there are no cells.
+    pub diameter_px: Option<f32>,
+    /// Micrometres per pixel, where known.
+    pub um_per_px: Option<f32>,
+}
+
+impl Labels {
+    /// The cells' pixels as 255, the rest 0.
+    pub fn mask(&self) -> GrayImage {
+        let ids = &self.ids;
+        let width = self.width as usize;
+        GrayImage::from_fn(self.width, self.height, |x, y| {
+            image::Luma([if ids[y as usize * width + x as usize] == 0 { 0 } else { 255 }])
+        })
+    }
+
+    /// Each 4-connected region of a mask (non-zero: cell) as an instance, nothing dropped and nothing split: for
+    /// truth masks whose background lines part the cells. Ids in raster order of the first pixels.
+    pub fn of_mask(mask: &GrayImage) -> Self {
+        let (width, height) = mask.dimensions();
+        let data = mask.as_raw();
+        let mut ids = vec![0; data.len()];
+        for (index, region) in regions(width, height, Neighbours::Four, |at| data[at] != 0).iter().enumerate()
+        {
+            for run in &region.runs {
+                let row = run.y as usize * width as usize;
+                ids[row + run.start as usize..row + run.end as usize].fill(index as u32 + 1);
+            }
+        }
+        Self { width, height, ids }
+    }
+}
+
+impl Cells {
+    /// The same without the cells that `keep` refuses; the others are numbered anew in the same order.
+    pub fn retain(&mut self, keep: impl Fn(&Cell) -> bool) {
+        let mut renamed = vec![0; self.cells.len() + 1];
+        self.cells.retain(|cell| keep(cell));
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            renamed[cell.id as usize] = index as u32 + 1;
+            cell.id = index as u32 + 1;
+        }
+        self.labels.ids.iter_mut().for_each(|id| *id = renamed[*id as usize]);
+    }
 }
 
 /// Finds the cells of a probability map (255 = certain).
-pub fn find_cells(probability: &GrayImage, _options: &CellOptions) -> Cells {
+///
+/// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
+/// cell are dropped; touching cells are parted, if asked. Cells are numbered from 1 in raster order of
+/// their first pixels: from top to bottom, then from left to right. The same map gives the same cells.
+pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let (width, height) = probability.dimensions();
-    Cells { labels: Labels { width, height, ids: vec![0; (width * height) as usize] }, cells: Vec::new() }
+    let level = grey_level(options.threshold);
+    let mut mask: Vec<u8> = probability.iter().map(|&p| if p >= level { 255 } else { 0 }).collect();
+    let mut cells = Cells {
+        labels: Labels { width, height, ids: vec![0; mask.len()] },
+        cells: Vec::new(),
+        diameter_px: options.diameter_px.filter(|diameter| diameter.is_finite() && *diameter > 0.0),
+        um_per_px: options.um_per_px.filter(|um| um.is_finite() && *um > 0.0),
+    };
+    if cells.diameter_px.is_none() {
+        cells.diameter_px =
+            GrayImage::from_raw(width, height, mask.clone()).and_then(|m| estimate_diameter(&m));
+    }
+    let Some(diameter) = cells.diameter_px else { return cells };
+    let cell_area = PI / 4.0 * diameter * diameter;
+    holes::fill(&mut mask, width, height, f64::from(cell_area));
+    let mut count = 0;
+    for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
+        let at_edge = region.touches_edge(width, height);
+        let area = region.area as f32;
+        if area < cell_area * if at_edge { SPECK_AT_EDGE } else { SPECK } {
+            continue;
+        }
+        let crop = Crop::of(&region, width, height);
+        let (parts, number) = if options.split && area >= SPLIT_FROM * cell_area {
+            let value = |at| probability.as_raw()[crop.in_image(at, width)];
+            split::split(&crop, value, level, diameter)
+        } else {
+            split::whole(&crop)
+        };
+        for (at, part) in parts.into_iter().enumerate().filter(|(_, part)| *part != split::OUTSIDE) {
+            cells.labels.ids[crop.in_image(at, width)] = count + part + 1;
+        }
+        count += number as u32;
+    }
+    number_in_raster_order(&mut cells.labels.ids, count as usize);
+    cells.cells = measure::measure(&cells.labels, count as usize, probability);
+    if options.skip_edge {
+        cells.retain(|cell| !cell.touches_edge);
+    }
+    cells
 }
+
+/// The least grey value that counts as a cell; at least 1, so that the background stays out at threshold 0.
+fn grey_level(threshold: f32) -> u8 {
+    (threshold * 255.0).ceil().clamp(1.0, 255.0) as u8
+}
+
+fn number_in_raster_order(ids: &mut [u32], count: usize) {
+    let mut renamed = vec![0; count + 1];
+    let mut next = 0;
+    for id in ids.iter_mut().filter(|id| **id != 0) {
+        let new = &mut renamed[*id as usize];
+        if *new == 0 {
+            next += 1;
+            *new = next;
+        }
+        *id = *new;
+    }
+}
+
+#[cfg(test)]
+mod tests;

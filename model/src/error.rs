@@ -12,6 +12,9 @@ pub enum Error {
     /// The back end failed while it computed.
     #[error("{0}")]
     Compute(String),
+    /// Two masks can't be compared.
+    #[error("{0}")]
+    Metrics(String),
     /// A result could not be written in the asked format.
     #[error("{0}")]
     Export(String),

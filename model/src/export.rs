@@ -1,1 +1,19 @@
-//! The files that people take away: masks, labels, overlays, tables, GeoJSON, ImageJ ROIs.
+//! The files that people take away: masks, labels, overlays, tables, GeoJSON, ImageJ ROIs. Each function
+//! returns the bytes or the text of one file; where it goes is the shells' business.
+
+mod archive;
+mod geojson;
+mod overlay;
+mod pictures;
+mod roi;
+mod tables;
+
+pub use self::geojson::geojson;
+pub use archive::{Archive, unique_stems};
+pub use overlay::{OverlayStyle, draw_overlay, overlay_png};
+pub use pictures::{labels_png, mask_png, png_of_rgb};
+pub use roi::{roi_bytes, roi_zip};
+pub use tables::{cells_csv, summary_csv};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! One region cut out of the image, so that work and memory follow its size.
+
+use super::distance::squared_distance;
+use super::regions::Region;
+
+/// The bounding box of a region with one pixel of background around it, except beyond the image's edge: a
+/// cell that goes on out of sight is not taken to end there.
+pub struct Crop {
+    /// Where its top left pixel lies in the image.
+    pub x: u32,
+    pub y: u32,
+    pub width: usize,
+    pub height: usize,
+    /// Row by row, whether a pixel belongs to the region.
+    pub inside: Vec<bool>,
+}
+
+impl Crop {
+    /// Cuts a region out of an image of this size.
+    pub fn of(region: &Region, image_width: u32, image_height: u32) -> Self {
+        let [x0, y0, x1, y1] = region.bounds;
+        let (x, y) = (x0.saturating_sub(1), y0.saturating_sub(1));
+        let width = ((x1 + 1).min(image_width) - x) as usize;
+        let height = ((y1 + 1).min(image_height) - y) as usize;
+        let mut inside = vec![false; width * height];
+        for run in &region.runs {
+            let row = (run.y - y) as usize * width;
+            inside[row + (run.start - x) as usize..row + (run.end - x) as usize].fill(true);
+        }
+        Self { x, y, width, height, inside }
+    }
+
+    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` where
+    /// the region has no outline, filling the whole image.
+    pub fn depth(&self) -> Option<Vec<f32>> {
+        if self.inside.iter().all(|&inside| inside) {
+            return None;
+        }
+        let mut depth = squared_distance(self.width, self.height, |at| !self.inside[at]);
+        // The outline runs half a pixel before the nearest background pixel's centre.
+        depth.iter_mut().for_each(|d| *d = (d.sqrt() - 0.5).max(0.0));
+        Some(depth)
+    }
+
+    /// Index in the image of the pixel at this index of the crop.
+    pub fn in_image(&self, at: usize, image_width: u32) -> usize {
+        (self.y as usize + at / self.width) * image_width as usize + self.x as usize + at % self.width
+    }
+}

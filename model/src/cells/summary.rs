@@ -1,0 +1,111 @@
+//! The figures of one image.
+
+use super::{Cell, Cells};
+use serde::{Deserialize, Serialize};
+
+/// Mean, standard deviation (of a sample, n - 1; 0 for a single value) and median.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    pub mean: f64,
+    pub sd: f64,
+    pub median: f64,
+}
+
+/// The cells of one image in numbers. Sizes and shapes are those of whole cells: cells cut by the image's edge
+/// count, but are not measured; where there is no whole cell, the spreads are `None`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub width: u32,
+    pub height: u32,
+    /// All cells.
+    pub count: usize,
+    /// Cells not cut by the image's edge.
+    pub count_whole: usize,
+    /// Cells per megapixel of the image.
+    pub density_per_megapixel: f64,
+    /// Cells per square millimetre, where the scale is known.
+    pub density_per_mm2: Option<f64>,
+    /// Share of the image covered by cells, 0 to 1.
+    pub covered: f64,
+    pub area_px: Option<Spread>,
+    pub diameter_px: Option<Spread>,
+    pub circularity: Option<Spread>,
+    pub eccentricity: Option<Spread>,
+    pub area_um2: Option<Spread>,
+    pub diameter_um: Option<Spread>,
+    /// Micrometres per pixel, where known.
+    pub um_per_px: Option<f32>,
+}
+
+impl Spread {
+    /// Of some values; `None` of none.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
+        values.sort_by(f64::total_cmp);
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+        let sd = if n > 1 { (squares / (n - 1) as f64).sqrt() } else { 0.0 };
+        Some(Self { mean, sd, median: (values[(n - 1) / 2] + values[n / 2]) / 2.0 })
+    }
+
+    fn times(self, factor: f64) -> Self {
+        Self { mean: self.mean * factor, sd: self.sd * factor, median: self.median * factor }
+    }
+}
+
+impl Summary {
+    /// Of all cells of an image.
+    pub fn of(cells: &Cells) -> Self {
+        Self::of_some(cells, |_| true)
+    }
+
+    /// Of those cells for which `keep` holds, as where a person has taken some out.
+    pub fn of_some(cells: &Cells, keep: impl Fn(&Cell) -> bool) -> Self {
+        let kept: Vec<&Cell> = cells.cells.iter().filter(|cell| keep(cell)).collect();
+        let whole = || kept.iter().filter(|cell| !cell.touches_edge);
+        let spread = |value: fn(&Cell) -> f64| Spread::of(whole().map(|cell| value(cell)).collect());
+        let (width, height) = (cells.labels.width, cells.labels.height);
+        let pixels = f64::from(width) * f64::from(height);
+        let count = kept.len();
+        let per_pixel = if pixels > 0.0 { count as f64 / pixels } else { 0.0 };
+        let um = cells.um_per_px.map(f64::from);
+        let (area_px, diameter_px) = (spread(|cell| cell.area_px), spread(|cell| cell.diameter_px));
+        Self {
+            width,
+            height,
+            count,
+            count_whole: whole().count(),
+            density_per_megapixel: per_pixel * 1e6,
+            density_per_mm2: um.map(|um| per_pixel * 1e6 / (um * um)),
+            covered: if pixels > 0.0 {
+                kept.iter().map(|cell| cell.area_px).sum::<f64>() / pixels
+            } else {
+                0.0
+            },
+            area_px,
+            diameter_px,
+            circularity: spread(|cell| cell.circularity),
+            eccentricity: spread(|cell| cell.eccentricity),
+            area_um2: um.and_then(|um| area_px.map(|area| area.times(um * um))),
+            diameter_um: um.and_then(|um| diameter_px.map(|diameter| diameter.times(um))),
+            um_per_px: cells.um_per_px,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads_are_those_of_a_sample() {
+        let spread = Spread::of(vec![4.0, 1.0, 3.0, 2.0]).unwrap();
+        assert_eq!((spread.mean, spread.median), (2.5, 2.5));
+        assert!((spread.sd - (5.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Spread::of(vec![7.0]), Some(Spread { mean: 7.0, sd: 0.0, median: 7.0 }));
+        assert_eq!(Spread::of(Vec::new()), None);
+    }
+}

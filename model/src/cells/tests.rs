@@ -1,0 +1,121 @@
+use super::*;
+
+/// A map that is certain inside of every shape.
+fn map(width: u32, height: u32, inside: impl Fn(f32, f32) -> bool) -> GrayImage {
+    GrayImage::from_fn(width, height, |x, y| {
+        image::Luma([if inside(x as f32 + 0.5, y as f32 + 0.5) { 255 } else { 0 }])
+    })
+}
+
+fn discs<'a>(discs: &'a [(f32, f32, f32)]) -> impl Fn(f32, f32) -> bool + 'a {
+    move |x, y| discs.iter().any(|&(cx, cy, r)| (x - cx).hypot(y - cy) < r)
+}
+
+fn count(map: &GrayImage) -> usize {
+    find_cells(map, &CellOptions::default()).cells.len()
+}
+
+#[test]
+fn nothing_gives_nothing() {
+    let none = find_cells(&GrayImage::new(30, 20), &CellOptions::default());
+    assert!(none.cells.is_empty() && none.diameter_px.is_none());
+    assert!(find_cells(&GrayImage::new(0, 0), &CellOptions::default()).cells.is_empty());
+    assert_eq!(Summary::of(&none).covered, 0.0);
+}
+
+#[test]
+fn an_image_full_of_cell_is_one() {
+    assert_eq!(count(&GrayImage::from_pixel(9, 7, image::Luma([255]))), 1);
+    assert_eq!(count(&GrayImage::from_pixel(1, 1, image::Luma([255]))), 1);
+}
+
+#[test]
+fn touching_discs_come_apart_at_any_size() {
+    for r in [7.0f32, 12.0, 30.0, 100.0] {
+        for overlap in [1.95, 1.7, 1.4] {
+            let d = overlap * r;
+            let (a, b) = ((1.5 * r, 2.0 * r, r), (1.5 * r + d, 2.0 * r, r));
+            let side = (6.0 * r) as u32;
+            let alone = (1.2 * r, 4.8 * r, r * 0.9);
+            let map = map(side, side, discs(&[a, b, alone]));
+            let cells = find_cells(&map, &CellOptions { diameter_px: Some(2.0 * r), ..Default::default() });
+            assert_eq!(cells.cells.len(), 3, "radius {r}, distance {overlap} radii");
+            let whole = CellOptions { split: false, ..Default::default() };
+            assert_eq!(find_cells(&map, &whole).cells.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn ovals_sickles_and_ragged_cells_stay_whole() {
+    let oval = map(120, 60, |x, y| ((x - 60.0) / 50.0).powi(2) + ((y - 30.0) / 20.0).powi(2) < 1.0);
+    assert_eq!(count(&oval), 1);
+    let sickle = map(100, 100, |x, y| (x - 50.0).hypot(y - 50.0) < 40.0 && (x - 75.0).hypot(y - 50.0) > 40.0);
+    assert_eq!(count(&sickle), 1);
+    let burr = map(100, 100, |x, y| {
+        let (dx, dy) = (x - 50.0, y - 50.0);
+        dx.hypot(dy) < 32.0 + 4.0 * (12.0 * dy.atan2(dx)).cos()
+    });
+    assert_eq!(count(&burr), 1);
+}
+
+#[test]
+fn pale_centres_are_filled_and_gaps_between_cells_are_not() {
+    let ring = map(60, 60, |x, y| (7.0..24.0).contains(&(x - 30.0).hypot(y - 30.0)));
+    let cells = find_cells(&ring, &CellOptions::default());
+    assert_eq!(cells.cells.len(), 1);
+    assert!((cells.cells[0].area_px / (PI as f64 * 576.0) - 1.0).abs() < 0.01);
+    let r = 20.0;
+    let four = [(30.0, 30.0, r), (69.0, 30.0, r), (30.0, 69.0, r), (69.0, 69.0, r)];
+    let cells = find_cells(&map(100, 100, discs(&four)), &CellOptions::default());
+    assert_eq!(cells.cells.len(), 4);
+    assert_eq!(cells.labels.ids[49 * 100 + 49], 0);
+}
+
+#[test]
+fn specks_are_dropped_and_edge_cells_marked() {
+    let map =
+        map(100, 60, discs(&[(30.0, 30.0, 15.0), (0.0, 30.0, 12.0), (70.0, 30.0, 2.0), (70.0, 8.0, 14.0)]));
+    let cells = find_cells(&map, &CellOptions::default());
+    assert_eq!(
+        cells.cells.iter().map(|c| (c.id, c.touches_edge)).collect::<Vec<_>>(),
+        [(1, true), (2, false), (3, true)]
+    );
+    let inner = find_cells(&map, &CellOptions { skip_edge: true, ..Default::default() });
+    assert_eq!((inner.cells.len(), inner.cells[0].id), (1, 1));
+    assert_eq!(inner.labels.mask().iter().filter(|&&v| v != 0).count() as f64, inner.cells[0].area_px);
+    let summary = Summary::of(&cells);
+    assert_eq!((summary.count, summary.count_whole), (3, 1));
+    assert_eq!(summary.diameter_px.unwrap().mean, inner.cells[0].diameter_px);
+}
+
+#[test]
+fn the_diameter_is_read_off_cells_clumps_and_specks() {
+    let single = [(40.0, 40.0, 20.0), (110.0, 40.0, 20.0), (180.0, 50.0, 19.0)];
+    let clump = [(40.0, 150.0, 20.0), (74.0, 150.0, 20.0), (108.0, 150.0, 20.0), (142.0, 140.0, 20.0)];
+    let specks: Vec<_> = (0..30).map(|i| (10.0 + 7.0 * i as f32, 95.0, 2.0)).collect();
+    for shapes in [&single[..], &clump[..], &[&single[..], &clump, &specks].concat()] {
+        let found = estimate_diameter(&map(240, 200, discs(shapes))).unwrap();
+        assert!((found / 40.0 - 1.0).abs() < 0.12, "{found}");
+    }
+}
+
+#[test]
+fn the_labels_cover_the_cells_and_are_in_raster_order() {
+    let map = map(
+        200,
+        120,
+        discs(&[(40.0, 40.0, 20.0), (75.0, 40.0, 20.0), (150.0, 30.0, 22.0), (60.0, 90.0, 20.0)]),
+    );
+    let cells = find_cells(&map, &CellOptions::default());
+    assert_eq!(cells.labels.mask(), map);
+    let mut seen = 0;
+    for &id in &cells.labels.ids {
+        assert!(id <= seen + 1);
+        seen = seen.max(id);
+    }
+    for cell in &cells.cells {
+        assert!(outline(&cells.labels, cell).len() > 8);
+    }
+    assert_eq!(Labels::of_mask(&map).ids.iter().max(), Some(&3));
+}

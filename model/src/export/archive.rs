@@ -1,0 +1,70 @@
+//! Several files in one.
+
+use crate::Error;
+use std::collections::HashSet;
+use std::io::{Cursor, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// A zip archive in memory. The same files give the same bytes: no time of day goes in.
+pub struct Archive {
+    zip: ZipWriter<Cursor<Vec<u8>>>,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Archive {
+    /// An empty archive.
+    pub fn new() -> Self {
+        Self { zip: ZipWriter::new(Cursor::new(Vec::new())) }
+    }
+
+    /// Adds a file under a path with `/` between folders. PNGs go in as they are, the rest is deflated.
+    ///
+    /// Errors: a path that is there already, or an archive that grows too large.
+    pub fn add(&mut self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        let packed = path.ends_with(".png") || path.ends_with(".zip");
+        let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        let options = SimpleFileOptions::default()
+            .last_modified_time(DateTime::default())
+            .compression_method(method)
+            .large_file(bytes.len() >= u32::MAX as usize);
+        self.zip.start_file(path, options).map_err(|error| failed(path, &error))?;
+        self.zip.write_all(bytes).map_err(|error| failed(path, &error))
+    }
+
+    /// The bytes of the archive.
+    pub fn finish(self) -> Result<Vec<u8>, Error> {
+        Ok(self.zip.finish().map_err(|error| failed("the archive", &error))?.into_inner())
+    }
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Export(format!("the zip could not be written ({error}): {what}"))
+}
+
+/// File names without folders and endings, each once, in the same order: what the files of a batch are
+/// named by. A name that comes again gets `-2`, `-3` ...; upper and lower case count as the same, as on
+/// Windows.
+pub fn unique_stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    names
+        .into_iter()
+        .map(|name| {
+            let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            let stem = if stem.is_empty() { "image" } else { stem };
+            let mut unique = stem.to_string();
+            let mut number = 2;
+            while !taken.insert(unique.to_lowercase()) {
+                unique = format!("{stem}-{number}");
+                number += 1;
+            }
+            unique
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! Outlines as GeoJSON, as QuPath reads it.
+
+use crate::Error;
+use crate::cells::{Cells, outline};
+use serde_json::json;
+
+/// A `FeatureCollection` of one polygon per cell, in pixels, origin top left. The properties are those that
+/// QuPath (0.4 and later, "import objects from GeoJSON") takes up: `objectType` "detection", `name`,
+/// `classification` and `measurements`. QuPath keeps measurements in pixels as they are; lengths in
+/// micrometres are added where the scale is known.
+pub fn geojson(cells: &Cells) -> Result<String, Error> {
+    let features: Vec<serde_json::Value> = cells
+        .cells
+        .iter()
+        .map(|cell| {
+            let mut ring = outline(&cells.labels, cell);
+            // RFC 7946: closed, the outer ring counterclockwise with y upwards, which is clockwise on a screen.
+            ring.extend(ring.first().copied());
+            let mut measurements = json!({
+                "Area px^2": cell.area_px,
+                "Perimeter px": rounded(cell.perimeter_px),
+                "Diameter px": rounded(cell.diameter_px),
+                "Circularity": rounded(cell.circularity),
+                "Eccentricity": rounded(cell.eccentricity),
+                "Mean probability": rounded(cell.mean_probability),
+                "Touches edge": u8::from(cell.touches_edge),
+            });
+            if let Some(um) = cells.um_per_px.map(f64::from) {
+                measurements["Area um^2"] = rounded(cell.area_px * um * um).into();
+                measurements["Diameter um"] = rounded(cell.diameter_px * um).into();
+            }
+            json!({
+                "type": "Feature",
+                "geometry": { "type": "Polygon", "coordinates": [ring] },
+                "properties": {
+                    "objectType": "detection",
+                    "name": format!("RBC {}", cell.id),
+                    "classification": { "name": "RBC", "color": [200, 0, 0] },
+                    "measurements": measurements,
+                },
+            })
+        })
+        .collect();
+    serde_json::to_string(&json!({ "type": "FeatureCollection", "features": features }))
+        .map_err(|error| Error::Export(format!("the GeoJSON could not be written ({error})")))
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}

@@ -1,0 +1,92 @@
+//! Outlines drawn over the picture.
+
+use super::pictures::png_of_rgb;
+use crate::cells::Labels;
+use crate::{Error, RgbImage};
+
+/// How cells are marked in an overlay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OverlayStyle {
+    /// Colour of the outlines.
+    pub outline: [u8; 3],
+    /// Thickness of the outlines in pixels, drawn inwards from the cell's border.
+    pub thickness: u32,
+    /// Opacity of the cells' fill in the colour of the outline, 0 to 1.
+    pub fill: f32,
+}
+
+impl OverlayStyle {
+    /// Green outlines, which stand out from the pink of most stains, thick enough to be seen when an image of this
+    /// size is scaled to a screen.
+    pub fn for_size(width: u32, height: u32) -> Self {
+        Self { outline: [0, 200, 60], thickness: (width.max(height) / 900).clamp(1, 12), fill: 0.0 }
+    }
+}
+
+/// The picture with every cell outlined. Errors: picture and labels differ in size.
+pub fn draw_overlay(picture: &RgbImage, labels: &Labels, style: OverlayStyle) -> Result<RgbImage, Error> {
+    if picture.dimensions() != (labels.width, labels.height) {
+        return Err(Error::Export(format!(
+            "the picture is {} x {}, its labels {} x {}: they must be of one size",
+            picture.width(),
+            picture.height(),
+            labels.width,
+            labels.height
+        )));
+    }
+    let mut out = picture.clone();
+    let near = near_border(labels, style.thickness);
+    for ((pixel, &id), &near) in out.pixels_mut().zip(&labels.ids).zip(&near) {
+        let opacity = if id == 0 {
+            continue;
+        } else if near {
+            1.0
+        } else {
+            style.fill.clamp(0.0, 1.0)
+        };
+        for (channel, colour) in pixel.0.iter_mut().zip(style.outline) {
+            *channel = (f32::from(*channel) * (1.0 - opacity) + f32::from(colour) * opacity).round() as u8;
+        }
+    }
+    Ok(out)
+}
+
+/// [`draw_overlay`] in the default style, as PNG.
+pub fn overlay_png(picture: &RgbImage, labels: &Labels) -> Result<Vec<u8>, Error> {
+    png_of_rgb(&draw_overlay(picture, labels, OverlayStyle::for_size(labels.width, labels.height))?)
+}
+
+/// Pixels of a cell from which another id is reached within `thickness` steps of 4 neighbours.
+fn near_border(labels: &Labels, thickness: u32) -> Vec<bool> {
+    let (width, height) = (labels.width as usize, labels.height as usize);
+    let ids = &labels.ids;
+    let differs = |at: usize, other: Option<usize>| other.is_some_and(|other| ids[other] != ids[at]);
+    let mut near = vec![false; ids.len()];
+    let mut ring: Vec<usize> = (0..ids.len())
+        .filter(|&at| ids[at] != 0 && around(at, width, height).into_iter().any(|other| differs(at, other)))
+        .collect();
+    ring.iter().for_each(|&at| near[at] = true);
+    for _ in 1..thickness {
+        let mut next = Vec::new();
+        for at in ring {
+            for other in around(at, width, height).into_iter().flatten() {
+                if !near[other] && ids[other] == ids[at] {
+                    near[other] = true;
+                    next.push(other);
+                }
+            }
+        }
+        ring = next;
+    }
+    near
+}
+
+fn around(at: usize, width: usize, height: usize) -> [Option<usize>; 4] {
+    let (x, y) = (at % width, at / width);
+    [
+        (x > 0).then(|| at - 1),
+        (x + 1 < width).then_some(at + 1),
+        (y > 0).then(|| at - width),
+        (y + 1 < height).then_some(at + width),
+    ]
+}

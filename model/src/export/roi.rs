@@ -1,0 +1,73 @@
+//! Outlines as ImageJ regions of interest.
+//!
+//! The format is described in ImageJ's own sources, `ij/io/RoiDecoder.java` and `RoiEncoder.java`: a header of 64
+//! bytes, big-endian, that starts with "Iout"; then the points, all x before all y, relative to the bounding box;
+//! then a second header of 64 bytes, which says where the name stands.
+
+use super::archive::Archive;
+use crate::Error;
+use crate::cells::{Cells, outline};
+
+/// The least version that knows names.
+const VERSION: u16 = 227;
+/// Type of a traced outline, as the magic wand leaves it: a polygon along pixel corners.
+const TRACED: u8 = 8;
+/// Beyond, 16-bit coordinates overflow and the bounds don't fit.
+const MOST: u32 = 32_767;
+
+/// One `.roi` file: a traced polygon with a name. Points in image pixels, origin top left.
+///
+/// Errors: no points, or coordinates beyond 32 767, which ImageJ's format can't hold.
+pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
+    let span = |axis: usize| {
+        let values = points.iter().map(|point| point[axis]);
+        values.clone().min().zip(values.max())
+    };
+    let (Some((left, right)), Some((top, bottom))) = (span(0), span(1)) else {
+        return Err(Error::Export(format!("an ImageJ region needs points: {name}")));
+    };
+    let count = u16::try_from(points.len()).ok();
+    let Some(count) = count.filter(|_| right.max(bottom) <= MOST) else {
+        return Err(Error::Export(format!(
+            "ImageJ regions end at pixel {MOST}; cut the image into parts: {name}"
+        )));
+    };
+    let mut out = Vec::with_capacity(128 + 4 * points.len() + 2 * name.len());
+    out.extend(b"Iout");
+    out.extend(VERSION.to_be_bytes());
+    out.extend([TRACED, 0]);
+    for side in [top, left, bottom, right] {
+        out.extend((side as u16).to_be_bytes());
+    }
+    out.extend(count.to_be_bytes());
+    // Colours, options and the rest at their defaults.
+    out.resize(60, 0);
+    let second_header = 64 + 4 * points.len() as u32;
+    out.extend(second_header.to_be_bytes());
+    for (axis, origin) in [(0, left), (1, top)] {
+        for point in points {
+            out.extend(((point[axis] - origin) as u16).to_be_bytes());
+        }
+    }
+    let utf16: Vec<u16> = name.encode_utf16().collect();
+    let mut header = [0u8; 64];
+    // Offsets 16 and 20: where the name stands and how long it is.
+    header[16..20].copy_from_slice(&(second_header + 64).to_be_bytes());
+    header[20..24].copy_from_slice(&(utf16.len() as u32).to_be_bytes());
+    out.extend(header);
+    out.extend(utf16.into_iter().flat_map(u16::to_be_bytes));
+    Ok(out)
+}
+
+/// All cells as a zip of `.roi` files, which Fiji's ROI manager opens: `0001.roi` is the cell with id 1.
+///
+/// Errors as [`roi_bytes`].
+pub fn roi_zip(cells: &Cells) -> Result<Vec<u8>, Error> {
+    let mut archive = Archive::new();
+    let digits = cells.cells.len().to_string().len().max(4);
+    for cell in &cells.cells {
+        let name = format!("{:0digits$}", cell.id);
+        archive.add(&format!("{name}.roi"), &roi_bytes(&name, &outline(&cells.labels, cell))?)?;
+    }
+    archive.finish()
+}

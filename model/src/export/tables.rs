@@ -1,0 +1,109 @@
+//! Tables as CSV (RFC 4180 quoting, line feeds, a point as decimal mark).
+
+use crate::Error;
+use crate::cells::{Cells, Spread, Summary};
+
+/// One line per cell with the columns
+/// `id,x,y,area_px,perimeter_px,diameter_px,circularity,eccentricity,mean_probability,touches_edge`, and
+/// `area_um2,diameter_um` where the scale is known. Lengths in pixels, the origin top left; `touches_edge` is
+/// `true` or `false`.
+pub fn cells_csv(cells: &Cells) -> Result<String, Error> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut head = vec![
+        "id",
+        "x",
+        "y",
+        "area_px",
+        "perimeter_px",
+        "diameter_px",
+        "circularity",
+        "eccentricity",
+        "mean_probability",
+        "touches_edge",
+    ];
+    if cells.um_per_px.is_some() {
+        head.extend(["area_um2", "diameter_um"]);
+    }
+    out.write_record(&head).map_err(failed)?;
+    for cell in &cells.cells {
+        let mut line = vec![
+            cell.id.to_string(),
+            format!("{:.2}", cell.x),
+            format!("{:.2}", cell.y),
+            format!("{:.0}", cell.area_px),
+            format!("{:.2}", cell.perimeter_px),
+            format!("{:.2}", cell.diameter_px),
+            format!("{:.4}", cell.circularity),
+            format!("{:.4}", cell.eccentricity),
+            format!("{:.4}", cell.mean_probability),
+            cell.touches_edge.to_string(),
+        ];
+        if let Some(um) = cells.um_per_px.map(f64::from) {
+            line.push(format!("{:.3}", cell.area_px * um * um));
+            line.push(format!("{:.3}", cell.diameter_px * um));
+        }
+        out.write_record(&line).map_err(failed)?;
+    }
+    text(out)
+}
+
+/// One line per image, in the given order: its name and its [`Summary`]. Where a figure is unknown, the field is
+/// empty. `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
+pub fn summary_csv<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Summary)>) -> Result<String, Error> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut head: Vec<String> = [
+        "name",
+        "width",
+        "height",
+        "cells",
+        "cells_whole",
+        "cells_per_megapixel",
+        "cells_per_mm2",
+        "covered_share",
+    ]
+    .map(String::from)
+    .into();
+    for measure in ["area_px", "diameter_px", "circularity", "eccentricity", "area_um2", "diameter_um"] {
+        head.extend(["mean", "sd", "median"].map(|figure| format!("{measure}_{figure}")));
+    }
+    head.push("um_per_px".into());
+    out.write_record(&head).map_err(failed)?;
+    for (name, summary) in rows {
+        let mut line = vec![
+            name.to_string(),
+            summary.width.to_string(),
+            summary.height.to_string(),
+            summary.count.to_string(),
+            summary.count_whole.to_string(),
+            format!("{:.3}", summary.density_per_megapixel),
+            summary.density_per_mm2.map_or_else(String::new, |density| format!("{density:.3}")),
+            format!("{:.6}", summary.covered),
+        ];
+        spread(&mut line, summary.area_px, 3);
+        spread(&mut line, summary.diameter_px, 3);
+        spread(&mut line, summary.circularity, 4);
+        spread(&mut line, summary.eccentricity, 4);
+        spread(&mut line, summary.area_um2, 3);
+        spread(&mut line, summary.diameter_um, 3);
+        line.push(summary.um_per_px.map_or_else(String::new, |um| um.to_string()));
+        out.write_record(&line).map_err(failed)?;
+    }
+    text(out)
+}
+
+fn spread(line: &mut Vec<String>, spread: Option<Spread>, digits: usize) {
+    match spread {
+        Some(s) => line.extend([s.mean, s.sd, s.median].map(|value| format!("{value:.digits$}"))),
+        None => line.extend([const { String::new() }; 3]),
+    }
+}
+
+fn text(out: csv::Writer<Vec<u8>>) -> Result<String, Error> {
+    let bytes = out.into_inner().map_err(|error| failed(error.into_error().into()))?;
+    String::from_utf8(bytes)
+        .map_err(|error| Error::Export(format!("the table could not be written ({error})")))
+}
+
+fn failed(error: csv::Error) -> Error {
+    Error::Export(format!("the table could not be written ({error})"))
+}

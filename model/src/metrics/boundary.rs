@@ -1,0 +1,60 @@
+//! Agreement of the outlines.
+
+use super::check_sizes;
+use crate::cells::distance::squared_distance;
+use crate::{Error, GrayImage};
+
+/// The distance in pixels within which two outlines count as the same: 0.75 % of the image's diagonal, at
+/// least 1, the standard of Csurka et al., "What is a good evaluation measure for semantic segmentation?"
+/// (BMVC 2013), which takes it from the boundary benchmark of Martin et al. (PAMI 2004). 128 x 128: 1.36 px.
+pub fn boundary_tolerance(width: u32, height: u32) -> f64 {
+    (0.0075 * f64::from(width).hypot(f64::from(height))).max(1.0)
+}
+
+/// Boundary F1 (Csurka et al. 2013): the harmonic mean of the share of predicted outline pixels within
+/// `tolerance` pixels (Euclidean) of a true one, and the share of true ones within it of a predicted one.
+///
+/// An outline pixel is a cell pixel with a background pixel among its 4 neighbours; the image's edge is no
+/// outline. No outline in either mask: 1. In one of them only: 0. Errors: the sizes differ.
+pub fn boundary_f1(predicted: &GrayImage, truth: &GrayImage, tolerance: f64) -> Result<f64, Error> {
+    check_sizes(predicted, truth)?;
+    let (a, b) = (outline(predicted), outline(truth));
+    match (a.contains(&true), b.contains(&true)) {
+        (false, false) => return Ok(1.0),
+        (true, true) => {}
+        _ => return Ok(0.0),
+    }
+    let (width, height) = (truth.width() as usize, truth.height() as usize);
+    let precision = share_near(&a, &b, width, height, tolerance);
+    let recall = share_near(&b, &a, width, height, tolerance);
+    Ok(if precision + recall == 0.0 { 0.0 } else { 2.0 * precision * recall / (precision + recall) })
+}
+
+fn outline(mask: &GrayImage) -> Vec<bool> {
+    let (width, height) = (mask.width() as usize, mask.height() as usize);
+    let data = mask.as_raw();
+    let mut out = vec![false; data.len()];
+    for y in 0..height {
+        for x in 0..width {
+            let at = y * width + x;
+            out[at] = data[at] != 0
+                && ((x > 0 && data[at - 1] == 0)
+                    || (x + 1 < width && data[at + 1] == 0)
+                    || (y > 0 && data[at - width] == 0)
+                    || (y + 1 < height && data[at + width] == 0));
+        }
+    }
+    out
+}
+
+/// Share of the set pixels of `a` within `tolerance` of one of `b`.
+fn share_near(a: &[bool], b: &[bool], width: usize, height: usize, tolerance: f64) -> f64 {
+    let distance = squared_distance(width, height, |at| b[at]);
+    let limit = (tolerance * tolerance) as f32;
+    let (mut near, mut all) = (0u64, 0u64);
+    for (&set, &d) in a.iter().zip(&distance) {
+        all += u64::from(set);
+        near += u64::from(set && d <= limit);
+    }
+    near as f64 / all as f64
+}
