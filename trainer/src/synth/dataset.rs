@@ -144,9 +144,7 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
 
 /// Families in turn, so that each split has all of them.
 fn style(index: usize, seed: u64, scale: f32, rng: &mut impl Rng) -> Style {
-    let family = Family::ALL[index % Family::ALL.len()];
-    let (low, high) = family.usual_diameter();
-    Style::of(family, low * (high / low).powf(rng.random()) * scale, seed)
+    Style::usual(Family::ALL[index % Family::ALL.len()], scale, seed, rng)
 }
 
 /// Numbers the labels that are left from 1 on; returns how many there are.

@@ -120,12 +120,18 @@ pub struct Style {
 }
 
 impl Style {
-    /// Any family, any usual magnification.
-    pub fn random(seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x57_1E_D0);
-        let family = Family::ALL[rng.random_range(0..Family::ALL.len())];
+    /// A family's slide at one of its usual magnifications times `scale`.
+    pub fn usual(family: Family, scale: f32, seed: u64, rng: &mut impl Rng) -> Self {
         let (low, high) = family.usual_diameter();
-        Self::of(family, low * (high / low).powf(rng.random()), seed)
+        Self::of(family, low * (high / low).powf(rng.random()) * scale, seed)
+    }
+
+    /// Any family, any usual magnification.
+    #[cfg(test)]
+    pub fn random(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let family = Family::ALL[rng.random_range(0..Family::ALL.len())];
+        Self::usual(family, 1.0, seed, &mut rng)
     }
 
     /// One slide of a family, with cells of the given diameter.
