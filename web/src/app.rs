@@ -1,0 +1,61 @@
+//! The page: what a person drops, sees, turns and saves.
+//!
+//! Three kinds of workers serve it. The *network* worker runs the model over the queue. The *desk* worker holds the
+//! image being looked at and answers at once, also while the network computes. A *packer* lives as long as one zip.
+
+mod controls;
+mod desk;
+mod dom;
+mod figures;
+mod files;
+mod gestures;
+mod histogram;
+mod input;
+mod item;
+mod keys;
+mod link;
+mod network;
+mod pack;
+mod race;
+mod results;
+mod ruler;
+mod samples;
+mod save;
+mod state;
+mod summary;
+mod table;
+mod tiles;
+mod view;
+
+pub use state::App;
+
+use std::cell::RefCell;
+
+thread_local! {
+    /// The page is one thread; its events take turns.
+    static APP: RefCell<Option<App>> = const { RefCell::new(None) };
+}
+
+/// Does something with the page's state: now, or right after the event that has hold of it.
+pub fn act(what: impl FnOnce(&mut App) + 'static) {
+    APP.with(|app| match app.try_borrow_mut() {
+        Ok(mut app) => {
+            if let Some(app) = app.as_mut() {
+                what(app);
+            }
+        }
+        Err(_) => wasm_bindgen_futures::spawn_local(async move { act(what) }),
+    });
+}
+
+/// Shows the page and starts the workers.
+pub fn start() {
+    APP.with(|app| *app.borrow_mut() = Some(App::new()));
+    controls::listen();
+    gestures::listen();
+    input::listen();
+    keys::listen();
+    table::listen();
+    samples::show();
+    act(App::begin);
+}

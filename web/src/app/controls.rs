@@ -1,0 +1,163 @@
+//! Sliders, boxes and buttons.
+
+use super::{App, act, dom};
+use crate::message::Rules;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, HtmlSelectElement};
+
+fn on_click(id: &str, what: fn(&mut App)) {
+    dom::on(&dom::element(id), "click", move |_: Event| act(what));
+}
+
+pub fn listen() {
+    dom::on(&dom::element("threshold"), "input", |_: Event| act(App::read_rules));
+    for id in ["split", "skip-edge", "scale"] {
+        dom::on(&dom::element(id), "change", |_: Event| act(App::read_rules));
+    }
+    dom::on(&dom::element("diameter"), "change", |_: Event| act(App::read_diameter));
+    dom::on(&dom::element("opacity"), "input", |_: Event| act(App::draw_soon));
+    dom::on(&dom::element("scale-form"), "submit", |event: Event| {
+        event.prevent_default();
+        act(App::ruler_applied);
+    });
+    on_click("draw-scale", App::toggle_ruler);
+    on_click("diameter-all", App::diameter_for_all);
+    on_click("zoom-in", |app| app.zoom(1.4));
+    on_click("zoom-out", |app| app.zoom(1.0 / 1.4));
+    on_click("zoom-fit", App::zoom_fit);
+    on_click("zoom-full", App::zoom_full);
+    on_click("cancel", App::cancel);
+    on_click("more-rows", App::more_rows);
+    on_click("export-images", App::save_images_table);
+    on_click("export-zip", App::pack_all);
+    on_click("race", App::race);
+    for button in dom::all("button[data-view]") {
+        let view = button.get_attribute("data-view").unwrap_or_default();
+        dom::on(&button, "click", move |_: Event| {
+            let view = view.clone();
+            act(move |app| app.set_view(&view));
+        });
+    }
+    for button in dom::all("button[data-table]") {
+        let table = button.get_attribute("data-table").unwrap_or_default();
+        dom::on(&button, "click", move |_: Event| show_table(&table));
+    }
+    for button in dom::all("button[data-export]") {
+        let what = button.get_attribute("data-export").unwrap_or_default();
+        dom::on(&button, "click", move |_: Event| {
+            let what = what.clone();
+            act(move |app| app.export(&what));
+        });
+    }
+    dom::on(&dom::element("backend"), "change", |event: Event| {
+        if let Some(select) = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok()) {
+            let wish = select.value();
+            act(move |app| app.set_backend(wish));
+        }
+    });
+}
+
+fn press(buttons: &[Element], attribute: &str, chosen: &str) {
+    for button in buttons {
+        let pressed = button.get_attribute(attribute).as_deref() == Some(chosen);
+        dom::set(button, "aria-pressed", if pressed { "true" } else { "false" });
+    }
+}
+
+fn show_table(chosen: &str) {
+    press(&dom::all("button[data-table]"), "data-table", chosen);
+    for table in ["cells", "images", "sizes"] {
+        dom::show(&format!("table-{table}"), table == chosen);
+    }
+    act(App::refresh);
+}
+
+impl App {
+    /// Takes the settings from the page; what is not a number counts as not given.
+    pub fn read_rules(&mut self) {
+        let scale = dom::input("scale").value_as_number();
+        let rules = Rules {
+            threshold: dom::input("threshold").value_as_number().clamp(0.01, 0.99),
+            split: dom::input("split").checked(),
+            diameter: None,
+            um_per_px: Some(scale).filter(|scale| scale.is_finite() && *scale > 0.0),
+            skip_edge: dom::input("skip-edge").checked(),
+        };
+        dom::set_text("threshold-value", &format!("{:.2}", rules.threshold));
+        if rules != self.rules {
+            self.rules = rules;
+            self.rules_changed();
+        }
+    }
+
+    /// A new cell diameter means another magnification: the network runs again.
+    fn read_diameter(&mut self) {
+        let diameter = dom::input("diameter").value_as_number();
+        let diameter = Some(diameter).filter(|diameter| diameter.is_finite() && *diameter >= 2.0);
+        let Some(item) = self.active_item_mut() else { return };
+        if item.diameter != diameter {
+            item.diameter = diameter;
+            let id = item.id;
+            self.retry(id);
+        }
+    }
+
+    fn diameter_for_all(&mut self) {
+        let diameter = self.active_item().and_then(|item| item.diameter.or(item.estimate));
+        let ids: Vec<u32> =
+            self.items.iter().filter(|item| item.diameter != diameter && !item.pending()).map(|item| item.id).collect();
+        for item in &mut self.items {
+            item.diameter = diameter;
+        }
+        self.sync_controls();
+        ids.into_iter().for_each(|id| self.retry(id));
+    }
+
+    /// Shows the active image's own settings in the panel.
+    pub fn sync_controls(&mut self) {
+        let Some(item) = self.active_item() else { return };
+        let value = item.diameter.map(|diameter| format!("{diameter:.0}")).unwrap_or_default();
+        let field = dom::input("diameter");
+        let editing = dom::document().active_element().is_some_and(|element| element.id() == "diameter");
+        if !editing && field.value() != value {
+            field.set_value(&value);
+        }
+        let hint = match (item.estimate, item.diameter) {
+            (Some(estimate), None) => format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again."),
+            (Some(_), Some(_)) => "Set by hand. Empty it for the estimate.".into(),
+            _ => String::new(),
+        };
+        dom::set_text("diameter-hint", &hint);
+    }
+
+    pub fn zoom(&mut self, factor: f64) {
+        self.view.zoom_about_middle(factor);
+        self.draw_soon();
+    }
+
+    pub fn zoom_fit(&mut self) {
+        self.view.fit();
+        self.draw_soon();
+    }
+
+    pub fn zoom_full(&mut self) {
+        self.zoom(1.0 / self.view.zoom);
+    }
+
+    pub fn set_view(&mut self, view: &str) {
+        if view == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
+            return;
+        }
+        self.view.layer = view.to_string();
+        press(&dom::all("button[data-view]"), "data-view", view);
+        dom::show("legend", view == "difference");
+        self.draw_soon();
+    }
+
+    fn set_backend(&mut self, wish: String) {
+        self.backend_wish = wish;
+        self.gpu_lost = false;
+        self.restart_network();
+        self.refresh();
+    }
+}

@@ -1,0 +1,217 @@
+//! The image being looked at, and the worker that draws, measures and exports it.
+
+use super::item::Phase;
+use super::link::{Link, Role};
+use super::{App, act, files};
+use crate::message::{Ask, Measured, Opening, Tell};
+use js_sys::ArrayBuffer;
+use wasm_bindgen_futures::spawn_local;
+
+impl App {
+    /// Hands the desk something to do; starts it first where there is none.
+    pub fn ask_desk(&mut self, ask: Ask) {
+        if self.desk.is_none() {
+            let generation = self.next_generation();
+            match Link::start(Role::Desk, generation) {
+                Ok(link) => self.desk = Some(link),
+                Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
+            }
+        }
+        if let Some(desk) = &mut self.desk {
+            desk.ask(ask);
+        }
+    }
+
+    /// Shows an image.
+    pub fn activate(&mut self, id: u32) {
+        if self.active == Some(id) && self.desk_open == Some(id) {
+            return;
+        }
+        self.active = Some(id);
+        self.hovered = None;
+        self.view.forget();
+        self.ruler.stop();
+        self.sync_controls();
+        self.open_active();
+        self.refresh();
+    }
+
+    /// Sends the active image with all that is known of it to the desk.
+    pub fn open_active(&mut self) {
+        let Some(item) = self.active_item() else { return };
+        let (id, name) = (item.id, item.name.clone());
+        let (file, map, truth) = (item.file.clone(), item.probability.clone(), item.truth.clone());
+        self.desk_open = Some(id);
+        spawn_local(async move {
+            let bytes = files::read(&file).await;
+            let probability = files::read_maybe(map.as_ref()).await;
+            let truth = files::read_maybe(truth.as_ref()).await;
+            act(move |app| {
+                if app.desk_open != Some(id) {
+                    return;
+                }
+                let Ok(file) = bytes else {
+                    return; // The network's own reading of it reports.
+                };
+                let rules = app.rules_of(id);
+                let (stamp, excluded) = (app.stamp, app.item(id).map(|item| item.excluded.clone()));
+                if probability.is_some() {
+                    app.measuring = Some((id, stamp));
+                }
+                let excluded = excluded.unwrap_or_default();
+                app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, excluded, truth }));
+                app.refresh();
+            });
+        });
+    }
+
+    /// The rules for one image: those of all, and its own cell diameter.
+    pub fn rules_of(&self, id: u32) -> crate::message::Rules {
+        let mut rules = self.rules;
+        rules.diameter = self.item(id).and_then(|item| item.diameter.or(item.estimate));
+        rules
+    }
+
+    /// The network's result has come: find its cells.
+    pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
+        self.measure(id, Some(probability));
+    }
+
+    fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>) {
+        let rules = self.rules_of(id);
+        let Some(item) = self.item(id) else { return };
+        let (width, height) = item.size.unwrap_or_default();
+        let excluded = item.excluded.clone();
+        self.measuring = Some((id, self.stamp));
+        self.ask_desk(Ask::Measure { id, probability, width, height, rules, excluded });
+    }
+
+    /// The rules changed: the active image follows at once, the others when the desk has time.
+    pub fn rules_changed(&mut self) {
+        self.stamp += 1;
+        self.measure_again = true;
+        self.measure_next();
+        self.refresh();
+    }
+
+    /// Measures what is out of date, the active image first.
+    pub fn measure_next(&mut self) {
+        if self.measuring.is_some() {
+            return;
+        }
+        if std::mem::take(&mut self.measure_again) {
+            if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
+                if self.item(id).is_some_and(|item| item.probability.is_some()) {
+                    self.measure(id, None);
+                    return;
+                }
+            }
+        }
+        let (stamp, active) = (self.stamp, self.active);
+        let stale = self.items.iter().find(|item| {
+            item.probability.is_some()
+                && item.stamp != stamp
+                && Some(item.id) != active
+                && matches!(item.phase, Phase::Done | Phase::Counting)
+        });
+        let Some((id, map)) = stale.and_then(|item| Some((item.id, item.probability.clone()?))) else { return };
+        self.measuring = Some((id, stamp));
+        spawn_local(async move {
+            let bytes = files::read(&map).await;
+            act(move |app| {
+                if let Ok(bytes) = bytes {
+                    app.measure(id, Some(bytes));
+                }
+            });
+        });
+    }
+
+    pub fn desk_said(&mut self, tell: Tell) {
+        match tell {
+            Tell::Opened { id, width, height } => {
+                if let Some(item) = self.item_mut(id) {
+                    item.size = Some((width, height));
+                }
+                if self.active == Some(id) {
+                    self.view.opened(id, width, height);
+                }
+                self.refresh();
+            }
+            Tell::Measured(measured) => self.measured(measured),
+            Tell::Tile { tile, stamp, bitmap } => {
+                self.view.tiles.came(tile, stamp, bitmap);
+                self.draw_soon();
+            }
+            Tell::Probed { id, cell } => self.probed(id, cell),
+            Tell::Exported { name, mime, bytes } => super::save::download(&name, &mime, &bytes),
+            Tell::Failed { id, task, message } => {
+                // An image that does not decode is reported by the network.
+                if task != "open" {
+                    self.complain(&message);
+                }
+                if task == "truth" {
+                    if let Some(item) = self.item_mut(id) {
+                        item.truth = None;
+                    }
+                }
+                if task == "measure" || task == "open" {
+                    self.measuring = None;
+                    self.measure_next();
+                }
+                self.refresh();
+            }
+            Tell::Crashed { message } => self.desk_lost(&message),
+            _ => {}
+        }
+    }
+
+    fn measured(&mut self, measured: Measured) {
+        let id = measured.id;
+        let by = self.measuring.take().filter(|(measuring, _)| *measuring == id).map(|(_, stamp)| stamp);
+        let active = self.active == Some(id);
+        if let Some(item) = self.item_mut(id) {
+            item.stamp = by.unwrap_or(item.stamp);
+            item.rows = measured.rows;
+            item.covered = measured.covered;
+            item.hits = measured.hits;
+            if active || measured.iou.is_some() {
+                (item.iou, item.dice) = (measured.iou, measured.dice);
+            }
+            if item.phase == Phase::Counting {
+                item.phase = Phase::Done;
+                let line = format!("{}: {} cells", item.name, item.count());
+                super::dom::set_text("spoken", &line);
+            }
+        }
+        if active {
+            self.view.overlay_changed();
+        }
+        self.measure_next();
+        self.refresh();
+    }
+
+    /// Out of memory, most likely: start a fresh desk and open the image again, but not for ever.
+    fn desk_lost(&mut self, message: &str) {
+        self.desk = None;
+        self.view.tiles.forget_asked();
+        let over = self.measuring.take().map(|(id, _)| id).or(self.desk_open);
+        self.desk_open = None;
+        self.desk_losses += 1;
+        let mut name = String::new();
+        let mut again = self.desk_losses < 20;
+        if let Some(item) = over.and_then(|id| self.item_mut(id)) {
+            item.losses += 1;
+            name = item.name.clone();
+            if item.losses > 1 {
+                again = false;
+                item.phase = Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
+            }
+        }
+        self.complain(&format!("Drawing and measuring stopped ({message}): {name}"));
+        if again {
+            self.open_active();
+        }
+        self.measure_next();
+        self.refresh();
+    }
+}

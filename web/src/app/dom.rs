@@ -1,0 +1,97 @@
+//! Short words for the browser's long ones. The ids are those of `index.html`; a missing one is a mistake of ours.
+
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, Element, Event, EventTarget, HtmlElement, HtmlInputElement, Window};
+
+pub fn window() -> Window {
+    web_sys::window().expect("the app runs in a page")
+}
+
+pub fn document() -> Document {
+    window().document().expect("a page has a document")
+}
+
+pub fn body() -> HtmlElement {
+    document().body().expect("the page has a body")
+}
+
+pub fn find<T: JsCast>(id: &str) -> T {
+    let element = document().get_element_by_id(id);
+    element.and_then(|element| element.dyn_into().ok()).unwrap_or_else(|| panic!("no #{id} of that type in the page"))
+}
+
+pub fn input(id: &str) -> HtmlInputElement {
+    find(id)
+}
+
+pub fn element(id: &str) -> HtmlElement {
+    find(id)
+}
+
+/// All elements that match, in the page's order.
+pub fn all(selector: &str) -> Vec<Element> {
+    let Ok(list) = document().query_selector_all(selector) else { return Vec::new() };
+    (0..list.length()).filter_map(|index| list.get(index)?.dyn_into().ok()).collect()
+}
+
+pub fn set_text(id: &str, text: &str) {
+    let element = element(id);
+    // Writing the same text again would make screen readers repeat it.
+    if element.text_content().as_deref() != Some(text) {
+        element.set_text_content(Some(text));
+    }
+}
+
+pub fn show(id: &str, visible: bool) {
+    element(id).set_hidden(!visible);
+}
+
+pub fn set(element: &Element, name: &str, value: &str) {
+    // Only an invalid attribute name fails.
+    let _ = element.set_attribute(name, value);
+}
+
+/// A new element with a class and a text, either may be empty.
+pub fn make(tag: &str, class: &str, text: &str) -> Element {
+    let element = document().create_element(tag).expect("tag names here are valid");
+    if !class.is_empty() {
+        element.set_class_name(class);
+    }
+    if !text.is_empty() {
+        element.set_text_content(Some(text));
+    }
+    element
+}
+
+pub fn append(parent: &Element, child: &Element) {
+    let _ = parent.append_child(child);
+}
+
+/// Listens for as long as the page lives.
+pub fn on<E: JsCast>(target: &EventTarget, event: &str, mut heard: impl FnMut(E) + 'static) {
+    let closure = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        if let Ok(event) = event.dyn_into::<E>() {
+            heard(event);
+        }
+    });
+    let _ = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
+    closure.forget();
+}
+
+/// Calls once, after so many milliseconds.
+pub fn after(milliseconds: i32, what: impl FnOnce() + 'static) {
+    let callback = Closure::once_into_js(what);
+    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), milliseconds);
+}
+
+pub fn next_frame(what: impl FnOnce() + 'static) {
+    let callback = Closure::once_into_js(what);
+    let _ = window().request_animation_frame(callback.unchecked_ref());
+}
+
+/// What a failed promise says, for people.
+pub fn reason(error: &JsValue) -> String {
+    let message = js_sys::Reflect::get(error, &"message".into()).ok().and_then(|message| message.as_string());
+    message.or_else(|| error.as_string()).unwrap_or_else(|| "the browser refused".into())
+}

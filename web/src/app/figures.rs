@@ -1,0 +1,130 @@
+//! The numbers of the active image.
+
+use super::item::{Item, Phase, mean_and_spread};
+use super::{App, dom};
+use crate::message::CellRow;
+
+const NONE: &str = "–";
+
+/// Up to three significant digits, without a needless tail.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A length or (with `power` 2) an area, in micrometres where the scale is known.
+pub fn sized(pixels: f64, um_per_px: Option<f64>, power: i32) -> (f64, &'static str) {
+    match (um_per_px, power) {
+        (Some(scale), 1) => (pixels * scale, "µm"),
+        (Some(scale), _) => (pixels * scale.powi(2), "µm²"),
+        (None, 1) => (pixels, "px"),
+        (None, _) => (pixels, "px²"),
+    }
+}
+
+/// One cell's measures, a line each.
+pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
+    let (diameter, length) = sized(row.diameter, um_per_px, 1);
+    let (area, square) = sized(row.area, um_per_px, 2);
+    let edge = if row.edge { "\ncut by the edge" } else { "" };
+    let out = if row.excluded { "\nleft out; click to take in" } else { "\nclick to leave out" };
+    format!(
+        "Cell {}\ndiameter {} {length}\narea {} {square}\ncircularity {:.2}\ncertainty {:.0} %{edge}{out}",
+        row.id,
+        short(diameter),
+        short(area),
+        row.circularity,
+        row.probability * 100.0,
+    )
+}
+
+/// Cells per square millimetre, else per megapixel.
+pub fn density(item: &Item, um_per_px: Option<f64>) -> Option<(f64, &'static str)> {
+    let (width, height) = item.size?;
+    let pixels = f64::from(width) * f64::from(height);
+    let count = item.count() as f64;
+    Some(match um_per_px {
+        Some(scale) => (count / (pixels * scale * scale / 1e6), "per mm²"),
+        None => (count / (pixels / 1e6), "per megapixel"),
+    })
+}
+
+fn spread(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
+    let (mean, deviation) = mean_and_spread(values);
+    let ((mean, unit), (deviation, _)) = (sized(mean, um_per_px, power), sized(deviation, um_per_px, power));
+    format!("{} ± {} {unit}", short(mean), short(deviation))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or(NONE.into(), |share| format!("{:.1} %", share * 100.0))
+}
+
+impl App {
+    pub fn show_figures(&mut self) {
+        self.sync_controls();
+        let scale = self.rules.um_per_px;
+        let item = self.active_item();
+        let done = item.filter(|item| item.stamp > 0 && !matches!(item.phase, Phase::Failed(_)));
+        let some = done.filter(|item| item.count() > 0);
+        dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
+        dom::set_text("coverage", &percent(done.map(|item| item.covered)));
+        let density = done.and_then(|item| density(item, scale));
+        dom::set_text("density", &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))));
+        let show = |id: &str, text: Option<String>| dom::set_text(id, &text.unwrap_or_else(|| NONE.into()));
+        show("mean-diameter", some.map(|item| spread(item.counted().map(|row| row.diameter), scale, 1)));
+        show("mean-area", some.map(|item| spread(item.counted().map(|row| row.area), scale, 2)));
+        show(
+            "mean-circularity",
+            some.map(|item| {
+                let (mean, deviation) = mean_and_spread(item.counted().map(|row| row.circularity));
+                format!("{mean:.2} ± {deviation:.2}")
+            }),
+        );
+        show(
+            "timing",
+            done.map(|item| {
+                let engine = if item.backend == "webgpu" { "WebGPU" } else { "CPU" };
+                format!("{} s, {engine}", short(item.seconds))
+            }),
+        );
+        let compared = done.filter(|item| item.iou.is_some());
+        dom::show("truth-figures", compared.is_some());
+        dom::show("dice-figures", compared.is_some());
+        dom::set_text("truth-iou", &percent(compared.and_then(|item| item.iou)));
+        dom::set_text("truth-dice", &percent(compared.and_then(|item| item.dice)));
+        self.show_picture_facts();
+    }
+
+    /// What stands beneath the picture and what a screen reader says of it.
+    fn show_picture_facts(&self) {
+        let Some(item) = self.active_item() else { return };
+        let size = item.size.map(|(width, height)| format!("{width} × {height} px")).unwrap_or_default();
+        let truth = if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
+        dom::set_text("picture-name", &item.name);
+        dom::set_text("picture-facts", &format!("{size}{truth}"));
+        let label = match &item.phase {
+            Phase::Done => format!("{}: {} cells", item.name, item.count()),
+            Phase::Failed(why) => why.clone(),
+            _ => format!("{}: not done yet", item.name),
+        };
+        dom::set(&self.view.canvas, "aria-label", &label);
+        if let Some(button) = dom::all("button[data-view=difference]").first() {
+            let _ = button.toggle_attribute_with_force("hidden", item.iou.is_none());
+        }
+        let list = dom::element("warnings");
+        if list.child_element_count() as usize != item.warnings.len()
+            || list.text_content().unwrap_or_default() != item.warnings.concat()
+        {
+            list.set_inner_html("");
+            for warning in &item.warnings {
+                dom::append(&list, &dom::make("li", "", warning));
+            }
+        }
+        for button in dom::all("[data-export]") {
+            let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0);
+        }
+    }
+}

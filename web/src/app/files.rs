@@ -1,0 +1,46 @@
+//! Reading what the person dropped and what lies beside the page.
+
+use super::dom;
+use js_sys::ArrayBuffer;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, Response};
+
+/// The bytes of a file.
+///
+/// # Errors
+/// Where it is gone, locked or not permitted; in words for the person.
+pub async fn read(blob: &Blob) -> Result<ArrayBuffer, String> {
+    let buffer = JsFuture::from(blob.array_buffer()).await;
+    let buffer = buffer.map_err(|error| format!("could not be read ({})", dom::reason(&error)))?;
+    buffer.dyn_into().map_err(|_| "could not be read".to_string())
+}
+
+pub async fn read_maybe(blob: Option<&Blob>) -> Option<ArrayBuffer> {
+    read(blob?).await.ok()
+}
+
+/// A file that lies beside the page.
+///
+/// # Errors
+/// Where it does not come; in words for the person.
+pub async fn fetch(path: &str) -> Result<Response, String> {
+    let response = JsFuture::from(dom::window().fetch_with_str(path)).await;
+    let response: Response = response
+        .ok()
+        .and_then(|response| response.dyn_into().ok())
+        .ok_or_else(|| format!("{path} did not load; check the connection and reload the page"))?;
+    if response.ok() { Ok(response) } else { Err(format!("{path} did not load ({})", response.status())) }
+}
+
+pub async fn fetch_bytes(path: &str) -> Result<ArrayBuffer, String> {
+    let buffer = fetch(path).await?.array_buffer().map_err(|error| dom::reason(&error))?;
+    let buffer = JsFuture::from(buffer).await.map_err(|error| dom::reason(&error))?;
+    buffer.dyn_into().map_err(|_| format!("{path} did not load"))
+}
+
+pub async fn fetch_blob(path: &str) -> Result<Blob, String> {
+    let blob = fetch(path).await?.blob().map_err(|error| dom::reason(&error))?;
+    let blob = JsFuture::from(blob).await.map_err(|error| dom::reason(&error))?;
+    blob.dyn_into().map_err(|_| format!("{path} did not load"))
+}

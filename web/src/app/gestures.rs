@@ -1,0 +1,194 @@
+//! Mouse, pen and fingers on the canvas: move, zoom, pinch, point at a cell, click it.
+
+use super::view::View;
+use super::{App, act, dom};
+use crate::message::Ask;
+use std::cell::RefCell;
+use std::rc::Rc;
+use web_sys::{HtmlCanvasElement, MouseEvent, PointerEvent, WheelEvent};
+
+/// A press that moves less than this, in screen pixels, is a click.
+const CLICK: f64 = 5.0;
+
+/// The fingers that are down, where they are, and how far the first has come.
+#[derive(Default)]
+struct Fingers {
+    down: Vec<(i32, f64, f64)>,
+    travelled: f64,
+}
+
+/// Where an event is, in canvas pixels.
+fn place(event: &MouseEvent) -> (f64, f64) {
+    let ratio = View::pixel_ratio();
+    (f64::from(event.offset_x()) * ratio, f64::from(event.offset_y()) * ratio)
+}
+
+pub fn listen() {
+    let canvas: HtmlCanvasElement = dom::find("canvas");
+    let fingers = Rc::new(RefCell::new(Fingers::default()));
+
+    dom::on(&canvas, "wheel", |event: WheelEvent| {
+        event.prevent_default();
+        let (x, y) = place(&event);
+        // Lines or pages instead of pixels on some systems.
+        let unit = [1.0, 30.0, 300.0].get(event.delta_mode() as usize).copied().unwrap_or(1.0);
+        let factor = (-event.delta_y() * unit * if event.ctrl_key() { 0.01 } else { 0.002 }).exp();
+        act(move |app| {
+            app.view.zoom_by(factor, x, y);
+            app.draw_soon();
+        });
+    });
+
+    let state = fingers.clone();
+    dom::on(&canvas, "pointerdown", move |event: PointerEvent| {
+        let (x, y) = place(&event);
+        let canvas: HtmlCanvasElement = dom::find("canvas");
+        let _ = canvas.set_pointer_capture(event.pointer_id());
+        let mut fingers = state.borrow_mut();
+        if fingers.down.is_empty() {
+            fingers.travelled = 0.0;
+        }
+        fingers.down.push((event.pointer_id(), x, y));
+        act(move |app| app.ruler.press(app.view.to_image(x, y)));
+    });
+
+    let state = fingers.clone();
+    dom::on(&canvas, "pointermove", move |event: PointerEvent| {
+        let (x, y) = place(&event);
+        let mut fingers = state.borrow_mut();
+        let Some(index) = fingers.down.iter().position(|finger| finger.0 == event.pointer_id()) else {
+            act(move |app| app.point_at(x, y));
+            return;
+        };
+        let before = fingers.down.clone();
+        let (_, old_x, old_y) = before[index];
+        fingers.down[index] = (event.pointer_id(), x, y);
+        fingers.travelled += (x - old_x).hypot(y - old_y);
+        if fingers.travelled < CLICK * View::pixel_ratio() {
+            return;
+        }
+        let now = fingers.down.clone();
+        act(move |app| app.dragged(&before, &now));
+    });
+
+    for kind in ["pointerup", "pointercancel"] {
+        let state = fingers.clone();
+        dom::on(&canvas, kind, move |event: PointerEvent| {
+            let (x, y) = place(&event);
+            let mut fingers = state.borrow_mut();
+            fingers.down.retain(|finger| finger.0 != event.pointer_id());
+            if !fingers.down.is_empty() {
+                // The rest of a pinch is no click.
+                fingers.travelled = f64::INFINITY;
+                return;
+            }
+            let clicked = event.type_() == "pointerup" && fingers.travelled < CLICK * View::pixel_ratio();
+            act(move |app| app.released(clicked, x, y));
+        });
+    }
+    dom::on(&canvas, "pointerleave", |_: PointerEvent| {
+        act(|app| {
+            app.hovered = None;
+            dom::show("tip", false);
+            app.draw_soon();
+        });
+    });
+    dom::on(&canvas, "dblclick", |event: MouseEvent| event.prevent_default());
+    dom::on(&dom::window(), "resize", |_: web_sys::Event| act(App::draw_soon));
+}
+
+impl App {
+    /// Moves the picture with one finger, zooms it with two, or draws the ruler.
+    fn dragged(&mut self, before: &[(i32, f64, f64)], now: &[(i32, f64, f64)]) {
+        match (before, now) {
+            ([(_, x0, y0)], [(_, x1, y1)]) => {
+                if self.ruler.drag(self.view.to_image(*x1, *y1)) {
+                    self.draw_soon();
+                    return;
+                }
+                self.view.move_by(x1 - x0, y1 - y0);
+                let _ = self.view.canvas.class_list().add_1("dragging");
+            }
+            ([a0, b0, ..], [a1, b1, ..]) => {
+                let middle = |a: &(i32, f64, f64), b: &(i32, f64, f64)| ((a.1 + b.1) / 2.0, (a.2 + b.2) / 2.0);
+                let apart = |a: &(i32, f64, f64), b: &(i32, f64, f64)| (a.1 - b.1).hypot(a.2 - b.2).max(1.0);
+                let ((x0, y0), (x1, y1)) = (middle(a0, b0), middle(a1, b1));
+                self.view.move_by(x1 - x0, y1 - y0);
+                self.view.zoom_by(apart(a1, b1) / apart(a0, b0), x1, y1);
+            }
+            _ => {}
+        }
+        self.draw_soon();
+    }
+
+    fn released(&mut self, clicked: bool, x: f64, y: f64) {
+        let _ = self.view.canvas.class_list().remove_1("dragging");
+        if self.ruler.release() {
+            self.ruler_drawn();
+            return;
+        }
+        if clicked {
+            self.click = Some(self.view.to_image(x, y));
+            self.probe(x, y);
+        }
+    }
+
+    fn point_at(&mut self, x: f64, y: f64) {
+        let ratio = View::pixel_ratio();
+        let tip = dom::element("tip");
+        let (across, down) = (f64::from(self.view.canvas.client_width()), f64::from(self.view.canvas.client_height()));
+        let left = if x / ratio > across - 180.0 { x / ratio - 170.0 } else { x / ratio + 16.0 };
+        let top = if y / ratio > down - 130.0 { y / ratio - 120.0 } else { y / ratio + 16.0 };
+        let _ = tip.style().set_property("left", &format!("{left}px"));
+        let _ = tip.style().set_property("top", &format!("{top}px"));
+        self.probe(x, y);
+    }
+
+    /// Asks the desk which cell is there.
+    fn probe(&mut self, x: f64, y: f64) {
+        let (Some((id, width, height)), false) = (self.view.image, self.ruler.active) else { return };
+        let (x, y) = self.view.to_image(x, y);
+        let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
+        if inside && self.active_item().is_some_and(|item| item.stamp > 0) {
+            self.ask_desk(Ask::Probe { id, x, y });
+        } else {
+            self.click = None;
+            self.probed(id, 0);
+        }
+    }
+
+    /// The desk's answer: show the cell's measures, or leave it out if it was clicked.
+    pub fn probed(&mut self, id: u32, cell: u32) {
+        if self.active != Some(id) {
+            return;
+        }
+        let cell = Some(cell).filter(|cell| *cell > 0);
+        if let (Some(cell), Some(at)) = (cell, self.click.take()) {
+            self.toggle(cell, Some(at));
+        }
+        if self.hovered != cell {
+            self.hovered = cell;
+            let _ = self.view.canvas.class_list().toggle_with_force("pointing", cell.is_some());
+            self.draw_soon();
+        }
+        let row = cell.and_then(|cell| self.active_item()?.rows.iter().find(|row| row.id == cell));
+        if let Some(row) = row {
+            dom::set_text("tip", &super::figures::describe(row, self.rules.um_per_px));
+        }
+        dom::show("tip", row.is_some());
+    }
+
+    pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
+        if let Some(item) = self.active_item_mut() {
+            item.toggle(cell, at);
+            self.stamp_only_active();
+        }
+    }
+
+    /// Measures the active image again; the others are as they were.
+    fn stamp_only_active(&mut self) {
+        self.measure_again = true;
+        self.measure_next();
+        self.refresh();
+    }
+}

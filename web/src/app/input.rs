@@ -1,0 +1,229 @@
+//! How images come in: dropped, picked, pasted, photographed; files or whole folders.
+
+use super::item::Item;
+use super::state::Weights;
+use super::{App, act, dom, files};
+use js_sys::ArrayBuffer;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{
+    Blob, ClipboardEvent, DragEvent, Event, File, FileList, FileSystemDirectoryEntry, FileSystemEntry,
+    FileSystemFileEntry,
+};
+
+const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
+
+fn listed(list: Option<FileList>) -> Vec<File> {
+    list.map(|list| (0..list.length()).filter_map(|index| list.get(index)).collect()).unwrap_or_default()
+}
+
+pub fn listen() {
+    for (button, field) in [
+        ("pick", "file-input"),
+        ("add", "file-input"),
+        ("pick-folder", "folder-input"),
+        ("pick-camera", "camera-input"),
+    ] {
+        dom::on(&dom::element(button), "click", move |_: Event| dom::element(field).click());
+    }
+    for field in ["file-input", "folder-input", "camera-input"] {
+        dom::on(&dom::element(field), "change", move |_: Event| {
+            let input = dom::input(field);
+            let files = listed(input.files());
+            // So that picking the same file again is heard.
+            input.set_value("");
+            act(move |app| app.add(files, field == "folder-input"));
+        });
+    }
+    dom::on(&dom::element("truth-input"), "change", |_: Event| {
+        let input = dom::input("truth-input");
+        let files = listed(input.files());
+        input.set_value("");
+        act(move |app| {
+            if let (Some(file), Some(id)) = (files.into_iter().next(), app.active) {
+                let name = file.name();
+                app.set_truth(id, name, file.into());
+            }
+        });
+    });
+    dom::on(&dom::element("weights-input"), "change", |_: Event| {
+        let input = dom::input("weights-input");
+        let files = listed(input.files());
+        input.set_value("");
+        act(move |app| app.add(files, false));
+    });
+    dom::on(&dom::document(), "paste", |event: ClipboardEvent| {
+        let files = listed(event.clipboard_data().and_then(|data| data.files()));
+        if !files.is_empty() {
+            event.prevent_default();
+            act(move |app| app.add(files, false));
+        }
+    });
+    listen_for_drops();
+}
+
+fn listen_for_drops() {
+    let over = |on: bool| drop(dom::body().class_list().toggle_with_force("drag-over", on));
+    dom::on(&dom::document(), "dragover", move |event: DragEvent| {
+        event.prevent_default();
+        over(true);
+    });
+    dom::on(&dom::document(), "dragleave", move |event: DragEvent| {
+        if event.related_target().is_none() {
+            over(false);
+        }
+    });
+    dom::on(&dom::document(), "drop", move |event: DragEvent| {
+        event.prevent_default();
+        over(false);
+        let Some(data) = event.data_transfer() else { return };
+        let items = data.items();
+        // Entries must be taken before the event ends; a folder can only be had this way.
+        let entries: Vec<FileSystemEntry> = (0..items.length())
+            .filter_map(|index| items.get(index)?.webkit_get_as_entry().ok().flatten())
+            .collect();
+        if entries.iter().any(FileSystemEntry::is_directory) {
+            spawn_local(async move {
+                let mut files = Vec::new();
+                for entry in entries {
+                    collect(entry, &mut files).await;
+                }
+                act(move |app| app.add(files, true));
+            });
+        } else {
+            let files = listed(data.files());
+            act(move |app| app.add(files, false));
+        }
+    });
+}
+
+/// All files under an entry, in the order of their names.
+async fn collect(entry: FileSystemEntry, files: &mut Vec<File>) {
+    let mut todo = vec![entry];
+    while let Some(entry) = todo.pop() {
+        if let Some(file) = entry.dyn_ref::<FileSystemFileEntry>() {
+            let file = promised(|done, failed| file.file_with_callback_and_callback(done, failed)).await;
+            files.extend(file.and_then(|file| file.dyn_into::<File>().ok()));
+        } else if let Some(folder) = entry.dyn_ref::<FileSystemDirectoryEntry>() {
+            let reader = folder.create_reader();
+            let mut inside: Vec<FileSystemEntry> = Vec::new();
+            loop {
+                // A reader hands out a folder in portions.
+                let batch = promised(|done, failed| {
+                    let _ = reader.read_entries_with_callback_and_callback(done, failed);
+                });
+                let batch = batch.await.map(|batch| js_sys::Array::from(&batch)).unwrap_or_default();
+                if batch.length() == 0 {
+                    break;
+                }
+                inside.extend(batch.iter().filter_map(|entry| entry.dyn_into().ok()));
+            }
+            inside.sort_by_key(|entry| std::cmp::Reverse(entry.name()));
+            todo.extend(inside);
+        }
+    }
+}
+
+/// Awaits one of the file system's callback pairs; `None` where it failed.
+async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Option<JsValue> {
+    let promise = js_sys::Promise::new(&mut |resolve, reject| start(&resolve, &reject));
+    wasm_bindgen_futures::JsFuture::from(promise).await.ok()
+}
+
+/// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name.
+fn truth_of(name: &str) -> Option<String> {
+    let stem = stem(name);
+    let marks = [".mask", "_mask", "-mask", ".truth", "_truth", "-truth", "_gt"];
+    marks.iter().find_map(|mark| stem.strip_suffix(mark)).map(str::to_string)
+}
+
+pub fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+impl App {
+    /// Takes in files: weights go to the model, truth masks to their image, the rest into the queue.
+    /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
+    pub fn add(&mut self, files: Vec<File>, from_folder: bool) {
+        let (weights, files): (Vec<File>, Vec<File>) =
+            files.into_iter().partition(|file| file.name().ends_with(".safetensors") || file.name().ends_with(".json"));
+        if !weights.is_empty() && !from_folder {
+            self.try_weights(weights);
+        }
+        let mut truths = Vec::new();
+        for file in files {
+            let name = file.name();
+            let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+            if from_folder && (!ENDINGS.contains(&ending.as_str()) || name.starts_with('.')) {
+                continue;
+            }
+            match truth_of(&name) {
+                Some(of) => truths.push((of, file)),
+                None => drop(self.enqueue(name, file.into())),
+            }
+        }
+        for (of, file) in truths {
+            let name = file.name();
+            match self.items.iter().rev().find(|item| stem(&item.name) == of).map(|item| item.id) {
+                Some(id) => self.set_truth(id, name, file.into()),
+                // No image of that name: then it is an image itself.
+                None => drop(self.enqueue(name, file.into())),
+            }
+        }
+        self.pump();
+    }
+
+    pub fn enqueue(&mut self, name: String, file: Blob) -> u32 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.items.push(Item::new(id, name, file));
+        self.refresh();
+        let idle = self.active_item().is_none_or(|item| matches!(item.phase, super::item::Phase::Failed(_)));
+        if idle {
+            self.activate(id);
+        }
+        id
+    }
+
+    pub fn set_truth(&mut self, id: u32, name: String, file: Blob) {
+        let Some(item) = self.item_mut(id) else { return };
+        item.truth = Some(file.clone());
+        item.truth_name = name.clone();
+        if self.desk_open != Some(id) {
+            return;
+        }
+        spawn_local(async move {
+            let bytes = files::read(&file).await;
+            act(move |app| match bytes {
+                Ok(file) => app.ask_desk(crate::message::Ask::Truth { id, name, file }),
+                Err(problem) => app.complain(&format!("{name}: {problem}")),
+            });
+        });
+    }
+
+    /// Weights that a person brought, with their card if it came along.
+    fn try_weights(&mut self, files: Vec<File>) {
+        let mut bytes = None;
+        let mut card = None;
+        for file in files {
+            let slot = if file.name().ends_with(".json") { &mut card } else { &mut bytes };
+            *slot = Some(file);
+        }
+        let Some(bytes) = bytes else {
+            self.complain("Weights are a .safetensors file; its .json may come along.");
+            return;
+        };
+        let name = bytes.name();
+        spawn_local(async move {
+            let read = files::read(&bytes).await;
+            let card = match &card {
+                Some(card) => files::read(card).await.unwrap_or_else(|_| ArrayBuffer::new(0)),
+                None => ArrayBuffer::new(0),
+            };
+            act(move |app| match read {
+                Ok(bytes) => app.load_weights(Weights { bytes, card, name }),
+                Err(problem) => app.complain(&format!("{name}: {problem}")),
+            });
+        });
+    }
+}

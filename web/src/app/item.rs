@@ -1,0 +1,120 @@
+//! One image of the queue, and all that is known of it.
+
+use crate::message::CellRow;
+use web_sys::Blob;
+
+/// Where an image stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    Waiting,
+    /// The network is at it; share done.
+    Working(f64),
+    /// The network is through; the cells are being found for the first time.
+    Counting,
+    Done,
+    Failed(String),
+    Stopped,
+}
+
+pub struct Item {
+    pub id: u32,
+    pub name: String,
+    pub file: Blob,
+    pub phase: Phase,
+    pub size: Option<(u32, u32)>,
+    /// A byte per pixel. A blob, so that the browser may put it on disk: 200 images do not fit in memory.
+    pub probability: Option<Blob>,
+    /// Cell diameter in pixels that the network ran at.
+    pub estimate: Option<f64>,
+    /// Cell diameter set by hand.
+    pub diameter: Option<f64>,
+    pub warnings: Vec<String>,
+    pub seconds: f64,
+    pub backend: String,
+    pub rows: Vec<CellRow>,
+    pub covered: f64,
+    pub iou: Option<f64>,
+    pub dice: Option<f64>,
+    pub truth: Option<Blob>,
+    pub truth_name: String,
+    /// Points (x, y, …) whose cells are left out, and the cell each lies in now.
+    pub excluded: Vec<f64>,
+    pub hits: Vec<f64>,
+    /// The version of the rules that `rows` were found by.
+    pub stamp: u32,
+    /// How often a worker was lost over it.
+    pub losses: u32,
+}
+
+impl Item {
+    pub fn new(id: u32, name: String, file: Blob) -> Self {
+        Self {
+            id,
+            name,
+            file,
+            phase: Phase::Waiting,
+            size: None,
+            probability: None,
+            estimate: None,
+            diameter: None,
+            warnings: Vec::new(),
+            seconds: 0.0,
+            backend: String::new(),
+            rows: Vec::new(),
+            covered: 0.0,
+            iou: None,
+            dice: None,
+            truth: None,
+            truth_name: String::new(),
+            excluded: Vec::new(),
+            hits: Vec::new(),
+            stamp: 0,
+            losses: 0,
+        }
+    }
+
+    pub fn pending(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
+    }
+
+    /// The cells that count.
+    pub fn counted(&self) -> impl Iterator<Item = &CellRow> {
+        self.rows.iter().filter(|row| !row.excluded)
+    }
+
+    pub fn count(&self) -> usize {
+        self.counted().count()
+    }
+
+    /// Leaves a cell out, or takes it in again.
+    pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
+        let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
+        if row.excluded {
+            let hits = std::mem::take(&mut self.hits);
+            let points = std::mem::take(&mut self.excluded);
+            for (point, hit) in points.chunks_exact(2).zip(hits) {
+                if hit != f64::from(cell) {
+                    self.excluded.extend(point);
+                    self.hits.push(hit);
+                }
+            }
+        } else {
+            let (x, y) = at.unwrap_or((row.x, row.y));
+            self.excluded.extend([x, y]);
+            self.hits.push(f64::from(cell));
+        }
+        row.excluded = !row.excluded;
+    }
+}
+
+/// Mean and standard deviation; zeros of nothing.
+pub fn mean_and_spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    (mean, variance.sqrt())
+}

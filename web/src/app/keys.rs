@@ -1,0 +1,97 @@
+//! Single keys, as the tooltips name them; never while someone types.
+
+use super::{App, act, dom};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
+
+/// Whether the key belongs to the element that has the focus.
+fn typing(event: &KeyboardEvent) -> bool {
+    let Some(target) = event.target() else { return false };
+    let text = target.dyn_ref::<HtmlInputElement>().is_some_and(|input| {
+        let kind = input.type_();
+        kind == "number" || kind == "text" || (kind == "range" && event.key().starts_with("Arrow"))
+    });
+    let tag = target.dyn_ref::<HtmlElement>().map(|element| element.tag_name()).unwrap_or_default();
+    text || tag == "SELECT" || (event.key() == " " && tag != "BODY" && tag != "CANVAS")
+}
+
+pub fn listen() {
+    dom::on(&dom::document(), "keydown", |event: KeyboardEvent| {
+        if event.ctrl_key() || event.meta_key() || event.alt_key() || typing(&event) {
+            return;
+        }
+        let canvas = dom::document().active_element().is_some_and(|element| element.id() == "canvas");
+        let key = event.key();
+        let arrow = key.starts_with("Arrow");
+        if (arrow && canvas) || (key == " " && !event.repeat()) {
+            event.prevent_default();
+        }
+        if arrow && !canvas {
+            return;
+        }
+        act(move |app| app.key(&key));
+    });
+    dom::on(&dom::document(), "keyup", |event: KeyboardEvent| {
+        if event.key() == " " {
+            act(|app| {
+                app.view.peeking = false;
+                app.draw_soon();
+            });
+        }
+    });
+}
+
+fn click(id: &str) {
+    let id = id.to_string();
+    dom::after(0, move || dom::element(&id).click());
+}
+
+impl App {
+    fn key(&mut self, key: &str) {
+        const STEP: f64 = 80.0;
+        match key {
+            "a" => click("file-input"),
+            "o" => self.set_view("outline"),
+            "f" => self.set_view("fill"),
+            "p" => self.set_view("probability"),
+            "d" => self.set_view("difference"),
+            "n" => self.set_view("none"),
+            "s" => click("split"),
+            "e" => click("skip-edge"),
+            "m" => self.toggle_ruler(),
+            "z" => click("export-zip"),
+            "j" => self.step(1),
+            "k" => self.step(-1),
+            "+" | "=" => self.zoom(1.4),
+            "-" => self.zoom(1.0 / 1.4),
+            "0" => self.zoom_fit(),
+            "1" => self.zoom_full(),
+            "[" => self.nudge_threshold(-0.02),
+            "]" => self.nudge_threshold(0.02),
+            " " => self.view.peeking = true,
+            "Escape" if self.ruler.active || self.ruler.length() > 0.0 => self.ruler.stop(),
+            "Escape" => self.cancel(),
+            "ArrowLeft" => self.view.move_by(STEP, 0.0),
+            "ArrowRight" => self.view.move_by(-STEP, 0.0),
+            "ArrowUp" => self.view.move_by(0.0, STEP),
+            "ArrowDown" => self.view.move_by(0.0, -STEP),
+            _ => return,
+        }
+        self.draw_soon();
+    }
+
+    fn nudge_threshold(&mut self, by: f64) {
+        let slider = dom::input("threshold");
+        slider.set_value_as_number((slider.value_as_number() + by).clamp(0.05, 0.95));
+        self.read_rules();
+    }
+
+    /// The next or the previous image.
+    fn step(&mut self, by: isize) {
+        let at = self.items.iter().position(|item| Some(item.id) == self.active).unwrap_or(0);
+        let to = at.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
+        if let Some(id) = self.items.get(to).map(|item| item.id) {
+            self.activate(id);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The queue and the worker that runs the model over it.
+
+use super::item::Phase;
+use super::link::{Link, Role};
+use super::state::Weights;
+use super::{App, act, dom, files};
+use crate::message::{Ask, Segmented, Tell};
+use js_sys::Array;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Blob;
+
+impl App {
+    pub fn start_network(&mut self) {
+        let generation = self.next_generation();
+        self.network_ready = false;
+        self.running = None;
+        match Link::start(Role::Network, generation) {
+            Ok(link) => self.network = Some(link),
+            Err(problem) => {
+                self.fatal = true;
+                self.complain(&format!("The browser did not start the model's worker ({problem})."));
+            }
+        }
+    }
+
+    pub fn fetch_weights(&mut self) {
+        spawn_local(async {
+            let weights = files::fetch_bytes("rbc.safetensors").await;
+            let card = files::fetch_bytes("rbc.json").await;
+            act(move |app| match (weights, card) {
+                (Ok(bytes), Ok(card)) => app.load_weights(Weights { bytes, card, name: "shipped weights".into() }),
+                (Err(problem), _) | (_, Err(problem)) => {
+                    app.fatal = true;
+                    app.complain(&format!("The model's weights are missing: {problem}"));
+                    app.refresh();
+                }
+            });
+        });
+    }
+
+    /// Hands weights to the network worker. They count once the worker says that they fit.
+    pub fn load_weights(&mut self, weights: Weights) {
+        self.network_ready = false;
+        dom::set_text("engine-text", "Loading the model…");
+        let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
+        // Copies: the originals stay here for a worker that has to be started anew.
+        let ask = Ask::Start { backend, weights: weights.bytes.slice(0), card: weights.card.slice(0) };
+        if let Some(network) = &mut self.network {
+            network.ask(ask);
+        }
+        if self.weights.is_none() || self.backend.is_empty() {
+            self.weights = Some(weights);
+        } else {
+            self.wanted_weights = Some(weights);
+        }
+        self.refresh();
+    }
+
+    /// Begins anew with a fresh worker; what was running waits in the queue again.
+    pub fn restart_network(&mut self) {
+        if let Some(item) = self.running.and_then(|id| self.item_mut(id)) {
+            if matches!(item.phase, Phase::Working(_)) {
+                item.phase = Phase::Waiting;
+            }
+        }
+        self.start_network();
+        if let Some(weights) = self.wanted_weights.take().or(self.weights.clone()) {
+            self.load_weights(weights);
+        }
+    }
+
+    /// Gives the network its next image, if it is free.
+    pub fn pump(&mut self) {
+        self.refresh();
+        if !self.network_ready || self.running.is_some() {
+            return;
+        }
+        let Some(item) = self.items.iter_mut().find(|item| item.phase == Phase::Waiting) else { return };
+        item.phase = Phase::Working(0.0);
+        let (id, name, file, diameter) = (item.id, item.name.clone(), item.file.clone(), item.diameter);
+        self.running = Some(id);
+        let generation = self.network.as_ref().map(|link| link.generation);
+        spawn_local(async move {
+            let bytes = files::read(&file).await;
+            act(move |app| {
+                let same = app.network.as_ref().map(|link| link.generation) == generation;
+                if !same || app.running != Some(id) {
+                    return;
+                }
+                match (bytes, &mut app.network) {
+                    (Ok(file), Some(network)) => network.ask(Ask::Segment { id, name, file, diameter }),
+                    (Err(problem), _) => app.fail(id, &format!("{name}: {problem}")),
+                    (Ok(_), None) => {}
+                }
+            });
+        });
+    }
+
+    /// An image that cannot be done; the others go on.
+    pub fn fail(&mut self, id: u32, line: &str) {
+        self.complain(line);
+        if let Some(item) = self.item_mut(id) {
+            item.phase = Phase::Failed(line.to_string());
+        }
+        if self.running == Some(id) {
+            self.running = None;
+        }
+        self.pump();
+    }
+
+    pub fn network_said(&mut self, tell: Tell) {
+        match tell {
+            Tell::Ready { backend, facts } => {
+                self.backend = backend;
+                self.network_ready = true;
+                self.fatal = false;
+                if let Some(weights) = self.wanted_weights.take() {
+                    self.weights = Some(weights);
+                }
+                let name = self.weights.as_ref().map(|weights| weights.name.clone()).unwrap_or_default();
+                dom::set_text("model-facts", &format!("{facts} Model: {name}."));
+                let engine = if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" };
+                dom::set_text("engine-text", engine);
+                dom::set(&dom::element("engine"), "title", &facts);
+                self.pump();
+            }
+            Tell::Refused { message } => self.refused(&message),
+            Tell::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
+                if let Some(item) = self.item_mut(id) {
+                    item.size = Some((width, height));
+                }
+                self.show_thumb(id, &thumb, thumb_width, thumb_height);
+                self.refresh();
+            }
+            Tell::Progress { id, done, total } => {
+                if let Some(item) = self.item_mut(id) {
+                    item.phase = Phase::Working(done / total.max(1.0));
+                }
+                self.refresh();
+            }
+            Tell::Segmented(result) => self.segmented(result),
+            Tell::Failed { id, message, .. } => self.fail(id, &message),
+            Tell::Crashed { message } => self.network_lost(&message),
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, message: &str) {
+        self.complain(message);
+        if self.wanted_weights.take().is_some() {
+            // The worker keeps the weights it had.
+            self.network_ready = true;
+            let engine = if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" };
+            dom::set_text("engine-text", engine);
+            self.pump();
+        } else {
+            self.fatal = true;
+            dom::set_text("engine-text", "Not running");
+            self.refresh();
+        }
+    }
+
+    fn segmented(&mut self, result: Segmented) {
+        let Segmented { id, width, height, probability, diameter, warnings, seconds, backend } = result;
+        self.running = None;
+        if let Some(item) = self.item_mut(id) {
+            item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
+            item.size = Some((width, height));
+            item.estimate = Some(diameter);
+            (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
+            item.phase = Phase::Counting;
+            item.stamp = 0;
+            self.measure_first(id, probability);
+        }
+        self.pump();
+    }
+
+    /// The worker died: the device was lost, memory ran out, or it hit a mistake of ours.
+    fn network_lost(&mut self, message: &str) {
+        let on_gpu = self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu");
+        let running = self.running.take();
+        if self.backend.is_empty() && self.gpu_lost {
+            self.fatal = true;
+            self.complain(&format!("The model did not start on this computer ({message})."));
+            self.network = None;
+            self.refresh();
+            return;
+        }
+        self.gpu_lost |= on_gpu;
+        let mut name = String::new();
+        if let Some(item) = running.and_then(|id| self.item_mut(id)) {
+            item.losses += 1;
+            name = item.name.clone();
+            item.phase = if item.losses > 1 {
+                Phase::Failed(format!("{name}: the browser ran out of memory or failed over this image ({message})"))
+            } else {
+                Phase::Waiting
+            };
+        }
+        let then = if on_gpu { "It goes on on the CPU." } else { "It was started again." };
+        let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
+        self.complain(&format!("The model stopped{over} ({message}). {then} No result is lost."));
+        self.restart_network();
+    }
+
+    /// Stops what is not done. A worker in the middle of a computation hears nothing, so it is replaced.
+    pub fn cancel(&mut self) {
+        let was_running = self.running.is_some();
+        for item in &mut self.items {
+            if matches!(item.phase, Phase::Waiting | Phase::Working(_)) {
+                item.phase = Phase::Stopped;
+            }
+        }
+        if was_running {
+            self.running = None;
+            self.restart_network();
+        }
+        self.refresh();
+    }
+
+    /// Runs an image again, with its present settings.
+    pub fn retry(&mut self, id: u32) {
+        if let Some(item) = self.item_mut(id).filter(|item| !item.pending()) {
+            item.phase = Phase::Waiting;
+            item.losses = 0;
+            self.pump();
+        }
+    }
+}

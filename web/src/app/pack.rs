@@ -1,0 +1,118 @@
+//! Everything of every image in one zip, written by a worker of its own so that the page stays free.
+
+use super::item::Phase;
+use super::link::{Link, Role};
+use super::{App, act, dom, files, input, save};
+use crate::message::{Ask, Opening, Tell};
+use js_sys::Array;
+use std::collections::HashMap;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Blob;
+
+pub struct Packing {
+    pub link: Option<Link>,
+    /// Images still to come, with the folder of each in the zip.
+    todo: Vec<(u32, String)>,
+    folder: String,
+    total: usize,
+    /// The zip so far. Blobs, so that the browser may put them on disk.
+    parts: Array,
+}
+
+impl App {
+    pub fn pack_all(&mut self) {
+        if self.packing.is_some() {
+            return;
+        }
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut todo: Vec<(u32, String)> = Vec::new();
+        for item in self.items.iter().filter(|item| item.phase == Phase::Done) {
+            let stem = input::stem(&item.name).to_string();
+            let times = seen.entry(stem.clone()).or_default();
+            *times += 1;
+            todo.push((item.id, if *times > 1 { format!("{stem} ({times})") } else { stem }));
+        }
+        if todo.is_empty() {
+            self.complain("There is no result to save yet.");
+            return;
+        }
+        let generation = self.next_generation();
+        match Link::start(Role::Packer, generation) {
+            Ok(link) => {
+                let total = todo.len();
+                todo.reverse();
+                let (link, folder, parts) = (Some(link), String::new(), Array::new());
+                self.packing = Some(Packing { link, todo, folder, total, parts });
+                self.pack_next();
+            }
+            Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
+        }
+    }
+
+    fn pack_next(&mut self) {
+        let table = self.images_table();
+        let Some(packing) = &mut self.packing else { return };
+        let done = packing.total - packing.todo.len();
+        dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
+        let Some((id, folder)) = packing.todo.pop() else {
+            if let Some(link) = &mut packing.link {
+                link.ask(Ask::PackEnd { table });
+            }
+            return;
+        };
+        packing.folder = folder;
+        self.show_state();
+        let Some(item) = self.item(id) else { return self.pack_next() };
+        let (name, excluded, rules) = (item.name.clone(), item.excluded.clone(), self.rules_of(id));
+        let (file, map) = (item.file.clone(), item.probability.clone());
+        spawn_local(async move {
+            let file = files::read(&file).await;
+            let probability = files::read_maybe(map.as_ref()).await;
+            act(move |app| {
+                let Some(packing) = &mut app.packing else { return };
+                match (file, &mut packing.link) {
+                    (Ok(file), Some(link)) => {
+                        let opening = Opening { id, name, file, probability, rules, excluded, truth: None };
+                        link.ask(Ask::Open(opening));
+                        link.ask(Ask::Pack { folder: packing.folder.clone() });
+                    }
+                    (Err(problem), _) => {
+                        app.complain(&format!("{name}: {problem}"));
+                        app.pack_next();
+                    }
+                    (Ok(_), None) => {}
+                }
+            });
+        });
+    }
+
+    pub fn packer_said(&mut self, tell: Tell) {
+        match tell {
+            Tell::Packed { bytes, done } => {
+                let Some(packing) = &self.packing else { return };
+                if let Ok(blob) = Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
+                    packing.parts.push(&blob);
+                }
+                if !done {
+                    return self.pack_next();
+                }
+                if let Ok(zip) = Blob::new_with_blob_sequence(&packing.parts) {
+                    save::download_blob("red-blood-cells.zip", &zip);
+                }
+                self.pack_over();
+            }
+            Tell::Failed { message, .. } => self.complain(&message),
+            Tell::Crashed { message } => {
+                self.complain(&format!("The zip could not be written ({message}). Save fewer images at a time."));
+                self.pack_over();
+            }
+            _ => {}
+        }
+    }
+
+    fn pack_over(&mut self) {
+        self.packing = None;
+        dom::set_text("export-zip", "Everything, zip");
+        self.refresh();
+    }
+}

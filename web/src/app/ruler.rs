@@ -1,0 +1,104 @@
+//! The line that a person draws along a scale bar.
+
+use super::view::View;
+use super::{App, dom};
+use web_sys::CanvasRenderingContext2d;
+
+#[derive(Default)]
+pub struct Ruler {
+    /// The next drag on the canvas draws the line.
+    pub active: bool,
+    drawing: bool,
+    /// From and to, in image pixels.
+    line: Option<((f64, f64), (f64, f64))>,
+}
+
+impl Ruler {
+    pub fn stop(&mut self) {
+        *self = Self::default();
+        dom::show("scale-form", false);
+        dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
+        let _ = dom::element("canvas").class_list().remove_1("ruling");
+    }
+
+    pub fn start(&mut self) {
+        self.active = true;
+        dom::set(&dom::element("draw-scale"), "aria-pressed", "true");
+        let _ = dom::element("canvas").class_list().add_1("ruling");
+    }
+
+    pub fn press(&mut self, at: (f64, f64)) {
+        if self.active {
+            self.drawing = true;
+            self.line = Some((at, at));
+        }
+    }
+
+    /// Whether the drag was the ruler's.
+    pub fn drag(&mut self, to: (f64, f64)) -> bool {
+        if let (true, Some((from, _))) = (self.drawing, self.line) {
+            self.line = Some((from, to));
+        }
+        self.drawing
+    }
+
+    /// Whether a line was finished.
+    pub fn release(&mut self) -> bool {
+        std::mem::take(&mut self.drawing)
+    }
+
+    pub fn length(&self) -> f64 {
+        self.line.map_or(0.0, |((x0, y0), (x1, y1))| (x1 - x0).hypot(y1 - y0))
+    }
+
+    pub fn draw(&self, context: &CanvasRenderingContext2d, view: &View) {
+        let Some((from, to)) = self.line else { return };
+        let ((x0, y0), (x1, y1)) = (view.to_canvas(from.0, from.1), view.to_canvas(to.0, to.1));
+        for (width, colour) in [(6.0, "rgb(0 0 0 / .6)"), (3.0, "#ffd23f")] {
+            context.begin_path();
+            context.move_to(x0, y0);
+            context.line_to(x1, y1);
+            context.set_line_width(width * View::pixel_ratio());
+            context.set_stroke_style_str(colour);
+            context.stroke();
+        }
+    }
+}
+
+impl App {
+    pub fn toggle_ruler(&mut self) {
+        if self.ruler.active || self.ruler.length() > 0.0 {
+            self.ruler.stop();
+        } else {
+            self.ruler.start();
+        }
+        self.draw_soon();
+    }
+
+    /// The line stands: ask how long it is.
+    pub fn ruler_drawn(&mut self) {
+        let length = self.ruler.length();
+        if length < 3.0 {
+            return;
+        }
+        self.ruler.active = false;
+        dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
+        let _ = self.view.canvas.class_list().remove_1("ruling");
+        dom::set_text("scale-pixels", &format!("{length:.0}"));
+        dom::show("scale-form", true);
+        let _ = dom::input("scale-length").focus();
+        dom::input("scale-length").select();
+        self.draw_soon();
+    }
+
+    pub fn ruler_applied(&mut self) {
+        let micrometres = dom::input("scale-length").value_as_number();
+        let pixels = self.ruler.length();
+        if micrometres > 0.0 && pixels > 0.0 {
+            let scale = format!("{:.5}", micrometres / pixels);
+            dom::input("scale").set_value(scale.trim_end_matches('0'));
+            self.ruler.stop();
+            self.read_rules();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Files to the person's disk.
+
+use super::{App, dom};
+use crate::message::{Ask, Export};
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::JsCast;
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+
+pub fn download(name: &str, mime: &str, bytes: &Uint8Array) {
+    let kind = BlobPropertyBag::new();
+    kind.set_type(mime);
+    if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &kind) {
+        download_blob(name, &blob);
+    }
+}
+
+pub fn download_blob(name: &str, blob: &Blob) {
+    let Ok(url) = Url::create_object_url_with_blob(blob) else { return };
+    if let Ok(anchor) = dom::make("a", "", "").dyn_into::<HtmlAnchorElement>() {
+        anchor.set_href(&url);
+        anchor.set_download(name);
+        anchor.click();
+    }
+    // The browser needs the address until it has begun to write.
+    dom::after(60_000, move || drop(Url::revoke_object_url(&url)));
+}
+
+impl App {
+    /// Makes one file of the active image.
+    pub fn export(&mut self, what: &str) {
+        if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
+            self.ask_desk(Ask::Export(Export { id, what: what.to_string() }));
+        }
+    }
+}

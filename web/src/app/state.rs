@@ -1,0 +1,230 @@
+//! All that the page knows, and who hears what the workers say.
+
+use super::item::{Item, Phase};
+use super::link::{Link, Role};
+use super::table::Sorting;
+use super::view::View;
+use super::{dom, pack::Packing, ruler::Ruler};
+use crate::message::{Rules, Tell};
+use js_sys::ArrayBuffer;
+
+/// Weights and model card, as they were fetched or dropped.
+#[derive(Clone)]
+pub struct Weights {
+    pub bytes: ArrayBuffer,
+    pub card: ArrayBuffer,
+    pub name: String,
+}
+
+pub struct App {
+    pub items: Vec<Item>,
+    pub active: Option<u32>,
+    pub next_id: u32,
+    pub rules: Rules,
+    /// Counts up with every change of the rules, so that late answers are told from fresh ones.
+    pub stamp: u32,
+
+    pub generation: u32,
+    pub network: Option<Link>,
+    /// The model is loaded and waits for images.
+    pub network_ready: bool,
+    /// The image that the network is at.
+    pub running: Option<u32>,
+    pub weights: Option<Weights>,
+    /// Weights that the worker is still trying.
+    pub wanted_weights: Option<Weights>,
+    /// What the person or the address asked for: `auto`, `webgpu`, `cpu`.
+    pub backend_wish: String,
+    /// The graphics processor was lost; stay on the CPU.
+    pub gpu_lost: bool,
+    pub backend: String,
+    pub fatal: bool,
+
+    pub desk: Option<Link>,
+    /// The image that the desk holds or is opening.
+    pub desk_open: Option<u32>,
+    /// The image being measured, and by which version of the rules.
+    pub measuring: Option<(u32, u32)>,
+    /// The active image is to be measured again as soon as the desk is free.
+    pub measure_again: bool,
+    pub desk_losses: u32,
+
+    pub view: View,
+    pub ruler: Ruler,
+    pub hovered: Option<u32>,
+    /// A click that waits to hear which cell it hit.
+    pub click: Option<(f64, f64)>,
+    pub sorting: Sorting,
+    pub packing: Option<Packing>,
+    pub racer: Option<Link>,
+    refresh_asked: bool,
+}
+
+impl App {
+    pub fn new() -> Self {
+        let wish = dom::window().location().search().unwrap_or_default();
+        let forced = ["webgpu", "cpu"].into_iter().find(|name| wish.contains(&format!("backend={name}")));
+        Self {
+            items: Vec::new(),
+            active: None,
+            next_id: 1,
+            rules: Rules::default(),
+            stamp: 1,
+            generation: 0,
+            network: None,
+            network_ready: false,
+            running: None,
+            weights: None,
+            wanted_weights: None,
+            backend_wish: forced.unwrap_or("auto").into(),
+            gpu_lost: false,
+            backend: String::new(),
+            fatal: false,
+            desk: None,
+            desk_open: None,
+            measuring: None,
+            measure_again: false,
+            desk_losses: 0,
+            view: View::new(),
+            ruler: Ruler::default(),
+            hovered: None,
+            click: None,
+            sorting: Sorting::default(),
+            packing: None,
+            racer: None,
+            refresh_asked: false,
+        }
+    }
+
+    pub fn begin(&mut self) {
+        dom::find::<web_sys::HtmlSelectElement>("backend").set_value(&self.backend_wish);
+        self.start_network();
+        self.fetch_weights();
+        self.refresh();
+    }
+
+    pub fn next_generation(&mut self) -> u32 {
+        self.generation += 1;
+        self.generation
+    }
+
+    pub fn item(&self, id: u32) -> Option<&Item> {
+        self.items.iter().find(|item| item.id == id)
+    }
+
+    pub fn item_mut(&mut self, id: u32) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    pub fn active_item(&self) -> Option<&Item> {
+        self.item(self.active?)
+    }
+
+    pub fn active_item_mut(&mut self) -> Option<&mut Item> {
+        self.item_mut(self.active?)
+    }
+
+    /// Tells the person what went wrong, one line each; earlier lines of this sitting stay readable.
+    pub fn complain(&mut self, line: &str) {
+        let element = dom::element("error");
+        let before = if element.hidden() { String::new() } else { element.text_content().unwrap_or_default() };
+        if before.lines().any(|old| old == line) {
+            return;
+        }
+        let mut lines: Vec<&str> = before.lines().chain([line]).collect();
+        let surplus = lines.len().saturating_sub(6);
+        lines.drain(..surplus);
+        element.set_text_content(Some(&lines.join("\n")));
+        element.set_hidden(false);
+    }
+
+    /// What a worker said. Stale workers are not heard.
+    pub fn heard(&mut self, role: Role, generation: u32, tell: Tell) {
+        let link = match role {
+            Role::Network => &mut self.network,
+            Role::Desk => &mut self.desk,
+            Role::Packer => match &mut self.packing {
+                Some(packing) => &mut packing.link,
+                None => return,
+            },
+            Role::Racer => &mut self.racer,
+        };
+        let Some(link) = link.as_mut().filter(|link| link.generation == generation) else { return };
+        if let Tell::Up = tell {
+            link.up();
+            return;
+        }
+        match role {
+            Role::Network => self.network_said(tell),
+            Role::Desk => self.desk_said(tell),
+            Role::Packer => self.packer_said(tell),
+            Role::Racer => self.racer_said(tell),
+        }
+    }
+
+    /// A message could not be handed over; the worker counts as lost.
+    pub fn lost_generation(&mut self, generation: u32, message: String) {
+        for role in [Role::Network, Role::Desk, Role::Packer, Role::Racer] {
+            self.heard(role, generation, Tell::Crashed { message: message.clone() });
+        }
+    }
+
+    /// Shows the state anew in the next frame; many calls make one.
+    pub fn refresh(&mut self) {
+        self.show_state();
+        if !self.refresh_asked {
+            self.refresh_asked = true;
+            dom::next_frame(|| super::act(App::show_all));
+            // Frames do not come in a background tab, but results do.
+            dom::after(250, || super::act(App::show_all));
+        }
+    }
+
+    fn show_all(&mut self) {
+        if self.refresh_asked {
+            self.refresh_asked = false;
+            self.show_results();
+            self.show_figures();
+            self.show_tables();
+            self.draw();
+        }
+    }
+
+    /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.
+    pub fn show_state(&self) {
+        let working = self.items.iter().any(Item::pending) || self.measuring.is_some() || self.measure_again;
+        let state = match () {
+            () if self.fatal => "error",
+            () if working || self.packing.is_some() => "busy",
+            () if !self.network_ready && self.running.is_none() => "loading",
+            () => "ready",
+        };
+        let body = dom::body();
+        dom::set(&body, "data-state", state);
+        if !self.backend.is_empty() {
+            dom::set(&body, "data-backend", &self.backend);
+        }
+        let _ = body.class_list().toggle_with_force("has-images", !self.items.is_empty());
+    }
+
+    /// Share of all images that is done, for the bar.
+    pub fn share_done(&self) -> f64 {
+        let parts: f64 = self
+            .items
+            .iter()
+            .map(|item| match item.phase {
+                Phase::Waiting => 0.0,
+                Phase::Working(share) => share * 0.95,
+                Phase::Counting => 0.97,
+                _ => 1.0,
+            })
+            .sum();
+        parts / (self.items.len().max(1) as f64)
+    }
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}

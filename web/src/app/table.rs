@@ -1,0 +1,191 @@
+//! The tables: cells of the active image, and all images.
+
+use super::figures::{short, sized};
+use super::{App, act, dom};
+use crate::message::CellRow;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, HtmlInputElement};
+
+const COLUMNS: [&str; 9] =
+    ["Cell", "Counted", "x", "y", "Diameter", "Area", "Perimeter", "Circularity", "Certainty"];
+/// So many rows at first, and more with each press: a table of 20 000 rows would freeze the page.
+const PORTION: usize = 200;
+
+pub struct Sorting {
+    column: usize,
+    falling: bool,
+    rows: usize,
+    /// What the table shows now: image, measuring, rows; it is only rebuilt when that changes.
+    shown: Option<(u32, u32, usize, usize, bool, String)>,
+}
+
+impl Default for Sorting {
+    fn default() -> Self {
+        Self { column: 0, falling: false, rows: PORTION, shown: None }
+    }
+}
+
+/// A column's value, for sorting.
+fn value(row: &CellRow, column: usize) -> f64 {
+    match column {
+        1 => f64::from(u8::from(row.excluded)),
+        2 => row.x,
+        3 => row.y,
+        4 => row.diameter,
+        5 => row.area,
+        6 => row.perimeter,
+        7 => row.circularity,
+        8 => row.probability,
+        _ => f64::from(row.id),
+    }
+}
+
+/// The cell that an event in the table is about.
+fn cell_of(event: &Event) -> Option<(u32, Element)> {
+    let target: Element = event.target()?.dyn_into().ok()?;
+    let row = target.closest("tr[data-cell]").ok()??;
+    Some((row.get_attribute("data-cell")?.parse().ok()?, target))
+}
+
+pub fn listen() {
+    for (column, title) in COLUMNS.iter().enumerate() {
+        let head = dom::make("th", "", "");
+        dom::set(&head, "scope", "col");
+        let button = dom::make("button", "", title);
+        dom::set(&button, "type", "button");
+        dom::set(&button, "title", "Sort by this");
+        dom::append(&head, &button);
+        dom::append(&dom::element("cells-head"), &head);
+        dom::on(&button, "click", move |_: Event| act(move |app| app.sort_by(column)));
+    }
+    // One listener for all rows, however many there are.
+    dom::on(&dom::element("cells-body"), "click", |event: Event| {
+        let Some((cell, target)) = cell_of(&event) else { return };
+        let toggle = target.dyn_ref::<HtmlInputElement>().is_some();
+        act(move |app| if toggle { app.toggle(cell, None) } else { app.show_cell(cell) });
+    });
+    dom::on(&dom::element("cells-body"), "keydown", |event: web_sys::KeyboardEvent| {
+        if event.key() == "Enter" {
+            if let Some((cell, _)) = cell_of(&event) {
+                act(move |app| app.show_cell(cell));
+            }
+        }
+    });
+}
+
+fn row_element(row: &CellRow, scale: Option<f64>) -> Element {
+    let line = dom::make("tr", if row.excluded { "left-out" } else { "" }, "");
+    dom::set(&line, "data-cell", &row.id.to_string());
+    let first = dom::make("td", "", "");
+    let go = dom::make("button", "small", &row.id.to_string());
+    dom::set(&go, "type", "button");
+    dom::set(&go, "title", "Show this cell in the picture");
+    dom::append(&first, &go);
+    dom::append(&line, &first);
+    let check = dom::make("td", "", "");
+    let tick = dom::make("input", "", "");
+    dom::set(&tick, "type", "checkbox");
+    dom::set(&tick, "aria-label", &format!("Count cell {}", row.id));
+    if let Some(tick) = tick.dyn_ref::<HtmlInputElement>() {
+        tick.set_checked(!row.excluded);
+    }
+    dom::append(&check, &tick);
+    dom::append(&line, &check);
+    let edge = if row.edge { " (edge)" } else { "" };
+    let texts = [
+        format!("{:.1}", row.x),
+        format!("{:.1}", row.y),
+        format!("{}{edge}", short(sized(row.diameter, scale, 1).0)),
+        short(sized(row.area, scale, 2).0),
+        short(sized(row.perimeter, scale, 1).0),
+        format!("{:.2}", row.circularity),
+        format!("{:.0} %", row.probability * 100.0),
+    ];
+    for text in texts {
+        dom::append(&line, &dom::make("td", "", &text));
+    }
+    line
+}
+
+impl App {
+    fn sort_by(&mut self, column: usize) {
+        let falling = self.sorting.column == column && !self.sorting.falling;
+        self.sorting = Sorting { column, falling, ..Sorting::default() };
+        self.refresh();
+    }
+
+    pub fn more_rows(&mut self) {
+        self.sorting.rows += PORTION * 5;
+        self.refresh();
+    }
+
+    /// Brings a cell of the table into the picture.
+    fn show_cell(&mut self, cell: u32) {
+        let Some(row) = self.active_item().and_then(|item| item.rows.iter().find(|row| row.id == cell)).copied() else {
+            return;
+        };
+        self.hovered = Some(cell);
+        self.view.show_point(row.x, row.y, row.diameter);
+        dom::element("view").scroll_into_view_with_bool(false);
+        self.draw_soon();
+    }
+
+    pub fn show_tables(&mut self) {
+        dom::show("numbers", self.items.iter().any(|item| item.stamp > 0));
+        if !dom::element("table-cells").hidden() {
+            self.show_cells();
+        }
+        if !dom::element("table-images").hidden() {
+            self.show_summary();
+        }
+        if !dom::element("table-sizes").hidden() {
+            self.show_histogram();
+        }
+    }
+
+    fn show_cells(&mut self) {
+        let Some(item) = self.active_item() else { return };
+        let scale = self.rules.um_per_px;
+        let out: usize = item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum();
+        let sorting = format!("{:?} {out} {}", scale, self.sorting.column);
+        let (rows, falling) = (self.sorting.rows, self.sorting.falling);
+        let shown = Some((item.id, item.stamp, item.rows.len(), rows, falling, sorting));
+        if self.sorting.shown == shown {
+            return;
+        }
+        let column = self.sorting.column;
+        let mut sorted: Vec<CellRow> = item.rows.clone();
+        sorted.sort_by(|a, b| value(a, column).total_cmp(&value(b, column)));
+        if falling {
+            sorted.reverse();
+        }
+        let body = dom::element("cells-body");
+        let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
+        let focused = focused.and_then(|element| {
+            let kind = element.tag_name().to_lowercase();
+            Some(format!("tr[data-cell='{}'] {kind}", element.closest("tr").ok()??.get_attribute("data-cell")?))
+        });
+        body.set_inner_html("");
+        for row in sorted.iter().take(rows) {
+            dom::append(&body, &row_element(row, scale));
+        }
+        // The row that was being worked on keeps the focus.
+        if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten()) {
+            if let Some(element) = element.dyn_ref::<web_sys::HtmlElement>() {
+                let _ = element.focus();
+            }
+        }
+        let unit = if scale.is_some() { "µm" } else { "px" };
+        dom::set_text("table-note", &format!("{} cells, lengths in {unit}", sorted.len()));
+        dom::show("more-rows", sorted.len() > rows);
+        for (index, head) in dom::all("#cells-head th").iter().enumerate() {
+            let order = match (index == column, falling) {
+                (false, _) => "none",
+                (true, false) => "ascending",
+                (true, true) => "descending",
+            };
+            dom::set(head, "aria-sort", order);
+        }
+        self.sorting.shown = shown;
+    }
+}

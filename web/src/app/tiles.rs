@@ -1,0 +1,70 @@
+//! The pieces of the picture that have come from the desk.
+
+use crate::message::Tile;
+use std::collections::{HashMap, HashSet};
+use web_sys::ImageBitmap;
+
+/// A megabyte each: enough for two large screens with their overlay.
+const MOST: usize = 160;
+
+struct Piece {
+    bitmap: ImageBitmap,
+    stamp: u32,
+    used: u64,
+}
+
+#[derive(Default)]
+pub struct Tiles {
+    pieces: HashMap<Tile, Piece>,
+    asked: HashSet<(Tile, u32)>,
+    clock: u64,
+}
+
+impl Tiles {
+    pub fn came(&mut self, tile: Tile, stamp: u32, bitmap: ImageBitmap) {
+        self.asked.remove(&(tile.clone(), stamp));
+        self.clock += 1;
+        if self.pieces.get(&tile).is_some_and(|old| old.stamp > stamp) {
+            bitmap.close();
+            return;
+        }
+        if let Some(old) = self.pieces.insert(tile, Piece { bitmap, stamp, used: self.clock }) {
+            old.bitmap.close();
+        }
+        while self.pieces.len() > MOST {
+            let Some(oldest) = self.pieces.iter().min_by_key(|(_, piece)| piece.used).map(|(tile, _)| tile.clone())
+            else {
+                return;
+            };
+            if let Some(piece) = self.pieces.remove(&oldest) {
+                piece.bitmap.close();
+            }
+        }
+    }
+
+    /// The piece, of whatever version: an old overlay beats none while the new one is on its way.
+    pub fn get(&mut self, tile: &Tile) -> Option<&ImageBitmap> {
+        self.clock += 1;
+        let piece = self.pieces.get_mut(tile)?;
+        piece.used = self.clock;
+        Some(&piece.bitmap)
+    }
+
+    /// Whether this version is neither here nor on its way; notes it as asked for.
+    pub fn wants(&mut self, tile: &Tile, stamp: u32) -> bool {
+        let here = self.pieces.get(tile).is_some_and(|piece| piece.stamp == stamp);
+        !here && self.asked.len() < 32 && self.asked.insert((tile.clone(), stamp))
+    }
+
+    /// The worker that was asked is gone.
+    pub fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+
+    pub fn clear(&mut self) {
+        for (_, piece) in self.pieces.drain() {
+            piece.bitmap.close();
+        }
+        self.asked.clear();
+    }
+}

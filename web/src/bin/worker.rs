@@ -1,0 +1,5 @@
+//! The model's program, in a worker.
+
+fn main() {
+    web::worker::start();
+}

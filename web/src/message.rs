@@ -1,0 +1,105 @@
+//! What page and worker say to each other. Large buffers are transferred, not copied.
+//!
+//! A worker keeps one image open (decoded, with its probability map and cells), for drawing and export. Everything
+//! that must outlive a worker (files, probability maps, settings) stays with the page, so a worker can be
+//! stopped or lost at any time.
+
+mod ask;
+mod tell;
+
+pub use ask::{Ask, Export, Opening, Tile};
+pub use tell::{Measured, Segmented, Tell};
+
+use crate::js::{Build, View};
+
+/// How cells are read off a probability map; mirrors the model's own options, which the page does not link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    pub threshold: f64,
+    pub split: bool,
+    /// Expected cell diameter in pixels of the image.
+    pub diameter: Option<f64>,
+    pub um_per_px: Option<f64>,
+    pub skip_edge: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { threshold: 0.5, split: true, diameter: None, um_per_px: None, skip_edge: false }
+    }
+}
+
+impl Rules {
+    fn write(&self, object: Build) -> Build {
+        object
+            .with("threshold", self.threshold)
+            .with("split", self.split)
+            .maybe("diameter", self.diameter)
+            .maybe("umPerPx", self.um_per_px)
+            .with("skipEdge", self.skip_edge)
+    }
+
+    fn read(object: &View) -> Self {
+        Self {
+            threshold: object.number("threshold"),
+            split: object.flag("split"),
+            diameter: object.maybe_number("diameter"),
+            um_per_px: object.maybe_number("umPerPx"),
+            skip_edge: object.flag("skipEdge"),
+        }
+    }
+}
+
+/// One cell as the page shows it; travels as [`CellRow::WIDTH`] numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CellRow {
+    pub id: u32,
+    pub x: f64,
+    pub y: f64,
+    pub area: f64,
+    pub perimeter: f64,
+    pub diameter: f64,
+    pub circularity: f64,
+    pub eccentricity: f64,
+    pub probability: f64,
+    pub edge: bool,
+    /// The person left it out by hand.
+    pub excluded: bool,
+}
+
+impl CellRow {
+    pub const WIDTH: usize = 11;
+
+    pub fn to_numbers(self) -> [f64; Self::WIDTH] {
+        [
+            f64::from(self.id),
+            self.x,
+            self.y,
+            self.area,
+            self.perimeter,
+            self.diameter,
+            self.circularity,
+            self.eccentricity,
+            self.probability,
+            f64::from(u8::from(self.edge)),
+            f64::from(u8::from(self.excluded)),
+        ]
+    }
+
+    pub fn from_numbers(numbers: &[f64; Self::WIDTH]) -> Self {
+        let [id, x, y, area, perimeter, diameter, circularity, eccentricity, probability, edge, excluded] = *numbers;
+        Self {
+            id: id as u32,
+            x,
+            y,
+            area,
+            perimeter,
+            diameter,
+            circularity,
+            eccentricity,
+            probability,
+            edge: edge > 0.0,
+            excluded: excluded > 0.0,
+        }
+    }
+}

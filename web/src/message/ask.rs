@@ -1,0 +1,171 @@
+//! From the page to a worker.
+
+use super::Rules;
+use crate::js::{Build, View};
+use js_sys::{Array, ArrayBuffer, Float64Array};
+use wasm_bindgen::JsValue;
+
+/// An image to open for drawing, measuring and export.
+pub struct Opening {
+    pub id: u32,
+    pub name: String,
+    pub file: ArrayBuffer,
+    /// Its probability map, where the network has been over it.
+    pub probability: Option<ArrayBuffer>,
+    pub rules: Rules,
+    /// Points (x, y, x, y, …) whose cells the person left out.
+    pub excluded: Vec<f64>,
+    pub truth: Option<ArrayBuffer>,
+}
+
+/// One square of the picture or its overlay. At level `n` a tile pixel is 2ⁿ image pixels wide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tile {
+    pub id: u32,
+    /// `image`, or the overlay's view: `outline`, `fill`, `probability`, `difference`.
+    pub layer: String,
+    pub level: i32,
+    pub column: u32,
+    pub row: u32,
+}
+
+impl Tile {
+    /// Pixels along a side.
+    pub const SIDE: u32 = 512;
+}
+
+/// A file to make from the open image.
+pub struct Export {
+    pub id: u32,
+    /// `mask`, `labels`, `overlay`, `csv`, `geojson`, `roi`.
+    pub what: String,
+}
+
+pub enum Ask {
+    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`).
+    Start { backend: String, weights: ArrayBuffer, card: ArrayBuffer },
+    /// Run the network over an image.
+    Segment { id: u32, name: String, file: ArrayBuffer, diameter: Option<f64> },
+    Open(Opening),
+    /// Find the cells of a probability map: the given one, else that of the open image.
+    Measure { id: u32, probability: Option<ArrayBuffer>, width: u32, height: u32, rules: Rules, excluded: Vec<f64> },
+    Tile { tile: Tile, stamp: u32 },
+    /// Which cell is at this pixel of the open image?
+    Probe { id: u32, x: f64, y: f64 },
+    Truth { id: u32, name: String, file: ArrayBuffer },
+    Export(Export),
+    /// Add all files of the open image to the zip that this worker is writing.
+    Pack { folder: String },
+    /// Add the table of all images and end the zip.
+    PackEnd { table: String },
+}
+
+impl Ask {
+    /// The message, and the buffers to hand over with it.
+    pub fn write(self) -> (JsValue, Array) {
+        let over = Array::new();
+        let message = match self {
+            Self::Start { backend, weights, card } => {
+                over.push(&weights);
+                over.push(&card);
+                Build::new("start").with("backend", backend).with("weights", weights).with("card", card)
+            }
+            Self::Segment { id, name, file, diameter } => {
+                over.push(&file);
+                Build::new("segment").with("id", id).with("name", name).with("file", file).maybe("diameter", diameter)
+            }
+            Self::Open(open) => {
+                over.push(&open.file);
+                for buffer in [&open.probability, &open.truth].into_iter().flatten() {
+                    over.push(buffer);
+                }
+                open.rules
+                    .write(Build::new("open"))
+                    .with("id", open.id)
+                    .with("name", open.name)
+                    .with("file", open.file)
+                    .maybe("probability", open.probability)
+                    .maybe("truth", open.truth)
+                    .with("excluded", Float64Array::from(&open.excluded[..]))
+            }
+            Self::Measure { id, probability, width, height, rules, excluded } => {
+                if let Some(buffer) = &probability {
+                    over.push(buffer);
+                }
+                rules
+                    .write(Build::new("measure"))
+                    .with("id", id)
+                    .maybe("probability", probability)
+                    .with("width", width)
+                    .with("height", height)
+                    .with("excluded", Float64Array::from(&excluded[..]))
+            }
+            Self::Tile { tile, stamp } => Build::new("tile")
+                .with("id", tile.id)
+                .with("layer", tile.layer)
+                .with("level", tile.level)
+                .with("column", tile.column)
+                .with("row", tile.row)
+                .with("stamp", stamp),
+            Self::Probe { id, x, y } => Build::new("probe").with("id", id).with("x", x).with("y", y),
+            Self::Truth { id, name, file } => {
+                over.push(&file);
+                Build::new("truth").with("id", id).with("name", name).with("file", file)
+            }
+            Self::Export(Export { id, what }) => Build::new("export").with("id", id).with("what", what),
+            Self::Pack { folder } => Build::new("pack").with("folder", folder),
+            Self::PackEnd { table } => Build::new("pack-end").with("table", table),
+        };
+        (message.done(), over)
+    }
+
+    /// Reads what [`Ask::write`] wrote.
+    pub fn read(message: &JsValue) -> Option<Self> {
+        let view = View(message);
+        let id = view.number("id") as u32;
+        let name = view.text("name");
+        Some(match view.text("kind").as_str() {
+            "start" => Self::Start {
+                backend: view.text("backend"),
+                weights: view.typed("weights")?,
+                card: view.typed("card")?,
+            },
+            "segment" => {
+                Self::Segment { id, name, file: view.typed("file")?, diameter: view.maybe_number("diameter") }
+            }
+            "open" => Self::Open(Opening {
+                id,
+                name,
+                file: view.typed("file")?,
+                probability: view.typed("probability"),
+                rules: Rules::read(&view),
+                excluded: view.numbers("excluded"),
+                truth: view.typed("truth"),
+            }),
+            "measure" => Self::Measure {
+                id,
+                probability: view.typed("probability"),
+                width: view.number("width") as u32,
+                height: view.number("height") as u32,
+                rules: Rules::read(&view),
+                excluded: view.numbers("excluded"),
+            },
+            "tile" => Self::Tile {
+                tile: Tile {
+                    id,
+                    layer: view.text("layer"),
+                    level: view.number("level") as i32,
+                    column: view.number("column") as u32,
+                    row: view.number("row") as u32,
+                },
+                stamp: view.number("stamp") as u32,
+            },
+            "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
+            "truth" => Self::Truth { id, name, file: view.typed("file")? },
+            "export" => Self::Export(Export { id, what: view.text("what") }),
+            "pack" => Self::Pack { folder: view.text("folder") },
+            "pack-end" => Self::PackEnd { table: view.text("table") },
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! From a worker to the page.
+
+use super::{CellRow, Tile};
+use crate::js::{Build, View};
+use js_sys::{Array, ArrayBuffer, Float64Array, Uint8Array, Uint8ClampedArray};
+use wasm_bindgen::JsValue;
+use web_sys::ImageBitmap;
+
+/// What the network found.
+pub struct Segmented {
+    pub id: u32,
+    pub width: u32,
+    pub height: u32,
+    /// A byte per pixel, 255 = certainly a cell.
+    pub probability: ArrayBuffer,
+    /// The cell diameter that the magnification was chosen for, in image pixels.
+    pub diameter: f64,
+    pub warnings: Vec<String>,
+    pub seconds: f64,
+    pub backend: String,
+}
+
+/// The cells under the present rules.
+pub struct Measured {
+    pub id: u32,
+    pub rows: Vec<CellRow>,
+    /// Share of the picture that counted cells cover, 0 to 1.
+    pub covered: f64,
+    /// Agreement with the truth mask, where there is one.
+    pub iou: Option<f64>,
+    pub dice: Option<f64>,
+    /// For every left-out point the cell it lies in, 0 if none.
+    pub hits: Vec<f64>,
+}
+
+pub enum Tell {
+    /// The worker's program runs and takes messages.
+    Up,
+    /// The model answers, on this back end.
+    Ready { backend: String, facts: String },
+    /// The model cannot start; the page's earlier one, if any, goes on.
+    Refused { message: String },
+    Decoded { id: u32, width: u32, height: u32, thumb: Uint8ClampedArray, thumb_width: u32, thumb_height: u32 },
+    Progress { id: u32, done: f64, total: f64 },
+    Segmented(Segmented),
+    Opened { id: u32, width: u32, height: u32 },
+    Measured(Measured),
+    Tile { tile: Tile, stamp: u32, bitmap: ImageBitmap },
+    Probed { id: u32, cell: u32 },
+    Exported { name: String, mime: String, bytes: Uint8Array },
+    Packed { bytes: Uint8Array, done: bool },
+    /// One task failed; the worker goes on. `task` is the kind of the message that asked for it.
+    Failed { id: u32, task: String, message: String },
+    /// The worker is lost.
+    Crashed { message: String },
+}
+
+impl Tell {
+    /// The message, and the buffers to hand over with it.
+    pub fn write(self) -> (JsValue, Array) {
+        let over = Array::new();
+        let message = match self {
+            Self::Up => Build::new("up"),
+            Self::Ready { backend, facts } => Build::new("ready").with("backend", backend).with("facts", facts),
+            Self::Refused { message } => Build::new("refused").with("message", message),
+            Self::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
+                over.push(&thumb.buffer());
+                Build::new("decoded")
+                    .with("id", id)
+                    .with("width", width)
+                    .with("height", height)
+                    .with("thumb", thumb)
+                    .with("thumbWidth", thumb_width)
+                    .with("thumbHeight", thumb_height)
+            }
+            Self::Progress { id, done, total } => {
+                Build::new("progress").with("id", id).with("done", done).with("total", total)
+            }
+            Self::Segmented(result) => {
+                over.push(&result.probability);
+                Build::new("segmented")
+                    .with("id", result.id)
+                    .with("width", result.width)
+                    .with("height", result.height)
+                    .with("probability", result.probability)
+                    .with("diameter", result.diameter)
+                    .with("warnings", result.warnings.iter().map(JsValue::from).collect::<Array>())
+                    .with("seconds", result.seconds)
+                    .with("backend", result.backend)
+            }
+            Self::Opened { id, width, height } => {
+                Build::new("opened").with("id", id).with("width", width).with("height", height)
+            }
+            Self::Measured(measured) => {
+                let numbers: Vec<f64> = measured.rows.iter().flat_map(|row| row.to_numbers()).collect();
+                let rows = Float64Array::from(&numbers[..]);
+                over.push(&rows.buffer());
+                Build::new("measured")
+                    .with("id", measured.id)
+                    .with("rows", rows)
+                    .with("covered", measured.covered)
+                    .maybe("iou", measured.iou)
+                    .maybe("dice", measured.dice)
+                    .with("hits", Float64Array::from(&measured.hits[..]))
+            }
+            Self::Tile { tile, stamp, bitmap } => {
+                over.push(&bitmap);
+                Build::new("tile")
+                    .with("id", tile.id)
+                    .with("layer", tile.layer)
+                    .with("level", tile.level)
+                    .with("column", tile.column)
+                    .with("row", tile.row)
+                    .with("stamp", stamp)
+                    .with("bitmap", bitmap)
+            }
+            Self::Probed { id, cell } => Build::new("probed").with("id", id).with("cell", cell),
+            Self::Exported { name, mime, bytes } => {
+                over.push(&bytes.buffer());
+                Build::new("exported").with("name", name).with("mime", mime).with("bytes", bytes)
+            }
+            Self::Packed { bytes, done } => {
+                over.push(&bytes.buffer());
+                Build::new("packed").with("bytes", bytes).with("done", done)
+            }
+            Self::Failed { id, task, message } => {
+                Build::new("failed").with("id", id).with("task", task).with("message", message)
+            }
+            Self::Crashed { message } => Build::new("crashed").with("message", message),
+        };
+        (message.done(), over)
+    }
+
+    /// Reads what [`Tell::write`] wrote.
+    pub fn read(message: &JsValue) -> Option<Self> {
+        let view = View(message);
+        let id = view.number("id") as u32;
+        let (width, height) = (view.number("width") as u32, view.number("height") as u32);
+        Some(match view.text("kind").as_str() {
+            "up" => Self::Up,
+            "ready" => Self::Ready { backend: view.text("backend"), facts: view.text("facts") },
+            "refused" => Self::Refused { message: view.text("message") },
+            "decoded" => Self::Decoded {
+                id,
+                width,
+                height,
+                thumb: view.typed("thumb")?,
+                thumb_width: view.number("thumbWidth") as u32,
+                thumb_height: view.number("thumbHeight") as u32,
+            },
+            "progress" => Self::Progress { id, done: view.number("done"), total: view.number("total") },
+            "segmented" => Self::Segmented(Segmented {
+                id,
+                width,
+                height,
+                probability: view.typed("probability")?,
+                diameter: view.number("diameter"),
+                warnings: view.texts("warnings"),
+                seconds: view.number("seconds"),
+                backend: view.text("backend"),
+            }),
+            "opened" => Self::Opened { id, width, height },
+            "measured" => {
+                let numbers = view.numbers("rows");
+                let (rows, _) = numbers.as_chunks::<{ CellRow::WIDTH }>();
+                Self::Measured(Measured {
+                    id,
+                    rows: rows.iter().map(CellRow::from_numbers).collect(),
+                    covered: view.number("covered"),
+                    iou: view.maybe_number("iou"),
+                    dice: view.maybe_number("dice"),
+                    hits: view.numbers("hits"),
+                })
+            }
+            "tile" => Self::Tile {
+                tile: Tile {
+                    id,
+                    layer: view.text("layer"),
+                    level: view.number("level") as i32,
+                    column: view.number("column") as u32,
+                    row: view.number("row") as u32,
+                },
+                stamp: view.number("stamp") as u32,
+                bitmap: view.typed("bitmap")?,
+            },
+            "probed" => Self::Probed { id, cell: view.number("cell") as u32 },
+            "exported" => {
+                Self::Exported { name: view.text("name"), mime: view.text("mime"), bytes: view.typed("bytes")? }
+            }
+            "packed" => Self::Packed { bytes: view.typed("bytes")?, done: view.flag("done") },
+            "failed" => Self::Failed { id, task: view.text("task"), message: view.text("message") },
+            "crashed" => Self::Crashed { message: view.text("message") },
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+// Makes the page work offline. The page's files form one set: they are served from one cache, and replaced
+// together, so that no program ever meets a worker or weights of another version.
+
+const CACHE = 'rbc-files';
+const FILES = [
+  './', 'app.js', 'app_bg.wasm', 'worker.js', 'worker_bg.wasm', 'rbc.safetensors', 'rbc.json',
+  'assets/base.css', 'assets/layout.css', 'assets/parts.css', 'assets/boot.js', 'assets/icon.svg', 'assets/app.webmanifest',
+];
+
+/** Fetches the whole set past the browser's own cache; nothing is kept unless all of it came. */
+async function fetchSet() {
+  return Promise.all(FILES.map(async (file) => {
+    const response = await fetch(file, { cache: 'no-cache' });
+    if (!response.ok) throw new Error(`${file}: ${response.status}`);
+    return [file, response];
+  }));
+}
+
+async function store(set) {
+  const cache = await caches.open(CACHE);
+  await Promise.all(set.map(([file, response]) => cache.put(file, response)));
+}
+
+async function digest(response) {
+  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', await response.arrayBuffer()));
+  return bytes.join();
+}
+
+/** Looks for a newer set; when a single file differs, all are replaced and the open pages told. */
+async function update() {
+  const cache = await caches.open(CACHE);
+  const set = await fetchSet();
+  for (const [file, response] of set) {
+    const old = await cache.match(file);
+    if (old && await digest(old) === await digest(response.clone())) continue;
+    await store(set);
+    for (const client of await self.clients.matchAll()) client.postMessage('updated');
+    return;
+  }
+}
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(fetchSet().then(store).then(() => self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(request, { ignoreSearch: request.mode === 'navigate' });
+  if (kept) return kept;
+  const response = await fetch(request);
+  // Samples and the like: kept once seen.
+  if (response.ok && response.type === 'basic') await cache.put(request, response.clone());
+  return response;
+}
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  if (request.method !== 'GET' || new URL(request.url).origin !== self.location.origin) return;
+  event.respondWith(answer(request));
+  // A page that opens looks for news in the background, when it no longer needs the line itself.
+  if (request.mode === 'navigate') {
+    event.waitUntil(new Promise((done) => setTimeout(done, 4000)).then(update).catch(() => {}));
+  }
+});
