@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use rbc_model::{GrayImage, RgbImage, decode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What the decoder reads, by extension in lower case.
@@ -45,6 +45,8 @@ pub struct Sample {
     pub mask: GrayImage,
     /// So many pixels along each edge are not labelled and say nothing.
     pub margin: u32,
+    /// How many cells there are, where the data set has `labels/NAME.png`, an instance number for each pixel.
+    pub cells: Option<usize>,
 }
 
 /// One image and its mask as they lie on disk.
@@ -55,6 +57,7 @@ pub struct Entry {
     pub part: Part,
     pub image: PathBuf,
     pub mask: PathBuf,
+    pub labels: Option<PathBuf>,
     pub margin: u32,
 }
 
@@ -151,6 +154,8 @@ impl Dataset {
     fn pair(&mut self, part: Part, folder: &Path, manifest: Option<&Manifest>) {
         let mut images = self.list(&folder.join("images"));
         let mut masks = self.list(&folder.join("masks"));
+        let labels = folder.join("labels");
+        let mut labels = if labels.is_dir() { self.list(&labels) } else { BTreeMap::new() };
         for (name, image) in std::mem::take(&mut images) {
             let Some(mask) = masks.remove(&name) else {
                 let what = format!("no mask masks/{name}.* for this image, add one or take the image away");
@@ -164,7 +169,8 @@ impl Dataset {
             }
             let source = row.and_then(|row| row.source.clone()).unwrap_or_else(|| name.clone());
             let margin = row.map_or(0, |row| row.margin);
-            self.entries.push(Entry { name, source, part, image, mask, margin });
+            let labels = labels.remove(&name);
+            self.entries.push(Entry { name, source, part, image, mask, labels, margin });
         }
         for mask in masks.into_values() {
             self.problems
@@ -214,8 +220,30 @@ impl Entry {
                 format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
             return Err(Problem::new(&self.image, what));
         }
-        Ok(Sample { name: self.name.clone(), source: self.source.clone(), image, mask, margin: self.margin })
+        let cells = match &self.labels {
+            Some(labels) => Some(count_cells(labels, self.margin, (width, height))?),
+            None => None,
+        };
+        let (name, source) = (self.name.clone(), self.source.clone());
+        Ok(Sample { name, source, image, mask, margin: self.margin, cells })
     }
+}
+
+/// How many instances show in the labelled part of an instance image.
+fn count_cells(path: &Path, margin: u32, size: (u32, u32)) -> Result<usize, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+    let labels = image::load_from_memory(&bytes)
+        .map_err(|error| Problem::new(path, format!("cannot read the instances ({error})")))?
+        .into_luma16();
+    if labels.dimensions() != size {
+        let (width, height) = labels.dimensions();
+        let what = format!("the instances are {width} x {height} but their image {} x {}", size.0, size.1);
+        return Err(Problem::new(path, what));
+    }
+    let (width, height) = (size.0 - 2 * margin, size.1 - 2 * margin);
+    let inner = image::imageops::crop_imm(&labels, margin, margin, width, height).to_image();
+    let ids: BTreeSet<u16> = inner.into_raw().into_iter().filter(|&id| id > 0).collect();
+    Ok(ids.len())
 }
 
 /// Reads and decodes one file.

@@ -197,17 +197,16 @@ pub fn sort_worst_first(images: &mut [ImageRecord]) {
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    write_whole(path, text.as_bytes())
+    Ok(write_whole(path, text.as_bytes())?)
 }
 
 /// Writes a file under another name first, so that who reads it never sees half of it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     std::fs::write(&partial, bytes)
         .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|error| Problem::io(path, "cannot write", &error))?;
-    Ok(())
+        .map_err(|error| Problem::io(path, "cannot write", &error))
 }
 
 /// Reads what [`write_json`] wrote.
@@ -224,7 +223,7 @@ pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
         writer.serialize(epoch)?;
     }
     let bytes = writer.into_inner().map_err(|error| error.into_error())?;
-    write_whole(path, &bytes)
+    Ok(write_whole(path, &bytes)?)
 }
 
 /// Reads `history.csv`.

@@ -1,0 +1,239 @@
+//! `trainer check`: everything wrong with a data set, before hours of training find it.
+
+use crate::dataset::{Dataset, Entry, Part};
+use crate::problem::Problem;
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+/// What there is to say of a data set.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// One line for each part: images, sizes, share of RBC, sources.
+    pub lines: Vec<String>,
+    pub warnings: Vec<Problem>,
+    pub errors: Vec<Problem>,
+}
+
+/// Prints the report; fails where there are errors.
+pub fn run(root: &Path) -> Result<()> {
+    let report = examine(&Dataset::open(root)?);
+    for line in &report.lines {
+        println!("{line}");
+    }
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for error in &report.errors {
+        eprintln!("error: {error}");
+    }
+    match report.errors.len() {
+        0 => {
+            println!("no errors, {}", count(report.warnings.len(), "warning"));
+            Ok(())
+        }
+        errors => bail!("{} to repair, see above, in {}", count(errors, "error"), root.display()),
+    }
+}
+
+/// What is remembered of one image: not its pixels, so that a set of any size fits.
+struct Facts<'a> {
+    entry: &'a Entry,
+    size: (u32, u32),
+    /// Share of RBC where there are labels.
+    share: f64,
+    /// Of the pixels.
+    hash: u64,
+}
+
+pub fn examine(dataset: &Dataset) -> Report {
+    let mut report =
+        Report { lines: vec![], warnings: dataset.warnings.clone(), errors: dataset.problems.clone() };
+    let facts: Vec<_> = dataset.entries.par_iter().map(Facts::of).collect();
+    let mut good = Vec::new();
+    for result in facts {
+        match result {
+            Ok(facts) => good.push(facts),
+            Err(problem) => report.errors.push(problem),
+        }
+    }
+    for part in [Part::Train, Part::Test, Part::Whole] {
+        let facts: Vec<&Facts> = good.iter().filter(|facts| facts.entry.part == part).collect();
+        if !facts.is_empty() {
+            report.lines.push(line(part, &facts));
+        }
+    }
+    if good.is_empty() && report.errors.is_empty() {
+        report.errors.push(Problem::new(&dataset.root, "there is no image in the data set"));
+    }
+    for facts in &good {
+        if facts.share == 0.0 || facts.share == 1.0 {
+            let all = if facts.share == 0.0 { "none" } else { "all" };
+            let what = format!("the mask calls {all} of the image RBC, look whether that is so");
+            report.warnings.push(Problem::new(&facts.entry.mask, what));
+        }
+    }
+    duplicates(&good, &mut report);
+    straddlers(&good, &mut report);
+    report
+}
+
+impl<'a> Facts<'a> {
+    fn of(entry: &'a Entry) -> Result<Self, Problem> {
+        let sample = entry.load()?;
+        let mask = rbc_model::metrics::inner(&sample.mask, sample.margin)
+            .map_err(|error| Problem::model(&entry.mask, error))?;
+        let cells = mask.as_raw().iter().filter(|&&value| value > 0).count();
+        let mut hasher = DefaultHasher::new();
+        sample.image.as_raw().hash(&mut hasher);
+        Ok(Self {
+            entry,
+            size: sample.image.dimensions(),
+            share: cells as f64 / mask.as_raw().len().max(1) as f64,
+            hash: hasher.finish(),
+        })
+    }
+}
+
+fn line(part: Part, facts: &[&Facts]) -> String {
+    let area = |size: &(u32, u32)| u64::from(size.0) * u64::from(size.1);
+    let mut sizes: Vec<(u32, u32)> = facts.iter().map(|facts| facts.size).collect();
+    sizes.sort_unstable_by_key(|size| (area(size), *size));
+    sizes.dedup();
+    let size = |size: &(u32, u32)| format!("{} x {}", size.0, size.1);
+    let sizes = match sizes.as_slice() {
+        [only] => size(only),
+        [first, .., last] => format!("{} sizes, {} to {}", sizes.len(), size(first), size(last)),
+        [] => String::new(),
+    };
+    let shares = || facts.iter().map(|facts| facts.share);
+    let sources: BTreeSet<&str> = facts.iter().map(|facts| facts.entry.source.as_str()).collect();
+    format!(
+        "{}: {} from {}; {sizes}; RBC {:.1} % on average, {:.1} to {:.1} %",
+        part.name(),
+        count(facts.len(), "image"),
+        count(sources.len(), "source"),
+        100.0 * shares().sum::<f64>() / facts.len() as f64,
+        100.0 * shares().fold(1.0, f64::min),
+        100.0 * shares().fold(0.0, f64::max),
+    )
+}
+
+/// The same picture twice weighs double; in training and test alike it makes the test worthless.
+fn duplicates(facts: &[Facts], report: &mut Report) {
+    let mut seen: BTreeMap<(u64, (u32, u32)), &Entry> = BTreeMap::new();
+    for facts in facts {
+        let Some(first) = seen.get(&(facts.hash, facts.size)) else {
+            seen.insert((facts.hash, facts.size), facts.entry);
+            continue;
+        };
+        let what = format!("the same picture as {}", first.image.display());
+        if first.part == facts.entry.part {
+            report.warnings.push(Problem::new(&facts.entry.image, what));
+        } else {
+            let what = format!("{what}, so the test is no test, take one away");
+            report.errors.push(Problem::new(&facts.entry.image, what));
+        }
+    }
+}
+
+/// Crops of one smear look alike: in training and test both, they flatter the result.
+fn straddlers(facts: &[Facts], report: &mut Report) {
+    let of = |part| facts.iter().filter(move |facts| facts.entry.part == part).map(|facts| facts.entry);
+    let training: BTreeMap<&str, &Entry> =
+        of(Part::Train).map(|entry| (entry.source.as_str(), entry)).collect();
+    for entry in of(Part::Test) {
+        // Without a manifest an image is its own source, and equal names mean nothing.
+        let named = entry.source != entry.name;
+        if let Some(other) = training.get(entry.source.as_str()).filter(|_| named) {
+            let what = format!(
+                "its source {} is that of training image {} too, move one of them",
+                entry.source, other.name
+            );
+            report.errors.push(Problem::new(&entry.image, what));
+        }
+    }
+}
+
+/// `1 image`, `2 images`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    fn texts(problems: &[Problem]) -> String {
+        problems.iter().map(|problem| format!("{problem}\n")).collect()
+    }
+
+    #[test]
+    fn a_sound_set_has_its_figures() -> Result<()> {
+        let folder = Folder::new("check-sound")?;
+        folder.pair("train", "a", 8, 6, 1)?;
+        folder.pair("train", "b", 16, 8, 2)?;
+        folder.pair("test", "c", 5, 7, 3)?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        assert_eq!(texts(&report.errors) + &texts(&report.warnings), "");
+        assert_eq!(
+            report.lines,
+            [
+                "train: 2 images from 2 sources; 2 sizes, 8 x 6 to 16 x 8; RBC 50.0 % on average, 50.0 to 50.0 %",
+                "test: 1 image from 1 source; 5 x 7; RBC 57.1 % on average, 57.1 to 57.1 %"
+            ]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() -> Result<()> {
+        let folder = Folder::new("check-wrong")?;
+        folder.pair("train", "good", 8, 8, 1)?;
+        folder.image("train/images/alone.png", 8, 8, 2)?;
+        folder.mask("train/masks/orphan.png", 8, 8)?;
+        folder.image("train/images/size.png", 8, 8, 3)?;
+        folder.mask("train/masks/size.png", 8, 7)?;
+        folder.file("train/images/text.png", b"no picture")?;
+        folder.mask("train/masks/text.png", 8, 8)?;
+        folder.file("train/images/empty.png", b"")?;
+        folder.mask("train/masks/empty.png", 8, 8)?;
+        folder.image("train/images/twice.bmp", 8, 8, 4)?;
+        folder.image("train/images/twice.png", 8, 8, 5)?;
+        folder.mask("train/masks/twice.png", 8, 8)?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        let errors = texts(&report.errors);
+        assert_eq!(errors.lines().count(), 6, "{errors}");
+        for (file, reason) in [
+            ("alone.png", "no mask"),
+            ("orphan.png", "without an image"),
+            ("size.png", "8 x 7"),
+            ("text.png", ""),
+            ("empty.png", ""),
+            ("twice.png", "taken by twice.bmp"),
+        ] {
+            let told = errors.lines().any(|line| line.ends_with(file) && line.contains(reason));
+            assert!(told, "{file}: {errors}");
+        }
+        assert!(run(&folder.path).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn leaks_between_training_and_test_are_errors() -> Result<()> {
+        let folder = Folder::new("check-leaks")?;
+        folder.pair("train", "a", 8, 8, 1)?;
+        folder.pair("train", "b", 8, 8, 1)?;
+        folder.pair("test", "c", 8, 8, 1)?;
+        folder.pair("test", "d", 8, 8, 2)?;
+        folder.file("manifest.csv", b"name,source_file\na.png,s1\nb.png,s2\nc.png,s3\nd.png,s1\n")?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        let (errors, warnings) = (texts(&report.errors), texts(&report.warnings));
+        assert!(errors.contains("the same picture as") && errors.contains("its source s1"), "{errors}");
+        assert_eq!((report.errors.len(), report.warnings.len()), (2, 1), "{errors}{warnings}");
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! `trainer evaluate`: measures weights on labelled images of any size.
+
+use crate::cli::{EvaluateArgs, command_line};
+use crate::compare;
+use crate::dataset::{Dataset, Entry};
+use crate::device::{self, Job};
+use crate::problem::Problem;
+use crate::progress::bar;
+use crate::records::{Evaluation, ImageRecord, Summary, write_json};
+use crate::score::{Scored, score};
+use crate::shipped::Weights;
+use crate::table;
+use anyhow::{Result, bail};
+use rbc_model::GrayImage;
+use rbc_model::backend::SegBackend;
+use rbc_model::cells::CellOptions;
+use rbc_model::segment::{SegmentOptions, Segmenter};
+use std::path::Path;
+use std::time::Instant;
+
+pub fn run(args: &EvaluateArgs) -> Result<()> {
+    let dataset = Dataset::open(&args.data)?;
+    let weights = Weights::find(args.weights.weights.as_deref())?;
+    let device = device::choose(args.device.device)?;
+    create_folder(&args.out)?;
+    device::dispatch(
+        device,
+        Measure { args, dataset: &dataset, weights: &weights, device: device.to_string() },
+    )
+}
+
+struct Measure<'a> {
+    args: &'a EvaluateArgs,
+    dataset: &'a Dataset,
+    weights: &'a Weights,
+    device: String,
+}
+
+/// An image whose result may turn out to be among the worst.
+struct Candidate<'a> {
+    iou: f64,
+    entry: &'a Entry,
+    mask: GrayImage,
+}
+
+impl Job for Measure<'_> {
+    type Out = ();
+
+    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
+        let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
+            .map_err(|error| self.weights.refused(error))?;
+        let entries: Vec<&Entry> = self.dataset.part(self.dataset.test_part()).collect();
+        let mut problems = self.dataset.problems.clone();
+        let mut records = Vec::new();
+        let mut worst: Vec<Candidate> = Vec::new();
+        let (mut seconds, mut pixels) = (0.0, 0u64);
+        let bar = bar(entries.len() as u64, "images");
+        for &entry in &entries {
+            bar.set_message(entry.name.clone());
+            match self.measure(&segmenter, entry, &mut seconds) {
+                Ok(Scored { record, mask }) => {
+                    pixels += u64::from(record.width) * u64::from(record.height);
+                    worst.push(Candidate { iou: record.iou, entry, mask });
+                    records.push(record);
+                    worst.sort_by(|a, b| {
+                        a.iou.total_cmp(&b.iou).then_with(|| a.entry.name.cmp(&b.entry.name))
+                    });
+                    worst.truncate(self.args.worst);
+                }
+                Err(problem) => problems.push(problem),
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+
+        for problem in &problems {
+            eprintln!("error: {problem}");
+        }
+        if records.is_empty() {
+            bail!("no image could be measured in {}", self.args.data.display());
+        }
+        let evaluation = self.sum_up(records, seconds, pixels);
+        print!("{}", table::of_images(&evaluation.images));
+        println!("{}", figures(&evaluation));
+        write_json(&self.args.out.join("report.json"), &evaluation)?;
+        self.draw(&worst)?;
+        match problems.len() {
+            0 => Ok(()),
+            count => {
+                bail!("{count} of the files could not be used, see above, in {}", self.args.data.display())
+            }
+        }
+    }
+}
+
+impl Measure<'_> {
+    fn measure<B: SegBackend>(
+        &self,
+        segmenter: &Segmenter<B>,
+        entry: &Entry,
+        seconds: &mut f64,
+    ) -> Result<Scored, Problem> {
+        let sample = entry.load()?;
+        let mask = &self.args.mask;
+        let options = SegmentOptions { diameter_px: mask.diameter, ..SegmentOptions::default() };
+        let start = Instant::now();
+        let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
+            .map_err(|error| Problem::model(&entry.image, error))?;
+        *seconds += start.elapsed().as_secs_f64();
+        let cells = CellOptions {
+            threshold: mask.threshold,
+            split: !mask.no_split,
+            diameter_px: Some(segmentation.diameter_px),
+            ..CellOptions::default()
+        };
+        score(&sample, &segmentation.probability, &cells).map_err(|error| Problem::model(&entry.image, error))
+    }
+
+    fn sum_up(&self, images: Vec<ImageRecord>, seconds: f64, pixels: u64) -> Evaluation {
+        let summary = Summary::of(images.iter().map(|image| image.iou));
+        Evaluation {
+            images,
+            mean_iou: summary.mean,
+            min_iou: summary.min,
+            median_iou: summary.median,
+            share_above_95: summary.share_above_95,
+            device: self.device.clone(),
+            seconds,
+            megapixels_per_second: pixels as f64 / 1e6 / seconds.max(1e-9),
+            weights: self.weights.name.clone(),
+            threshold: self.args.mask.threshold,
+            diameter_px: self.args.mask.diameter,
+            command: command_line(),
+        }
+    }
+
+    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's.
+    fn draw(&self, worst: &[Candidate]) -> Result<()> {
+        let out = &self.args.out;
+        let old = crate::dataset::list_images(out).unwrap_or_default();
+        for path in old.into_iter().filter(|path| is_overlay(path)) {
+            std::fs::remove_file(&path).map_err(|error| Problem::io(&path, "cannot replace", &error))?;
+        }
+        for (index, candidate) in worst.iter().enumerate() {
+            let sample = candidate.entry.load()?;
+            let picture = compare::panels(&sample.image, &sample.mask, &candidate.mask, sample.margin);
+            let path = out.join(format!("worst-{:02}-{}.png", index + 1, sample.name));
+            compare::save(&picture, &path)?;
+        }
+        if !worst.is_empty() {
+            println!("worst images: {} ({})", out.join("worst-*.png").display(), compare::LEGEND);
+        }
+        Ok(())
+    }
+}
+
+/// `worst-NN-….png`
+fn is_overlay(path: &Path) -> bool {
+    let name = crate::dataset::file_name(path);
+    let number = name.strip_prefix("worst-").and_then(|rest| rest.split_once('-')).map(|(number, _)| number);
+    number.is_some_and(|number| number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit()))
+        && name.ends_with(".png")
+}
+
+fn figures(evaluation: &Evaluation) -> String {
+    format!(
+        "{} images: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
+         {:.1} s on {}, {:.2} megapixels a second",
+        evaluation.images.len(),
+        evaluation.mean_iou,
+        evaluation.median_iou,
+        evaluation.min_iou,
+        (evaluation.share_above_95 * evaluation.images.len() as f64).round(),
+        evaluation.seconds,
+        evaluation.device,
+        evaluation.megapixels_per_second,
+    )
+}
+
+/// Makes the folder that results go to.
+pub fn create_folder(path: &Path) -> Result<(), Problem> {
+    std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))
+}

@@ -1,0 +1,57 @@
+//! Small data sets for tests, in a folder that goes away with the test.
+
+use anyhow::Result;
+use rbc_model::{GrayImage, RgbImage};
+use std::path::PathBuf;
+
+pub struct Folder {
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// `name` keeps tests that run side by side apart.
+    pub fn new(name: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("rbc-{name}-{}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path)?;
+        }
+        std::fs::create_dir_all(&path)?;
+        Ok(Self { path })
+    }
+
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// A picture that differs with `shade`.
+    pub fn image(&self, name: &str, width: u32, height: u32, shade: u8) -> Result<PathBuf> {
+        let path = self.file(name, b"")?;
+        RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, shade])).save(&path)?;
+        Ok(path)
+    }
+
+    /// A mask whose lower half is RBC, marked with 1 as many tools do.
+    pub fn mask(&self, name: &str, width: u32, height: u32) -> Result<PathBuf> {
+        let path = self.file(name, b"")?;
+        GrayImage::from_fn(width, height, |_, y| image::Luma([u8::from(y >= height / 2)])).save(&path)?;
+        Ok(path)
+    }
+
+    pub fn pair(&self, part: &str, name: &str, width: u32, height: u32, shade: u8) -> Result<()> {
+        self.image(&format!("{part}/images/{name}.png"), width, height, shade)?;
+        self.mask(&format!("{part}/masks/{name}.png"), width, height)?;
+        Ok(())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind in the temporary directory harms nobody.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

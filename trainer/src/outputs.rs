@@ -1,0 +1,43 @@
+//! The files that `trainer predict` leaves for each image.
+
+use crate::cli::PredictArgs;
+use crate::inputs::Input;
+use crate::problem::Problem;
+use crate::records::write_whole;
+use rbc_model::cells::{Cells, Summary};
+use rbc_model::{Error, RgbImage, export};
+use std::path::Path;
+
+/// Writes the results of one image next to each other.
+pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells) -> Result<(), Problem> {
+    let save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
+        let path = args.out.join(format!("{}{suffix}", input.stem));
+        write_whole(&path, &bytes.map_err(|error| Problem::model(&input.path, error))?)
+    };
+    save(".mask.png", export::mask_png(&cells.labels.mask()))?;
+    save(".labels.png", export::labels_png(&cells.labels))?;
+    save(".cells.csv", export::cells_csv(cells).map(String::into_bytes))?;
+    save(".overlay.png", export::overlay_png(image, &cells.labels))?;
+    if args.geojson {
+        save(".geojson", export::geojson(cells).map(String::into_bytes))?;
+    }
+    if args.rois {
+        save(".rois.zip", export::roi_zip(cells))?;
+    }
+    Ok(())
+}
+
+/// Writes `summary.csv`, a line for each image that was segmented.
+pub fn write_summary(out: &Path, rows: &[(String, Summary)]) -> Result<(), Problem> {
+    let path = out.join("summary.csv");
+    let table = export::summary_csv(rows.iter().map(|(name, summary)| (name.as_str(), summary)))
+        .map_err(|error| Problem::model(&path, error))?;
+    write_whole(&path, table.as_bytes())
+}
+
+/// What was done, for the terminal.
+pub fn sentence(rows: &[(String, Summary)], out: &Path) -> String {
+    let cells: usize = rows.iter().map(|(_, summary)| summary.count).sum();
+    let images = if rows.len() == 1 { "1 image".to_string() } else { format!("{} images", rows.len()) };
+    format!("{images}, {cells} cells, in {}", out.display())
+}

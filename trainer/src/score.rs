@@ -1,0 +1,86 @@
+//! How well one image was segmented: the same figures in training, cross validation and evaluation.
+
+use crate::dataset::Sample;
+use crate::records::ImageRecord;
+use rbc_model::cells::{Cell, CellOptions, Cells, find_cells};
+use rbc_model::{Error, GrayImage, metrics};
+
+/// One image's figures, and the mask that has them.
+pub struct Scored {
+    pub record: ImageRecord,
+    pub mask: GrayImage,
+}
+
+/// Scores a probability map (255 = certain) against the sample's mask; the margin without labels is left out.
+pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) -> Result<Scored, Error> {
+    // A cell at the edge is a cell, in the truth as well.
+    let options = CellOptions { skip_edge: false, ..options.clone() };
+    let predicted = find_cells(probability, &options);
+    let mask = predicted.labels.mask();
+    let score = metrics::score_mask(&mask, &sample.mask, sample.margin)?;
+    let cells_true = sample.cells.unwrap_or_else(|| {
+        // The truth is parted into cells in the same way, or the counts could not be compared.
+        let diameter_px = options.diameter_px.or(predicted.diameter_px);
+        let truth = CellOptions { threshold: 0.5, diameter_px, ..options.clone() };
+        count(&find_cells(&sample.mask, &truth), sample)
+    });
+    let record = ImageRecord {
+        name: sample.name.clone(),
+        width: sample.image.width(),
+        height: sample.image.height(),
+        iou: score.iou,
+        miou: score.miou,
+        dice: score.dice,
+        boundary_f1: score.boundary_f1,
+        cells_true,
+        cells_predicted: count(&predicted, sample),
+    };
+    Ok(Scored { record, mask })
+}
+
+/// Cells whose centre lies where there are labels.
+fn count(cells: &Cells, sample: &Sample) -> usize {
+    let (width, height) = sample.image.dimensions();
+    let margin = f64::from(sample.margin);
+    let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
+    let labelled = |cell: &&Cell| within(cell.x, width) && within(cell.y, height);
+    cells.cells.iter().filter(labelled).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbc_model::RgbImage;
+
+    /// Two discs of radius 12, one of them in the margin.
+    fn sample(margin: u32) -> Sample {
+        let disc = |x: i32, y: i32, cx: i32| (x - cx).pow(2) + (y - 40).pow(2) <= 144;
+        let mask = GrayImage::from_fn(120, 80, |x, y| {
+            let (x, y) = (x as i32, y as i32);
+            image::Luma([if disc(x, y, 14) || disc(x, y, 70) { 255 } else { 0 }])
+        });
+        let (name, source) = ("a".into(), "a".into());
+        Sample { name, source, image: RgbImage::new(120, 80), mask, margin, cells: None }
+    }
+
+    #[test]
+    fn the_margin_does_not_count() -> Result<(), Error> {
+        // The cell in the margin goes unseen.
+        let mut map = sample(0).mask;
+        map.enumerate_pixels_mut().filter(|(x, ..)| *x < 28).for_each(|(.., pixel)| pixel.0[0] = 0);
+        let all = score(&sample(0), &map, &CellOptions::default())?.record;
+        assert!(all.iou < 0.6 && (all.cells_true, all.cells_predicted) == (2, 1), "{all:?}");
+        let inner = score(&sample(30), &map, &CellOptions::default())?.record;
+        assert_eq!((inner.iou, inner.cells_true, inner.cells_predicted), (1.0, 1, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn exact_counts_are_taken_where_there_are_any() -> Result<(), Error> {
+        let counted = Sample { cells: Some(7), ..sample(0) };
+        let scored = score(&counted, &counted.mask, &CellOptions::default())?;
+        assert_eq!((scored.record.cells_true, scored.record.cells_predicted), (7, 2));
+        assert_eq!(scored.mask, counted.mask);
+        Ok(())
+    }
+}
