@@ -1,1 +1,8 @@
-//!
+//! What the tests that cross crates share: the `trainer` program, a real browser with the built page in it,
+//! masks and scratch folders.
+
+pub mod mask;
+pub mod page;
+pub mod scratch;
+pub mod trainer;
+pub mod webdriver;

@@ -4,7 +4,8 @@ use crate::{paths, process, tools};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+const BROWSERS: [&str; 5] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 /// Where Debian, Ubuntu and GitHub's machines put a driver that is not on `PATH`.
 const DRIVER_FOLDERS: [&str; 2] = ["/usr/lib/chromium", "/usr/lib/chromium-browser"];
 
@@ -70,7 +71,9 @@ impl Browser {
         let flags: Vec<String> = flags.into_iter().map(quoted).collect();
         let downloads = downloads.map_or_else(String::new, |folder| {
             let folder = quoted(&folder.to_string_lossy());
-            format!(r#","prefs":{{"download.default_directory":{folder},"download.prompt_for_download":false}}"#)
+            format!(
+                r#","prefs":{{"download.default_directory":{folder},"download.prompt_for_download":false}}"#
+            )
         });
         format!(
             r#"{{"goog:chromeOptions":{{"binary":{},"args":[{}]{downloads}}},"goog:loggingPrefs":{{"browser":"ALL"}}}}"#,

@@ -13,8 +13,18 @@ use std::time::{Duration, Instant};
 /// One selection of packages and features for programs and tests alike, so that nothing is compiled twice.
 /// Without `cuda`, which takes minutes and has no use on a machine without an NVIDIA GPU; clippy checks that
 /// it compiles.
-pub(crate) const NATIVE: [&str; 10] =
-    ["--release", "--no-default-features", "-p", "rbc-model", "-p", "trainer", "-p", "xtask", "-p", "rbc-tests"];
+pub(crate) const NATIVE: [&str; 10] = [
+    "--release",
+    "--no-default-features",
+    "-p",
+    "rbc-model",
+    "-p",
+    "trainer",
+    "-p",
+    "xtask",
+    "-p",
+    "rbc-tests",
+];
 const WASM: [&str; 6] =
     ["--release", "--target=wasm32-unknown-unknown", "-p", "web", "--features", "app,worker"];
 /// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
@@ -82,7 +92,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         page::build(Profile::Release, trunk, &paths::site()).map(|()| Counts::default())
     });
     step("tests in the browser", &mut || {
-        let mut test = toolchain.command("cargo", &[bindgen.clone()])?;
+        let mut test = toolchain.command("cargo", std::slice::from_ref(&bindgen))?;
         test.arg("test").args(WASM).args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
         test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
         test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &settings);

@@ -21,7 +21,8 @@ impl Link {
     /// The value of an attribute that has to be there.
     pub fn need(&self, name: &str) -> Result<&str> {
         let rel = self.get("rel").unwrap_or("?");
-        self.get(name).with_context(|| format!("a data-trunk link with rel=\"{rel}\" lacks {name}: index.html"))
+        self.get(name)
+            .with_context(|| format!("a data-trunk link with rel=\"{rel}\" lacks {name}: index.html"))
     }
 
     /// The attributes that mean something to a browser, ready to be written into an element.

@@ -62,7 +62,8 @@ impl Options {
                 "--no-trunk" => options.trunk = false,
                 "--port" => {
                     let port = words.next().context("--port needs a number")?;
-                    options.port = port.parse().with_context(|| format!("not the number of a port: {port}"))?;
+                    options.port =
+                        port.parse().with_context(|| format!("not the number of a port: {port}"))?;
                 }
                 other => bail!("there is no option `{other}`; cargo xtask help lists them"),
             }
@@ -77,12 +78,16 @@ impl Options {
 
 fn setup() -> Result<()> {
     let toolchain = Toolchain::ensure()?;
-    println!("compiler for the page: {}", match toolchain {
-        Toolchain::Native => "the native toolchain",
-        Toolchain::Debian => "Debian's, /usr/bin/cargo",
-    });
+    println!(
+        "compiler for the page: {}",
+        match toolchain {
+            Toolchain::Native => "the native toolchain",
+            Toolchain::Debian => "Debian's, /usr/bin/cargo",
+        }
+    );
     println!("wasm-bindgen: {}", tools::wasm_bindgen()?.display());
-    let shown = |path: Option<std::path::PathBuf>| path.map_or("none".into(), |path| path.display().to_string());
+    let shown =
+        |path: Option<std::path::PathBuf>| path.map_or("none".into(), |path| path.display().to_string());
     println!("trunk: {}", shown(tools::trunk()));
     println!("wasm-opt: {}", shown(tools::wasm_opt()));
     components()?;
@@ -118,8 +123,9 @@ fn components() -> Result<()> {
     for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if process::output(process::cargo().args([command, "--version"])).is_none() {
             println!("setup: rustup component add {component}");
-            process::run(Command::new("rustup").args(["component", "add", component]))
-                .with_context(|| format!("cargo {command} is needed; type\n    rustup component add {component}"))?;
+            process::run(Command::new("rustup").args(["component", "add", component])).with_context(
+                || format!("cargo {command} is needed; type\n    rustup component add {component}"),
+            )?;
         }
     }
     Ok(())

@@ -100,7 +100,9 @@ fn program(
 ) -> Result<String> {
     let name = link.need("data-bin")?;
     if link.get("data-type") != Some("worker") {
-        bail!("the program {name} is no data-type=\"worker\": its start would need an inline script: index.html");
+        bail!(
+            "the program {name} is no data-type=\"worker\": its start would need an inline script: index.html"
+        );
     }
     let manifest = paths::root().join(link.need("href")?);
     let mut cargo = toolchain.command("cargo", &[])?;

@@ -146,10 +146,11 @@ mod tests {
         let wasm = ask(&server, "GET /a%20b/x.wasm HTTP/1.1")?;
         let head = ask(&server, "HEAD / HTTP/1.1")?;
         let post = ask(&server, "POST / HTTP/1.1")?;
-        let outside: Vec<String> = ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/none", "/%zz"]
-            .iter()
-            .map(|path| ask(&server, &format!("GET {path} HTTP/1.1")))
-            .collect::<Result<_, _>>()?;
+        let outside: Vec<String> =
+            ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/none", "/%zz"]
+                .iter()
+                .map(|path| ask(&server, &format!("GET {path} HTTP/1.1")))
+                .collect::<Result<_, _>>()?;
         fs::remove_dir_all(&folder)?;
         assert!(index.starts_with("HTTP/1.1 200") && index.ends_with("<p>hello</p>"), "{index}");
         assert!(wasm.contains("Content-Type: application/wasm\r\n") && wasm.ends_with("wasm"), "{wasm}");

@@ -38,9 +38,7 @@ impl Size {
 
 /// The sizes of all files below a folder, by name.
 pub fn measure(folder: &Path) -> Result<Vec<Size>> {
-    let mut files = Vec::new();
-    list(folder, Path::new(""), &mut files)?;
-    files.sort();
+    let files = list(folder)?;
     // Brotli at its best is slow: one thread for each file, of which there are few.
     std::thread::scope(|scope| {
         let running: Vec<_> =
@@ -69,14 +67,22 @@ pub fn report(sizes: &[Size]) -> String {
     text + &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n")
 }
 
-fn list(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// All files below a folder, by name.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    gather(folder, Path::new(""), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+fn gather(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let here = folder.join(below);
     let entries = fs::read_dir(&here).with_context(|| format!("cannot read {}", here.display()))?;
     for entry in entries {
         let entry = entry?;
         let path = below.join(entry.file_name());
         match entry.file_type()?.is_dir() {
-            true => list(folder, &path, files)?,
+            true => gather(folder, &path, files)?,
             false => files.push(path),
         }
     }

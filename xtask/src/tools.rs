@@ -21,7 +21,13 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     {
         return parent(&found);
     }
-    cargo_install("wasm-bindgen-cli", &version, "wasm-bindgen", &[], "it joins the compiled page to JavaScript")
+    cargo_install(
+        "wasm-bindgen-cli",
+        &version,
+        "wasm-bindgen",
+        &[],
+        "it joins the compiled page to JavaScript",
+    )
 }
 
 /// trunk, or `None` where it cannot be had: the page is then built without it.

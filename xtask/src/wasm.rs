@@ -57,7 +57,8 @@ impl Toolchain {
 
     fn find() -> Option<Self> {
         let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"]));
-        if sysroot.is_some_and(|root| Path::new(&root).join("lib/rustlib").join(TARGET).join("lib").is_dir()) {
+        if sysroot.is_some_and(|root| Path::new(&root).join("lib/rustlib").join(TARGET).join("lib").is_dir())
+        {
             return Some(Self::Native);
         }
         let needed = ["/usr/bin/cargo", "/usr/bin/cargo-clippy", DEBIAN_LINKER, DEBIAN_STD];
@@ -73,8 +74,7 @@ impl Toolchain {
             Self::Native => Command::new(program),
             Self::Debian => {
                 front.push("/usr/bin".into());
-                let mut command =
-                    Command::new(if program == "cargo" { "/usr/bin/cargo" } else { program });
+                let mut command = Command::new(if program == "cargo" { "/usr/bin/cargo" } else { program });
                 command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
                 // What the native cargo set for us would lead the other one's compiler astray.
                 for name in ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "CARGO"] {

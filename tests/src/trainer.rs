@@ -1,0 +1,67 @@
+//! The `trainer` program as its users meet it.
+
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Run {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// The only line on standard error that speaks of `subject`.
+    pub fn line_about(&self, subject: &str) -> Result<&str> {
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| line.contains(subject)).collect();
+        ensure!(lines.len() == 1, "one line about {subject} expected:\n{}", self.stderr);
+        Ok(lines[0])
+    }
+
+    /// Fails with what the program said, unless it succeeded.
+    pub fn succeeded(self) -> Result<Self> {
+        ensure!(self.success, "trainer failed:\n{}{}", self.stdout, self.stderr);
+        Ok(self)
+    }
+}
+
+/// Runs `trainer` with these arguments to its end.
+pub fn trainer<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<Run> {
+    let program = program()?;
+    let output = Command::new(&program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    Ok(Run {
+        success: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Writes synthetic smears with masks into `folder`, which then holds `test/images` and `test/masks`.
+pub fn synth(folder: &Path, images: usize, seed: u64) -> Result<Vec<PathBuf>> {
+    let (images, seed) = (images.to_string(), seed.to_string());
+    let words = ["synth", "--train", "0", "--test", &images, "--seed", &seed, "--out"].map(OsStr::new);
+    trainer(words.into_iter().chain([folder.as_os_str()]))?.succeeded()?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder.join("test/images"))? {
+        found.push(entry?.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The program that was built along with the tests.
+fn program() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let name = format!("trainer{}", std::env::consts::EXE_SUFFIX);
+    // Tests lie in a folder below the programs, programs beside each other.
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|file| file.is_file());
+    found.with_context(|| {
+        format!("no trainer beside {}; type\n    cargo build --release -p trainer", own.display())
+    })
+}

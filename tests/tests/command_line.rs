@@ -1,0 +1,164 @@
+//! What `trainer` does with files that are not what they should be: a line each that a person can act on, and
+//! the rest of the batch done all the same.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::scratch::Scratch;
+use rbc_tests::trainer::{Run, synth, trainer};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+fn predict(inputs: &[&Path], out: &Path, more: &[&str]) -> Result<Run> {
+    let words = ["predict", "--device", "cpu"].iter().chain(more).map(OsStr::new);
+    trainer(
+        words.chain([OsStr::new("--out"), out.as_os_str()]).chain(inputs.iter().map(|path| path.as_os_str())),
+    )
+}
+
+fn evaluate(data: &Path, out: &Path) -> Result<Run> {
+    let words = ["evaluate", "--device", "cpu", "--data"].map(OsStr::new);
+    trainer(words.into_iter().chain([data.as_os_str(), OsStr::new("--out"), out.as_os_str()]))
+}
+
+/// A smear to go among the broken files.
+fn smear(scratch: &Scratch) -> Result<PathBuf> {
+    synth(&scratch.path().join("synth"), 1, 11)?.pop().context("synth wrote no image")
+}
+
+/// The first half of a JPEG.
+fn half_a_jpeg() -> Result<Vec<u8>> {
+    let picture =
+        image::RgbImage::from_fn(160, 120, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Jpeg)?;
+    let mut bytes = bytes.into_inner();
+    bytes.truncate(bytes.len() / 2);
+    Ok(bytes)
+}
+
+#[test]
+fn broken_images_get_a_line_each_and_the_others_are_segmented() -> Result<()> {
+    let scratch = Scratch::new("broken")?;
+    let good = smear(&scratch)?;
+    let text = scratch.write("in/text.png", "this is no picture")?;
+    let empty = scratch.write("in/empty.png", "")?;
+    let truncated = scratch.write("in/truncated.jpg", half_a_jpeg()?)?;
+    let missing = scratch.path().join("in/missing.png");
+    let out = scratch.path().join("out");
+
+    let run = predict(&[&text, &empty, &good, &truncated, &missing], &out, &[])?;
+
+    ensure!(!run.success, "a broken input is no success:\n{}", run.stderr);
+    for name in ["text.png", "empty.png", "truncated.jpg", "missing.png"] {
+        let line = run.line_about(name)?;
+        ensure!(line.len() > name.len() + 20, "says too little: {line}");
+        ensure!(!line.contains("panicked"), "{line}");
+    }
+    let stem = good.file_stem().context("the smear has a name")?.to_string_lossy();
+    let mask = image::open(out.join(format!("{stem}.mask.png")))?.into_luma8();
+    let (width, height) = image::image_dimensions(&good)?;
+    assert_eq!(mask.dimensions(), (width, height));
+    ensure!(mask.pixels().all(|pixel| matches!(pixel.0[0], 0 | 255)), "a mask is 0 and 255");
+    for rest in ["labels.png", "cells.csv", "overlay.png"] {
+        ensure!(out.join(format!("{stem}.{rest}")).is_file(), "no {stem}.{rest}");
+    }
+    let summary = std::fs::read_to_string(out.join("summary.csv"))?;
+    ensure!(summary.contains(&*stem) && !summary.contains("text"), "{summary}");
+    Ok(())
+}
+
+#[test]
+fn good_images_are_a_success() -> Result<()> {
+    let scratch = Scratch::new("good")?;
+    let run = predict(&[&smear(&scratch)?], &scratch.path().join("out"), &[])?.succeeded()?;
+    ensure!(!run.stderr.contains("error"), "{}", run.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_columns_of_the_cell_table_are_the_promised_ones() -> Result<()> {
+    let scratch = Scratch::new("columns")?;
+    let good = smear(&scratch)?;
+    let stem = good.file_stem().context("the smear has a name")?.to_string_lossy().into_owned();
+    let plain =
+        "id,x,y,area_px,perimeter_px,diameter_px,circularity,eccentricity,mean_probability,touches_edge";
+    for (more, columns) in
+        [(&[][..], plain.to_string()), (&["--um-per-px", "0.1"], format!("{plain},area_um2,diameter_um"))]
+    {
+        let out = scratch.path().join(format!("out{}", more.len()));
+        predict(&[&good], &out, more)?.succeeded()?;
+        let table = std::fs::read_to_string(out.join(format!("{stem}.cells.csv")))?;
+        assert_eq!(table.lines().next(), Some(columns.as_str()));
+    }
+    Ok(())
+}
+
+#[test]
+fn masks_that_do_not_fit_their_image_are_named() -> Result<()> {
+    let scratch = Scratch::new("masks")?;
+    let data = scratch.path().join("data");
+    let images = synth(&data, 3, 12)?;
+    let name = |image: &Path| -> Result<String> {
+        Ok(image.file_stem().context("the smear has a name")?.to_string_lossy().into_owned())
+    };
+    let mask = |image: &Path| -> Result<PathBuf> {
+        Ok(data.join("test/masks").join(format!("{}.png", name(image)?)))
+    };
+    image::GrayImage::new(7, 5).save(mask(&images[0])?)?;
+    std::fs::remove_file(mask(&images[1])?)?;
+
+    let run = evaluate(&data, &scratch.path().join("out"))?;
+    ensure!(!run.success, "a mask that is missing is no success:\n{}", run.stderr);
+    let wrong_size = run.line_about(&name(&images[0])?)?;
+    ensure!(wrong_size.contains('7') && wrong_size.contains('5'), "the sizes help: {wrong_size}");
+    let missing = run.line_about(&name(&images[1])?)?;
+    ensure!(missing.contains("mask"), "{missing}");
+    let report = std::fs::read_to_string(scratch.path().join("out/report.json"))?;
+    ensure!(report.contains(&name(&images[2])?), "the good one is measured:\n{report}");
+
+    let words = [OsStr::new("check"), OsStr::new("--data"), data.as_os_str()];
+    let check = trainer(words)?;
+    let all = format!("{}{}", check.stdout, check.stderr);
+    ensure!(!check.success && all.contains(&name(&images[0])?) && all.contains(&name(&images[1])?), "{all}");
+    Ok(())
+}
+
+/// The shipped weights with another text in the place of their JSON header.
+fn with_header(change: impl Fn(&mut serde_json::Value)) -> Result<Vec<u8>> {
+    let path = xtask::paths::root().join("model-weights/rbc.safetensors");
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into()?))?;
+    let mut header = serde_json::from_slice(&bytes[8..8 + length])?;
+    change(&mut header);
+    let header = serde_json::to_vec(&header)?;
+    Ok([&u64::try_from(header.len())?.to_le_bytes(), header.as_slice(), &bytes[8 + length..]].concat())
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused_in_one_line() -> Result<()> {
+    let scratch = Scratch::new("weights")?;
+    let good = smear(&scratch)?;
+    let other_architecture = with_header(|header| {
+        let config = header["__metadata__"]["rbc.config"].as_str().unwrap_or_default().to_string();
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
+        for width in config["widths"].as_array_mut().into_iter().flatten() {
+            *width = serde_json::json!(width.as_u64().unwrap_or(1) + 8);
+        }
+        header["__metadata__"]["rbc.config"] = config.to_string().into();
+    })?;
+    let other_program = with_header(|header| drop(header["__metadata__"].take()))?;
+    let files = [
+        ("architecture.safetensors", other_architecture),
+        ("program.safetensors", other_program),
+        ("text.safetensors", b"not weights at all".to_vec()),
+        ("empty.safetensors", Vec::new()),
+    ];
+    for (name, bytes) in files {
+        let weights = scratch.write(name, bytes)?;
+        let out = scratch.path().join("out");
+        let run = predict(&[&good], &out, &["--weights", &weights.to_string_lossy()])?;
+        ensure!(!run.success, "{name} was taken:\n{}", run.stdout);
+        let line = run.line_about(name)?;
+        ensure!(line.contains("weights") && !run.stderr.contains("panicked"), "{}", run.stderr);
+    }
+    Ok(())
+}

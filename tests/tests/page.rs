@@ -1,0 +1,118 @@
+//! The built page in real headless Chromium: it gives the masks that `trainer predict` gives.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::mask;
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::scratch::Scratch;
+use rbc_tests::trainer::{synth, trainer};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use xtask::paths;
+
+/// Segments images natively on the CPU; returns the folder of the results.
+fn predict(images: &[PathBuf], out: &Path) -> Result<()> {
+    let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
+    let words =
+        words.into_iter().chain([out.as_os_str()]).chain(images.iter().map(|image| image.as_os_str()));
+    trainer(words)?.succeeded().map(drop)
+}
+
+fn stem(image: &Path) -> Result<String> {
+    Ok(image.file_stem().context("an image has a name")?.to_string_lossy().into_owned())
+}
+
+/// Segments images in the page and natively; no mask may differ in more than `limit` of its pixels.
+fn same_masks(backend: Backend, images: &[PathBuf], limit: f64, scratch: &Scratch) -> Result<()> {
+    predict(images, scratch.path())?;
+    let page = Page::open(backend)?;
+    assert_eq!(page.attribute("backend")?, backend.name());
+    for image in images {
+        page.segment(std::slice::from_ref(image))?;
+        let stem = stem(image)?;
+        page.screenshot(&format!("{}-{stem}", backend.name()))?;
+        let in_page = page.save("export-mask", ".mask.png")?;
+        let native = scratch.path().join(format!("{stem}.mask.png"));
+        let covered = mask::coverage(&native)?;
+        ensure!((0.02..0.98).contains(&covered), "{stem}: an empty mask proves nothing, {covered} covered");
+        let differ = mask::difference(&in_page, &native)?;
+        println!("{stem} on {}: {:.4} % of the pixels differ", backend.name(), differ * 100.0);
+        ensure!(differ <= limit, "{stem}: {:.4} % of the pixels differ", differ * 100.0);
+    }
+    Ok(())
+}
+
+#[test]
+fn masks_on_the_cpu_are_the_native_ones() -> Result<()> {
+    let scratch = Scratch::new("cpu")?;
+    let images = synth(&scratch.path().join("synth"), 2, 21)?;
+    same_masks(Backend::Cpu, &images, 0.0001, &scratch)
+}
+
+#[test]
+fn masks_on_webgpu_are_the_native_ones() -> Result<()> {
+    let scratch = Scratch::new("webgpu")?;
+    let images = synth(&scratch.path().join("synth"), 2, 22)?;
+    same_masks(Backend::WebGpu, &images, 0.001, &scratch)
+}
+
+#[test]
+fn real_smears_give_the_native_masks() -> Result<()> {
+    let Some(data) = paths::real_images() else {
+        println!("skipped: RBC_DATA, the folder of real images, is not set");
+        return Ok(());
+    };
+    let scratch = Scratch::new("real")?;
+    let folder = data.join("rbc-164/test/images");
+    let mut images = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let image = entry?.path();
+        // Small ones: here the question is whether they agree, not how fast.
+        let (width, height) = image::image_dimensions(&image)?;
+        if width * height <= 300 * 300 {
+            images.push(image);
+        }
+    }
+    images.sort();
+    images.truncate(3);
+    ensure!(!images.is_empty(), "no small image in {}", folder.display());
+    same_masks(Backend::Cpu, &images, 0.0001, &scratch)
+}
+
+#[test]
+fn without_webgpu_the_cpu_takes_over() -> Result<()> {
+    let page = Page::start(&paths::site(), false, "")?;
+    page.wait_until_ready()?;
+    assert_eq!(page.attribute("backend")?, "cpu");
+    Ok(())
+}
+
+#[test]
+fn a_broken_file_is_named_and_the_others_are_segmented() -> Result<()> {
+    let scratch = Scratch::new("mixed")?;
+    let good = synth(&scratch.path().join("synth"), 1, 23)?;
+    let text = scratch.write("text.png", "this is no picture")?;
+    let empty = scratch.write("empty.png", "")?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[text, good[0].clone(), empty])?;
+    let name = good[0].file_name().context("an image has a name")?.to_string_lossy();
+    assert_eq!(page.result_state(&name)?, "done");
+    for broken in ["text.png", "empty.png"] {
+        assert_eq!(page.result_state(broken)?, "failed");
+        let said = page.result_text(broken)?.replace(broken, "");
+        ensure!(said.trim().len() > 10, "no word on what is wrong with {broken}: {said}");
+    }
+    page.screenshot("broken-among-good").map(drop)
+}
+
+#[test]
+fn the_page_without_trunk_has_the_same_files_and_starts() -> Result<()> {
+    let folder = paths::target().join("site-without-trunk");
+    xtask::page::build(xtask::page::Profile::Release, None, &folder)?;
+    let names = |folder: &Path| -> Result<Vec<String>> {
+        let files = xtask::size::list(folder)?;
+        Ok(files.iter().map(|file| file.to_string_lossy().into_owned()).collect())
+    };
+    assert_eq!(names(&folder)?, names(&paths::site())?);
+    let page = Page::start(&folder, false, "?backend=cpu")?;
+    page.wait_until_ready()
+}
