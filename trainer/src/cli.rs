@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::device::Request;
+use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -64,6 +65,10 @@ pub struct TrainArgs {
     /// [default: synthetic smears made on the spot]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Whole labelled fields (images/, masks/, manifest.csv) that the training images were cut from: crops are
+    /// then drawn from them, never from a field whose source is held out. May be given more than once
+    #[arg(long, value_name = "DIR")]
+    pub fields: Vec<PathBuf>,
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -76,6 +81,18 @@ pub struct TrainArgs {
     /// Epochs for each fold and for the final network [default: the setting of the shipped weights]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
+    /// Channels of the three stages
+    #[arg(long, value_name = "W", num_args = 3, value_delimiter = ',', default_values_t = [16, 32, 64])]
+    pub widths: Vec<usize>,
+    /// Cell diameter in pixels at which the network works; images are resampled to it
+    #[arg(long, value_name = "PX", value_parser = positive)]
+    pub working_diameter: Option<f32>,
+    /// Crops in a batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
+    /// Learning rate at the top of the schedule
+    #[arg(long, value_name = "R", value_parser = positive)]
+    pub learning_rate: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Decides folds, first weights and augmentation
@@ -84,6 +101,29 @@ pub struct TrainArgs {
     /// Go on where a run into the same folder was cut off
     #[arg(long)]
     pub resume: bool,
+}
+
+impl TrainArgs {
+    /// The settings of the fit: those of the shipped weights where nothing else was asked for.
+    pub fn config(&self) -> FitConfig {
+        let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };
+        if let [first, second, third] = self.widths[..] {
+            config.network.widths = [first, second, third];
+        }
+        if let Some(diameter) = self.working_diameter {
+            config.network.working_diameter = diameter;
+        }
+        if let Some(epochs) = self.epochs {
+            config.epochs = epochs as usize;
+        }
+        if let Some(batch) = self.batch {
+            config.batch = batch as usize;
+        }
+        if let Some(rate) = self.learning_rate {
+            config.learning_rate = f64::from(rate);
+        }
+        config
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -145,7 +185,7 @@ pub struct SynthArgs {
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub test: usize,
     /// The same seed gives the same images
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 }
 

@@ -1,11 +1,9 @@
 //! The folds of a cross validation: images of one source stay together, folds are of about one size.
 
 use crate::dataset::Sample;
-use crate::records;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// `splits.json`: by name, which images each fold trains on and which it is validated on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,32 +61,6 @@ impl Splits {
             validation: sorted(&held_out[fold]),
         });
         Ok(Self { seed, folds: folds.collect() })
-    }
-
-    pub fn write(&self, path: &Path) -> Result<()> {
-        records::write_json(path, self)
-    }
-
-    pub fn read(path: &Path) -> Result<Self> {
-        records::read_json(path)
-    }
-}
-
-impl Fold {
-    /// Where this fold's images stand among `samples`: those to train on, those to validate on.
-    pub fn indices(&self, samples: &[Sample]) -> Result<(Vec<usize>, Vec<usize>)> {
-        let by_name: BTreeMap<&str, usize> =
-            samples.iter().enumerate().map(|(index, sample)| (sample.name.as_str(), index)).collect();
-        let find = |names: &[String]| -> Result<Vec<usize>> {
-            names
-                .iter()
-                .map(|name| match by_name.get(name.as_str()) {
-                    Some(&index) => Ok(index),
-                    None => bail!("the splits name an image that the data set does not have: {name}"),
-                })
-                .collect()
-        };
-        Ok((find(&self.train)?, find(&self.validation)?))
     }
 }
 

@@ -1,16 +1,36 @@
 //! `trainer`: trains, measures and applies the red blood cell segmentation network.
 
+mod augment;
+mod card;
+mod chart;
+mod check;
 mod cli;
+mod compare;
 mod dataset;
 mod device;
+mod evaluate;
+#[cfg(test)]
+mod fixture;
+mod field;
+mod fit;
 mod folds;
+mod inputs;
 mod manifest;
+mod outputs;
+mod predict;
 mod problem;
+mod progress;
 mod records;
+mod report;
+mod score;
+mod shipped;
+mod synth;
+mod table;
+mod train;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, SynthArgs};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -25,6 +45,24 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        other => anyhow::bail!("not there yet: {other:?}"),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Synth(args) => synth(&args),
+        Command::Check(args) => check::run(&args.data),
+        Command::Train(args) => train::run(&args),
+        Command::Export(_) => anyhow::bail!("this command is not there yet"),
     }
+}
+
+fn synth(args: &SynthArgs) -> Result<()> {
+    let bar = progress::bar((args.train + args.test) as u64, "fields");
+    let options = synth::SynthOptions { train: args.train, test: args.test, seed: args.seed };
+    let written = synth::write_dataset(&args.out, &options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    written?;
+    println!("{} training and {} test images in {}", args.train, args.test, args.out.display());
+    Ok(())
 }

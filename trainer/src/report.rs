@@ -2,7 +2,6 @@
 
 use crate::chart::{self, COLOURS, Line, Scale, escape};
 use crate::compare::LEGEND;
-use crate::problem::Problem;
 use crate::records::{
     CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history, read_json, write_whole,
 };
@@ -199,14 +198,6 @@ pub fn duration(seconds: f64) -> String {
         0..60 => format!("{seconds:.1} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-/// Says so where a report cannot be written; the training before it still counts.
-pub fn write_or_warn(out: &Path) {
-    if let Err(error) = write(out) {
-        let path = out.join("report.html");
-        eprintln!("warning: {}", Problem::new(&path, format!("the report could not be written ({error:#})")));
     }
 }
 

@@ -1,0 +1,79 @@
+//! `rbc.json`: what went into the weights and how good they are.
+
+use crate::cli::{TrainArgs, command_line};
+use crate::fit::FitConfig;
+use crate::records::CrossValidation;
+use serde::Serialize;
+use std::path::Path;
+
+/// The model card, as programs read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Card {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub intended_use: &'static str,
+    pub classes: [&'static str; 2],
+    /// Every setting of the fit.
+    pub config: FitConfig,
+    pub data: Data,
+    pub cross_validation: Figures,
+    pub seed: u64,
+    pub device: String,
+    /// The command that made the weights.
+    pub command: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Data {
+    pub images: usize,
+    pub whole_fields: usize,
+    pub folder: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    pub folds: usize,
+    pub mean_iou: f64,
+    pub std_iou_over_folds: f64,
+    pub median_iou: f64,
+    pub min_iou: f64,
+    pub share_above_95: f64,
+    pub seconds: f64,
+}
+
+impl Card {
+    pub fn new(
+        args: &TrainArgs,
+        config: &FitConfig,
+        validation: &CrossValidation,
+        images: usize,
+        whole_fields: usize,
+    ) -> Self {
+        // The folder's name alone: where it lay on the training machine is nobody's business.
+        let folder = args.data.as_deref().and_then(Path::file_name);
+        Self {
+            name: "rbc",
+            version: env!("CARGO_PKG_VERSION"),
+            intended_use: "red blood cell segmentation in stained smears for research and teaching; not for diagnosis",
+            classes: ["background", "red blood cell"],
+            config: config.clone(),
+            data: Data {
+                images,
+                whole_fields,
+                folder: folder.map_or_else(|| "synthetic".into(), |name| name.to_string_lossy().into_owned()),
+            },
+            cross_validation: Figures {
+                folds: validation.folds.len(),
+                mean_iou: validation.mean_iou,
+                std_iou_over_folds: validation.std_iou,
+                median_iou: validation.median_iou,
+                min_iou: validation.min_iou,
+                share_above_95: validation.share_above_95,
+                seconds: validation.seconds,
+            },
+            seed: args.seed,
+            device: validation.device.clone(),
+            command: command_line(),
+        }
+    }
+}

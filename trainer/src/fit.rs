@@ -1,0 +1,242 @@
+//! Fits one network: batches, loss, optimiser, schedule, checkpoints.
+
+use crate::augment::{self, Augmentation, Crop};
+use crate::field::Field;
+use crate::problem::Problem;
+use crate::records::{self, EpochRecord};
+use anyhow::{Context, Result, bail};
+use burn::backend::Autodiff;
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::AutodiffModule;
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::record::{BinFileRecorder, FullPrecisionSettings, Recorder};
+use burn::tensor::backend::Backend;
+use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
+use rayon::prelude::*;
+use rbc_model::backend::SegBackend;
+use rbc_model::network::{Network, NetworkConfig};
+use rbc_model::segment::normalise;
+use rbc_model::tiling::padded;
+use rbc_model::weights;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Instant;
+
+/// Everything that decides what comes out of a fit, beside the data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FitConfig {
+    pub network: NetworkConfig,
+    pub augmentation: Augmentation,
+    /// An epoch is [`STEPS`] batches of random crops: with crops drawn at random there is no pass over the data.
+    pub epochs: usize,
+    pub batch: usize,
+    /// Side of a crop in working pixels.
+    pub crop: usize,
+    /// At the top of the schedule: a linear warm-up, then half a cosine down to zero.
+    pub learning_rate: f64,
+    pub weight_decay: f32,
+    pub seed: u64,
+}
+
+/// Optimiser steps in an epoch.
+pub const STEPS: usize = 100;
+
+impl Default for FitConfig {
+    fn default() -> Self {
+        Self {
+            network: NetworkConfig::default(),
+            augmentation: Augmentation::default(),
+            epochs: 20,
+            batch: 8,
+            crop: 128,
+            learning_rate: 3e-3,
+            weight_decay: 1e-4,
+            seed: 0,
+        }
+    }
+}
+
+impl FitConfig {
+    /// Learning rate of one step of all.
+    fn rate(&self, step: usize) -> f64 {
+        let total = (self.epochs * STEPS) as f64;
+        let warm = (0.05 * total).clamp(1.0, 200.0);
+        let step = step as f64;
+        if step < warm {
+            return self.learning_rate * (step + 1.0) / warm;
+        }
+        let done = (step - warm) / (total - warm).max(1.0);
+        self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+    }
+}
+
+/// What a fit is told while it runs.
+pub trait Watcher<B: Backend> {
+    /// After each step: steps done of all, and the loss now and then.
+    fn step(&mut self, done: usize, total: usize, loss: Option<f64>);
+    /// After each epoch: loss and IoU on the images held out, if there are any.
+    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>>;
+}
+
+/// What lies in a checkpoint beside the weights and the optimiser's state.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    config: FitConfig,
+    epochs_done: usize,
+    seconds: f64,
+}
+
+/// Fits a network to crops of `fields`; keeps `history.csv` and a checkpoint in `out`.
+///
+/// # Errors
+/// Where the loss is no longer finite, or the folder can't be written.
+pub fn fit<B: SegBackend>(
+    config: &FitConfig,
+    fields: &[Field],
+    out: &Path,
+    resume: bool,
+    device: &B::Device,
+    watcher: &mut dyn Watcher<B>,
+) -> Result<(Network<B>, Vec<EpochRecord>)> {
+    std::fs::create_dir_all(out).map_err(|error| Problem::io(out, "cannot make the folder", &error))?;
+    let clipping = Some(GradientClippingConfig::Norm(1.0));
+    let adam = AdamWConfig::new().with_weight_decay(config.weight_decay).with_grad_clipping(clipping);
+    let mut optimiser = adam.init::<Autodiff<B>, Network<Autodiff<B>>>();
+    let recorder = BinFileRecorder::<FullPrecisionSettings>::new();
+    let [weights_file, state_file, optimiser_file] =
+        ["checkpoint.safetensors", "checkpoint.json", "optimiser.bin"].map(|name| out.join(name));
+
+    B::seed(device, config.seed);
+    let mut network = config.network.init::<Autodiff<B>>(device);
+    let mut history = Vec::new();
+    let mut before = 0.0;
+    if resume && state_file.exists() {
+        let state: Checkpoint = records::read_json(&state_file)?;
+        if serde_json::to_value(&state.config)? != serde_json::to_value(config)? {
+            bail!("a checkpoint of other settings, take another --out or leave out --resume: {}", out.display());
+        }
+        let bytes = std::fs::read(&weights_file).map_err(|error| Problem::io(&weights_file, "cannot read", &error))?;
+        network = weights::load::<Autodiff<B>>(&bytes, device)?.0;
+        let record = recorder.load(optimiser_file.clone(), device);
+        optimiser = optimiser.load_record(record.with_context(|| optimiser_file.display().to_string())?);
+        history = records::read_history(&out.join("history.csv"))?;
+        history.truncate(state.epochs_done);
+        before = state.seconds;
+    }
+
+    let started = Instant::now();
+    let total = config.epochs * STEPS;
+    for epoch in history.len()..config.epochs {
+        // The only thing random on the device is dropout; seeded here so that a resumed run goes the same way.
+        B::seed(device, config.seed.wrapping_mul(1_000_003) + epoch as u64);
+        let mut losses = Vec::new();
+        for step in epoch * STEPS..(epoch + 1) * STEPS {
+            let (images, targets, weights) = batch::<Autodiff<B>>(config, fields, step, device);
+            let logits = network.forward(images);
+            let loss = loss(logits, targets, weights);
+            // Reading the loss waits for the device, so not every time.
+            let seen = (step % 10 == 9).then(|| loss.clone().inner());
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimiser.step(config.rate(step), network, gradients);
+            let seen = seen.map(|loss| f64::from(loss.into_scalar().elem::<f32>()));
+            if let Some(loss) = seen {
+                if !loss.is_finite() {
+                    bail!("the loss is {loss} at step {step}: lower the learning rate");
+                }
+                losses.push(loss);
+            }
+            watcher.step(step + 1, total, seen);
+        }
+        let valid = network.valid();
+        let validation = watcher.validate(&valid)?;
+        let seconds = before + started.elapsed().as_secs_f64();
+        history.push(EpochRecord {
+            epoch: epoch + 1,
+            steps: (epoch + 1) * STEPS,
+            train_loss: losses.iter().sum::<f64>() / losses.len().max(1) as f64,
+            validation_loss: validation.map(|(loss, _)| loss),
+            validation_iou: validation.map(|(_, iou)| iou),
+            learning_rate: config.rate((epoch + 1) * STEPS - 1),
+            seconds,
+        });
+        // The state comes last: a run cut off before it goes on from the epoch before.
+        records::write_history(&out.join("history.csv"), &history)?;
+        records::write_whole(&weights_file, &weights::to_safetensors(&valid, &config.network)?)?;
+        recorder
+            .record(optimiser.to_record(), optimiser_file.clone())
+            .with_context(|| optimiser_file.display().to_string())?;
+        records::write_json(&state_file, &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds })?;
+    }
+    Ok((network.valid(), history))
+}
+
+/// One batch: images `[n, 3, s, s]`, targets and weights `[n, s, s]`.
+fn batch<B: Backend>(
+    config: &FitConfig,
+    fields: &[Field],
+    step: usize,
+    device: &B::Device,
+) -> (Tensor<B, 4>, Tensor<B, 3>, Tensor<B, 3>) {
+    let (n, side) = (config.batch, config.crop);
+    let diameter = config.network.working_diameter;
+    let seed = |index: usize| (config.seed << 40) ^ (step * n + index) as u64;
+    let crops: Vec<Crop> = (0..n)
+        .into_par_iter()
+        .map(|index| augment::draw(fields, side, diameter, &config.augmentation, seed(index)))
+        .collect();
+    let gather = |part: fn(&Crop) -> &Vec<f32>| crops.iter().flat_map(move |crop| part(crop).iter().copied());
+    let images: Vec<f32> = gather(|crop| &crop.image).map(normalise).collect();
+    let targets: Vec<f32> = gather(|crop| &crop.target).collect();
+    let weights: Vec<f32> = gather(|crop| &crop.weight).collect();
+    (
+        Tensor::from_data(TensorData::new(images, [n, 3, side, side]), device),
+        Tensor::from_data(TensorData::new(targets, [n, side, side]), device),
+        Tensor::from_data(TensorData::new(weights, [n, side, side]), device),
+    )
+}
+
+/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target.
+///
+/// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
+/// `-t log p - (1 - t) log(1 - p) = softplus(d) - t d`.
+pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Tensor<B, 3>) -> Tensor<B, 1> {
+    let [n, _, h, w] = logits.dims();
+    let background = logits.clone().slice([0..n, 0..1]).reshape([n, h, w]);
+    let difference = logits.slice([0..n, 1..2]).reshape([n, h, w]) - background;
+    let entropy = activation::softplus(difference.clone(), 1.0) - targets * difference;
+    (entropy * weights.clone()).sum() / weights.sum().add_scalar(1e-6)
+}
+
+/// Loss and IoU of a network on one whole labelled image at the working scale.
+pub fn validate<B: SegBackend>(network: &Network<B>, field: &Field, device: &B::Device) -> Result<(f64, f64)> {
+    let level = field.working();
+    let (width, height) = (level.image.width() as usize, level.image.height() as usize);
+    let (w, h) = (padded(width), padded(height));
+    let (mut image, mut target, mut weight) = (vec![0.0; 3 * h * w], vec![0.0; h * w], vec![0.0; h * w]);
+    for y in 0..h {
+        for x in 0..w {
+            let (from_x, from_y) = (x.min(width - 1) as u32, y.min(height - 1) as u32);
+            for (channel, &value) in level.image.get_pixel(from_x, from_y).0.iter().enumerate() {
+                image[(channel * h + y) * w + x] = normalise(f32::from(value));
+            }
+            let margin = level.margin as usize;
+            let inside = x >= margin && y >= margin && x + margin < width && y + margin < height;
+            target[y * w + x] = f32::from(level.coverage.get_pixel(from_x, from_y).0[0]) / 255.0;
+            weight[y * w + x] = if inside { 1.0 } else { 0.0 };
+        }
+    }
+    let (truth, known) = (target.clone(), weight.clone());
+    let logits = network.forward(Tensor::<B, 4>::from_data(TensorData::new(image, [1, 3, h, w]), device));
+    let target = Tensor::from_data(TensorData::new(target, [1, h, w]), device);
+    let weight = Tensor::from_data(TensorData::new(weight, [1, h, w]), device);
+    let loss = f64::from(loss(logits.clone(), target, weight).into_scalar().elem::<f32>());
+    let logits: Vec<f32> = logits.into_data().to_vec().map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let (background, cell) = logits.split_at(h * w);
+    let (mut both, mut either) = (0usize, 0usize);
+    for at in (0..h * w).filter(|&at| known[at] > 0.0) {
+        let (predicted, truth) = (cell[at] > background[at], truth[at] >= 0.5);
+        both += usize::from(predicted && truth);
+        either += usize::from(predicted || truth);
+    }
+    Ok((loss, if either == 0 { 1.0 } else { both as f64 / either as f64 }))
+}

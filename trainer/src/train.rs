@@ -1,0 +1,242 @@
+//! `trainer train`: cross validation, then the final network on all images.
+
+use crate::cli::{TrainArgs, command_line};
+use crate::compare;
+use crate::dataset::{Dataset, Sample};
+use crate::device::{self, Job};
+use crate::field::Field;
+use crate::fit::{self, FitConfig, Watcher};
+use crate::folds::{Fold, Splits};
+use crate::problem::Problem;
+use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
+use crate::report::{self, fold_folder, overlay_path};
+use crate::score::score;
+use crate::{card, progress, synth};
+use anyhow::{Result, bail};
+use indicatif::ProgressBar;
+use rbc_model::backend::SegBackend;
+use rbc_model::cells::CellOptions;
+use rbc_model::network::Network;
+use rbc_model::segment::{SegmentOptions, Segmenter};
+use rbc_model::weights;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub fn run(args: &TrainArgs) -> Result<()> {
+    std::fs::create_dir_all(&args.out).map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
+    let data = match &args.data {
+        Some(data) => data.clone(),
+        None => synthetic(&args.out, args.seed)?,
+    };
+    let dataset = Dataset::open(&data)?;
+    let mut loaded = dataset.load(dataset.training_part());
+    let mut fields = Vec::new();
+    for folder in &args.fields {
+        let dataset = Dataset::open(folder)?;
+        let extra = dataset.load(dataset.training_part());
+        fields.extend(extra.samples);
+        loaded.problems.extend(extra.problems);
+    }
+    for problem in &loaded.problems {
+        eprintln!("left out: {problem}");
+    }
+    if loaded.samples.is_empty() {
+        bail!("no image to train on: {}", data.display());
+    }
+    let splits = Splits::new(&loaded.samples, args.folds, args.seed)?;
+    if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
+        bail!("--fold counts from 0 to {}", splits.folds.len() - 1);
+    }
+    records::write_json(&args.out.join("splits.json"), &splits)?;
+    let device = device::choose(args.device.device)?;
+    let training =
+        Training { args, config: args.config(), samples: loaded.samples, fields, splits, device: device.to_string() };
+    device::dispatch(device, training)?;
+    if !loaded.problems.is_empty() {
+        bail!("trained without {} bad files, named above", loaded.problems.len());
+    }
+    Ok(())
+}
+
+/// A synthetic set, so that a machine with nothing on it can train.
+fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
+    let data = out.join("synthetic");
+    let options = synth::SynthOptions { seed, ..Default::default() };
+    if !data.join("manifest.csv").exists() {
+        eprintln!("no --data: making synthetic smears in {}", data.display());
+        let bar = progress::bar(1, "smears");
+        let written = synth::write_dataset(&data, &options, &|done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        written?;
+    }
+    Ok(data)
+}
+
+struct Training<'a> {
+    args: &'a TrainArgs,
+    config: FitConfig,
+    samples: Vec<Sample>,
+    /// Whole fields that crops are drawn from in place of the samples of the same source.
+    fields: Vec<Sample>,
+    splits: Splits,
+    device: String,
+}
+
+impl Job for Training<'_> {
+    type Out = ();
+
+    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
+        let mut folds = Vec::new();
+        for fold in &self.splits.folds {
+            if self.args.fold.is_none_or(|only| only == fold.fold) {
+                folds.push(self.fold::<B>(fold, &device)?);
+            }
+        }
+        if self.args.fold.is_some() {
+            return Ok(());
+        }
+        let settings = serde_json::to_value(&self.config)?;
+        let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
+        records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
+        println!(
+            "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
+            validation.mean_iou,
+            validation.std_iou,
+            validation.median_iou,
+            validation.min_iou,
+            100.0 * validation.share_above_95
+        );
+        self.last::<B>(&validation, &device)?;
+        report::write(&self.args.out)
+    }
+}
+
+impl Training<'_> {
+    /// Trains on all folds but one and measures on that one, whole way as `trainer evaluate` goes it.
+    fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<FoldRecord> {
+        let out = fold_folder(&self.args.out, fold.fold);
+        let done = out.join("validation.json");
+        if self.args.resume && done.exists() {
+            return records::read_json(&done);
+        }
+        let started = Instant::now();
+        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
+        let (validation, train): (Vec<&Sample>, Vec<&Sample>) =
+            self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()));
+        let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config);
+        let pool = self.pool(&train, &validation);
+        let (network, history) =
+            fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
+        watcher.bar.finish_and_clear();
+
+        let segmenter = Segmenter::new(network, self.config.network.clone(), device.clone());
+        let mut images: Vec<ImageRecord> = Vec::new();
+        for sample in &validation {
+            let found = pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?;
+            let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
+            let scored = score(sample, &found.probability, &options)?;
+            if scored.record.iou < records::GOOD_IOU {
+                let path = overlay_path(&self.args.out, fold.fold, &sample.name);
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)
+                        .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
+                }
+                compare::save(&compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin), &path)?;
+            }
+            images.push(scored.record);
+        }
+        let record =
+            FoldRecord::new(fold.fold, train.len(), images, history.len(), started.elapsed().as_secs_f64());
+        println!(
+            "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
+            fold.fold,
+            record.train_images,
+            record.validation_images,
+            record.mean_iou,
+            record.median_iou,
+            record.min_iou,
+            record.seconds
+        );
+        records::write_json(&done, &record)?;
+        Ok(record)
+    }
+
+    /// The final network, on all images, with the recipe that was cross-validated.
+    fn last<B: SegBackend>(&self, validation: &CrossValidation, device: &B::Device) -> Result<()> {
+        let all: Vec<&Sample> = self.samples.iter().collect();
+        let mut watcher = Watch::new("final".into(), &[], &self.config);
+        let pool = self.pool(&all, &[]);
+        let out = self.args.out.join("final");
+        let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
+        watcher.bar.finish_and_clear();
+        let file = self.args.out.join("rbc.safetensors");
+        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network)?)?;
+        let card = card::Card::new(self.args, &self.config, validation, self.samples.len(), self.fields.len());
+        records::write_json(&self.args.out.join("rbc.json"), &card)?;
+        println!("weights: {}", file.display());
+        Ok(())
+    }
+
+    /// What crops are drawn from: the whole fields of the training images' sources, and the training images
+    /// themselves where their source has no field. Fields of sources held out stay out.
+    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Vec<Field> {
+        let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
+        let fields = self.fields.iter().filter(|field| !away.contains(field.source.as_str()));
+        let covered: HashSet<&str> = self.fields.iter().map(|field| field.source.as_str()).collect();
+        let rest = train.iter().copied().filter(|sample| !covered.contains(sample.source.as_str()));
+        let samples: Vec<Sample> = fields.chain(rest).cloned().collect();
+        Field::prepare(&samples, self.config.network.working_diameter)
+    }
+}
+
+/// Shows how a fit goes and validates it after each epoch.
+struct Watch {
+    bar: ProgressBar,
+    name: String,
+    /// At the working scale.
+    held_out: Vec<Field>,
+}
+
+impl Watch {
+    fn new(name: String, held_out: &[&Sample], config: &FitConfig) -> Self {
+        let samples: Vec<Sample> = held_out.iter().map(|&sample| sample.clone()).collect();
+        let held_out = Field::prepare(&samples, config.network.working_diameter);
+        let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
+        bar.set_message(name.clone());
+        Self { bar, name, held_out }
+    }
+}
+
+impl<B: SegBackend> Watcher<B> for Watch {
+    fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
+        self.bar.set_length(total as u64);
+        // A resumed run starts in the middle: the time left is told from here on.
+        if self.bar.position() == 0 && done > 1 {
+            self.bar.set_position(done as u64);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done as u64);
+        if let Some(loss) = loss {
+            self.bar.set_message(format!("{}, loss {loss:.4}", self.name));
+        }
+    }
+
+    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>> {
+        if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        let device = B::Device::default();
+        let (mut loss, mut iou) = (0.0, 0.0);
+        for field in &self.held_out {
+            let (one_loss, one_iou) = fit::validate::<B>(network, field, &device)?;
+            loss += one_loss;
+            iou += one_iou;
+        }
+        let count = self.held_out.len() as f64;
+        Ok(Some((loss / count, iou / count)))
+    }
+}
