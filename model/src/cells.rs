@@ -1,8 +1,11 @@
 //! From the probability map to single cells and their measures.
 
+mod blur;
+mod centres;
 mod crop;
 mod diameter;
 pub(crate) mod distance;
+mod hills;
 mod holes;
 mod measure;
 mod outline;

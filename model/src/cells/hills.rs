@@ -1,0 +1,143 @@
+//! Hills of one region, and which of them are one cell.
+
+use super::crop::Crop;
+use super::split::{OUTSIDE, STEPS};
+
+/// A pass at least this high, relative to the lower top, parts nothing: for tops near each other and for tops far
+/// apart. For two equal discs of radius r whose centres are d apart the pass of the depth is at
+/// sqrt(1 - d²/4r²): 0.87 for d = r.
+const PASS: (f32, f32) = (0.85, 0.92);
+/// What near and far apart mean, in expected diameters.
+const APART: (f32, f32) = (0.35, 0.75);
+/// A top lower than this share of the expected cell radius is no cell of its own.
+const LEAST_HEIGHT: f32 = 0.3;
+/// A dip shallower than this many pixels is the pixel grid's doing.
+const GRID: f32 = 0.4;
+/// A part smaller than this share of the expected cell goes to its neighbour.
+const FRAGMENT: f32 = 0.08;
+
+struct Hill {
+    /// Another hill that this one is part of, or itself.
+    parent: u32,
+    height: u16,
+    area: u32,
+    /// Where the top is.
+    x: f32,
+    y: f32,
+}
+
+/// The hills found so far; a hill's number stays valid when it becomes part of another.
+pub struct Hills {
+    diameter: f32,
+    hills: Vec<Hill>,
+}
+
+impl Hills {
+    /// None yet; the expected cell diameter in pixels.
+    pub fn new(diameter: f32) -> Self {
+        Self { diameter, hills: Vec::new() }
+    }
+
+    /// A new hill with its top at a pixel.
+    pub fn rise(&mut self, height: u16, x: usize, y: usize) -> u32 {
+        let id = self.hills.len() as u32;
+        self.hills.push(Hill { parent: id, height, area: 1, x: x as f32, y: y as f32 });
+        id
+    }
+
+    /// Adds a pixel to a hill.
+    pub fn grow(&mut self, id: u32) -> u32 {
+        self.hills[id as usize].area += 1;
+        id
+    }
+
+    /// The hill that this one is part of now.
+    pub fn root(&mut self, mut id: u32) -> u32 {
+        while self.hills[id as usize].parent != id {
+            let up = self.hills[self.hills[id as usize].parent as usize].parent;
+            self.hills[id as usize].parent = up;
+            id = up;
+        }
+        id
+    }
+
+    /// Two hills meet at a pass of this height: gives the one hill that they are, if they are one.
+    pub fn meet(&mut self, a: u32, b: u32, pass: u16) -> Option<u32> {
+        if a == b {
+            return Some(a);
+        }
+        let (p, q) = (&self.hills[a as usize], &self.hills[b as usize]);
+        let apart = (p.x - q.x).hypot(p.y - q.y) / self.diameter;
+        let far = ((apart - APART.0) / (APART.1 - APART.0)).clamp(0.0, 1.0);
+        let (low, high) = if p.height < q.height { (a, b) } else { (b, a) };
+        let top = f32::from(self.hills[low as usize].height) / STEPS;
+        let pass = f32::from(pass) / STEPS;
+        let one = pass >= (PASS.0 + (PASS.1 - PASS.0) * far) * top
+            || top - pass < GRID
+            || top < LEAST_HEIGHT * self.diameter / 2.0;
+        one.then(|| self.join(low, high))
+    }
+
+    /// Makes `low` part of `high`.
+    fn join(&mut self, low: u32, high: u32) -> u32 {
+        self.hills[low as usize].parent = high;
+        self.hills[high as usize].area += self.hills[low as usize].area;
+        high
+    }
+
+    /// Gives parts too small for a cell to the neighbour with the longest common seam, smallest part first.
+    pub fn absorb_fragments(&mut self, crop: &Crop, of_pixel: &[u32]) {
+        let least = FRAGMENT * std::f32::consts::PI / 4.0 * self.diameter * self.diameter;
+        let roots = (0..self.hills.len() as u32).filter(|&id| self.hills[id as usize].parent == id);
+        let mut small: Vec<u32> = roots.filter(|&id| (self.hills[id as usize].area as f32) < least).collect();
+        if small.is_empty() {
+            return;
+        }
+        small.sort_by_key(|&id| (self.hills[id as usize].area, id));
+        let mut seams = std::collections::BTreeMap::<u32, std::collections::BTreeMap<u32, u32>>::new();
+        let mut seam = |a: u32, b: u32| *seams.entry(a).or_default().entry(b).or_default() += 1;
+        for (at, &id) in of_pixel.iter().enumerate() {
+            let right = if (at + 1) % crop.width == 0 { OUTSIDE } else { of_pixel[at + 1] };
+            let below = of_pixel.get(at + crop.width).copied().unwrap_or(OUTSIDE);
+            for other in [right, below] {
+                if id == OUTSIDE || other == OUTSIDE || id == other {
+                    continue;
+                }
+                let (a, b) = (self.root(id), self.root(other));
+                if a != b {
+                    seam(a, b);
+                    seam(b, a);
+                }
+            }
+        }
+        for id in small {
+            let root = self.root(id);
+            if self.hills[root as usize].area as f32 >= least {
+                continue;
+            }
+            let mut lengths = std::collections::BTreeMap::<u32, u32>::new();
+            for (&other, &length) in seams.get(&id).into_iter().flatten() {
+                *lengths.entry(self.root(other)).or_default() += length;
+            }
+            lengths.remove(&root);
+            if let Some((&neighbour, _)) = lengths.iter().max_by_key(|&(&other, &length)| (length, other)) {
+                self.join(root, neighbour);
+            }
+        }
+    }
+
+    /// Replaces hills by numbers from 0 in raster order; and how many there are.
+    pub fn number(&mut self, mut of_pixel: Vec<u32>) -> (Vec<u32>, usize) {
+        let mut numbers = vec![OUTSIDE; self.hills.len()];
+        let mut count = 0;
+        for id in of_pixel.iter_mut().filter(|id| **id != OUTSIDE) {
+            let number = &mut numbers[self.root(*id) as usize];
+            if *number == OUTSIDE {
+                *number = count;
+                count += 1;
+            }
+            *id = *number;
+        }
+        (of_pixel, count as usize)
+    }
+}
