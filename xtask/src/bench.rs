@@ -6,7 +6,7 @@ use crate::{checks, paths, process};
 use anyhow::Result;
 use std::path::Path;
 
-/// Times the page as it is shipped and the native program, then runs the crates' own benchmarks.
+/// Times the page as it is shipped and the native program, then runs the crates' own benchmarks, if they have any.
 pub fn run(trunk: Option<&Path>) -> Result<()> {
     Browser::ensure()?;
     page::build(Profile::Dist, trunk, &paths::dist())?;
@@ -14,5 +14,8 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     let mut programs = process::cargo();
     programs.arg("run").args(checks::NATIVE).args(["--bin", "bench", "--"]).arg(paths::dist());
     process::run(&mut programs)?;
-    process::run(process::cargo().arg("bench").args(checks::NATIVE).args(["--bench", "*"]))
+    if ["model/benches", "trainer/benches"].iter().any(|folder| paths::root().join(folder).is_dir()) {
+        process::run(process::cargo().arg("bench").args(&checks::NATIVE[1..]).args(["--bench", "*"]))?;
+    }
+    Ok(())
 }

@@ -71,8 +71,10 @@ impl Options {
         Ok(options)
     }
 
+    /// trunk, if it is there and wanted. It takes longer to compile than the page and does nothing that we cannot do
+    /// without it, so only `setup` and `test` install it.
     fn trunk(&self) -> Option<std::path::PathBuf> {
-        if self.trunk { tools::trunk() } else { None }
+        if self.trunk { tools::find_trunk() } else { None }
     }
 }
 
@@ -115,7 +117,8 @@ fn dist(options: &Options) -> Result<()> {
 
 fn test(options: &Options) -> Result<()> {
     components()?;
-    checks::run(options.trunk().as_deref())
+    let trunk = if options.trunk { tools::trunk() } else { None };
+    checks::run(trunk.as_deref())
 }
 
 /// Toolchains installed with rustup's minimal profile lack the formatter and the linter.

@@ -30,11 +30,19 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     )
 }
 
-/// trunk, or `None` where it cannot be had: the page is then built without it.
+/// trunk, if this machine has one that can read our Trunk.toml.
+pub fn find_trunk() -> Option<PathBuf> {
+    let installed = cargo_folder("trunk", TRUNK).join("trunk");
+    [process::which("trunk"), Some(installed)].into_iter().flatten().find(|program| {
+        process::output(Command::new(program).arg("--version"))
+            .and_then(|text| minor(text.split_whitespace().nth(1)?))
+            .is_some_and(|minor| Some(minor) >= self::minor(TRUNK))
+    })
+}
+
+/// trunk, installed if need be, or `None` where it cannot be had: the page is then built without it.
 pub fn trunk() -> Option<PathBuf> {
-    if let Some(found) = process::which("trunk")
-        && has_version(&found, TRUNK)
-    {
+    if let Some(found) = find_trunk() {
         return Some(found);
     }
     let features = ["--no-default-features", "--features", "rustls"];
@@ -46,6 +54,11 @@ pub fn trunk() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// 21 for "0.21.14".
+fn minor(version: &str) -> Option<u32> {
+    version.split('.').nth(1)?.parse().ok()
 }
 
 /// wasm-opt, or `None` where it cannot be had: the download is larger then.
@@ -125,8 +138,8 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
 
 /// Compiles a program from the registry into a folder of its own; returns the folder of its binaries.
 fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], why: &str) -> Result<PathBuf> {
-    let root = paths::tools().join(format!("{krate}-{version}"));
-    let folder = root.join("bin");
+    let folder = cargo_folder(krate, version);
+    let root = parent(&folder)?;
     if has_version(&folder.join(program), version) {
         return Ok(folder);
     }
@@ -153,6 +166,11 @@ fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], w
         format!("could not install {krate}; type\n    cargo install {krate} --version {version}\nto see why")
     })?;
     Ok(folder)
+}
+
+/// Where the binaries of a program that [`cargo_install`] compiled lie.
+fn cargo_folder(krate: &str, version: &str) -> PathBuf {
+    paths::tools().join(format!("{krate}-{version}")).join("bin")
 }
 
 fn has_version(program: &Path, version: &str) -> bool {
