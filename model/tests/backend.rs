@@ -1,0 +1,35 @@
+//! The operations of the network on the CPU: against naive references and, through automatic differentiation,
+//! against finite differences.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use burn::backend::Flex;
+use common::checks;
+use pollster::block_on;
+
+#[test]
+fn convolution_is_the_definition() {
+    block_on(checks::convolution::<Flex>(&Default::default()));
+    block_on(checks::convolution_of_views::<Flex>(&Default::default()));
+}
+
+#[test]
+fn backward_of_the_convolution_is_the_definition() {
+    block_on(checks::convolution_backward::<Flex>(&Default::default()));
+}
+
+#[test]
+fn pooling_takes_the_first_among_equals() {
+    block_on(checks::pooling::<Flex>(&Default::default()));
+}
+
+#[test]
+fn unpooling_and_gathering_follow_the_places() {
+    block_on(checks::unpooling::<Flex>(&Default::default()));
+}
+
+#[test]
+fn pooling_and_unpooling_undo_each_other() {
+    block_on(checks::identities::<Flex>(&Default::default()));
+}

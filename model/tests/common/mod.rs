@@ -1,0 +1,7 @@
+//! What the native tests and those in the browser share: random inputs, naive references, and checks that are
+//! generic over the back end.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+pub mod checks;
+pub mod naive;
+pub mod random;
