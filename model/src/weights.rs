@@ -1,10 +1,17 @@
 //! Weights as files: safetensors (with what the network was trained for in its metadata) and burnpack.
 
+mod precision;
+#[cfg(test)]
+mod tests;
+
+pub use precision::Precision;
+
 use crate::Error;
 use crate::backend::SegBackend;
 use crate::network::{Network, NetworkConfig};
 use burn::tensor::Bytes;
 use burn_store::{BurnpackStore, ModuleSnapshot, SafetensorsStore};
+use precision::Convert;
 
 /// Metadata key that holds the [`NetworkConfig`] as JSON.
 const CONFIG: &str = "rbc.config";
@@ -22,7 +29,10 @@ pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<
                 ))
             })?;
             let config = parse(json)?;
-            let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
+            let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()))
+                .with_from_adapter(Convert(Precision::F32))
+                .validate(false)
+                .allow_partial(true);
             Ok((fill(&config, &mut store, device)?, config))
         }
         Err(_) => load_burnpack(bytes, device),
@@ -32,10 +42,13 @@ pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<
 fn load_burnpack<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<B>, NetworkConfig), Error> {
     // A burnpack file begins with its magic number; its metadata is CBOR, so the configuration stands as JSON within.
     let unreadable = || {
-        Error::Weights("not a weights file: neither safetensors nor burnpack; use a file that `trainer train` wrote".into())
+        Error::Weights("not a weights file, or not a whole one: neither safetensors nor burnpack; use a file that `trainer train` wrote".into())
     };
     let config = find_json(bytes).ok_or_else(unreadable)?;
-    let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes.to_vec())));
+    let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes.to_vec())))
+        .with_from_adapter(Convert(Precision::F32))
+        .validate(false)
+        .allow_partial(true);
     Ok((fill(&config, &mut store, device)?, config))
 }
 
@@ -51,6 +64,7 @@ fn parse(json: &str) -> Result<NetworkConfig, Error> {
     serde_json::from_str(json).map_err(|error| Error::Weights(format!("weights with an unknown configuration: {error}")))
 }
 
+/// A network with the tensors of a store. The store itself checks nothing: its own complaint names every tensor.
 fn fill<B: SegBackend, S: burn_store::ModuleStore>(
     config: &NetworkConfig,
     store: &mut S,
@@ -60,7 +74,7 @@ where
     S::Error: std::fmt::Display,
 {
     let mut network = config.init::<B>(device);
-    let result = network.load_from(store).map_err(|error| misfit(config, &error.to_string()))?;
+    let result = network.load_from(store).map_err(|error| unreadable(&error.to_string()))?;
     if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
         let first = result.errors.first().map(ToString::to_string);
         let first = first.or_else(|| result.missing.first().map(|missing| format!("{} is missing", missing.0)));
@@ -70,21 +84,41 @@ where
     Ok(network)
 }
 
+fn unreadable(why: &str) -> Error {
+    let why = why.lines().next().unwrap_or_default();
+    Error::Weights(format!("weights that cannot be read, fetch or copy the file again ({why})"))
+}
+
 fn misfit(config: &NetworkConfig, why: &str) -> Error {
     let why = why.lines().next().unwrap_or_default();
-    Error::Weights(format!("weights of another architecture than widths {:?}: {why}", config.widths))
+    Error::Weights(format!("weights of another architecture than their widths {:?} say ({why})", config.widths))
+}
+
+/// The network as a safetensors file, 32 bit.
+pub fn to_safetensors<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
+    safetensors_bytes(network, config, Precision::F32)
 }
 
 /// The network as a safetensors file.
-pub fn to_safetensors<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
-    let mut store = SafetensorsStore::from_bytes(None).metadata(CONFIG, json(config)?);
+pub fn safetensors_bytes<B: SegBackend>(
+    network: &Network<B>,
+    config: &NetworkConfig,
+    precision: Precision,
+) -> Result<Vec<u8>, Error> {
+    let store = SafetensorsStore::from_bytes(None).metadata(CONFIG, json(config)?);
+    let mut store = store.with_to_adapter(Convert(precision));
     network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
     store.get_bytes().map_err(|error| Error::Export(error.to_string()))
 }
 
 /// The network as a burnpack file, Burn's own format.
-pub fn to_burnpack<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
-    let mut store = BurnpackStore::from_bytes(None).metadata(CONFIG, json(config)?);
+pub fn burnpack_bytes<B: SegBackend>(
+    network: &Network<B>,
+    config: &NetworkConfig,
+    precision: Precision,
+) -> Result<Vec<u8>, Error> {
+    let store = BurnpackStore::from_bytes(None).metadata(CONFIG, json(config)?);
+    let mut store = store.with_to_adapter(Convert(precision));
     network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
     Ok(store.get_bytes().map_err(|error| Error::Export(error.to_string()))?.to_vec())
 }

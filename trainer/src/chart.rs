@@ -47,7 +47,8 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
     );
     text(&mut svg, WIDTH / 2.0, 16.0, "middle", title);
     text(&mut svg, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 6.0, "middle", x_title);
-    for tick in ticks(y0, y1) {
+    let y_ticks = if scale == Scale::Logarithmic { logarithmic_ticks(y0, y1) } else { ticks(y0, y1) };
+    for tick in y_ticks {
         let at = y(tick);
         rule(&mut svg, (LEFT, at), (WIDTH - RIGHT, at));
         let value = if scale == Scale::Logarithmic { 10f64.powf(tick) } else { tick };
@@ -109,6 +110,15 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|index| index as f64 * step).collect()
 }
 
+/// The same where `low` and `high` are powers of ten: 1, 2 and 5 of each decade, or the decades alone.
+fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
+    let decades = || (low.floor() as i32..=high.ceil() as i32).map(f64::from);
+    let factors: &[f64] = if high - low > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let fine = decades().flat_map(|decade| factors.iter().map(move |factor| decade + factor.log10()));
+    let fine: Vec<f64> = fine.filter(|tick| (low..=high).contains(tick)).collect();
+    if fine.len() < 2 { ticks(low, high) } else { fine }
+}
+
 /// At most four digits that matter.
 fn short(value: f64) -> String {
     if value == 0.0 {
@@ -160,5 +170,11 @@ mod tests {
         assert_eq!(written(0.912, 0.948), "0.92 0.93 0.94");
         assert_eq!(written(1.0, 120.0), "50 100");
         assert_eq!(short(0.00012), "1.2e-4");
+        let values = |low: f64, high: f64| {
+            let ticks = logarithmic_ticks(low.log10(), high.log10());
+            ticks.into_iter().map(|tick| short(10f64.powf(tick))).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(values(0.06, 0.7), "0.1 0.2 0.5");
+        assert_eq!(values(0.0005, 3.0), "0.001 0.01 0.1 1");
     }
 }

@@ -203,7 +203,7 @@ pub struct ExportArgs {
     /// File to write; .safetensors or .bpk (burnpack) says in which format
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// How numbers are stored [default: as in the weights given]
+    /// How numbers are stored [default: f32]
     #[arg(long, value_name = "P")]
     pub precision: Option<Precision>,
 }
@@ -212,6 +212,15 @@ pub struct ExportArgs {
 pub enum Precision {
     F32,
     F16,
+}
+
+impl From<Precision> for rbc_model::weights::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+        }
+    }
 }
 
 fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {

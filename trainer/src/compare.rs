@@ -10,7 +10,7 @@ use std::path::Path;
 /// Longest side of one panel: small crops are enlarged to see their pixels, whole fields reduced.
 const PANEL: u32 = 640;
 const GAP: u32 = 8;
-const TRUTH: [u8; 3] = [0, 170, 60];
+const TRUTH: [u8; 3] = [0, 200, 60];
 const PREDICTED: [u8; 3] = [235, 30, 140];
 /// Missed, and made up: a pair that colour-blind eyes keep apart.
 const MISSED: [u8; 3] = [0, 90, 255];
@@ -68,7 +68,8 @@ fn outlined(image: &RgbImage, mask: &GrayImage, colour: [u8; 3]) -> RgbImage {
     let mut out = image.clone();
     for (x, y, pixel) in out.enumerate_pixels_mut() {
         let (x, y) = (i64::from(x), i64::from(y));
-        let around = [(x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)];
+        // Two pixels thick, to be seen on a screen of any density.
+        let around = [(x - 2, y), (x + 2, y), (x, y - 2), (x, y + 2)];
         if inside(x, y) && around.iter().any(|&(x, y)| !inside(x, y)) {
             pixel.0 = colour;
         }

@@ -9,6 +9,7 @@ mod compare;
 mod dataset;
 mod device;
 mod evaluate;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod field;
@@ -50,7 +51,7 @@ fn run(command: Command) -> Result<()> {
         Command::Synth(args) => synth(&args),
         Command::Check(args) => check::run(&args.data),
         Command::Train(args) => train::run(&args),
-        Command::Export(_) => anyhow::bail!("this command is not there yet"),
+        Command::Export(args) => export::run(&args),
     }
 }
 

@@ -97,12 +97,7 @@ fn curves(histories: &[(usize, Vec<EpochRecord>)]) -> String {
     let charts = [
         chart::svg("Loss: training, validation dashed", "epoch", Scale::Logarithmic, &losses),
         chart::svg("Validation IoU", "epoch", Scale::Linear, &lines(|at| at.validation_iou, false, "")),
-        chart::svg(
-            "Learning rate",
-            "epoch",
-            Scale::Logarithmic,
-            &lines(|at| Some(at.learning_rate), false, ""),
-        ),
+        chart::svg("Learning rate", "epoch", Scale::Linear, &lines(|at| Some(at.learning_rate), false, "")),
     ];
     let charts: String = charts.into_iter().flatten().collect();
     if charts.is_empty() {

@@ -1,0 +1,44 @@
+//! Numbers of 16 bit in the file, of 32 bit in the network.
+
+use burn::tensor::DType;
+use burn_store::{ModuleAdapter, TensorSnapshot};
+use std::rc::Rc;
+
+/// How numbers are stored in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Half the size; rounds each weight to 11 significant bits.
+    F16,
+}
+
+/// Converts every float tensor on its way into or out of a file. (The store's own half-precision adapter knows Burn's
+/// layers only, and flips whatever it meets.)
+#[derive(Clone, Debug)]
+pub(super) struct Convert(pub Precision);
+
+impl ModuleAdapter for Convert {
+    fn adapt(&self, snapshot: &TensorSnapshot) -> TensorSnapshot {
+        let wanted = match self.0 {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+        };
+        if snapshot.dtype == wanted || !snapshot.dtype.is_float() {
+            return snapshot.clone();
+        }
+        let data = snapshot.clone_data_fn();
+        TensorSnapshot::from_closure(
+            Rc::new(move || Ok(data()?.convert_dtype(wanted))),
+            wanted,
+            snapshot.shape.clone(),
+            snapshot.path_stack.clone().unwrap_or_default(),
+            snapshot.container_stack.clone().unwrap_or_default(),
+            snapshot.tensor_id.unwrap_or_default(),
+        )
+    }
+
+    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
+        Box::new(self.clone())
+    }
+}

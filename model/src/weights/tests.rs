@@ -1,0 +1,71 @@
+use super::*;
+use burn::backend::Flex;
+use burn::tensor::{Tensor, Tolerance};
+
+fn config() -> NetworkConfig {
+    NetworkConfig { widths: [4, 6, 8], ..NetworkConfig::default() }
+}
+
+/// What a network makes of a picture of noise.
+fn answer(network: &Network<Flex>) -> burn::tensor::TensorData {
+    let values: Vec<f32> = (0..3 * 16 * 16).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
+    let image = Tensor::<Flex, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 3, 16, 16]);
+    network.forward(image).into_data()
+}
+
+fn message(bytes: &[u8]) -> String {
+    match load::<Flex>(bytes, &Default::default()) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Error> {
+    let network = config().init::<Flex>(&Default::default());
+    let truth = answer(&network);
+    for precision in [Precision::F32, Precision::F16] {
+        let files = [
+            safetensors_bytes(&network, &config(), precision)?,
+            burnpack_bytes(&network, &config(), precision)?,
+        ];
+        for bytes in files {
+            let (loaded, loaded_config) = load::<Flex>(&bytes, &Default::default())?;
+            assert_eq!(loaded_config, config());
+            match precision {
+                Precision::F32 => answer(&loaded).assert_eq(&truth, true),
+                Precision::F16 => answer(&loaded).assert_approx_eq(&truth, Tolerance::<f32>::rel_abs(1e-2, 1e-2)),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn half_precision_is_half_the_size() -> Result<(), Error> {
+    let config = NetworkConfig::default();
+    let network = config.init::<Flex>(&Default::default());
+    let size = |precision| safetensors_bytes(&network, &config, precision).map(|bytes| bytes.len() as f64);
+    let share = size(Precision::F16)? / size(Precision::F32)?;
+    assert!((0.5..0.51).contains(&share), "{share}");
+    Ok(())
+}
+
+#[test]
+fn what_does_not_fit_is_told_in_one_short_line() -> Result<(), Error> {
+    let network = config().init::<Flex>(&Default::default());
+    let other = NetworkConfig { widths: [4, 6, 10], ..config() };
+    let files = [
+        safetensors_bytes(&network, &other, Precision::F32)?,
+        burnpack_bytes(&network, &other, Precision::F32)?,
+        safetensors_bytes(&network, &config(), Precision::F32)?[..3000].to_vec(),
+        burnpack_bytes(&network, &config(), Precision::F32)?[..3000].to_vec(),
+        b"no weights at all".to_vec(),
+        Vec::new(),
+    ];
+    for bytes in files {
+        let message = message(&bytes);
+        assert!(!message.is_empty() && message.len() < 250 && !message.contains('\n'), "{message}");
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `trainer export`: weights from one format and precision to another.
+
+use crate::cli::ExportArgs;
+use crate::problem::Problem;
+use crate::records::write_whole;
+use crate::shipped::Weights;
+use anyhow::Result;
+use burn::backend::Flex;
+use rbc_model::weights::{self, Precision};
+
+pub fn run(args: &ExportArgs) -> Result<()> {
+    let extension = args.out.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let weights = Weights::find(args.weights.weights.as_deref())?;
+    // Nothing is computed here, so the CPU will do on every machine.
+    let (network, config) =
+        weights::load::<Flex>(&weights.bytes, &Default::default()).map_err(|error| weights.refused(error))?;
+    let precision = args.precision.map_or(Precision::F32, Into::into);
+    let bytes = match extension.to_lowercase().as_str() {
+        "safetensors" => weights::safetensors_bytes(&network, &config, precision),
+        "bpk" => weights::burnpack_bytes(&network, &config, precision),
+        _ => {
+            let what = "name the file .safetensors or .bpk (burnpack), which says the format";
+            return Err(Problem::new(&args.out, what).into());
+        }
+    };
+    let bytes = bytes.map_err(|error| Problem::model(&args.out, error))?;
+    write_whole(&args.out, &bytes)?;
+    println!("{} kB in {}", bytes.len().div_ceil(1000), args.out.display());
+    Ok(())
+}
