@@ -230,7 +230,9 @@ mod tests {
         folder.pair("test", "c", 8, 8, 1)?;
         folder.pair("test", "d", 8, 8, 2)?;
         folder.file("manifest.csv", b"name,source_file\na.png,s1\nb.png,s2\nc.png,s3\nd.png,s1\n")?;
-        let report = examine(&Dataset::open(&folder.path)?);
+        let dataset = Dataset::open(&folder.path)?;
+        assert!(dataset.problems_of(Part::Test).is_empty());
+        let report = examine(&dataset);
         let (errors, warnings) = (texts(&report.errors), texts(&report.warnings));
         assert!(errors.contains("the same picture as") && errors.contains("its source s1"), "{errors}");
         assert_eq!((report.errors.len(), report.warnings.len()), (2, 1), "{errors}{warnings}");

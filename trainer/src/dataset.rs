@@ -2,6 +2,7 @@
 //!
 //! Everything wrong is collected, never the first thing alone: who repairs a folder of 500 smears wants one list.
 
+use crate::files::{file_name, list_images, stem};
 use crate::manifest::Manifest;
 use crate::problem::Problem;
 use anyhow::{Result, bail};
@@ -9,9 +10,6 @@ use rayon::prelude::*;
 use rbc_model::{GrayImage, RgbImage, decode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// What the decoder reads, by extension in lower case.
-const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
 
 /// Which part of a data set a file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +109,10 @@ impl Dataset {
             };
             let unused = manifest.rows().filter(|row| !known(&row.name, row.split.as_deref())).count();
             if unused > 0 {
-                let what = format!("{unused} lines name no image that is there");
+                let what = match unused {
+                    1 => "one line names no image that is there".to_string(),
+                    _ => format!("{unused} lines name no image that is there"),
+                };
                 dataset.warnings.push(Problem::new(&root.join("manifest.csv"), what));
             }
         }
@@ -132,6 +133,12 @@ impl Dataset {
         self.entries.iter().any(|entry| entry.part == part)
     }
 
+    /// What is wrong with the files of one part.
+    pub fn problems_of(&self, part: Part) -> Vec<Problem> {
+        let folder = if part == Part::Whole { self.root.clone() } else { self.root.join(part.name()) };
+        self.problems.iter().filter(|problem| problem.path.starts_with(&folder)).cloned().collect()
+    }
+
     pub fn part(&self, part: Part) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.part == part)
     }
@@ -140,7 +147,7 @@ impl Dataset {
     pub fn load(&self, part: Part) -> Loaded {
         let entries: Vec<&Entry> = self.part(part).collect();
         let results: Vec<_> = entries.par_iter().map(|entry| entry.load()).collect();
-        let mut loaded = Loaded { samples: vec![], problems: self.problems.clone() };
+        let mut loaded = Loaded { samples: vec![], problems: self.problems_of(part) };
         for result in results {
             match result {
                 Ok(sample) => loaded.samples.push(sample),
@@ -250,35 +257,6 @@ fn count_cells(path: &Path, margin: u32, size: (u32, u32)) -> Result<usize, Prob
 fn read<T>(path: &Path, decode: fn(&[u8], &str) -> Result<T, rbc_model::Error>) -> Result<T, Problem> {
     let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
     decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))
-}
-
-/// The pictures directly in a folder, sorted; hidden files are not meant.
-pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_file() && is_image(&path) && !file_name(&path).starts_with('.') {
-            paths.push(path);
-        }
-    }
-    paths.sort_unstable();
-    Ok(paths)
-}
-
-/// Whether the extension is that of a picture.
-pub fn is_image(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
-}
-
-/// The name without folder and extension.
-pub fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-pub fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn in_split(part: Part, split: &str) -> bool {

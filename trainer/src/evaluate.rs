@@ -49,8 +49,9 @@ impl Job for Measure<'_> {
     fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
-        let entries: Vec<&Entry> = self.dataset.part(self.dataset.test_part()).collect();
-        let mut problems = self.dataset.problems.clone();
+        let part = self.dataset.test_part();
+        let entries: Vec<&Entry> = self.dataset.part(part).collect();
+        let mut problems = self.dataset.problems_of(part);
         let mut records = Vec::new();
         let mut worst: Vec<Candidate> = Vec::new();
         let (mut seconds, mut pixels) = (0.0, 0u64);
@@ -137,7 +138,7 @@ impl Measure<'_> {
     /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's.
     fn draw(&self, worst: &[Candidate]) -> Result<()> {
         let out = &self.args.out;
-        let old = crate::dataset::list_images(out).unwrap_or_default();
+        let old = crate::files::list_images(out).unwrap_or_default();
         for path in old.into_iter().filter(|path| is_overlay(path)) {
             std::fs::remove_file(&path).map_err(|error| Problem::io(&path, "cannot replace", &error))?;
         }
@@ -156,7 +157,7 @@ impl Measure<'_> {
 
 /// `worst-NN-….png`
 fn is_overlay(path: &Path) -> bool {
-    let name = crate::dataset::file_name(path);
+    let name = crate::files::file_name(path);
     let number = name.strip_prefix("worst-").and_then(|rest| rest.split_once('-')).map(|(number, _)| number);
     number.is_some_and(|number| number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit()))
         && name.ends_with(".png")

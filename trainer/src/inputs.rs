@@ -1,6 +1,6 @@
 //! Which images `trainer predict` is to segment, and under which name each result is written.
 
-use crate::dataset::{file_name, list_images, stem};
+use crate::files::{file_name, list_images, stem};
 use crate::problem::Problem;
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;

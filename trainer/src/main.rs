@@ -13,6 +13,7 @@ mod export;
 #[cfg(test)]
 mod fixture;
 mod field;
+mod files;
 mod fit;
 mod folds;
 mod inputs;
@@ -33,6 +34,11 @@ use anyhow::Result;
 use clap::Parser;
 use cli::{Cli, Command, SynthArgs};
 use std::process::ExitCode;
+
+/// Keeps freed memory for the next tensor: handing megabytes back to the system and faulting them in again costs more
+/// than the arithmetic of the small layers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {

@@ -1,6 +1,7 @@
 //! `manifest.csv`: which smear each image was cut from, and how wide an edge of it has no labels.
 
-use crate::dataset::{Part, stem};
+use crate::dataset::Part;
+use crate::files::{file_name, is_image, stem};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -85,7 +86,7 @@ impl Manifest {
 /// Manifests name images with or without extension; `smear.10x` has none.
 fn stem_of_image(name: &str) -> String {
     let path = Path::new(name);
-    if crate::dataset::is_image(path) { stem(path) } else { crate::dataset::file_name(path) }
+    if is_image(path) { stem(path) } else { file_name(path) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,12 @@ use crate::problem::Problem;
 use std::borrow::Cow;
 use std::path::Path;
 
+/// Part of the program, so that a copied binary works anywhere; see `build.rs`.
+#[cfg(shipped_weights)]
+const SHIPPED: Option<&[u8]> = Some(include_bytes!("../../model-weights/rbc.safetensors"));
+#[cfg(not(shipped_weights))]
+const SHIPPED: Option<&[u8]> = None;
+
 /// Weights as bytes, and what to call them in records and messages.
 pub struct Weights {
     pub name: String,
@@ -12,9 +18,12 @@ pub struct Weights {
 
 impl Weights {
     pub fn find(file: Option<&Path>) -> Result<Self, Problem> {
-        // Until there are weights to build in: the place where they will lie.
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model-weights/rbc.safetensors");
-        let file = file.unwrap_or(&shipped);
+        let Some(file) = file else {
+            let what = "this program was built without weights, give some with --weights";
+            let bytes =
+                SHIPPED.ok_or_else(|| Problem::new(Path::new("model-weights/rbc.safetensors"), what))?;
+            return Ok(Self { name: "shipped".into(), bytes: bytes.into() });
+        };
         let bytes = std::fs::read(file).map_err(|error| Problem::io(file, "cannot read", &error))?;
         Ok(Self { name: file.display().to_string(), bytes: bytes.into() })
     }
