@@ -12,7 +12,8 @@
 //! ReLU). After Noh, Hong, Han: Learning Deconvolution Network for Semantic Segmentation, ICCV 2015. The last layer
 //! gives the logits of background and red blood cell and has no ReLU.
 
-use crate::backend::{SegBackend, conv3x3, max_pool2, max_unpool2};
+use crate::backend::{SegBackend, conv3x3, max_pool2, max_unpool2, norm_relu};
+use crate::kernels::norm::EPSILON;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
@@ -35,30 +36,39 @@ pub struct NetworkConfig {
     pub working_diameter: f32,
     /// Probability that dropout zeroes an element between encoder and decoder, in training.
     pub dropout: f64,
+    /// Whether each layer but the last is batch-normalised. In training only: [`Network::fold`] takes it out again.
+    #[serde(default)]
+    pub batch_norm: bool,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { widths: [16, 32, 64], working_diameter: 40.0, dropout: 0.5 }
+        Self { widths: [16, 32, 64], working_diameter: 32.0, dropout: 0.5, batch_norm: true }
     }
 }
 
 impl NetworkConfig {
+    /// What describes the network after [`Network::fold`].
+    pub fn folded(&self) -> Self {
+        Self { batch_norm: false, ..self.clone() }
+    }
+
     /// A network with random weights.
     pub fn init<B: SegBackend>(&self, device: &B::Device) -> Network<B> {
         let [w0, w1, w2] = self.widths;
+        let stage = |inputs, outputs| EncoderStage {
+            first: Conv3x3::init(inputs, outputs, self.batch_norm, device),
+            second: Conv3x3::init(outputs, outputs, self.batch_norm, device),
+        };
+        let mirror = |inputs, outputs, norm| DecoderStage {
+            // Three of four inputs of the first are the zeros of the unpooling.
+            first: Deconv3x3::init(inputs, inputs, 4.0, self.batch_norm, device),
+            second: Deconv3x3::init(inputs, outputs, 1.0, norm, device),
+        };
         Network {
-            encoder: vec![
-                EncoderStage::init(3, w0, device),
-                EncoderStage::init(w0, w1, device),
-                EncoderStage::init(w1, w2, device),
-            ],
+            encoder: vec![stage(3, w0), stage(w0, w1), stage(w1, w2)],
             dropout: DropoutConfig::new(self.dropout).init(),
-            decoder: vec![
-                DecoderStage::init(w2, w1, device),
-                DecoderStage::init(w1, w0, device),
-                DecoderStage::init(w0, 2, device),
-            ],
+            decoder: vec![mirror(w2, w1, self.batch_norm), mirror(w1, w0, self.batch_norm), mirror(w0, 2, false)],
         }
     }
 }
@@ -71,24 +81,70 @@ pub struct Network<B: Backend> {
     decoder: Vec<DecoderStage<B>>,
 }
 
+/// Mean and variance `[c]` of each batch-normalised layer, in the order of the forward pass.
+pub type Statistics<B> = Vec<[Tensor<B, 1>; 2]>;
+
 impl<B: SegBackend> Network<B> {
     /// `[n, 3, h, w]` to `[n, 2, h, w]`: logits of background and red blood cell. `h` and `w` are multiples of [`ALIGNMENT`].
     pub fn forward(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.forward_with_statistics(image).0
+    }
+
+    /// The same, with the statistics of the batch at each batch-normalised layer.
+    pub fn forward_with_statistics(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Statistics<B>) {
+        let mut statistics = Vec::new();
         let mut x = image;
         let mut indices = Vec::with_capacity(self.encoder.len());
         for stage in &self.encoder {
-            let (pooled, places) = stage.forward(x); // [n, w, h / 2, w / 2]
+            let (pooled, places) = stage.forward(x, &mut statistics); // [n, w, h / 2, w / 2]
             indices.push(places);
             x = pooled;
         }
         x = self.dropout.forward(x); // [n, w2, h / 8, w / 8]
         let last = self.decoder.len() - 1;
-        for (depth, stage) in self.decoder.iter().enumerate() {
-            let places = indices.pop().unwrap_or_else(|| unreachable!("as many decoder as encoder stages"));
-            x = stage.forward(x, places, depth < last); // [n, w, 2 h, 2 w]
+        for (depth, (stage, places)) in self.decoder.iter().zip(indices.into_iter().rev()).enumerate() {
+            x = stage.forward(x, places, depth < last, &mut statistics); // [n, w, 2 h, 2 w]
         }
-        x
+        (x, statistics)
     }
+
+    /// The same function without batch normalisation, for inference: each layer takes up the scale and shift that the
+    /// statistics give. They come in the order of [`forward_with_statistics`](Self::forward_with_statistics).
+    pub fn fold(mut self, statistics: Statistics<B>) -> Self {
+        let mut statistics = statistics.into_iter();
+        for stage in &mut self.encoder {
+            for layer in [&mut stage.first, &mut stage.second] {
+                if let Some((scale, bias)) = folded(layer.norm.take(), layer.bias.val(), &mut statistics) {
+                    let scale = scale.reshape([-1, 1, 1, 1]);
+                    layer.weight = layer.weight.clone().map(|weight| weight * scale);
+                    layer.bias = layer.bias.clone().map(|_| bias);
+                }
+            }
+        }
+        for stage in &mut self.decoder {
+            for layer in [&mut stage.first, &mut stage.second] {
+                if let Some((scale, bias)) = folded(layer.norm.take(), layer.bias.val(), &mut statistics) {
+                    let scale = scale.reshape([1, -1, 1, 1]);
+                    layer.weight = layer.weight.clone().map(|weight| weight * scale);
+                    layer.bias = layer.bias.clone().map(|_| bias);
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Scale of the weights and new bias that stand for a batch normalisation.
+fn folded<B: Backend>(
+    norm: Option<Norm<B>>,
+    bias: Tensor<B, 1>,
+    statistics: &mut impl Iterator<Item = [Tensor<B, 1>; 2]>,
+) -> Option<(Tensor<B, 1>, Tensor<B, 1>)> {
+    let norm = norm?;
+    let [mean, variance] = statistics.next()?;
+    let scale = norm.gamma.val() / variance.add_scalar(EPSILON).sqrt();
+    let bias = norm.beta.val() + (bias - mean) * scale.clone();
+    Some((scale, bias))
 }
 
 /// conv - ReLU - conv - ReLU - max pooling with indices.
@@ -99,14 +155,10 @@ pub struct EncoderStage<B: Backend> {
 }
 
 impl<B: SegBackend> EncoderStage<B> {
-    fn init(inputs: usize, outputs: usize, device: &B::Device) -> Self {
-        Self { first: Conv3x3::init(inputs, outputs, device), second: Conv3x3::init(outputs, outputs, device) }
-    }
-
     /// `[n, inputs, h, w]` to values and window places, both `[n, outputs, h / 2, w / 2]`.
-    fn forward(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
-        let x = self.first.forward(x);
-        let x = self.second.forward(x);
+    fn forward(&self, x: Tensor<B, 4>, statistics: &mut Statistics<B>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
+        let x = self.first.forward(x, statistics);
+        let x = self.second.forward(x, statistics);
         max_pool2(x)
     }
 }
@@ -119,62 +171,93 @@ pub struct DecoderStage<B: Backend> {
 }
 
 impl<B: SegBackend> DecoderStage<B> {
-    fn init(inputs: usize, outputs: usize, device: &B::Device) -> Self {
-        // Three of four inputs of the first are the zeros of the unpooling.
-        Self {
-            first: Deconv3x3::init(inputs, inputs, 4.0, device),
-            second: Deconv3x3::init(inputs, outputs, 1.0, device),
-        }
-    }
-
     /// `[n, inputs, h, w]` to `[n, outputs, 2 h, 2 w]`.
-    fn forward(&self, x: Tensor<B, 4>, places: Tensor<B, 4, Int>, relu: bool) -> Tensor<B, 4> {
+    fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        places: Tensor<B, 4, Int>,
+        relu: bool,
+        statistics: &mut Statistics<B>,
+    ) -> Tensor<B, 4> {
         let x = max_unpool2(x, places);
-        let x = self.first.forward(x, true);
-        self.second.forward(x, relu)
+        let x = self.first.forward(x, true, statistics);
+        self.second.forward(x, relu, statistics)
     }
 }
 
-/// 3x3 convolution, stride 1, padding 1, and ReLU.
+/// 3x3 convolution, stride 1, padding 1, batch normalisation while training, and ReLU.
 #[derive(Module, Debug)]
 pub struct Conv3x3<B: Backend> {
     /// `[outputs, inputs, 3, 3]`
     weight: Param<Tensor<B, 4>>,
     /// `[outputs]`
     bias: Param<Tensor<B, 1>>,
+    norm: Option<Norm<B>>,
 }
 
 impl<B: SegBackend> Conv3x3<B> {
-    fn init(inputs: usize, outputs: usize, device: &B::Device) -> Self {
-        Self { weight: he([outputs, inputs, 3, 3], 9.0 * inputs as f64, device), bias: zeros(outputs, device) }
+    fn init(inputs: usize, outputs: usize, norm: bool, device: &B::Device) -> Self {
+        Self {
+            weight: he([outputs, inputs, 3, 3], 9.0 * inputs as f64, device),
+            bias: constant(outputs, 0.0, device),
+            norm: norm.then(|| Norm::init(outputs, device)),
+        }
     }
 
-    fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        conv3x3(x, self.weight.val(), self.bias.val(), true)
+    fn forward(&self, x: Tensor<B, 4>, statistics: &mut Statistics<B>) -> Tensor<B, 4> {
+        let x = conv3x3(x, self.weight.val(), self.bias.val(), self.norm.is_none());
+        normalise(x, self.norm.as_ref(), statistics)
     }
 }
 
-/// 3x3 deconvolution (transposed convolution), stride 1, padding 1.
+/// 3x3 deconvolution (transposed convolution), stride 1, padding 1, batch normalisation while training, and ReLU.
 #[derive(Module, Debug)]
 pub struct Deconv3x3<B: Backend> {
     /// `[inputs, outputs, 3, 3]`, as transposed convolutions keep it.
     weight: Param<Tensor<B, 4>>,
     /// `[outputs]`
     bias: Param<Tensor<B, 1>>,
+    norm: Option<Norm<B>>,
 }
 
 impl<B: SegBackend> Deconv3x3<B> {
     /// `sparsity`: of how many inputs one is not zero.
-    fn init(inputs: usize, outputs: usize, sparsity: f64, device: &B::Device) -> Self {
-        let fan_in = 9.0 * inputs as f64 / sparsity;
-        Self { weight: he([inputs, outputs, 3, 3], fan_in, device), bias: zeros(outputs, device) }
+    fn init(inputs: usize, outputs: usize, sparsity: f64, norm: bool, device: &B::Device) -> Self {
+        Self {
+            weight: he([inputs, outputs, 3, 3], 9.0 * inputs as f64 / sparsity, device),
+            bias: constant(outputs, 0.0, device),
+            norm: norm.then(|| Norm::init(outputs, device)),
+        }
     }
 
     /// At stride 1 and padding 1 a deconvolution is the convolution with the kernel turned by 180 degrees and its
     /// channels swapped.
-    fn forward(&self, x: Tensor<B, 4>, relu: bool) -> Tensor<B, 4> {
-        conv3x3(x, self.weight.val().flip([2, 3]).swap_dims(0, 1), self.bias.val(), relu)
+    fn forward(&self, x: Tensor<B, 4>, relu: bool, statistics: &mut Statistics<B>) -> Tensor<B, 4> {
+        let weight = self.weight.val().flip([2, 3]).swap_dims(0, 1);
+        let x = conv3x3(x, weight, self.bias.val(), relu && self.norm.is_none());
+        normalise(x, self.norm.as_ref(), statistics)
     }
+}
+
+/// Scale and shift of a batch normalisation, both `[c]`.
+#[derive(Module, Debug)]
+pub struct Norm<B: Backend> {
+    gamma: Param<Tensor<B, 1>>,
+    beta: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> Norm<B> {
+    fn init(channels: usize, device: &B::Device) -> Self {
+        Self { gamma: constant(channels, 1.0, device), beta: constant(channels, 0.0, device) }
+    }
+}
+
+/// Batch normalisation and ReLU, where there is any; remembers the batch's statistics.
+fn normalise<B: SegBackend>(x: Tensor<B, 4>, norm: Option<&Norm<B>>, statistics: &mut Statistics<B>) -> Tensor<B, 4> {
+    let Some(norm) = norm else { return x };
+    let (x, found) = norm_relu(x, norm.gamma.val(), norm.beta.val());
+    statistics.push(found);
+    x
 }
 
 /// Normal with variance `2 / fan_in` (He et al., Delving Deep into Rectifiers, 2015).
@@ -182,6 +265,6 @@ fn he<B: Backend>(shape: [usize; 4], fan_in: f64, device: &B::Device) -> Param<T
     Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, (2.0 / fan_in).sqrt()), device))
 }
 
-fn zeros<B: Backend>(len: usize, device: &B::Device) -> Param<Tensor<B, 1>> {
-    Param::from_tensor(Tensor::zeros([len], device))
+fn constant<B: Backend>(len: usize, value: f32, device: &B::Device) -> Param<Tensor<B, 1>> {
+    Param::from_tensor(Tensor::full([len], value, device))
 }

@@ -1,12 +1,27 @@
 //! At which scale to look at an image.
+//!
+//! The network knows cells of about its working diameter, so an image is resampled until its cells have it. How large
+//! they are, the network says itself: it looks at a part of the image as if cells had a guessed diameter, and the
+//! cells of the mask that comes back are measured. A guess near the truth confirms itself.
 
 use crate::backend::SegBackend;
-use crate::segment::{SegmentOptions, Segmenter};
+use crate::cells::estimate_diameter;
+use crate::segment::{Logits, Segmenter};
 use crate::{Error, RgbImage};
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, crop_imm, resize};
 
-/// Cell diameter in pixels that is assumed where an image says nothing.
-pub const DEFAULT_DIAMETER: f32 = 90.0;
+/// Cell diameter in pixels that is assumed where an image says nothing: that of a x100 objective on common cameras.
+pub const DEFAULT_DIAMETER: f32 = 85.0;
+/// Smallest and largest cell diameter that is looked for.
+pub const RANGE: [f32; 2] = [12.0, 300.0];
+/// The first guesses, most likely first.
+const GUESSES: [f32; 4] = [100.0, 40.0, 220.0, 18.0];
+/// Side of the part that is looked at, in working pixels.
+const WINDOW: f32 = 384.0;
+/// A measured diameter that differs from the guess by no more than this factor confirms it.
+const AGREES: f32 = 1.2;
+/// Mean certainty (0: even odds, 1: sure) from which on the first guess that is confirmed is taken.
+const SURE: f32 = 0.7;
 
 /// An image resampled by `scale`, antialiased.
 pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
@@ -18,11 +33,71 @@ pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     resize(image, width, height, FilterType::Triangle)
 }
 
-/// Typical cell diameter in pixels of this image, and what is doubtful about it.
-pub async fn estimate<B: SegBackend>(
-    _segmenter: &Segmenter<B>,
-    _image: &RgbImage,
-    _options: &SegmentOptions,
-) -> Result<(f32, Vec<String>), Error> {
-    Ok((DEFAULT_DIAMETER, Vec::new()))
+/// What a look at an image with a guessed diameter showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The guess, in pixels of the image.
+    pub guess: f32,
+    /// Diameter of the cells in the mask, in pixels of the image.
+    pub measured: Option<f32>,
+    /// Mean of |2 p - 1|: 0 is even odds, 1 is sure.
+    pub certainty: f32,
+}
+
+impl Look {
+    /// How far the measure is from the guess, as a factor of at least 1.
+    fn disagreement(&self) -> f32 {
+        self.measured.map_or(f32::INFINITY, |measured| (measured / self.guess).max(self.guess / measured))
+    }
+
+    /// Larger is better.
+    fn merit(&self) -> f32 {
+        self.certainty - 0.5 * self.disagreement().ln().min(2.0)
+    }
+}
+
+/// Typical cell diameter in pixels of this image. `None`: nothing in it confirms any.
+///
+/// # Errors
+/// Where the device fails.
+pub async fn estimate<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage) -> Result<Option<f32>, Error> {
+    let mut looks: Vec<Look> = Vec::new();
+    for guess in GUESSES {
+        let mut guess = guess;
+        // Towards where the guess confirms itself.
+        for _ in 0..3 {
+            let look = look(segmenter, image, guess).await?;
+            looks.push(look);
+            let Some(measured) = look.measured else { break };
+            if look.disagreement() < AGREES {
+                if look.certainty > SURE {
+                    return Ok(Some(measured));
+                }
+                break;
+            }
+            guess = measured.clamp(RANGE[0], RANGE[1]);
+        }
+    }
+    let best = looks.into_iter().filter(|look| look.disagreement() < AGREES).max_by(|a, b| a.merit().total_cmp(&b.merit()));
+    Ok(best.and_then(|look| look.measured))
+}
+
+/// Looks at the middle of an image as if its cells had the guessed diameter.
+///
+/// # Errors
+/// Where the device fails.
+pub async fn look<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage, guess: f32) -> Result<Look, Error> {
+    let scale = segmenter.config().working_diameter / guess;
+    let side = (WINDOW / scale).ceil() as u32;
+    let (width, height) = (side.min(image.width()), side.min(image.height()));
+    let part = crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
+    let working = resample(&part, scale);
+    let logits = segmenter.logits(&working, WINDOW as usize + 64, &mut |_| {}).await?;
+    let Logits { width, height, .. } = logits;
+    let probability = logits.probability((width as u32, height as u32));
+    let certainty = logits.values.iter().map(|logit| (logit / 2.0).tanh().abs()).sum::<f32>() / logits.values.len() as f32;
+    let mut mask = probability;
+    mask.iter_mut().for_each(|p| *p = if *p >= 128 { 255 } else { 0 });
+    let measured = estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
+    Ok(Look { guess, measured, certainty })
 }

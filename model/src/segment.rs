@@ -42,6 +42,8 @@ pub struct Segmentation {
     pub warnings: Vec<String>,
 }
 
+const NO_CELLS: &str = "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
+
 /// A loaded network and the device it runs on.
 pub struct Segmenter<B: SegBackend> {
     pub(crate) network: Network<B>,
@@ -79,7 +81,10 @@ impl<B: SegBackend> Segmenter<B> {
     ) -> Result<Segmentation, Error> {
         let (diameter_px, warnings) = match options.diameter_px {
             Some(diameter) => (diameter, Vec::new()),
-            None => scale::estimate(self, image, options).await?,
+            None => match scale::estimate(self, image).await? {
+                Some(diameter) => (diameter, Vec::new()),
+                None => (scale::DEFAULT_DIAMETER, vec![NO_CELLS.to_string()]),
+            },
         };
         let scale = self.config.working_diameter / diameter_px;
         let logits = self.logits_at(image, scale, options.tile, progress).await?;

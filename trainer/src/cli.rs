@@ -90,6 +90,9 @@ pub struct TrainArgs {
     /// Crops in a batch
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
+    /// Train without batch normalisation
+    #[arg(long)]
+    pub no_batch_norm: bool,
     /// Learning rate at the top of the schedule
     #[arg(long, value_name = "R", value_parser = positive)]
     pub learning_rate: Option<f32>,
@@ -110,6 +113,7 @@ impl TrainArgs {
         if let [first, second, third] = self.widths[..] {
             config.network.widths = [first, second, third];
         }
+        config.network.batch_norm = !self.no_batch_norm;
         if let Some(diameter) = self.working_diameter {
             config.network.working_diameter = diameter;
         }

@@ -147,8 +147,7 @@ pub fn fit<B: SegBackend>(
             }
             watcher.step(step + 1, total, seen);
         }
-        let valid = network.valid();
-        let validation = watcher.validate(&valid)?;
+        let validation = watcher.validate(&folded(network.valid(), config, fields, device)?)?;
         let seconds = before + started.elapsed().as_secs_f64();
         history.push(EpochRecord {
             epoch: epoch + 1,
@@ -161,13 +160,54 @@ pub fn fit<B: SegBackend>(
         });
         // The state comes last: a run cut off before it goes on from the epoch before.
         records::write_history(&out.join("history.csv"), &history)?;
-        records::write_whole(&weights_file, &weights::to_safetensors(&valid, &config.network)?)?;
+        records::write_whole(&weights_file, &weights::to_safetensors(&network.valid(), &config.network)?)?;
         recorder
             .record(optimiser.to_record(), optimiser_file.clone())
             .with_context(|| optimiser_file.display().to_string())?;
         records::write_json(&state_file, &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds })?;
     }
-    Ok((network.valid(), history))
+    Ok((folded(network.valid(), config, fields, device)?, history))
+}
+
+/// Batches that the statistics of batch normalisation are taken from.
+const STATISTICS: usize = 16;
+
+/// The network for inference: batch normalisation folded into the layers, with the mean over a number of batches as
+/// statistics (Wu, Johnson: Rethinking "Batch" in BatchNorm, 2021, section 3), not a moving average.
+fn folded<B: SegBackend>(
+    network: Network<B>,
+    config: &FitConfig,
+    fields: &[Field],
+    device: &B::Device,
+) -> Result<Network<B>> {
+    if !config.network.batch_norm {
+        return Ok(network);
+    }
+    let mut sums: Vec<[Tensor<B, 1>; 3]> = Vec::new();
+    for index in 0..STATISTICS {
+        // Batches that no step of the training has drawn.
+        let (images, _, _) = batch::<B>(config, fields, config.epochs * STEPS + index, device);
+        let found = network.forward_with_statistics(images).1;
+        let found = found.into_iter().map(|[mean, variance]| [mean.clone(), variance, mean.clone() * mean]);
+        sums = if sums.is_empty() {
+            found.collect()
+        } else {
+            let add = |(sums, found): ([Tensor<B, 1>; 3], [Tensor<B, 1>; 3])| {
+                let [a, b, c] = sums;
+                let [x, y, z] = found;
+                [a + x, b + y, c + z]
+            };
+            sums.into_iter().zip(found).map(add).collect()
+        };
+    }
+    let share = 1.0 / STATISTICS as f32;
+    let statistics = sums.into_iter().map(|[mean, variance, square]| {
+        let mean = mean.mul_scalar(share);
+        // Within the batches, and between them.
+        let variance = variance.mul_scalar(share) + square.mul_scalar(share) - mean.clone() * mean.clone();
+        [mean, variance]
+    });
+    Ok(network.fold(statistics.collect()))
 }
 
 /// One batch: images `[n, 3, s, s]`, targets and weights `[n, s, s]`.

@@ -133,7 +133,7 @@ impl Training<'_> {
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
 
-        let segmenter = Segmenter::new(network, self.config.network.clone(), device.clone());
+        let segmenter = Segmenter::new(network, self.config.network.folded(), device.clone());
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {
             let found = pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?;
@@ -174,7 +174,7 @@ impl Training<'_> {
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
-        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network)?)?;
+        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
         let card = card::Card::new(self.args, &self.config, validation, self.samples.len(), self.fields.len());
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
         println!("weights: {}", file.display());

@@ -1,7 +1,8 @@
 //! The extension through automatic differentiation, for every back end that has it.
 
-use super::{ConvGradients, SegBackend};
+use super::{ConvGradients, Normalised, SegBackend};
 use burn::backend::Autodiff;
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn_autodiff::grads::Gradients;
@@ -35,6 +36,32 @@ impl<B: SegBackend> Backward<B, 3> for Conv3x3 {
         }
         if let Some(node) = bias {
             grads.register::<B>(node.id, found.bias);
+        }
+    }
+}
+
+/// `[x, gamma, beta]` to the output of `norm_relu`; its statistics are constants to what comes after.
+#[derive(Debug)]
+struct NormRelu;
+
+#[derive(Clone, Debug)]
+struct NormState<B: SegBackend> {
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    found: Normalised<B>,
+}
+
+impl<B: SegBackend> Backward<B, 3> for NormRelu {
+    type State = NormState<B>;
+
+    fn backward(self, ops: Ops<NormState<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let NormState { x, gamma, found } = ops.state;
+        let gradients = B::norm_relu_backward(x, gamma, found, gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
         }
     }
 }
@@ -92,6 +119,19 @@ impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
         _: bool,
     ) -> ConvGradients<Self> {
         unreachable!("the network is differentiated once")
+    }
+
+    fn norm_relu(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>) -> Normalised<Self> {
+        let nodes = [x.node.clone(), gamma.node.clone(), beta.node.clone()];
+        let prep = NormRelu.prepare::<C>(nodes).compute_bound().stateful();
+        let (x, gamma) = (x.primitive, gamma.primitive);
+        let found = B::norm_relu(x.clone(), gamma.clone(), beta.primitive);
+        let (mean, variance) = (Self::from_inner(found.mean.clone()), Self::from_inner(found.variance.clone()));
+        let output = match prep {
+            OpsKind::Tracked(prep) => prep.finish(NormState { x, gamma, found: found.clone() }, found.output),
+            OpsKind::UnTracked(prep) => prep.finish(found.output),
+        };
+        Normalised { output, mean, variance }
     }
 
     fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>) {

@@ -1,7 +1,7 @@
 //! The CPU: a shell around [`crate::kernels`].
 
-use super::{ConvGradients, SegBackend};
-use crate::kernels::{Shape, conv, conv_backward, pool};
+use super::{ConvGradients, Normalised, SegBackend};
+use crate::kernels::{Shape, conv, conv_backward, norm, pool};
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
@@ -69,6 +69,30 @@ impl SegBackend for Flex {
             weight: tensor(gradients.weight, [outputs, c, 3, 3]),
             bias: tensor(gradients.bias, [outputs]),
         }
+    }
+
+    fn norm_relu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor) -> Normalised<Self> {
+        let (x, gamma, beta) = (View::new(x), View::new(gamma), View::new(beta));
+        let Shape { n, c, h, w } = x.shape;
+        let (output, found) = norm::forward(x.floats(), x.shape, gamma.floats(), beta.floats());
+        let (mean, variance) = (tensor(found.mean, [c]), tensor(found.variance, [c]));
+        Normalised { output: tensor(output, [n, c, h, w]), mean, variance }
+    }
+
+    fn norm_relu_backward(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        found: Normalised<Self>,
+        gradient: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let (x, gamma, gradient) = (View::new(x), View::new(gamma), View::new(gradient));
+        let (mean, variance, output) = (View::new(found.mean), View::new(found.variance), View::new(found.output));
+        let statistics =
+            norm::Statistics { mean: mean.floats().to_vec(), variance: variance.floats().to_vec() };
+        let Shape { n, c, h, w } = x.shape;
+        let (input, by_gamma, by_beta) =
+            norm::backward(x.floats(), x.shape, gamma.floats(), &statistics, output.floats(), gradient.floats());
+        [tensor(input, [n, c, h, w]), tensor(by_gamma, [c]), tensor(by_beta, [c])]
     }
 
     fn max_pool2(x: FlexTensor) -> (FlexTensor, FlexTensor) {

@@ -8,6 +8,7 @@ mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
 mod flex;
+mod norm;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
@@ -21,6 +22,17 @@ pub struct ConvGradients<B: Backend> {
     pub weight: FloatTensor<B>,
     /// `[o]`
     pub bias: FloatTensor<B>,
+}
+
+/// What [`SegBackend::norm_relu`] returns.
+#[derive(Clone, Debug)]
+pub struct Normalised<B: Backend> {
+    /// `[n, c, h, w]`
+    pub output: FloatTensor<B>,
+    /// Of the batch, `[c]`.
+    pub mean: FloatTensor<B>,
+    /// Of the batch, `[c]`, not corrected for the number of samples.
+    pub variance: FloatTensor<B>,
 }
 
 /// A back end that can run and train the network.
@@ -44,6 +56,21 @@ pub trait SegBackend: Backend {
         with_input: bool,
     ) -> ConvGradients<Self>;
 
+    /// Batch normalisation over `n, h, w`, then ReLU; for training only. `x` is `[n, c, h, w]`, `gamma` and `beta` `[c]`.
+    fn norm_relu(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>) -> Normalised<Self> {
+        norm::forward(x, gamma, beta)
+    }
+
+    /// The backward of [`norm_relu`](Self::norm_relu): gradients of `x`, `gamma`, `beta`.
+    fn norm_relu_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        found: Normalised<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        norm::backward(x, gamma, found, gradient)
+    }
+
     /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (even `h`, `w`) to values and window places,
     /// both `[n, c, h / 2, w / 2]`. A place counts 0 to 3 through the window row by row; among equals the first wins.
     fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>);
@@ -63,6 +90,17 @@ pub fn conv3x3<B: SegBackend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, bias: Tenso
     float(B::conv3x3(x.tensor(), weight.tensor(), bias.tensor(), relu))
 }
 
+/// [`SegBackend::norm_relu`] on tensors: the output, and mean and variance of the batch.
+pub fn norm_relu<B: SegBackend>(
+    x: Tensor<B, 4>,
+    gamma: Tensor<B, 1>,
+    beta: Tensor<B, 1>,
+) -> (Tensor<B, 4>, [Tensor<B, 1>; 2]) {
+    let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
+    let found = B::norm_relu(x.tensor(), gamma.tensor(), beta.tensor());
+    (float(found.output), [float(found.mean), float(found.variance)])
+}
+
 /// [`SegBackend::max_pool2`] on tensors.
 pub fn max_pool2<B: SegBackend>(x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
     let (values, places) = B::max_pool2(x.into_primitive().tensor());
@@ -74,6 +112,6 @@ pub fn max_unpool2<B: SegBackend>(x: Tensor<B, 4>, places: Tensor<B, 4, Int>) ->
     float(B::max_unpool2(x.into_primitive().tensor(), places.into_primitive()))
 }
 
-fn float<B: Backend>(tensor: FloatTensor<B>) -> Tensor<B, 4> {
+fn float<B: Backend, const D: usize>(tensor: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(tensor))
 }

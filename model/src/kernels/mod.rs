@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod conv_backward;
+pub mod norm;
 pub mod parallel;
 pub mod pool;
 mod padded;
