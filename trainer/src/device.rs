@@ -197,7 +197,7 @@ fn cuda_driver() -> bool {
         // SAFETY: loading runs the library's initialisers. It is the vendor's driver, which the back end is
         // about to load in the same way.
         #[allow(unsafe_code, reason = "there is no other way to ask whether a library can be loaded")]
-        let library = unsafe { libloading::Library::new(name) };
+        let library = unsafe { libloading::Library::new(*name) };
         library.is_ok()
     })
 }
