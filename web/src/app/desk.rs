@@ -81,9 +81,9 @@ impl App {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
-        let excluded = item.excluded.clone();
+        let (name, excluded) = (item.name.clone(), item.excluded.clone());
         self.measuring = Some((id, self.stamp));
-        self.ask_desk(Ask::Measure { id, probability, width, height, rules, excluded });
+        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, excluded });
     }
 
     /// The rules changed: the active image follows at once, the others when the desk has time.
@@ -99,14 +99,12 @@ impl App {
         if self.measuring.is_some() {
             return;
         }
-        if std::mem::take(&mut self.measure_again) {
-            if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
-                if self.item(id).is_some_and(|item| item.probability.is_some()) {
+        if std::mem::take(&mut self.measure_again)
+            && let Some(id) = self.active.filter(|_| self.desk_open == self.active)
+                && self.item(id).is_some_and(|item| item.probability.is_some()) {
                     self.measure(id, None);
                     return;
                 }
-            }
-        }
         let (stamp, active) = (self.stamp, self.active);
         let stale = self.items.iter().find(|item| {
             item.probability.is_some()
@@ -149,11 +147,10 @@ impl App {
                 if task != "open" {
                     self.complain(&message);
                 }
-                if task == "truth" {
-                    if let Some(item) = self.item_mut(id) {
+                if task == "truth"
+                    && let Some(item) = self.item_mut(id) {
                         item.truth = None;
                     }
-                }
                 if task == "measure" || task == "open" {
                     self.measuring = None;
                     self.measure_next();
@@ -174,6 +171,7 @@ impl App {
             item.rows = measured.rows;
             item.covered = measured.covered;
             item.hits = measured.hits;
+            item.summary = measured.summary;
             if active || measured.iou.is_some() {
                 (item.iou, item.dice) = (measured.iou, measured.dice);
             }

@@ -40,6 +40,8 @@ pub struct Item {
     /// Points (x, y, …) whose cells are left out, and the cell each lies in now.
     pub excluded: Vec<f64>,
     pub hits: Vec<f64>,
+    /// Head and line in the table of all images, as `trainer predict` writes it.
+    pub summary: String,
     /// The version of the rules that `rows` were found by.
     pub stamp: u32,
     /// How often a worker was lost over it.
@@ -68,6 +70,7 @@ impl Item {
             truth_name: String::new(),
             excluded: Vec::new(),
             hits: Vec::new(),
+            summary: String::new(),
             stamp: 0,
             losses: 0,
         }

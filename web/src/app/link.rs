@@ -1,11 +1,12 @@
 //! The line to one worker.
 
 use super::{act, dom};
+use crate::js::View;
 use crate::message::{Ask, Tell};
 use js_sys::Array;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::JsCast;
-use web_sys::{Blob, BlobPropertyBag, ErrorEvent, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
+use web_sys::{Blob, BlobPropertyBag, Event, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 /// What a worker is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Link {
     backlog: Vec<Ask>,
     // Kept alive for as long as the worker may call them.
     _heard: Closure<dyn FnMut(MessageEvent)>,
-    _lost: Closure<dyn FnMut(ErrorEvent)>,
+    _lost: Closure<dyn FnMut(Event)>,
 }
 
 /// Starts the worker's program and reports what would else be lost in silence.
@@ -59,8 +60,10 @@ impl Link {
             }
         });
         worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-        let lost = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
-            let message = event.message();
+        let lost = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            // A program that does not load gives a bare event, one that fails gives an error with a message.
+            let message = View(&event).text("message");
+            let message = if message.is_empty() { "its program did not load".to_string() } else { message };
             act(move |app| app.heard(role, generation, Tell::Crashed { message }));
         });
         worker.set_onerror(Some(lost.as_ref().unchecked_ref()));

@@ -58,11 +58,10 @@ impl App {
 
     /// Begins anew with a fresh worker; what was running waits in the queue again.
     pub fn restart_network(&mut self) {
-        if let Some(item) = self.running.and_then(|id| self.item_mut(id)) {
-            if matches!(item.phase, Phase::Working(_)) {
+        if let Some(item) = self.running.and_then(|id| self.item_mut(id))
+            && matches!(item.phase, Phase::Working(_)) {
                 item.phase = Phase::Waiting;
             }
-        }
         self.start_network();
         if let Some(weights) = self.wanted_weights.take().or(self.weights.clone()) {
             self.load_weights(weights);

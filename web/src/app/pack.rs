@@ -5,15 +5,15 @@ use super::link::{Link, Role};
 use super::{App, act, dom, files, input, save};
 use crate::message::{Ask, Opening, Tell};
 use js_sys::Array;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
 pub struct Packing {
     pub link: Option<Link>,
-    /// Images still to come, with the folder of each in the zip.
+    /// Images still to come, and what the files of each are named by in the zip.
     todo: Vec<(u32, String)>,
-    folder: String,
+    stem: String,
     total: usize,
     /// The zip so far. Blobs, so that the browser may put them on disk.
     parts: Array,
@@ -24,13 +24,15 @@ impl App {
         if self.packing.is_some() {
             return;
         }
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut taken: HashSet<String> = HashSet::new();
         let mut todo: Vec<(u32, String)> = Vec::new();
         for item in self.items.iter().filter(|item| item.phase == Phase::Done) {
-            let stem = input::stem(&item.name).to_string();
-            let times = seen.entry(stem.clone()).or_default();
-            *times += 1;
-            todo.push((item.id, if *times > 1 { format!("{stem} ({times})") } else { stem }));
+            let stem = input::stem(&item.name);
+            // Upper and lower case are one on many disks.
+            let mut names = std::iter::once(stem.to_string()).chain((2..).map(|number| format!("{stem}-{number}")));
+            if let Some(name) = names.find(|name| taken.insert(name.to_lowercase())) {
+                todo.push((item.id, name));
+            }
         }
         if todo.is_empty() {
             self.complain("There is no result to save yet.");
@@ -41,8 +43,8 @@ impl App {
             Ok(link) => {
                 let total = todo.len();
                 todo.reverse();
-                let (link, folder, parts) = (Some(link), String::new(), Array::new());
-                self.packing = Some(Packing { link, todo, folder, total, parts });
+                let (link, stem, parts) = (Some(link), String::new(), Array::new());
+                self.packing = Some(Packing { link, todo, stem, total, parts });
                 self.pack_next();
             }
             Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
@@ -54,13 +56,13 @@ impl App {
         let Some(packing) = &mut self.packing else { return };
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
-        let Some((id, folder)) = packing.todo.pop() else {
+        let Some((id, stem)) = packing.todo.pop() else {
             if let Some(link) = &mut packing.link {
                 link.ask(Ask::PackEnd { table });
             }
             return;
         };
-        packing.folder = folder;
+        packing.stem = stem;
         self.show_state();
         let Some(item) = self.item(id) else { return self.pack_next() };
         let (name, excluded, rules) = (item.name.clone(), item.excluded.clone(), self.rules_of(id));
@@ -74,7 +76,7 @@ impl App {
                     (Ok(file), Some(link)) => {
                         let opening = Opening { id, name, file, probability, rules, excluded, truth: None };
                         link.ask(Ask::Open(opening));
-                        link.ask(Ask::Pack { folder: packing.folder.clone() });
+                        link.ask(Ask::Pack { stem: packing.stem.clone() });
                     }
                     (Err(problem), _) => {
                         app.complain(&format!("{name}: {problem}"));

@@ -39,11 +39,6 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     ]
 }
 
-/// A field of a CSV file, quoted where it must be.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
-}
-
 impl App {
     pub fn show_summary(&mut self) {
         let head = dom::element("images-head");
@@ -77,57 +72,22 @@ impl App {
         dom::set_text("table-note", &format!("lengths in {unit}, mean ± standard deviation"));
     }
 
-    /// The table of all images as CSV.
+    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head.
     pub fn images_table(&self) -> String {
-        let scale = self.rules.um_per_px;
-        let micro = if scale.is_some() { ",mean_diameter_um,mean_area_um2,cells_per_mm2" } else { "" };
-        let mut text = format!(
-            "name,width,height,cells,left_out,covered,mean_diameter_px,sd_diameter_px,mean_area_px,sd_area_px,\
-             mean_circularity,iou,dice,threshold,backend,seconds,error{micro}\n"
-        );
-        for item in &self.items {
-            let (width, height) = item.size.unwrap_or_default();
-            let diameter = mean_and_spread(item.counted().map(|row| row.diameter));
-            let area = mean_and_spread(item.counted().map(|row| row.area));
-            let circularity = mean_and_spread(item.counted().map(|row| row.circularity)).0;
-            let share = |value: Option<f64>| value.map(|value| format!("{value:.5}")).unwrap_or_default();
-            let error = match &item.phase {
-                Phase::Failed(why) => why.as_str(),
-                Phase::Stopped => "stopped",
-                _ => "",
-            };
-            let mut fields = vec![
-                quoted(&item.name),
-                width.to_string(),
-                height.to_string(),
-                item.count().to_string(),
-                (item.rows.len() - item.count()).to_string(),
-                format!("{:.5}", item.covered),
-                format!("{:.3}", diameter.0),
-                format!("{:.3}", diameter.1),
-                format!("{:.2}", area.0),
-                format!("{:.2}", area.1),
-                format!("{circularity:.4}"),
-                share(item.iou),
-                share(item.dice),
-                format!("{:.2}", self.rules.threshold),
-                item.backend.clone(),
-                format!("{:.3}", item.seconds),
-                quoted(error),
-            ];
-            if let Some(scale) = scale {
-                fields.push(format!("{:.4}", diameter.0 * scale));
-                fields.push(format!("{:.4}", area.0 * scale * scale));
-                fields.push(density(item, Some(scale)).map(|(value, _)| format!("{value:.1}")).unwrap_or_default());
+        let mut text = String::new();
+        for item in self.items.iter().filter(|item| item.stamp > 0) {
+            let (head, line) = item.summary.split_once('\n').unwrap_or_default();
+            if text.is_empty() {
+                text.push_str(head);
+                text.push('\n');
             }
-            text.push_str(&fields.join(","));
-            text.push('\n');
+            text.push_str(line);
         }
         text
     }
 
     pub fn save_images_table(&mut self) {
         let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
-        save::download("images.csv", "text/csv", &bytes);
+        save::download("summary.csv", "text/csv", &bytes);
     }
 }

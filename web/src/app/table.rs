@@ -65,11 +65,10 @@ pub fn listen() {
         act(move |app| if toggle { app.toggle(cell, None) } else { app.show_cell(cell) });
     });
     dom::on(&dom::element("cells-body"), "keydown", |event: web_sys::KeyboardEvent| {
-        if event.key() == "Enter" {
-            if let Some((cell, _)) = cell_of(&event) {
+        if event.key() == "Enter"
+            && let Some((cell, _)) = cell_of(&event) {
                 act(move |app| app.show_cell(cell));
             }
-        }
     });
 }
 
@@ -170,11 +169,10 @@ impl App {
             dom::append(&body, &row_element(row, scale));
         }
         // The row that was being worked on keeps the focus.
-        if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten()) {
-            if let Some(element) = element.dyn_ref::<web_sys::HtmlElement>() {
+        if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten())
+            && let Some(element) = element.dyn_ref::<web_sys::HtmlElement>() {
                 let _ = element.focus();
             }
-        }
         let unit = if scale.is_some() { "µm" } else { "px" };
         dom::set_text("table-note", &format!("{} cells, lengths in {unit}", sorted.len()));
         dom::show("more-rows", sorted.len() > rows);

@@ -48,14 +48,22 @@ pub enum Ask {
     Segment { id: u32, name: String, file: ArrayBuffer, diameter: Option<f64> },
     Open(Opening),
     /// Find the cells of a probability map: the given one, else that of the open image.
-    Measure { id: u32, probability: Option<ArrayBuffer>, width: u32, height: u32, rules: Rules, excluded: Vec<f64> },
+    Measure {
+        id: u32,
+        name: String,
+        probability: Option<ArrayBuffer>,
+        width: u32,
+        height: u32,
+        rules: Rules,
+        excluded: Vec<f64>,
+    },
     Tile { tile: Tile, stamp: u32 },
     /// Which cell is at this pixel of the open image?
     Probe { id: u32, x: f64, y: f64 },
     Truth { id: u32, name: String, file: ArrayBuffer },
     Export(Export),
-    /// Add all files of the open image to the zip that this worker is writing.
-    Pack { folder: String },
+    /// Add all files of the open image to the zip that this worker is writing, under this name.
+    Pack { stem: String },
     /// Add the table of all images and end the zip.
     PackEnd { table: String },
 }
@@ -88,13 +96,14 @@ impl Ask {
                     .maybe("truth", open.truth)
                     .with("excluded", Float64Array::from(&open.excluded[..]))
             }
-            Self::Measure { id, probability, width, height, rules, excluded } => {
+            Self::Measure { id, name, probability, width, height, rules, excluded } => {
                 if let Some(buffer) = &probability {
                     over.push(buffer);
                 }
                 rules
                     .write(Build::new("measure"))
                     .with("id", id)
+                    .with("name", name)
                     .maybe("probability", probability)
                     .with("width", width)
                     .with("height", height)
@@ -113,7 +122,7 @@ impl Ask {
                 Build::new("truth").with("id", id).with("name", name).with("file", file)
             }
             Self::Export(Export { id, what }) => Build::new("export").with("id", id).with("what", what),
-            Self::Pack { folder } => Build::new("pack").with("folder", folder),
+            Self::Pack { stem } => Build::new("pack").with("stem", stem),
             Self::PackEnd { table } => Build::new("pack-end").with("table", table),
         };
         (message.done(), over)
@@ -144,6 +153,7 @@ impl Ask {
             }),
             "measure" => Self::Measure {
                 id,
+                name,
                 probability: view.typed("probability"),
                 width: view.number("width") as u32,
                 height: view.number("height") as u32,
@@ -163,7 +173,7 @@ impl Ask {
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
             "truth" => Self::Truth { id, name, file: view.typed("file")? },
             "export" => Self::Export(Export { id, what: view.text("what") }),
-            "pack" => Self::Pack { folder: view.text("folder") },
+            "pack" => Self::Pack { stem: view.text("stem") },
             "pack-end" => Self::PackEnd { table: view.text("table") },
             _ => return None,
         })

@@ -31,6 +31,8 @@ pub struct Measured {
     pub dice: Option<f64>,
     /// For every left-out point the cell it lies in, 0 if none.
     pub hits: Vec<f64>,
+    /// Head and line of this image in the table of all images.
+    pub summary: String,
 }
 
 pub enum Tell {
@@ -102,6 +104,7 @@ impl Tell {
                     .maybe("iou", measured.iou)
                     .maybe("dice", measured.dice)
                     .with("hits", Float64Array::from(&measured.hits[..]))
+                    .with("summary", measured.summary)
             }
             Self::Tile { tile, stamp, bitmap } => {
                 over.push(&bitmap);
@@ -170,6 +173,7 @@ impl Tell {
                     iou: view.maybe_number("iou"),
                     dice: view.maybe_number("dice"),
                     hits: view.numbers("hits"),
+                    summary: view.text("summary"),
                 })
             }
             "tile" => Self::Tile {

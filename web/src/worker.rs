@@ -1,0 +1,156 @@
+//! The model's program. It runs in a web worker, speaks only when spoken to, and keeps nothing that the page
+//! would miss if it were lost.
+
+mod batch;
+mod desk;
+mod engine;
+mod exports;
+mod render;
+
+use crate::message::{Ask, Segmented, Tell};
+use batch::Batch;
+use desk::Desk;
+use engine::Engine;
+use js_sys::{ArrayBuffer, Uint8Array, Uint8ClampedArray};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{DedicatedWorkerGlobalScope, ImageBitmap, MessageEvent};
+
+thread_local! {
+    static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+    static DESK: RefCell<Desk> = RefCell::new(Desk::default());
+    static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
+}
+
+/// The worker's own scope; the program is never started anywhere else.
+fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+fn tell(tell: Tell) {
+    let (message, over) = tell.write();
+    // Only fails where the page is gone.
+    let _ = scope().post_message_with_transfer(&message, &over);
+}
+
+fn bytes(buffer: &ArrayBuffer) -> Vec<u8> {
+    Uint8Array::new(buffer).to_vec()
+}
+
+fn failed(id: u32, task: &str, error: &impl ToString) {
+    tell(Tell::Failed { id, task: task.into(), message: error.to_string() });
+}
+
+/// Listens to the page.
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        web_sys::console::error_1(&format!("{text}{place}").into());
+        tell(Tell::Crashed { message: text.lines().next().unwrap_or_default().to_string() });
+    }));
+    let heard = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
+        if let Some(ask) = Ask::read(&event.data()) {
+            answer(ask);
+        }
+    });
+    scope().set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    heard.forget();
+    tell(Tell::Up);
+}
+
+fn answer(ask: Ask) {
+    match ask {
+        Ask::Start { backend, weights, card } => spawn_local(load(backend, bytes(&weights), bytes(&card))),
+        Ask::Segment { id, name, file, diameter } => spawn_local(segment(id, name, bytes(&file), diameter)),
+        Ask::Tile { tile, stamp } => {
+            let picture = DESK.with_borrow(|desk| desk.tile(&tile));
+            if let Some(picture) = picture {
+                spawn_local(async move {
+                    if let Ok(bitmap) = picture.into_bitmap().await {
+                        tell(Tell::Tile { tile, stamp, bitmap });
+                    }
+                });
+            }
+        }
+        Ask::Pack { stem } => {
+            let packed = DESK.with_borrow(|desk| {
+                BATCH.with_borrow_mut(|batch| batch.get_or_insert_with(Batch::new).add(desk, &stem))
+            });
+            match packed {
+                Ok(bytes) => tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: false }),
+                Err(error) => {
+                    failed(0, "pack", &error);
+                    tell(Tell::Packed { bytes: Uint8Array::new_with_length(0), done: false });
+                }
+            }
+        }
+        Ask::PackEnd { table } => match BATCH.take().unwrap_or_else(Batch::new).finish(&table) {
+            Ok(bytes) => tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: true }),
+            Err(error) => tell(Tell::Crashed { message: error.to_string() }),
+        },
+        other => DESK.with_borrow_mut(|desk| desk.answer(other)),
+    }
+}
+
+async fn load(backend: String, weights: Vec<u8>, card: Vec<u8>) {
+    match Engine::start(&backend, &weights, &card).await {
+        Ok(engine) => {
+            tell(Tell::Ready { backend: engine.name().into(), facts: engine.facts.clone() });
+            ENGINE.set(Some(Rc::new(engine)));
+        }
+        Err(message) => tell(Tell::Refused { message }),
+    }
+}
+
+async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
+    let Some(engine) = ENGINE.with_borrow(Option::clone) else { return };
+    let image = match rbc_model::decode::decode(&file, &name) {
+        Ok(image) => image,
+        Err(error) => return failed(id, "segment", &error),
+    };
+    drop(file);
+    let (width, height) = image.dimensions();
+    let thumb = render::thumb(&image);
+    tell(Tell::Decoded {
+        id,
+        width,
+        height,
+        thumb: Uint8ClampedArray::from(&thumb.rgba[..]),
+        thumb_width: thumb.width,
+        thumb_height: thumb.height,
+    });
+    let begun = js_sys::Date::now();
+    let mut progress = |progress: rbc_model::segment::Progress| {
+        tell(Tell::Progress { id, done: progress.done as f64, total: progress.total as f64 });
+    };
+    match engine.segment(&image, diameter, &mut progress).await {
+        Ok(result) => tell(Tell::Segmented(Segmented {
+            id,
+            width,
+            height,
+            probability: Uint8Array::from(&result.probability.as_raw()[..]).buffer(),
+            diameter: f64::from(result.diameter_px),
+            warnings: result.warnings,
+            seconds: (js_sys::Date::now() - begun) / 1000.0,
+            backend: engine.name().into(),
+        })),
+        // A graphics processor that failed once is not asked again: the page starts a fresh worker.
+        Err(rbc_model::Error::Compute(message)) => tell(Tell::Crashed { message }),
+        Err(error) => failed(id, "segment", &error),
+    }
+}
+
+impl render::Picture {
+    /// As a bitmap, which goes to the page without a copy and is drawn at once.
+    async fn into_bitmap(self) -> Result<ImageBitmap, JsValue> {
+        let rgba = wasm_bindgen::Clamped(&self.rgba[..]);
+        let data = web_sys::ImageData::new_with_u8_clamped_array_and_sh(rgba, self.width, self.height)?;
+        JsFuture::from(scope().create_image_bitmap_with_image_data(&data)?).await?.dyn_into()
+    }
+}

@@ -1,0 +1,261 @@
+//! The image being looked at: decoded, with its probability map and cells, ready to be drawn and exported.
+
+use super::render::{Layers, Picture};
+use super::{bytes, exports, failed, render, tell};
+use crate::message::{Ask, CellRow, Measured, Opening, Rules, Tell, Tile};
+use image::GrayImage;
+use js_sys::Uint8Array;
+use rbc_model::cells::{Cell, CellOptions, Cells, Summary, find_cells};
+use rbc_model::decode::{decode, decode_mask};
+use rbc_model::metrics::Overlap;
+use rbc_model::{Error, RgbImage, export};
+use std::collections::HashSet;
+
+/// The open image.
+pub struct Open {
+    pub id: u32,
+    pub name: String,
+    pub image: RgbImage,
+    probability: Option<GrayImage>,
+    truth: Option<GrayImage>,
+    found: Option<Found>,
+    rules: Rules,
+    points: Vec<f64>,
+}
+
+/// The cells of a map, and which of them the person left out.
+struct Found {
+    cells: Cells,
+    excluded: HashSet<u32>,
+}
+
+#[derive(Default)]
+pub struct Desk {
+    open: Option<Open>,
+}
+
+fn options(rules: &Rules) -> CellOptions {
+    CellOptions {
+        threshold: rules.threshold as f32,
+        split: rules.split,
+        diameter_px: rules.diameter.map(|diameter| diameter as f32),
+        um_per_px: rules.um_per_px.map(|scale| scale as f32),
+        // Left out here, after the comparison with the truth, which knows of no edge.
+        skip_edge: false,
+    }
+}
+
+/// The cell at a point: the one whose pixel it is, else the one whose centroid it is (a crescent's lies outside it).
+fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
+    let labels = &cells.labels;
+    if x < 0.0 || y < 0.0 || x >= f64::from(labels.width) || y >= f64::from(labels.height) {
+        return 0;
+    }
+    let at = y as usize * labels.width as usize + x as usize;
+    match labels.ids.get(at) {
+        Some(0) | None => {
+            let near = |cell: &&Cell| (cell.x - x).hypot(cell.y - y) < 0.75;
+            cells.cells.iter().find(near).map_or(0, |cell| cell.id)
+        }
+        Some(id) => *id,
+    }
+}
+
+fn row(cell: &Cell, excluded: bool) -> CellRow {
+    CellRow {
+        id: cell.id,
+        x: cell.x,
+        y: cell.y,
+        area: cell.area_px,
+        perimeter: cell.perimeter_px,
+        diameter: cell.diameter_px,
+        circularity: cell.circularity,
+        eccentricity: cell.eccentricity,
+        probability: cell.mean_probability,
+        edge: cell.touches_edge,
+        excluded,
+    }
+}
+
+/// Finds the cells and what the page shows of them.
+fn measure(
+    id: u32,
+    name: &str,
+    map: &GrayImage,
+    rules: &Rules,
+    points: &[f64],
+    truth: Option<&GrayImage>,
+) -> Result<(Found, Measured), Error> {
+    let mut cells = find_cells(map, &options(rules));
+    let overlap = truth.map(|truth| Overlap::of(&cells.labels.mask(), truth)).transpose()?;
+    if rules.skip_edge {
+        cells.retain(|cell| !cell.touches_edge);
+    }
+    let hits: Vec<u32> = points.chunks_exact(2).map(|point| cell_at(&cells, point[0], point[1])).collect();
+    let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
+    let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
+    let measured = Measured {
+        id,
+        rows: cells.cells.iter().map(|cell| row(cell, excluded.contains(&cell.id))).collect(),
+        covered: summary.covered,
+        iou: overlap.as_ref().map(Overlap::iou),
+        dice: overlap.as_ref().map(Overlap::dice),
+        hits: hits.into_iter().map(f64::from).collect(),
+        summary: export::summary_csv([(name, &summary)])?,
+    };
+    Ok((Found { cells, excluded }, measured))
+}
+
+impl Desk {
+    pub fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Open(opening) => {
+                let id = opening.id;
+                if let Err(error) = self.open(opening) {
+                    failed(id, "open", &error);
+                }
+            }
+            Ask::Measure { id, name, probability, width, height, rules, excluded } => {
+                let map = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
+                if let Err(error) = self.measure(id, &name, map, rules, excluded) {
+                    failed(id, "measure", &error);
+                }
+            }
+            Ask::Probe { id, x, y } => {
+                let found = self.open.as_ref().filter(|open| open.id == id).and_then(|open| open.found.as_ref());
+                tell(Tell::Probed { id, cell: found.map_or(0, |found| cell_at(&found.cells, x, y)) });
+            }
+            Ask::Truth { id, name, file } => {
+                if let Err(error) = self.truth(id, &name, &bytes(&file)) {
+                    failed(id, "truth", &error);
+                }
+            }
+            Ask::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
+                Some(open) => match exports::make(open, &export.what) {
+                    Ok(file) => tell(Tell::Exported {
+                        name: format!("{}.{}", exports::stem(&open.name), file.ending),
+                        mime: file.mime.into(),
+                        bytes: Uint8Array::from(&file.bytes[..]),
+                    }),
+                    Err(error) => failed(export.id, "export", &error),
+                },
+                None => failed(export.id, "export", &"the image is not open yet; try again in a moment"),
+            },
+            // The others never reach the desk.
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, opening: Opening) -> Result<(), Error> {
+        let Opening { id, name, file, probability, rules, excluded: points, truth } = opening;
+        // The old image goes first: two large ones may not fit.
+        self.open = None;
+        let image = decode(&bytes(&file), &name)?;
+        drop(file);
+        let (width, height) = image.dimensions();
+        let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
+        let truth = truth.map(|truth| read_truth(&bytes(&truth), &name, &image)).transpose();
+        tell(Tell::Opened { id, width, height });
+        let (truth, problem) = match truth {
+            Ok(truth) => (truth, None),
+            Err(error) => (None, Some(error)),
+        };
+        let mut open = Open { id, name, image, probability, truth, found: None, rules, points };
+        if open.probability.is_some() {
+            open.measure()?;
+        }
+        self.open = Some(open);
+        problem.map_or(Ok(()), |problem| {
+            failed(id, "truth", &problem);
+            Ok(())
+        })
+    }
+
+    fn measure(
+        &mut self,
+        id: u32,
+        name: &str,
+        map: Option<GrayImage>,
+        rules: Rules,
+        points: Vec<f64>,
+    ) -> Result<(), Error> {
+        match self.open.as_mut().filter(|open| open.id == id) {
+            Some(open) => {
+                if let Some(map) = map {
+                    open.probability = Some(map);
+                }
+                (open.rules, open.points) = (rules, points);
+                open.measure()
+            }
+            None => {
+                let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
+                let (_, measured) = measure(id, name, &map, &rules, &points, None)?;
+                tell(Tell::Measured(measured));
+                Ok(())
+            }
+        }
+    }
+
+    fn truth(&mut self, id: u32, name: &str, file: &[u8]) -> Result<(), Error> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
+            open.truth = Some(read_truth(file, name, &open.image)?);
+            if open.probability.is_some() {
+                open.measure()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One square of the picture, if that image is open.
+    pub fn tile(&self, tile: &Tile) -> Option<Picture> {
+        let open = self.open.as_ref().filter(|open| open.id == tile.id)?;
+        if tile.layer == "image" {
+            return Some(render::image_tile(&open.image, tile));
+        }
+        let found = open.found.as_ref()?;
+        let probability = open.probability.as_ref()?;
+        let layers = Layers {
+            labels: &found.cells.labels,
+            excluded: &found.excluded,
+            probability,
+            truth: open.truth.as_ref(),
+        };
+        Some(render::overlay_tile(&layers, tile))
+    }
+
+    pub fn opened(&self) -> Option<&Open> {
+        self.open.as_ref()
+    }
+}
+
+/// A truth mask, which must be the size of its image.
+fn read_truth(file: &[u8], name: &str, image: &RgbImage) -> Result<GrayImage, Error> {
+    let truth = decode_mask(file, name)?;
+    let ((tw, th), (w, h)) = (truth.dimensions(), image.dimensions());
+    if (tw, th) == (w, h) {
+        return Ok(truth);
+    }
+    let reason = format!("the truth mask is {tw} x {th} px and its image {w} x {h}; they must be of one size");
+    Err(Error::Image { name: name.into(), reason })
+}
+
+impl Open {
+    fn measure(&mut self) -> Result<(), Error> {
+        let Some(map) = &self.probability else { return Ok(()) };
+        let (found, measured) =
+            measure(self.id, &self.name, map, &self.rules, &self.points, self.truth.as_ref())?;
+        self.found = Some(found);
+        tell(Tell::Measured(measured));
+        Ok(())
+    }
+
+    /// The cells that count, numbered from 1; `None` before they were found.
+    pub fn counted(&self) -> Option<Cells> {
+        let found = self.found.as_ref()?;
+        let mut cells = found.cells.clone();
+        if !found.excluded.is_empty() {
+            cells.retain(|cell| !found.excluded.contains(&cell.id));
+        }
+        Some(cells)
+    }
+}

@@ -1,0 +1,137 @@
+//! Where the model runs: on WebGPU if that computes rightly here, else on the CPU.
+
+use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
+use burn::backend::{Flex, WebGpu};
+use burn::tensor::backend::Backend;
+use js_sys::{Function, Promise, Reflect};
+use rbc_model::segment::{Progress, Segmentation, SegmentOptions, Segmenter};
+use rbc_model::{Error, RgbImage};
+use std::cell::RefCell;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::message::Tell;
+
+enum Network {
+    Gpu(Segmenter<WebGpu>),
+    Cpu(Segmenter<Flex>),
+}
+
+/// A loaded model on a back end that has shown that it computes.
+pub struct Engine {
+    network: Network,
+    /// What runs where, and why, for the person.
+    pub facts: String,
+}
+
+thread_local! {
+    /// The adapter's name once the device is up: it can be set up only once.
+    static ADAPTER: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+impl Engine {
+    /// Loads the weights onto `wish` (`auto`, `webgpu`, `cpu`).
+    ///
+    /// # Errors
+    /// Where the weights do not fit, or the forced back end is not to be had; in words for the person.
+    pub async fn start(wish: &str, weights: &[u8], _card: &[u8]) -> Result<Self, String> {
+        // The CPU's network first: it tells whether the weights fit, and is the measure for the other.
+        let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
+        if wish == "cpu" {
+            return Ok(Self { network: Network::Cpu(cpu), facts: "Runs on the CPU, as asked.".into() });
+        }
+        match gpu(weights, &cpu).await {
+            Ok((gpu, adapter)) => {
+                Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU ({adapter}).") })
+            }
+            Err(why) if wish == "webgpu" => Err(format!("WebGPU was asked for, but {why}.")),
+            Err(why) => Ok(Self {
+                network: Network::Cpu(cpu),
+                facts: format!(
+                    "Runs on the CPU, because {why}. Results are the same; a large image takes several times as long."
+                ),
+            }),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self.network {
+            Network::Gpu(_) => "webgpu",
+            Network::Cpu(_) => "cpu",
+        }
+    }
+
+    pub async fn segment(
+        &self,
+        image: &RgbImage,
+        diameter: Option<f64>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Segmentation, Error> {
+        let diameter_px = diameter.map(|diameter| diameter as f32);
+        let options = SegmentOptions { diameter_px, ..SegmentOptions::default() };
+        match &self.network {
+            Network::Gpu(gpu) => gpu.segment(image, &options, progress).await,
+            Network::Cpu(cpu) => cpu.segment(image, &options, progress).await,
+        }
+    }
+}
+
+/// The network on the graphics processor, if there is one and it computes what the CPU does.
+async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>, String), String> {
+    if !has_adapter().await {
+        return Err("this browser offers no WebGPU on this computer".into());
+    }
+    let device = WgpuDevice::default();
+    let known = ADAPTER.with_borrow(Option::clone);
+    let adapter = match known {
+        Some(adapter) => adapter,
+        None => {
+            let setup = init_setup_async::<graphics::WebGpu>(&device, Default::default()).await;
+            setup.device.set_device_lost_callback(|_, message| {
+                super::tell(Tell::Crashed { message: format!("the graphics processor was lost: {message}") });
+            });
+            let info = setup.adapter.get_info();
+            let name = if info.name.is_empty() { "graphics processor".to_string() } else { info.name };
+            ADAPTER.set(Some(name.clone()));
+            name
+        }
+    };
+    let gpu = Segmenter::<WebGpu>::load(weights, &device).map_err(|error| error.to_string())?;
+    // A shader that does not compile only leaves a line in the console, and the output is then zeros or worse.
+    let agrees = agree(&gpu, cpu).await;
+    if agrees.unwrap_or(false) { Ok((gpu, adapter)) } else { Err(format!("WebGPU miscalculates here ({adapter})")) }
+}
+
+/// Whether both give the same logits for a small image with cells, edges and noise in it.
+async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
+    let image = RgbImage::from_fn(72, 64, |x, y| {
+        let (dx, dy) = (x as f32 - 34.0, y as f32 - 30.0);
+        let inside = (dx * dx + dy * dy).sqrt() < 20.0;
+        let noise = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 23;
+        let base: [u32; 3] = if inside { [180, 110, 130] } else { [228, 214, 219] };
+        image::Rgb(base.map(|value| (value + noise) as u8))
+    });
+    let expected = answer(cpu, &image).await?;
+    let found = answer(gpu, &image).await?;
+    let scale = expected.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
+    let error = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    Ok(expected.len() == found.len() && found.iter().all(|value| value.is_finite()) && error <= scale * 0.01)
+}
+
+async fn answer<B: Backend + rbc_model::backend::SegBackend>(
+    network: &Segmenter<B>,
+    image: &RgbImage,
+) -> Result<Vec<f32>, Error> {
+    Ok(network.logits(image, SegmentOptions::default().tile, &mut |_| {}).await?.values)
+}
+
+/// Asks the browser itself first: Burn panics where there is no adapter.
+async fn has_adapter() -> bool {
+    async fn ask() -> Result<JsValue, JsValue> {
+        let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
+        let gpu = Reflect::get(&navigator, &"gpu".into())?;
+        let request: Function = Reflect::get(&gpu, &"requestAdapter".into())?.dyn_into()?;
+        JsFuture::from(request.call0(&gpu)?.dyn_into::<Promise>()?).await
+    }
+    ask().await.is_ok_and(|adapter| adapter.is_truthy())
+}
