@@ -2,6 +2,7 @@
 
 mod blur;
 mod centres;
+mod certainty;
 mod crop;
 mod diameter;
 pub(crate) mod distance;
@@ -160,7 +161,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     }
     let Some(diameter) = cells.diameter_px else { return cells };
     let cell_area = PI / 4.0 * diameter * diameter;
-    holes::fill(&mut mask, width, height, f64::from(cell_area));
+    holes::fill(&mut mask, width, height, Some(f64::from(cell_area)));
     let mut count = 0;
     for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
         let at_edge = region.touches_edge(width, height);

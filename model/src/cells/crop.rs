@@ -42,6 +42,17 @@ impl Crop {
         Some(depth)
     }
 
+    /// The pixels left, right, above and below of one, by index of the crop.
+    pub fn around(&self, at: usize) -> [Option<usize>; 4] {
+        let (x, y) = (at % self.width, at / self.width);
+        [
+            (x > 0).then(|| at - 1),
+            (x + 1 < self.width).then_some(at + 1),
+            (y > 0).then(|| at - self.width),
+            (y + 1 < self.height).then_some(at + self.width),
+        ]
+    }
+
     /// Index in the image of the pixel at this index of the crop.
     pub fn in_image(&self, at: usize, image_width: u32) -> usize {
         (self.y as usize + at / self.width) * image_width as usize + self.x as usize + at % self.width

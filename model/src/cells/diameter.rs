@@ -23,7 +23,7 @@ const OVER_DISC: f64 = 1.08;
 pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     let (width, height) = mask.dimensions();
     let mut filled = mask.as_raw().clone();
-    holes::fill_round(&mut filled, width, height);
+    holes::fill(&mut filled, width, height, None);
     let all = regions(width, height, Neighbours::Four, |at| filled[at] != 0);
     let (edge, inner): (Vec<Region>, Vec<Region>) =
         all.into_iter().partition(|r| r.touches_edge(width, height));

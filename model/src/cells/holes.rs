@@ -1,54 +1,52 @@
 //! Holes: pale centres are filled, gaps between cells are not.
 
 use super::regions::{Neighbours, Region, regions};
+use std::collections::HashMap;
 
 /// Holes up to this share of a cell are filled whatever their shape: stray pixels.
 const STRAY: f64 = 0.005;
-/// A pale centre takes up at most this share of its cell.
-const PALE_CENTRE: f64 = 0.35;
-/// The least roundness of a pale centre. The gap between three or four discs has 0.7 and less.
-const ROUND: f64 = 0.85;
+/// A region that with its holes is no larger than this many cells is one cell: all its holes are filled.
+const LONE: f64 = 1.6;
+/// In a clump a pale centre takes up at most this share of a cell ...
+const PALE_CENTRE: f64 = 0.4;
+/// ... and is at least this round. The gap between four touching discs has 0.80, that between three less.
+const ROUND: f64 = 0.87;
 
-/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell of `cell_area` pixels. What
-/// touches the image's edge is no hole.
-pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: f64) {
-    for hole in holes(mask, width, height) {
-        let share = hole.area as f64 / cell_area;
-        if hole.area <= 2 || share <= STRAY || (share <= PALE_CENTRE && hole.roundness() >= ROUND) {
-            paint(mask, width, &hole);
+/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell. `cell_area` is the expected area of a
+/// cell in pixels; `None`: not known yet, the region around each hole is taken for a cell. What touches the
+/// image's edge is no hole.
+pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) {
+    let mut holes = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
+    holes.retain(|region| !region.touches_edge(width, height));
+    if holes.is_empty() {
+        return;
+    }
+    let around = areas_around(mask, width, height, &holes);
+    for (hole, around) in holes.iter().zip(around) {
+        let share = hole.area as f64 / cell_area.unwrap_or(around);
+        let pale_centre = share <= PALE_CENTRE && hole.roundness() >= ROUND;
+        let lone = cell_area.is_some_and(|cell| around <= LONE * cell);
+        if hole.area <= 2 || share <= STRAY || lone || pale_centre {
+            for run in &hole.runs {
+                let row = run.y as usize * width as usize;
+                mask[row + run.start as usize..row + run.end as usize].fill(255);
+            }
         }
     }
 }
 
-/// The same where the size of a cell is not yet known: fills holes that look like pale centres, judged by the
-/// region around each.
-pub fn fill_round(mask: &mut [u8], width: u32, height: u32) {
-    let around = regions(width, height, Neighbours::Four, |at| mask[at] != 0);
-    let mut area_at = std::collections::HashMap::new();
-    for region in &around {
-        for run in &region.runs {
-            area_at.insert((run.y, run.end), region.area);
-        }
+/// For each hole the area of the region around it, all that region's holes included.
+fn areas_around(mask: &[u8], width: u32, height: u32, holes: &[Region]) -> Vec<f64> {
+    // The pixel left of a hole's first pixel belongs to the region around it.
+    let firsts = holes.iter().enumerate().filter_map(|(index, hole)| Some((hole.runs.first()?, index)));
+    let by_start: HashMap<(u32, u32), usize> =
+        firsts.map(|(run, index)| ((run.y, run.start), index)).collect();
+    let mut areas = vec![0.0; holes.len()];
+    for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
+        let inner: Vec<usize> =
+            region.runs.iter().filter_map(|run| by_start.get(&(run.y, run.end)).copied()).collect();
+        let area = region.area + inner.iter().map(|&index| holes[index].area).sum::<u64>();
+        inner.into_iter().for_each(|index| areas[index] = area as f64);
     }
-    for hole in holes(mask, width, height) {
-        let Some(first) = hole.runs.first() else { continue };
-        let area = area_at.get(&(first.y, first.start)).copied().unwrap_or(0);
-        let share = hole.area as f64 / (area + hole.area) as f64;
-        if hole.area <= 2 || (share <= PALE_CENTRE && hole.roundness() >= ROUND) {
-            paint(mask, width, &hole);
-        }
-    }
-}
-
-fn holes(mask: &[u8], width: u32, height: u32) -> Vec<Region> {
-    let mut found = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
-    found.retain(|region| !region.touches_edge(width, height));
-    found
-}
-
-fn paint(mask: &mut [u8], width: u32, region: &Region) {
-    for run in &region.runs {
-        let row = run.y as usize * width as usize;
-        mask[row + run.start as usize..row + run.end as usize].fill(255);
-    }
+    areas
 }

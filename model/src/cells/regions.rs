@@ -35,7 +35,7 @@ impl Region {
     }
 
     /// Area² / (2 pi J), J the second moment of area about the centroid: 1 for a disc, less for anything else
-    /// (ellipse of axes 2 : 1: 0.8, square 0.95, the gap between three discs about 0.7).
+    /// (ellipse of axes 2 : 1: 0.8, square 0.95).
     pub fn roundness(&self) -> f64 {
         let (mut sx, mut sy, mut sxx, mut syy) = (0.0, 0.0, 0.0, 0.0);
         for run in &self.runs {

@@ -10,6 +10,7 @@
 
 use super::blur::blur;
 use super::centres::votes;
+use super::certainty::certainty;
 use super::crop::Crop;
 use super::hills::Hills;
 
@@ -21,10 +22,6 @@ const VOTES: f32 = 0.65;
 const VOTE_FROM: f32 = 1.5;
 /// Heights are compared in these parts of a pixel.
 pub const STEPS: f32 = 64.0;
-/// How far above the threshold, in grey values, a pixel counts as certain, and what an uncertain one counts.
-const CERTAIN: f32 = 90.0;
-const UNCERTAIN: f32 = 0.6;
-
 /// Splits a region into cells: for each pixel of the crop the number of its cell from 0, [`OUTSIDE`] outside of
 /// the region; and how many cells there are. `probability` gives the grey value by index of the crop,
 /// `threshold` the grey value from which on a pixel is a cell, `diameter` the expected diameter in pixels.
@@ -43,13 +40,7 @@ pub fn split(
         let height = heights[at];
         let mut highest = (0, OUTSIDE);
         let (x, y) = (at % crop.width, at / crop.width);
-        let around = [
-            (x > 0).then(|| at - 1),
-            (x + 1 < crop.width).then_some(at + 1),
-            (y > 0).then(|| at - crop.width),
-            (y + 1 < crop.height).then_some(at + crop.width),
-        ];
-        for next in around.into_iter().flatten() {
+        for next in crop.around(at).into_iter().flatten() {
             if of_pixel[next] == OUTSIDE {
                 continue;
             }
@@ -92,14 +83,8 @@ fn heights(crop: &Crop, probability: impl Fn(usize) -> u8, threshold: u8, diamet
             *depth += VOTES * (vote.min(1.0) * diameter / 2.0 - *depth);
         }
     }
-    let steps = depth.iter().enumerate().map(|(at, &depth)| {
-        if !crop.inside[at] {
-            return 0;
-        }
-        let above = f32::from(probability(at).saturating_sub(threshold)) / CERTAIN;
-        let certainty = UNCERTAIN + (1.0 - UNCERTAIN) * above.min(1.0);
-        (depth * certainty * STEPS) as u16
-    });
+    let certainty = certainty(crop, probability, threshold);
+    let steps = depth.iter().zip(certainty).map(|(depth, certainty)| (depth * certainty * STEPS) as u16);
     Some(steps.collect())
 }
 

@@ -73,6 +73,58 @@ fn pale_centres_are_filled_and_gaps_between_cells_are_not() {
 }
 
 #[test]
+fn a_ragged_hole_in_a_lone_cell_is_filled() {
+    let torn = map(60, 60, |x, y| {
+        let (dx, dy) = (x - 30.0, y - 30.0);
+        dx.hypot(dy) < 24.0 && dx.hypot(dy) > 8.0 + 5.0 * (5.0 * dy.atan2(dx)).cos()
+    });
+    let cells = find_cells(&torn, &CellOptions { diameter_px: Some(48.0), ..Default::default() });
+    assert_eq!(cells.cells.len(), 1);
+    assert!((cells.cells[0].area_px / (PI as f64 * 576.0) - 1.0).abs() < 0.01);
+}
+
+#[test]
+fn doubt_parts_cells_along_a_line_but_not_around_a_pale_centre() {
+    let doubtful = |doubt: &dyn Fn(f32, f32) -> bool, inside: &dyn Fn(f32, f32) -> bool| {
+        GrayImage::from_fn(120, 80, |x, y| {
+            let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+            image::Luma([if !inside(x, y) {
+                0
+            } else if doubt(x, y) {
+                135
+            } else {
+                250
+            }])
+        })
+    };
+    let options = CellOptions { diameter_px: Some(44.0), ..Default::default() };
+    let pale = doubtful(&|x, y| (x - 60.0).hypot(y - 40.0) < 9.0, &|x, y| (x - 60.0).hypot(y - 40.0) < 22.0);
+    assert_eq!(find_cells(&pale, &options).cells.len(), 1);
+    let pair = discs(&[(42.0, 40.0, 22.0), (76.0, 40.0, 22.0)]);
+    let line = doubtful(&|x, _| (x - 59.0).abs() < 2.0, &pair);
+    assert_eq!(find_cells(&line, &options).cells.len(), 2);
+}
+
+#[test]
+fn discs_that_overlap_without_a_neck_come_apart() {
+    for r in [8.0f32, 20.0, 60.0] {
+        let three = [(2.0 * r, 2.0 * r, r), (3.4 * r, 2.0 * r, r), (2.7 * r, 3.2 * r, r)];
+        let map = map((6.0 * r) as u32, (6.0 * r) as u32, discs(&three));
+        let cells = find_cells(&map, &CellOptions { diameter_px: Some(2.0 * r), ..Default::default() });
+        assert_eq!(cells.cells.len(), 3, "radius {r}");
+    }
+}
+
+#[test]
+fn what_lies_beyond_the_edge_does_not_part_a_cell() {
+    let map = map(60, 60, discs(&[(0.0, 0.0, 25.0), (60.0, 30.0, 20.0), (25.0, 62.0, 22.0)]));
+    assert_eq!(
+        find_cells(&map, &CellOptions { diameter_px: Some(44.0), ..Default::default() }).cells.len(),
+        3
+    );
+}
+
+#[test]
 fn specks_are_dropped_and_edge_cells_marked() {
     let map =
         map(100, 60, discs(&[(30.0, 30.0, 15.0), (0.0, 30.0, 12.0), (70.0, 30.0, 2.0), (70.0, 8.0, 14.0)]));
