@@ -182,3 +182,51 @@ fn figures(evaluation: &Evaluation) -> String {
 pub fn create_folder(path: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{DeviceArgs, MaskArgs, WeightsArgs};
+    use crate::device::{Device, Request};
+    use crate::fixture::Folder;
+    use rbc_model::network::NetworkConfig;
+    use rbc_model::weights;
+
+    #[test]
+    fn the_report_has_the_promised_keys_and_bad_files_do_not_stop_it() -> Result<()> {
+        let folder = Folder::new("evaluate")?;
+        folder.pair("test", "a", 61, 47, 1)?;
+        folder.pair("test", "b", 30, 90, 2)?;
+        folder.image("test/images/alone.png", 8, 8, 3)?;
+        folder.image("train/images/of_no_concern.png", 8, 8, 4)?;
+        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() };
+        let network = config.init::<burn::backend::Flex>(&Default::default());
+        let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
+        let out = folder.path.join("out");
+        let stale = folder.file("out/worst-09-old.png", b"")?;
+        let kept = folder.file("out/worst-case.png", b"")?;
+        let result = run(&EvaluateArgs {
+            weights: WeightsArgs { weights: Some(weights) },
+            data: folder.path.clone(),
+            out: out.clone(),
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false },
+            worst: 1,
+            device: DeviceArgs { device: Request::Only(Device::Cpu) },
+        });
+        assert!(result.is_err_and(|error| error.to_string().starts_with("1 of the files")));
+        assert!(!stale.exists() && kept.exists());
+        assert_eq!(crate::files::list_images(&out)?.len(), 2);
+        let report: serde_json::Value = crate::records::read_json(&out.join("report.json"))?;
+        for key in ["mean_iou", "min_iou", "median_iou", "share_above_95", "seconds", "megapixels_per_second"]
+        {
+            assert!(report[key].is_number(), "{key}");
+        }
+        assert_eq!((&report["device"], report["images"].as_array().map(Vec::len)), (&"cpu".into(), Some(2)));
+        for key in ["width", "height", "iou", "miou", "dice", "boundary_f1", "cells_true", "cells_predicted"]
+        {
+            assert!(report["images"][0][key].is_number(), "{key}");
+        }
+        assert_eq!(report["images"][1]["name"], "b");
+        Ok(())
+    }
+}

@@ -106,3 +106,53 @@ impl Predict<'_> {
         Ok(Summary::of(&cells))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{DeviceArgs, MaskArgs, WeightsArgs};
+    use crate::device::{Device, Request};
+    use crate::files::file_name;
+    use crate::fixture::Folder;
+    use rbc_model::network::NetworkConfig;
+    use rbc_model::weights;
+
+    #[test]
+    fn a_bad_file_does_not_stop_the_others() -> Result<()> {
+        let folder = Folder::new("predict")?;
+        folder.image("in/a.png", 50, 41, 1)?;
+        folder.image("in/a.bmp", 33, 64, 2)?;
+        folder.file("in/bad.png", b"no picture")?;
+        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() };
+        let network = config.init::<burn::backend::Flex>(&Default::default());
+        let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
+        let out = folder.path.join("out");
+        let result = run(&PredictArgs {
+            weights: WeightsArgs { weights: Some(weights) },
+            out: out.clone(),
+            inputs: vec![folder.path.join("in")],
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false },
+            um_per_px: None,
+            skip_edge: false,
+            geojson: true,
+            rois: true,
+            device: DeviceArgs { device: Request::Only(Device::Cpu) },
+        });
+        assert!(result.is_err_and(|error| error.to_string().contains("one input failed")));
+        let mut written = Vec::new();
+        for entry in std::fs::read_dir(&out)? {
+            written.push(file_name(&entry?.path()));
+        }
+        written.sort();
+        let kinds = ["cells.csv", "geojson", "labels.png", "mask.png", "overlay.png", "rois.zip"];
+        let mut expected: Vec<String> =
+            ["a-2", "a"].iter().flat_map(|stem| kinds.map(|kind| format!("{stem}.{kind}"))).collect();
+        expected.push("summary.csv".into());
+        expected.sort();
+        assert_eq!(written, expected);
+        // Sorted by name: the bmp comes first and keeps the plain stem.
+        assert_eq!(image::image_dimensions(out.join("a.mask.png"))?, (33, 64));
+        assert_eq!(image::image_dimensions(out.join("a-2.labels.png"))?, (50, 41));
+        Ok(())
+    }
+}
