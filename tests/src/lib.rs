@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: the `trainer` program, a real browser with the built page in it,
 //! masks and scratch folders.
 
+pub mod http;
 pub mod mask;
 pub mod page;
 pub mod scratch;

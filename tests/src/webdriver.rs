@@ -1,5 +1,6 @@
 //! The few commands of the W3C WebDriver protocol that the tests need.
 
+use crate::http::ask;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -13,8 +14,9 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// A browser window of its own, driven from here. Closed with this value.
 pub struct Session {
     driver: Child,
-    agent: ureq::Agent,
-    url: String,
+    port: u16,
+    /// `/session/ID`; empty before there is one.
+    path: String,
 }
 
 impl Session {
@@ -27,15 +29,12 @@ impl Session {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {}", browser.driver.display()))?;
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
-        // A script that the page answers late, a WebGPU start in software, takes minutes at worst.
-        let agent = config.timeout_global(Some(Duration::from_secs(600))).build().into();
-        let mut session = Self { driver, agent, url: format!("http://127.0.0.1:{port}") };
+        let mut session = Self { driver, port, path: String::new() };
         session.wait_for_driver()?;
         let wanted: Value = serde_json::from_str(&browser.capabilities(webgpu, Some(downloads)))?;
         let answer = session.post("/session", &json!({ "capabilities": { "alwaysMatch": wanted } }))?;
         let id = answer["sessionId"].as_str().context("chromedriver opened no session")?.to_string();
-        session.url = format!("{}/session/{id}", session.url);
+        session.path = format!("/session/{id}");
         session.post("/timeouts", &json!({ "script": 600_000, "pageLoad": 120_000 }))?;
         Ok(session)
     }
@@ -105,20 +104,18 @@ impl Session {
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let mut answer = self.agent.post(format!("{}{path}", self.url)).send_json(body)?;
-        value(answer.body_mut().with_config().limit(256 << 20).read_json()?)
+        value(ask(self.port, "POST", &format!("{}{path}", self.path), Some(body))?)
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        let mut answer = self.agent.get(format!("{}{path}", self.url)).call()?;
-        value(answer.body_mut().with_config().limit(256 << 20).read_json()?)
+        value(ask(self.port, "GET", &format!("{}{path}", self.path), None)?)
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         // Closes the browser; the driver then has nothing left to do.
-        let _ = self.agent.delete(&self.url).call();
+        let _ = ask(self.port, "DELETE", &self.path, None);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
