@@ -16,7 +16,8 @@ pub struct Card {
     /// Every setting of the fit.
     pub config: FitConfig,
     pub data: Data,
-    pub cross_validation: Figures,
+    /// `null` where the weights were made without.
+    pub cross_validation: Option<Figures>,
     pub seed: u64,
     pub device: String,
     /// The command that made the weights.
@@ -42,15 +43,25 @@ pub struct Figures {
 }
 
 impl Card {
+    /// `counts`: images and whole fields trained on.
     pub fn new(
         args: &TrainArgs,
         config: &FitConfig,
-        validation: &CrossValidation,
-        images: usize,
-        whole_fields: usize,
+        device: &str,
+        validation: Option<&CrossValidation>,
+        [images, whole_fields]: [usize; 2],
     ) -> Self {
         // The folder's name alone: where it lay on the training machine is nobody's business.
         let folder = args.data.as_deref().and_then(Path::file_name);
+        let cross_validation = validation.map(|validation| Figures {
+            folds: validation.folds.len(),
+            mean_iou: validation.mean_iou,
+            std_iou_over_folds: validation.std_iou,
+            median_iou: validation.median_iou,
+            min_iou: validation.min_iou,
+            share_above_95: validation.share_above_95,
+            seconds: validation.seconds,
+        });
         Self {
             name: "rbc",
             version: env!("CARGO_PKG_VERSION"),
@@ -62,17 +73,9 @@ impl Card {
                 whole_fields,
                 folder: folder.map_or_else(|| "synthetic".into(), |name| name.to_string_lossy().into_owned()),
             },
-            cross_validation: Figures {
-                folds: validation.folds.len(),
-                mean_iou: validation.mean_iou,
-                std_iou_over_folds: validation.std_iou,
-                median_iou: validation.median_iou,
-                min_iou: validation.min_iou,
-                share_above_95: validation.share_above_95,
-                seconds: validation.seconds,
-            },
+            cross_validation,
             seed: args.seed,
-            device: validation.device.clone(),
+            device: device.to_string(),
             command: command_line(),
         }
     }

@@ -72,7 +72,8 @@ pub struct TrainArgs {
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Folds of the cross validation; images of one source stay in one fold
+    /// Folds of the cross validation; images of one source stay in one fold; 1: no cross validation, the final network
+    /// alone
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub folds: usize,
     /// Train this fold only, counted from 0

@@ -44,9 +44,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if loaded.samples.is_empty() {
         bail!("no image to train on: {}", data.display());
     }
-    let splits = Splits::new(&loaded.samples, args.folds, args.seed)?;
+    // One fold leaves nothing to train on: it stands for no cross validation.
+    let splits = match args.folds {
+        1 => Splits { seed: args.seed, folds: Vec::new() },
+        folds => Splits::new(&loaded.samples, folds, args.seed)?,
+    };
     if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
-        bail!("--fold counts from 0 to {}", splits.folds.len() - 1);
+        bail!("--fold counts from 0 and there are {} folds", splits.folds.len());
     }
     records::write_json(&args.out.join("splits.json"), &splits)?;
     let device = device::choose(args.device.device)?;
@@ -99,6 +103,9 @@ impl Job for Training<'_> {
         if self.args.fold.is_some() {
             return Ok(());
         }
+        if folds.is_empty() {
+            return self.last::<B>(None, &device);
+        }
         let settings = serde_json::to_value(&self.config)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
         records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
@@ -110,7 +117,7 @@ impl Job for Training<'_> {
             validation.min_iou,
             100.0 * validation.share_above_95
         );
-        self.last::<B>(&validation, &device)?;
+        self.last::<B>(Some(&validation), &device)?;
         report::write(&self.args.out)
     }
 }
@@ -166,7 +173,7 @@ impl Training<'_> {
     }
 
     /// The final network, on all images, with the recipe that was cross-validated.
-    fn last<B: SegBackend>(&self, validation: &CrossValidation, device: &B::Device) -> Result<()> {
+    fn last<B: SegBackend>(&self, validation: Option<&CrossValidation>, device: &B::Device) -> Result<()> {
         let all: Vec<&Sample> = self.samples.iter().collect();
         let mut watcher = Watch::new("final".into(), &[], &self.config);
         let pool = self.pool(&all, &[]);
@@ -175,7 +182,7 @@ impl Training<'_> {
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
         records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
-        let card = card::Card::new(self.args, &self.config, validation, self.samples.len(), self.fields.len());
+        let card = card::Card::new(self.args, &self.config, &self.device, validation, [self.samples.len(), self.fields.len()]);
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
         println!("weights: {}", file.display());
         Ok(())

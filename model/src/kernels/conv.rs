@@ -54,22 +54,23 @@ pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool
     assert_eq!(x.len(), shape.len());
     assert_eq!(weight.len(), outputs * shape.c * 9);
     let packed = Packed::new(outputs, shape.c, |o, c, tap| weight[(o * shape.c + c) * 9 + tap]);
-    let mut out = vec![0.0; shape.n * outputs * shape.plane()];
     let stride = Band::stride(shape.w, width().lanes);
     // Small bands where there are few images, so that all cores have work.
     let rows = band_rows(shape.c, stride, shape.h).min(shape.h.div_ceil(if shape.n < 4 { 8 } else { 1 }).max(8));
     let bands = shape.h.div_ceil(rows);
-    let shared = Shared::new(&mut out);
-    for_each(shape.n * bands, |task| {
-        let (n, y) = (task / bands, task % bands * rows);
-        let band = Band { y, rows: rows.min(shape.h - y), stride };
-        with_scratch(shape.c * band.plane(), |scratch| {
-            band.fill(&x[n * shape.image()..][..shape.image()], None, shape, scratch);
-            let at = n * outputs * shape.plane();
-            convolve_band(scratch, band, shape, &packed, bias, relu, shared, at);
+    let convolve = |shared: Shared| {
+        for_each(shape.n * bands, |task| {
+            let (n, y) = (task / bands, task % bands * rows);
+            let band = Band { y, rows: rows.min(shape.h - y), stride };
+            with_scratch(shape.c * band.plane(), |scratch| {
+                band.fill(&x[n * shape.image()..][..shape.image()], None, shape, scratch);
+                let at = n * outputs * shape.plane();
+                convolve_band(scratch, band, shape, &packed, bias, relu, shared, at);
+            });
         });
-    });
-    out
+    };
+    // SAFETY: the bands of all images make up the output, and each writes all its channels and rows.
+    unsafe { Shared::fill(shape.n * outputs * shape.plane(), convolve) }
 }
 
 /// Convolves one padded band of `shape.c` channels into the rows `band.y..` of the image that starts at `at`.

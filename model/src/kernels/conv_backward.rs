@@ -42,42 +42,48 @@ pub fn backward(
     let no_bias = vec![0.0; shape.c];
     let filters = outputs * shape.c * 9;
 
-    let mut input = with_input.then(|| vec![0.0; shape.len()]);
-    let shared_input = input.as_deref_mut().map(Shared::new);
     // One sum an image, weights then bias.
     let mut sums = vec![0.0; shape.n * (filters + outputs)];
     let shared_sums = Shared::new(&mut sums);
 
     let stride = Band::stride(shape.w, width().lanes);
     let rows = band_rows(shape.c + outputs, stride, shape.h);
-    for_each(shape.n, |n| {
-        // SAFETY: one task an image.
-        let sums = unsafe { shared_sums.slice(n * (filters + outputs), filters + outputs) };
-        let (weight_sum, bias_sum) = sums.split_at_mut(filters);
-        let mut y = 0;
-        while y < shape.h {
-            let band = Band { y, rows: rows.min(shape.h - y), stride };
-            with_scratch((shape.c + outputs) * band.plane(), |scratch| {
-                let (inputs, gradients) = scratch.split_at_mut(shape.c * band.plane());
-                band.fill(&x[n * shape.image()..][..shape.image()], None, shape, inputs);
-                let range = n * swapped.image()..(n + 1) * swapped.image();
-                band.fill(&gradient[range.clone()], output.map(|o| &o[range]), swapped, gradients);
-                if let Some(shared) = shared_input {
-                    let at = n * shape.image();
-                    let padded = swapped;
-                    convolve_band(gradients, band, padded, &turned, &no_bias, false, shared, at);
-                }
-                correlate_band(inputs, gradients, band, shape, outputs, weight_sum);
-                for (o, sum) in bias_sum.iter_mut().enumerate() {
-                    for row in 0..band.rows {
-                        let line = &gradients[o * band.plane() + (row + 1) * stride + 1..][..shape.w];
-                        *sum += line.iter().sum::<f32>();
+    let sweep = |shared_input: Option<Shared>| {
+        for_each(shape.n, |n| {
+            // SAFETY: one task an image.
+            let sums = unsafe { shared_sums.slice(n * (filters + outputs), filters + outputs) };
+            let (weight_sum, bias_sum) = sums.split_at_mut(filters);
+            let mut y = 0;
+            while y < shape.h {
+                let band = Band { y, rows: rows.min(shape.h - y), stride };
+                with_scratch((shape.c + outputs) * band.plane(), |scratch| {
+                    let (inputs, gradients) = scratch.split_at_mut(shape.c * band.plane());
+                    band.fill(&x[n * shape.image()..][..shape.image()], None, shape, inputs);
+                    let range = n * swapped.image()..(n + 1) * swapped.image();
+                    band.fill(&gradient[range.clone()], output.map(|o| &o[range]), swapped, gradients);
+                    if let Some(shared) = shared_input {
+                        let at = n * shape.image();
+                        convolve_band(gradients, band, swapped, &turned, &no_bias, false, shared, at);
                     }
-                }
-            });
-            y += band.rows;
-        }
-    });
+                    correlate_band(inputs, gradients, band, shape, outputs, weight_sum);
+                    for (o, sum) in bias_sum.iter_mut().enumerate() {
+                        for row in 0..band.rows {
+                            let line = &gradients[o * band.plane() + (row + 1) * stride + 1..][..shape.w];
+                            *sum += line.iter().sum::<f32>();
+                        }
+                    }
+                });
+                y += band.rows;
+            }
+        });
+    };
+    let input = if with_input {
+        // SAFETY: the bands of all images make up the gradient, and each writes all its channels and rows.
+        Some(unsafe { Shared::fill(shape.len(), |shared| sweep(Some(shared))) })
+    } else {
+        sweep(None);
+        None
+    };
 
     let mut weight = vec![0.0; filters];
     let mut bias = vec![0.0; outputs];

@@ -24,15 +24,18 @@ pub struct Statistics {
 /// `relu(gamma (x - mean) / sqrt(variance + epsilon) + beta)` with mean and variance over `n, h, w`.
 pub fn forward(x: &[f32], shape: Shape, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Statistics) {
     assert_eq!(x.len(), shape.len());
-    let mut out = vec![0.0; x.len()];
     let mut sums = vec![0.0; 2 * shape.c];
-    let (shared, stats) = (Shared::new(&mut out), Shared::new(&mut sums));
-    for_each(shape.c, |c| {
-        // SAFETY: one task a channel.
-        let stat = unsafe { stats.slice(2 * c, 2) };
-        let params = [gamma[c], beta[c]];
-        forward_channel(x, shape, c, params, shared, stat);
-    });
+    let stats = Shared::new(&mut sums);
+    let normalise = |shared: Shared| {
+        for_each(shape.c, |c| {
+            // SAFETY: one task a channel.
+            let stat = unsafe { stats.slice(2 * c, 2) };
+            let params = [gamma[c], beta[c]];
+            forward_channel(x, shape, c, params, shared, stat);
+        });
+    };
+    // SAFETY: the channels make up the output.
+    let out = unsafe { Shared::fill(x.len(), normalise) };
     let mean = sums.iter().step_by(2).copied().collect();
     let variance = sums.iter().skip(1).step_by(2).copied().collect();
     (out, Statistics { mean, variance })
@@ -47,15 +50,18 @@ pub fn backward(
     out: &[f32],
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let mut input = vec![0.0; x.len()];
     let mut sums = vec![0.0; 2 * shape.c];
-    let (shared, stats) = (Shared::new(&mut input), Shared::new(&mut sums));
-    for_each(shape.c, |c| {
-        // SAFETY: one task a channel.
-        let sum = unsafe { stats.slice(2 * c, 2) };
-        let params = [gamma[c], statistics.mean[c], 1.0 / (statistics.variance[c] + EPSILON).sqrt()];
-        backward_channel([x, out, gradient], shape, c, params, shared, sum);
-    });
+    let stats = Shared::new(&mut sums);
+    let differentiate = |shared: Shared| {
+        for_each(shape.c, |c| {
+            // SAFETY: one task a channel.
+            let sum = unsafe { stats.slice(2 * c, 2) };
+            let params = [gamma[c], statistics.mean[c], 1.0 / (statistics.variance[c] + EPSILON).sqrt()];
+            backward_channel([x, out, gradient], shape, c, params, shared, sum);
+        });
+    };
+    // SAFETY: the channels make up the gradient.
+    let input = unsafe { Shared::fill(x.len(), differentiate) };
     let gamma = sums.iter().step_by(2).copied().collect();
     let beta = sums.iter().skip(1).step_by(2).copied().collect();
     (input, gamma, beta)
