@@ -4,7 +4,7 @@ import init from '../app.js';
 init().catch((problem) => {
   const line = document.getElementById('error');
   line.textContent = `This browser could not start the page's program (${problem}). A current Chrome, Edge, Firefox or Safari can.`;
-  line.hidden = false;
+  line.parentElement.hidden = false;
   document.body.dataset.state = 'error';
 });
 

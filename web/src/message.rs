@@ -21,11 +21,13 @@ pub struct Rules {
     pub diameter: Option<f64>,
     pub um_per_px: Option<f64>,
     pub skip_edge: bool,
+    /// The page's version of these rules; comes back with what was found by them.
+    pub stamp: u32,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { threshold: 0.5, split: true, diameter: None, um_per_px: None, skip_edge: false }
+        Self { threshold: 0.5, split: true, diameter: None, um_per_px: None, skip_edge: false, stamp: 0 }
     }
 }
 
@@ -37,6 +39,7 @@ impl Rules {
             .maybe("diameter", self.diameter)
             .maybe("umPerPx", self.um_per_px)
             .with("skipEdge", self.skip_edge)
+            .with("stamp", self.stamp)
     }
 
     fn read(object: &View) -> Self {
@@ -46,6 +49,7 @@ impl Rules {
             diameter: object.maybe_number("diameter"),
             um_per_px: object.maybe_number("umPerPx"),
             skip_edge: object.flag("skipEdge"),
+            stamp: object.number("stamp") as u32,
         }
     }
 }

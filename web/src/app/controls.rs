@@ -31,6 +31,17 @@ pub fn listen() {
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);
     on_click("race", App::race);
+    on_click("dismiss", |_| dom::show("error-box", false));
+    dom::on(&dom::element("engine"), "click", |_: Event| {
+        let details = dom::element("machine");
+        dom::set(&details, "open", "");
+        details.scroll_into_view();
+        if let Ok(Some(summary)) = details.query_selector("summary")
+            && let Some(summary) = summary.dyn_ref::<web_sys::HtmlElement>()
+        {
+            let _ = summary.focus();
+        }
+    });
     for button in dom::all("button[data-view]") {
         let view = button.get_attribute("data-view").unwrap_or_default();
         dom::on(&button, "click", move |_: Event| {
@@ -82,6 +93,7 @@ impl App {
             diameter: None,
             um_per_px: Some(scale).filter(|scale| scale.is_finite() && *scale > 0.0),
             skip_edge: dom::input("skip-edge").checked(),
+            stamp: 0,
         };
         dom::set_text("threshold-value", &format!("{:.2}", rules.threshold));
         if rules != self.rules {

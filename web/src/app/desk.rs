@@ -53,12 +53,17 @@ impl App {
                 let Ok(file) = bytes else {
                     return; // The network's own reading of it reports.
                 };
-                let rules = app.rules_of(id);
-                let (stamp, excluded) = (app.stamp, app.item(id).map(|item| item.excluded.clone()));
-                if probability.is_some() {
-                    app.measuring = Some((id, stamp));
+                let Some(item) = app.item(id) else { return };
+                let late = (probability.is_none() && item.probability.is_some())
+                    || (truth.is_none() && item.truth.is_some());
+                if late {
+                    // The network was faster than the reading.
+                    return app.open_active();
                 }
-                let excluded = excluded.unwrap_or_default();
+                let (rules, excluded) = (app.rules_of(id), item.excluded.clone());
+                if probability.is_some() {
+                    app.measuring.push(id);
+                }
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, excluded, truth }));
                 app.refresh();
             });
@@ -69,21 +74,34 @@ impl App {
     pub fn rules_of(&self, id: u32) -> crate::message::Rules {
         let mut rules = self.rules;
         rules.diameter = self.item(id).and_then(|item| item.diameter.or(item.estimate));
+        rules.stamp = self.stamp;
         rules
     }
 
     /// The network's result has come: find its cells.
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
-        self.measure(id, Some(probability));
+        let truth_needed = self.item(id).is_some_and(|item| item.truth.is_some());
+        if self.desk_open == Some(id) || !truth_needed {
+            self.measure(id, Some(probability), None);
+        } else {
+            self.measure_next();
+        }
     }
 
-    fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>) {
+    fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Option<ArrayBuffer>) {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
         let (name, excluded) = (item.name.clone(), item.excluded.clone());
-        self.measuring = Some((id, self.stamp));
-        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, excluded });
+        self.measuring.push(id);
+        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, excluded, truth });
+    }
+
+    /// The desk answered for an image, or could not.
+    fn answered(&mut self, id: u32) {
+        if let Some(at) = self.measuring.iter().position(|measuring| *measuring == id) {
+            self.measuring.swap_remove(at);
+        }
     }
 
     /// The rules changed: the active image follows at once, the others when the desk has time.
@@ -96,13 +114,13 @@ impl App {
 
     /// Measures what is out of date, the active image first.
     pub fn measure_next(&mut self) {
-        if self.measuring.is_some() {
+        if !self.measuring.is_empty() {
             return;
         }
         if std::mem::take(&mut self.measure_again)
             && let Some(id) = self.active.filter(|_| self.desk_open == self.active)
                 && self.item(id).is_some_and(|item| item.probability.is_some()) {
-                    self.measure(id, None);
+                    self.measure(id, None, None);
                     return;
                 }
         let (stamp, active) = (self.stamp, self.active);
@@ -112,13 +130,23 @@ impl App {
                 && Some(item.id) != active
                 && matches!(item.phase, Phase::Done | Phase::Counting)
         });
-        let Some((id, map)) = stale.and_then(|item| Some((item.id, item.probability.clone()?))) else { return };
-        self.measuring = Some((id, stamp));
+        let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, item.truth.clone())));
+        let Some((id, map, truth)) = found else { return };
+        self.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
+            let truth = files::read_maybe(truth.as_ref()).await;
             act(move |app| {
-                if let Ok(bytes) = bytes {
-                    app.measure(id, Some(bytes));
+                app.answered(id);
+                match bytes {
+                    Ok(bytes) => app.measure(id, Some(bytes), truth),
+                    Err(problem) => {
+                        if let Some(item) = app.item_mut(id) {
+                            item.phase = Phase::Failed(format!("{}: {problem}", item.name));
+                        }
+                        app.measure_next();
+                        app.refresh();
+                    }
                 }
             });
         });
@@ -152,7 +180,7 @@ impl App {
                         item.truth = None;
                     }
                 if task == "measure" || task == "open" {
-                    self.measuring = None;
+                    self.answered(id);
                     self.measure_next();
                 }
                 self.refresh();
@@ -164,20 +192,18 @@ impl App {
 
     fn measured(&mut self, measured: Measured) {
         let id = measured.id;
-        let by = self.measuring.take().filter(|(measuring, _)| *measuring == id).map(|(_, stamp)| stamp);
+        self.answered(id);
         let active = self.active == Some(id);
         if let Some(item) = self.item_mut(id) {
-            item.stamp = by.unwrap_or(item.stamp);
+            item.stamp = measured.stamp;
             item.rows = measured.rows;
             item.covered = measured.covered;
             item.hits = measured.hits;
             item.summary = measured.summary;
-            if active || measured.iou.is_some() {
-                (item.iou, item.dice) = (measured.iou, measured.dice);
-            }
+            (item.iou, item.dice) = (measured.iou, measured.dice);
             if item.phase == Phase::Counting {
                 item.phase = Phase::Done;
-                let line = format!("{}: {} cells", item.name, item.count());
+                let line = format!("{}: {}", item.name, super::figures::cells(item.count()));
                 super::dom::set_text("spoken", &line);
             }
         }
@@ -192,7 +218,8 @@ impl App {
     fn desk_lost(&mut self, message: &str) {
         self.desk = None;
         self.view.tiles.forget_asked();
-        let over = self.measuring.take().map(|(id, _)| id).or(self.desk_open);
+        let over = self.measuring.first().copied().or(self.desk_open);
+        self.measuring.clear();
         self.desk_open = None;
         self.desk_losses += 1;
         let mut name = String::new();

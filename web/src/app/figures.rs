@@ -15,6 +15,11 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// So many cells, in words.
+pub fn cells(count: usize) -> String {
+    if count == 1 { "1 cell".into() } else { format!("{count} cells") }
+}
+
 /// A length or (with `power` 2) an area, in micrometres where the scale is known.
 pub fn sized(pixels: f64, um_per_px: Option<f64>, power: i32) -> (f64, &'static str) {
     match (um_per_px, power) {
@@ -48,7 +53,7 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> Option<(f64, &'static str
     let count = item.count() as f64;
     Some(match um_per_px {
         Some(scale) => (count / (pixels * scale * scale / 1e6), "per mm²"),
-        None => (count / (pixels / 1e6), "per megapixel"),
+        None => (count / (pixels / 1e6), "per Mpx"),
     })
 }
 
@@ -106,7 +111,7 @@ impl App {
         dom::set_text("picture-name", &item.name);
         dom::set_text("picture-facts", &format!("{size}{truth}"));
         let label = match &item.phase {
-            Phase::Done => format!("{}: {} cells", item.name, item.count()),
+            Phase::Done => format!("{}: {}", item.name, cells(item.count())),
             Phase::Failed(why) => why.clone(),
             _ => format!("{}: not done yet", item.name),
         };

@@ -186,10 +186,16 @@ impl App {
     }
 
     pub fn set_truth(&mut self, id: u32, name: String, file: Blob) {
+        let open = self.desk_open == Some(id);
         let Some(item) = self.item_mut(id) else { return };
         item.truth = Some(file.clone());
         item.truth_name = name.clone();
-        if self.desk_open != Some(id) {
+        if !open {
+            // Out of date: it is measured again, with the truth, when the desk has time.
+            if item.stamp > 0 {
+                item.stamp = u32::MAX;
+                self.measure_next();
+            }
             return;
         }
         spawn_local(async move {

@@ -52,7 +52,7 @@ fn note(item: &Item) -> String {
         Phase::Counting => "counting…".into(),
         Phase::Done => {
             let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
-            format!("{} cells, {:.1} %{iou}", item.count(), item.covered * 100.0)
+            format!("{}, {:.1} %{iou}", super::figures::cells(item.count()), item.covered * 100.0)
         }
         Phase::Failed(why) => why.clone(),
         Phase::Stopped => "stopped".into(),

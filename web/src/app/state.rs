@@ -43,8 +43,8 @@ pub struct App {
     pub desk: Option<Link>,
     /// The image that the desk holds or is opening.
     pub desk_open: Option<u32>,
-    /// The image being measured, and by which version of the rules.
-    pub measuring: Option<(u32, u32)>,
+    /// The images that the desk is to measure and has not answered for.
+    pub measuring: Vec<u32>,
     /// The active image is to be measured again as soon as the desk is free.
     pub measure_again: bool,
     pub desk_losses: u32,
@@ -82,7 +82,7 @@ impl App {
             fatal: false,
             desk: None,
             desk_open: None,
-            measuring: None,
+            measuring: Vec::new(),
             measure_again: false,
             desk_losses: 0,
             view: View::new(),
@@ -126,8 +126,8 @@ impl App {
 
     /// Tells the person what went wrong, one line each; earlier lines of this sitting stay readable.
     pub fn complain(&mut self, line: &str) {
-        let element = dom::element("error");
-        let before = if element.hidden() { String::new() } else { element.text_content().unwrap_or_default() };
+        let (element, hidden) = (dom::element("error"), dom::element("error-box").hidden());
+        let before = if hidden { String::new() } else { element.text_content().unwrap_or_default() };
         if before.lines().any(|old| old == line) {
             return;
         }
@@ -135,7 +135,7 @@ impl App {
         let surplus = lines.len().saturating_sub(6);
         lines.drain(..surplus);
         element.set_text_content(Some(&lines.join("\n")));
-        element.set_hidden(false);
+        dom::show("error-box", true);
     }
 
     /// What a worker said. Stale workers are not heard.
@@ -192,7 +192,7 @@ impl App {
 
     /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.
     pub fn show_state(&self) {
-        let working = self.items.iter().any(Item::pending) || self.measuring.is_some() || self.measure_again;
+        let working = self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
         let state = match () {
             () if self.fatal => "error",
             () if working || self.packing.is_some() => "busy",

@@ -174,7 +174,7 @@ impl App {
                 let _ = element.focus();
             }
         let unit = if scale.is_some() { "µm" } else { "px" };
-        dom::set_text("table-note", &format!("{} cells, lengths in {unit}", sorted.len()));
+        dom::set_text("table-note", &format!("{}, lengths in {unit}", super::figures::cells(sorted.len())));
         dom::show("more-rows", sorted.len() > rows);
         for (index, head) in dom::all("#cells-head th").iter().enumerate() {
             let order = match (index == column, falling) {

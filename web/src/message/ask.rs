@@ -56,6 +56,7 @@ pub enum Ask {
         height: u32,
         rules: Rules,
         excluded: Vec<f64>,
+        truth: Option<ArrayBuffer>,
     },
     Tile { tile: Tile, stamp: u32 },
     /// Which cell is at this pixel of the open image?
@@ -96,8 +97,8 @@ impl Ask {
                     .maybe("truth", open.truth)
                     .with("excluded", Float64Array::from(&open.excluded[..]))
             }
-            Self::Measure { id, name, probability, width, height, rules, excluded } => {
-                if let Some(buffer) = &probability {
+            Self::Measure { id, name, probability, width, height, rules, excluded, truth } => {
+                for buffer in [&probability, &truth].into_iter().flatten() {
                     over.push(buffer);
                 }
                 rules
@@ -105,6 +106,7 @@ impl Ask {
                     .with("id", id)
                     .with("name", name)
                     .maybe("probability", probability)
+                    .maybe("truth", truth)
                     .with("width", width)
                     .with("height", height)
                     .with("excluded", Float64Array::from(&excluded[..]))
@@ -159,6 +161,7 @@ impl Ask {
                 height: view.number("height") as u32,
                 rules: Rules::read(&view),
                 excluded: view.numbers("excluded"),
+                truth: view.typed("truth"),
             },
             "tile" => Self::Tile {
                 tile: Tile {

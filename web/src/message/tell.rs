@@ -23,6 +23,8 @@ pub struct Segmented {
 /// The cells under the present rules.
 pub struct Measured {
     pub id: u32,
+    /// The version of the rules.
+    pub stamp: u32,
     pub rows: Vec<CellRow>,
     /// Share of the picture that counted cells cover, 0 to 1.
     pub covered: f64,
@@ -99,6 +101,7 @@ impl Tell {
                 over.push(&rows.buffer());
                 Build::new("measured")
                     .with("id", measured.id)
+                    .with("stamp", measured.stamp)
                     .with("rows", rows)
                     .with("covered", measured.covered)
                     .maybe("iou", measured.iou)
@@ -168,6 +171,7 @@ impl Tell {
                 let (rows, _) = numbers.as_chunks::<{ CellRow::WIDTH }>();
                 Self::Measured(Measured {
                     id,
+                    stamp: view.number("stamp") as u32,
                     rows: rows.iter().map(CellRow::from_numbers).collect(),
                     covered: view.number("covered"),
                     iou: view.maybe_number("iou"),

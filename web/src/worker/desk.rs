@@ -4,7 +4,7 @@ use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
 use crate::message::{Ask, CellRow, Measured, Opening, Rules, Tell, Tile};
 use image::GrayImage;
-use js_sys::Uint8Array;
+use js_sys::{ArrayBuffer, Uint8Array};
 use rbc_model::cells::{Cell, CellOptions, Cells, Summary, find_cells};
 use rbc_model::decode::{decode, decode_mask};
 use rbc_model::metrics::Overlap;
@@ -96,6 +96,7 @@ fn measure(
     let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
     let measured = Measured {
         id,
+        stamp: rules.stamp,
         rows: cells.cells.iter().map(|cell| row(cell, excluded.contains(&cell.id))).collect(),
         covered: summary.covered,
         iou: overlap.as_ref().map(Overlap::iou),
@@ -104,6 +105,23 @@ fn measure(
         summary: export::summary_csv([(name, &summary)])?,
     };
     Ok((Found { cells, excluded }, measured))
+}
+
+/// Measures an image that is not open, for the list of all images.
+fn passing(
+    id: u32,
+    name: &str,
+    map: Option<GrayImage>,
+    rules: &Rules,
+    points: &[f64],
+    truth: Option<ArrayBuffer>,
+) -> Result<(), Error> {
+    let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
+    // A truth that does not fit was reported when it came.
+    let truth = truth.and_then(|truth| read_truth(&bytes(&truth), name, map.dimensions()).ok());
+    let (_, measured) = measure(id, name, &map, rules, points, truth.as_ref())?;
+    tell(Tell::Measured(measured));
+    Ok(())
 }
 
 impl Desk {
@@ -115,9 +133,17 @@ impl Desk {
                     failed(id, "open", &error);
                 }
             }
-            Ask::Measure { id, name, probability, width, height, rules, excluded } => {
+            Ask::Measure { id, name, probability, width, height, rules, excluded, truth } => {
                 let map = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
-                if let Err(error) = self.measure(id, &name, map, rules, excluded) {
+                let measured = match self.open.as_mut().filter(|open| open.id == id) {
+                    Some(open) => {
+                        open.probability = map.or(open.probability.take());
+                        (open.rules, open.points) = (rules, excluded);
+                        open.measure()
+                    }
+                    None => passing(id, &name, map, &rules, &excluded, truth),
+                };
+                if let Err(error) = measured {
                     failed(id, "measure", &error);
                 }
             }
@@ -154,7 +180,7 @@ impl Desk {
         drop(file);
         let (width, height) = image.dimensions();
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
-        let truth = truth.map(|truth| read_truth(&bytes(&truth), &name, &image)).transpose();
+        let truth = truth.map(|truth| read_truth(&bytes(&truth), &name, image.dimensions())).transpose();
         tell(Tell::Opened { id, width, height });
         let (truth, problem) = match truth {
             Ok(truth) => (truth, None),
@@ -171,34 +197,9 @@ impl Desk {
         })
     }
 
-    fn measure(
-        &mut self,
-        id: u32,
-        name: &str,
-        map: Option<GrayImage>,
-        rules: Rules,
-        points: Vec<f64>,
-    ) -> Result<(), Error> {
-        match self.open.as_mut().filter(|open| open.id == id) {
-            Some(open) => {
-                if let Some(map) = map {
-                    open.probability = Some(map);
-                }
-                (open.rules, open.points) = (rules, points);
-                open.measure()
-            }
-            None => {
-                let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
-                let (_, measured) = measure(id, name, &map, &rules, &points, None)?;
-                tell(Tell::Measured(measured));
-                Ok(())
-            }
-        }
-    }
-
     fn truth(&mut self, id: u32, name: &str, file: &[u8]) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
-            open.truth = Some(read_truth(file, name, &open.image)?);
+            open.truth = Some(read_truth(file, name, open.image.dimensions())?);
             if open.probability.is_some() {
                 open.measure()?;
             }
@@ -229,9 +230,9 @@ impl Desk {
 }
 
 /// A truth mask, which must be the size of its image.
-fn read_truth(file: &[u8], name: &str, image: &RgbImage) -> Result<GrayImage, Error> {
+fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, Error> {
     let truth = decode_mask(file, name)?;
-    let ((tw, th), (w, h)) = (truth.dimensions(), image.dimensions());
+    let (tw, th) = truth.dimensions();
     if (tw, th) == (w, h) {
         return Ok(truth);
     }
