@@ -2,7 +2,7 @@
 //!
 //! A crop depends on its seed alone, so a run can be cut off and go on, on any number of threads.
 
-use crate::field::{Field, Level};
+use crate::field::{Level, Pool};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -32,9 +32,9 @@ impl Default for Augmentation {
 }
 
 /// Draws one crop of `side` pixels.
-pub fn draw(fields: &[Field], side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
+pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
     let mut rng = StdRng::seed_from_u64(seed);
-    let field = &fields[rng.random_range(0..fields.len())];
+    let field = &pool.fields[pool.draws[rng.random_range(0..pool.draws.len())]];
     let spread = how.scale.ln();
     let diameter = working_diameter * rng.random_range(-spread..=spread).exp();
     let level = field.level(diameter);

@@ -6,10 +6,24 @@ use rayon::prelude::*;
 use rbc_model::cells::estimate_diameter;
 use rbc_model::{GrayImage, RgbImage, scale};
 
+/// What crops are drawn from.
+pub struct Pool {
+    pub fields: Vec<Field>,
+    /// Index of a field, as often as it should be drawn relative to the others.
+    pub draws: Vec<usize>,
+}
+
+impl Pool {
+    /// Draws each field as often as `share` says of its sample, at least once.
+    pub fn new(samples: &[Sample], working_diameter: f32, share: impl Fn(&Sample) -> usize) -> Self {
+        let fields = Field::prepare(samples, working_diameter);
+        let draws = samples.iter().enumerate().flat_map(|(at, s)| std::iter::repeat_n(at, share(s).max(1)));
+        Self { fields, draws: draws.collect() }
+    }
+}
+
 /// One image at several resolutions, so that no crop is reduced by more than about 2 and bilinear sampling does.
 pub struct Field {
-    pub name: String,
-    pub source: String,
     /// From fine to coarse.
     levels: Vec<Level>,
 }
@@ -52,7 +66,7 @@ impl Field {
             Level { diameter: diameter * scale, image, coverage, margin: sample.margin as f32 * scale }
         };
         let levels = LEVELS.map(level).into();
-        Self { name: sample.name.clone(), source: sample.source.clone(), levels }
+        Self { levels }
     }
 
     /// The level at the working diameter.

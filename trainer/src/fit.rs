@@ -1,7 +1,7 @@
 //! Fits one network: batches, loss, optimiser, schedule, checkpoints.
 
 use crate::augment::{self, Augmentation, Crop};
-use crate::field::Field;
+use crate::field::{Field, Pool};
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
 use anyhow::{Context, Result, bail};
@@ -46,7 +46,7 @@ impl Default for FitConfig {
         Self {
             network: NetworkConfig::default(),
             augmentation: Augmentation::default(),
-            epochs: 20,
+            epochs: 24,
             batch: 8,
             crop: 128,
             learning_rate: 3e-3,
@@ -86,13 +86,13 @@ struct Checkpoint {
     seconds: f64,
 }
 
-/// Fits a network to crops of `fields`; keeps `history.csv` and a checkpoint in `out`.
+/// Fits a network to crops of `pool`; keeps `history.csv` and a checkpoint in `out`.
 ///
 /// # Errors
 /// Where the loss is no longer finite, or the folder can't be written.
 pub fn fit<B: SegBackend>(
     config: &FitConfig,
-    fields: &[Field],
+    pool: &Pool,
     out: &Path,
     resume: bool,
     device: &B::Device,
@@ -131,7 +131,7 @@ pub fn fit<B: SegBackend>(
         B::seed(device, config.seed.wrapping_mul(1_000_003) + epoch as u64);
         let mut losses = Vec::new();
         for step in epoch * STEPS..(epoch + 1) * STEPS {
-            let (images, targets, weights) = batch::<Autodiff<B>>(config, fields, step, device);
+            let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
             let logits = network.forward(images);
             let loss = loss(logits, targets, weights);
             // Reading the loss waits for the device, so not every time.
@@ -147,7 +147,7 @@ pub fn fit<B: SegBackend>(
             }
             watcher.step(step + 1, total, seen);
         }
-        let validation = watcher.validate(&folded(network.valid(), config, fields, device)?)?;
+        let validation = watcher.validate(&folded(network.valid(), config, pool, device)?)?;
         let seconds = before + started.elapsed().as_secs_f64();
         history.push(EpochRecord {
             epoch: epoch + 1,
@@ -166,7 +166,7 @@ pub fn fit<B: SegBackend>(
             .with_context(|| optimiser_file.display().to_string())?;
         records::write_json(&state_file, &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds })?;
     }
-    Ok((folded(network.valid(), config, fields, device)?, history))
+    Ok((folded(network.valid(), config, pool, device)?, history))
 }
 
 /// Batches that the statistics of batch normalisation are taken from.
@@ -177,7 +177,7 @@ const STATISTICS: usize = 16;
 fn folded<B: SegBackend>(
     network: Network<B>,
     config: &FitConfig,
-    fields: &[Field],
+    pool: &Pool,
     device: &B::Device,
 ) -> Result<Network<B>> {
     if !config.network.batch_norm {
@@ -186,7 +186,7 @@ fn folded<B: SegBackend>(
     let mut sums: Vec<[Tensor<B, 1>; 3]> = Vec::new();
     for index in 0..STATISTICS {
         // Batches that no step of the training has drawn.
-        let (images, _, _) = batch::<B>(config, fields, config.epochs * STEPS + index, device);
+        let (images, _, _) = batch::<B>(config, pool, config.epochs * STEPS + index, device);
         let found = network.forward_with_statistics(images).1;
         let found = found.into_iter().map(|[mean, variance]| [mean.clone(), variance, mean.clone() * mean]);
         sums = if sums.is_empty() {
@@ -213,7 +213,7 @@ fn folded<B: SegBackend>(
 /// One batch: images `[n, 3, s, s]`, targets and weights `[n, s, s]`.
 fn batch<B: Backend>(
     config: &FitConfig,
-    fields: &[Field],
+    pool: &Pool,
     step: usize,
     device: &B::Device,
 ) -> (Tensor<B, 4>, Tensor<B, 3>, Tensor<B, 3>) {
@@ -222,7 +222,7 @@ fn batch<B: Backend>(
     let seed = |index: usize| (config.seed << 40) ^ (step * n + index) as u64;
     let crops: Vec<Crop> = (0..n)
         .into_par_iter()
-        .map(|index| augment::draw(fields, side, diameter, &config.augmentation, seed(index)))
+        .map(|index| augment::draw(pool, side, diameter, &config.augmentation, seed(index)))
         .collect();
     let gather = |part: fn(&Crop) -> &Vec<f32>| crops.iter().flat_map(move |crop| part(crop).iter().copied());
     let images: Vec<f32> = gather(|crop| &crop.image).map(normalise).collect();

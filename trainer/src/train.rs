@@ -4,7 +4,7 @@ use crate::cli::{TrainArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Sample};
 use crate::device::{self, Job};
-use crate::field::Field;
+use crate::field::{Field, Pool};
 use crate::fit::{self, FitConfig, Watcher};
 use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
@@ -190,13 +190,15 @@ impl Training<'_> {
 
     /// What crops are drawn from: the whole fields of the training images' sources, and the training images
     /// themselves where their source has no field. Fields of sources held out stay out.
-    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Vec<Field> {
+    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
         let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
         let fields = self.fields.iter().filter(|field| !away.contains(field.source.as_str()));
         let covered: HashSet<&str> = self.fields.iter().map(|field| field.source.as_str()).collect();
         let rest = train.iter().copied().filter(|sample| !covered.contains(sample.source.as_str()));
         let samples: Vec<Sample> = fields.chain(rest).cloned().collect();
-        Field::prepare(&samples, self.config.network.working_diameter)
+        // A field counts as often as training images were cut from it: the mixture of smears is theirs.
+        let cuts = |of: &Sample| train.iter().filter(|sample| sample.source == of.source).count();
+        Pool::new(&samples, self.config.network.working_diameter, cuts)
     }
 }
 
