@@ -25,8 +25,19 @@ pub(crate) const NATIVE: [&str; 10] = [
     "-p",
     "rbc-tests",
 ];
-const WASM: [&str; 6] =
-    ["--release", "--target=wasm32-unknown-unknown", "-p", "web", "--features", "app,worker"];
+/// The same for the browser. Both packages, since either alone would have dependencies with other features.
+const WASM: [&str; 8] = [
+    "--release",
+    "--target=wasm32-unknown-unknown",
+    "-p",
+    "web",
+    "-p",
+    "rbc-model",
+    "--no-default-features",
+    "--features=web/app,web/worker,rbc-model/webgpu",
+];
+/// The test files that run in a browser, `web/tests` and `model/tests`.
+const WASM_TESTS: [&str; 4] = ["--test", "environment", "--test", "browser"];
 /// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
 const WASM_SECONDS: &str = "900";
 
@@ -85,7 +96,14 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     });
     step("lints of the page", &mut || {
         let mut clippy = toolchain.command("cargo", &[])?;
-        plain(clippy.arg("clippy").args(WASM).args(["--all-targets", "--", "-D", "warnings"]))
+        plain(
+            clippy
+                .arg("clippy")
+                .args(WASM)
+                .args(["--lib", "--bins"])
+                .args(WASM_TESTS)
+                .args(["--", "-D", "warnings"]),
+        )
     });
     step("build", &mut || plain(process::cargo().arg("build").args(NATIVE)));
     step("build of the page", &mut || {
@@ -93,7 +111,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     });
     step("tests in the browser", &mut || {
         let mut test = toolchain.command("cargo", std::slice::from_ref(&bindgen))?;
-        test.arg("test").args(WASM).args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
+        test.arg("test").args(WASM).args(WASM_TESTS).arg("--no-fail-fast");
         test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
         test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &settings);
         test.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_SECONDS).env("CHROMEDRIVER", &browser.driver);
