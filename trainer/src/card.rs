@@ -28,6 +28,7 @@ pub struct Card {
 pub struct Data {
     pub images: usize,
     pub whole_fields: usize,
+    pub synthetic_smears: usize,
     pub folder: String,
 }
 
@@ -71,6 +72,7 @@ impl Card {
             data: Data {
                 images,
                 whole_fields,
+                synthetic_smears: args.synthetic,
                 folder: folder.map_or_else(|| "synthetic".into(), |name| name.to_string_lossy().into_owned()),
             },
             cross_validation,

@@ -69,6 +69,9 @@ pub struct TrainArgs {
     /// then drawn from them, never from a field whose source is held out. May be given more than once
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
+    /// Synthetic smears to train on beside the images; each counts as one training image
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub synthetic: usize,
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

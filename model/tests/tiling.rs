@@ -1,0 +1,83 @@
+//! Tiles give what the whole image gives.
+#![cfg(not(target_arch = "wasm32"))]
+
+
+use burn::backend::Flex;
+use rbc_model::RgbImage;
+use rbc_model::network::NetworkConfig;
+use rbc_model::segment::{Progress, Segmenter};
+use rbc_model::tiling::{padded, tiles};
+
+/// Noise with some structure, so that every layer has something to say.
+fn picture(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let noise = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).wrapping_add(x * y);
+        let wave = ((f64::from(x) / 9.0).sin() * (f64::from(y) / 7.0).cos() * 60.0) as i32;
+        image::Rgb([0, 8, 16].map(|shift| (128 + wave + ((noise >> shift) % 61) as i32 - 30) as u8))
+    })
+}
+
+fn segmenter() -> Segmenter<Flex> {
+    let config = NetworkConfig::default().folded();
+    Segmenter::new(config.init(&Default::default()), config, Default::default())
+}
+
+fn logits(segmenter: &Segmenter<Flex>, image: &RgbImage, tile: usize) -> Vec<f32> {
+    pollster::block_on(segmenter.logits(image, tile, &mut |_| {})).expect("the CPU computes").values
+}
+
+#[test]
+fn tiled_logits_equal_untiled_ones() {
+    let segmenter = segmenter();
+    for (width, height) in [(301, 173), (97, 410), (250, 250), (8, 333)] {
+        let image = picture(width, height);
+        let whole = logits(&segmenter, &image, 4096);
+        let spread = whole.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        assert!(spread > 1e-2, "the network says nothing, so nothing is tested");
+        for tile in [72, 128, 200] {
+            let tiled = logits(&segmenter, &image, tile);
+            let most = whole.iter().zip(&tiled).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(most < 1e-4, "{width} x {height} in tiles of {tile}: {most}");
+        }
+    }
+}
+
+#[test]
+fn a_smaller_halo_would_not_do() {
+    // Guards the test above: with the overlap cut, the same comparison has to fail.
+    let segmenter = segmenter();
+    let image = picture(256, 64);
+    let whole = logits(&segmenter, &image, 4096);
+    let half = image::imageops::crop_imm(&image, 0, 0, 128, 64).to_image();
+    let alone = logits(&segmenter, &half, 4096);
+    let differs = (0..64).any(|y| (whole[y * 256 + 120] - alone[y * 128 + 120]).abs() > 1e-4);
+    assert!(differs, "a pixel near the cut does not see beyond it");
+}
+
+#[test]
+fn every_pixel_is_kept_once_and_no_tile_is_too_large() {
+    for (width, height, side) in [(8, 8, 512), (512, 512, 512), (1000, 2008, 256), (3000, 72, 128)] {
+        let mut seen = vec![0u8; width * height];
+        for tile in tiles(height, width, side) {
+            assert!(tile.input.iter().all(|range| range.len() <= side && range.start % 8 == 0));
+            for y in tile.keep[0].clone() {
+                for x in tile.keep[1].clone() {
+                    seen[y * width + x] += 1;
+                }
+            }
+        }
+        assert!(seen.iter().all(|&count| count == 1), "{width} x {height} in tiles of {side}");
+    }
+}
+
+#[test]
+fn progress_counts_up_to_all_tiles() {
+    let segmenter = segmenter();
+    let mut heard: Vec<Progress> = Vec::new();
+    let image = picture(300, 100);
+    let done = segmenter.logits(&image, 128, &mut |progress| heard.push(progress));
+    pollster::block_on(done).expect("the CPU computes");
+    let expected = tiles(padded(100), padded(300), 128).len();
+    assert_eq!(heard.len(), expected + 1);
+    assert!(heard.iter().enumerate().all(|(at, progress)| progress.done == at && progress.total == expected));
+}
