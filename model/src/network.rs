@@ -68,7 +68,11 @@ impl NetworkConfig {
         Network {
             encoder: vec![stage(3, w0), stage(w0, w1), stage(w1, w2)],
             dropout: DropoutConfig::new(self.dropout).init(),
-            decoder: vec![mirror(w2, w1, self.batch_norm), mirror(w1, w0, self.batch_norm), mirror(w0, 2, false)],
+            decoder: vec![
+                mirror(w2, w1, self.batch_norm),
+                mirror(w1, w0, self.batch_norm),
+                mirror(w0, 2, false),
+            ],
         }
     }
 }
@@ -253,7 +257,11 @@ impl<B: Backend> Norm<B> {
 }
 
 /// Batch normalisation and ReLU, where there is any; remembers the batch's statistics.
-fn normalise<B: SegBackend>(x: Tensor<B, 4>, norm: Option<&Norm<B>>, statistics: &mut Statistics<B>) -> Tensor<B, 4> {
+fn normalise<B: SegBackend>(
+    x: Tensor<B, 4>,
+    norm: Option<&Norm<B>>,
+    statistics: &mut Statistics<B>,
+) -> Tensor<B, 4> {
     let Some(norm) = norm else { return x };
     let (x, found) = norm_relu(x, norm.gamma.val(), norm.beta.val());
     statistics.push(found);

@@ -60,7 +60,10 @@ impl Look {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn estimate<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage) -> Result<Option<f32>, Error> {
+pub async fn estimate<B: SegBackend>(
+    segmenter: &Segmenter<B>,
+    image: &RgbImage,
+) -> Result<Option<f32>, Error> {
     let mut looks: Vec<Look> = Vec::new();
     for guess in GUESSES {
         let mut guess = guess;
@@ -78,7 +81,10 @@ pub async fn estimate<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage)
             guess = measured.clamp(RANGE[0], RANGE[1]);
         }
     }
-    let best = looks.into_iter().filter(|look| look.disagreement() < AGREES).max_by(|a, b| a.merit().total_cmp(&b.merit()));
+    let best = looks
+        .into_iter()
+        .filter(|look| look.disagreement() < AGREES)
+        .max_by(|a, b| a.merit().total_cmp(&b.merit()));
     Ok(best.and_then(|look| look.measured))
 }
 
@@ -86,18 +92,25 @@ pub async fn estimate<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage)
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn look<B: SegBackend>(segmenter: &Segmenter<B>, image: &RgbImage, guess: f32) -> Result<Look, Error> {
+pub async fn look<B: SegBackend>(
+    segmenter: &Segmenter<B>,
+    image: &RgbImage,
+    guess: f32,
+) -> Result<Look, Error> {
     let scale = segmenter.config().working_diameter / guess;
     let side = (WINDOW / scale).ceil() as u32;
     let (width, height) = (side.min(image.width()), side.min(image.height()));
-    let part = crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
+    let part =
+        crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
     let working = resample(&part, scale);
     let logits = segmenter.logits(&working, WINDOW as usize + 64, &mut |_| {}).await?;
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
-    let certainty = logits.values.iter().map(|logit| (logit / 2.0).tanh().abs()).sum::<f32>() / logits.values.len() as f32;
+    let certainty = logits.values.iter().map(|logit| (logit / 2.0).tanh().abs()).sum::<f32>()
+        / logits.values.len() as f32;
     let mut mask = probability;
     mask.iter_mut().for_each(|p| *p = if *p >= 128 { 255 } else { 0 });
-    let measured = estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
+    let measured =
+        estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
     Ok(Look { guess, measured, certainty })
 }

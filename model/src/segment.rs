@@ -42,7 +42,8 @@ pub struct Segmentation {
     pub warnings: Vec<String>,
 }
 
-const NO_CELLS: &str = "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
+const NO_CELLS: &str =
+    "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
 
 /// A loaded network and the device it runs on.
 pub struct Segmenter<B: SegBackend> {
@@ -122,8 +123,10 @@ impl<B: SegBackend> Segmenter<B> {
             let background = output.clone().slice([0..1, 0..1]);
             let cell = output.slice([0..1, 1..2]);
             let difference = (cell - background).into_data_async().await;
-            let difference = difference.map_err(|error| Error::Compute(format!("the device failed: {error:?}")))?;
-            let values: Vec<f32> = difference.to_vec().map_err(|error| Error::Compute(format!("{error:?}")))?;
+            let difference =
+                difference.map_err(|error| Error::Compute(format!("the device failed: {error:?}")))?;
+            let values: Vec<f32> =
+                difference.to_vec().map_err(|error| Error::Compute(format!("{error:?}")))?;
             let keep = tile.keep[1].start..tile.keep[1].end.min(width);
             for y in tile.keep[0].start..tile.keep[0].end.min(height) {
                 let from = (y - rows.start) * columns.len() + keep.start - columns.start;
@@ -179,7 +182,8 @@ impl Logits {
             let upper = &self.values[row.low * self.width..][..self.width];
             let lower = &self.values[row.high * self.width..][..self.width];
             for (pixel, tap) in line.iter_mut().zip(&columns) {
-                let logit = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+                let logit = row
+                    .mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
                 *pixel = (255.0 / (1.0 + (-logit).exp())).round() as u8;
             }
         }

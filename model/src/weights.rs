@@ -39,7 +39,10 @@ pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<
     }
 }
 
-fn load_burnpack<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<B>, NetworkConfig), Error> {
+fn load_burnpack<B: SegBackend>(
+    bytes: &[u8],
+    device: &B::Device,
+) -> Result<(Network<B>, NetworkConfig), Error> {
     // A burnpack file begins with its magic number; its metadata is CBOR, so the configuration stands as JSON within.
     let unreadable = || {
         Error::Weights("not a weights file, or not a whole one: neither safetensors nor burnpack; use a file that `trainer train` wrote".into())
@@ -61,7 +64,8 @@ fn find_json(bytes: &[u8]) -> Option<NetworkConfig> {
 }
 
 fn parse(json: &str) -> Result<NetworkConfig, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Weights(format!("weights with an unknown configuration: {error}")))
+    serde_json::from_str(json)
+        .map_err(|error| Error::Weights(format!("weights with an unknown configuration: {error}")))
 }
 
 /// A network with the tensors of a store. The store itself checks nothing: its own complaint names every tensor.
@@ -77,7 +81,8 @@ where
     let result = network.load_from(store).map_err(|error| unreadable(&error.to_string()))?;
     if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
         let first = result.errors.first().map(ToString::to_string);
-        let first = first.or_else(|| result.missing.first().map(|missing| format!("{} is missing", missing.0)));
+        let first =
+            first.or_else(|| result.missing.first().map(|missing| format!("{} is missing", missing.0)));
         let first = first.or_else(|| result.unused.first().map(|name| format!("{name} is unknown")));
         return Err(misfit(config, &first.unwrap_or_default()));
     }
@@ -91,7 +96,10 @@ fn unreadable(why: &str) -> Error {
 
 fn misfit(config: &NetworkConfig, why: &str) -> Error {
     let why = why.lines().next().unwrap_or_default();
-    Error::Weights(format!("weights of another architecture than their widths {:?} say ({why})", config.widths))
+    Error::Weights(format!(
+        "weights of another architecture than their widths {:?} say ({why})",
+        config.widths
+    ))
 }
 
 /// The network as a safetensors file, 32 bit.

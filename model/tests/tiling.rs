@@ -1,7 +1,6 @@
 //! Tiles give what the whole image gives.
 #![cfg(not(target_arch = "wasm32"))]
 
-
 use burn::backend::Flex;
 use rbc_model::RgbImage;
 use rbc_model::network::NetworkConfig;

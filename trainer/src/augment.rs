@@ -57,7 +57,11 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     // The crop lies within the labelled part where that is large enough, else it is centred there.
     let mut centre = |extent: f32| {
         let (low, high) = (level.margin + reach * 0.9, extent - level.margin - reach * 0.9);
-        if low < high { rng.random_range(low..high) } else { (low + high) / 2.0 + rng.random_range(-6.0..6.0) }
+        if low < high {
+            rng.random_range(low..high)
+        } else {
+            (low + high) / 2.0 + rng.random_range(-6.0..6.0)
+        }
     };
     let (cx, cy) = (centre(width), centre(height));
 

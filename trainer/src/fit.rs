@@ -113,9 +113,13 @@ pub fn fit<B: SegBackend>(
     if resume && state_file.exists() {
         let state: Checkpoint = records::read_json(&state_file)?;
         if serde_json::to_value(&state.config)? != serde_json::to_value(config)? {
-            bail!("a checkpoint of other settings, take another --out or leave out --resume: {}", out.display());
+            bail!(
+                "a checkpoint of other settings, take another --out or leave out --resume: {}",
+                out.display()
+            );
         }
-        let bytes = std::fs::read(&weights_file).map_err(|error| Problem::io(&weights_file, "cannot read", &error))?;
+        let bytes = std::fs::read(&weights_file)
+            .map_err(|error| Problem::io(&weights_file, "cannot read", &error))?;
         network = weights::load::<Autodiff<B>>(&bytes, device)?.0;
         let record = recorder.load(optimiser_file.clone(), device);
         optimiser = optimiser.load_record(record.with_context(|| optimiser_file.display().to_string())?);
@@ -164,7 +168,10 @@ pub fn fit<B: SegBackend>(
         recorder
             .record(optimiser.to_record(), optimiser_file.clone())
             .with_context(|| optimiser_file.display().to_string())?;
-        records::write_json(&state_file, &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds })?;
+        records::write_json(
+            &state_file,
+            &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds },
+        )?;
     }
     Ok((folded(network.valid(), config, pool, device)?, history))
 }
@@ -248,7 +255,11 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
 }
 
 /// Loss and IoU of a network on one whole labelled image at the working scale.
-pub fn validate<B: SegBackend>(network: &Network<B>, field: &Field, device: &B::Device) -> Result<(f64, f64)> {
+pub fn validate<B: SegBackend>(
+    network: &Network<B>,
+    field: &Field,
+    device: &B::Device,
+) -> Result<(f64, f64)> {
     let level = field.working();
     let (width, height) = (level.image.width() as usize, level.image.height() as usize);
     let (w, h) = (padded(width), padded(height));

@@ -10,11 +10,11 @@ mod dataset;
 mod device;
 mod evaluate;
 mod export;
-#[cfg(test)]
-mod fixture;
 mod field;
 mod files;
 mod fit;
+#[cfg(test)]
+mod fixture;
 mod folds;
 mod inputs;
 mod manifest;

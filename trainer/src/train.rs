@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
-    std::fs::create_dir_all(&args.out).map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
     let data = match &args.data {
         Some(data) => data.clone(),
         None => synthetic(&args.out, args.seed)?,
@@ -56,8 +57,14 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     records::write_json(&args.out.join("splits.json"), &splits)?;
     let device = device::choose(args.device.device)?;
-    let training =
-        Training { args, config: args.config(), samples: loaded.samples, fields, splits, device: device.to_string() };
+    let training = Training {
+        args,
+        config: args.config(),
+        samples: loaded.samples,
+        fields,
+        splits,
+        device: device.to_string(),
+    };
     device::dispatch(device, training)?;
     if !loaded.problems.is_empty() {
         bail!("trained without {} bad files, named above", loaded.problems.len());
@@ -162,7 +169,11 @@ impl Training<'_> {
         let segmenter = Segmenter::new(network, self.config.network.folded(), device.clone());
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {
-            let found = pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?;
+            let found = pollster::block_on(segmenter.segment(
+                &sample.image,
+                &SegmentOptions::default(),
+                &mut |_| {},
+            ))?;
             let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
             let scored = score(sample, &found.probability, &options)?;
             if scored.record.iou < records::GOOD_IOU {
@@ -171,7 +182,10 @@ impl Training<'_> {
                     std::fs::create_dir_all(folder)
                         .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
                 }
-                compare::save(&compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin), &path)?;
+                compare::save(
+                    &compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin),
+                    &path,
+                )?;
             }
             images.push(scored.record);
         }

@@ -121,12 +121,17 @@ impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
         unreachable!("the network is differentiated once")
     }
 
-    fn norm_relu(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>) -> Normalised<Self> {
+    fn norm_relu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> Normalised<Self> {
         let nodes = [x.node.clone(), gamma.node.clone(), beta.node.clone()];
         let prep = NormRelu.prepare::<C>(nodes).compute_bound().stateful();
         let (x, gamma) = (x.primitive, gamma.primitive);
         let found = B::norm_relu(x.clone(), gamma.clone(), beta.primitive);
-        let (mean, variance) = (Self::from_inner(found.mean.clone()), Self::from_inner(found.variance.clone()));
+        let (mean, variance) =
+            (Self::from_inner(found.mean.clone()), Self::from_inner(found.variance.clone()));
         let output = match prep {
             OpsKind::Tracked(prep) => prep.finish(NormState { x, gamma, found: found.clone() }, found.output),
             OpsKind::UnTracked(prep) => prep.finish(found.output),

@@ -86,12 +86,19 @@ impl SegBackend for Flex {
         gradient: FlexTensor,
     ) -> [FlexTensor; 3] {
         let (x, gamma, gradient) = (View::new(x), View::new(gamma), View::new(gradient));
-        let (mean, variance, output) = (View::new(found.mean), View::new(found.variance), View::new(found.output));
+        let (mean, variance, output) =
+            (View::new(found.mean), View::new(found.variance), View::new(found.output));
         let statistics =
             norm::Statistics { mean: mean.floats().to_vec(), variance: variance.floats().to_vec() };
         let Shape { n, c, h, w } = x.shape;
-        let (input, by_gamma, by_beta) =
-            norm::backward(x.floats(), x.shape, gamma.floats(), &statistics, output.floats(), gradient.floats());
+        let (input, by_gamma, by_beta) = norm::backward(
+            x.floats(),
+            x.shape,
+            gamma.floats(),
+            &statistics,
+            output.floats(),
+            gradient.floats(),
+        );
         [tensor(input, [n, c, h, w]), tensor(by_gamma, [c]), tensor(by_beta, [c])]
     }
 

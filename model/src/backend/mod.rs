@@ -57,7 +57,11 @@ pub trait SegBackend: Backend {
     ) -> ConvGradients<Self>;
 
     /// Batch normalisation over `n, h, w`, then ReLU; for training only. `x` is `[n, c, h, w]`, `gamma` and `beta` `[c]`.
-    fn norm_relu(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>) -> Normalised<Self> {
+    fn norm_relu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> Normalised<Self> {
         norm::forward(x, gamma, beta)
     }
 
@@ -85,7 +89,12 @@ pub trait SegBackend: Backend {
 }
 
 /// [`SegBackend::conv3x3`] on tensors.
-pub fn conv3x3<B: SegBackend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, bias: Tensor<B, 1>, relu: bool) -> Tensor<B, 4> {
+pub fn conv3x3<B: SegBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    relu: bool,
+) -> Tensor<B, 4> {
     let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
     float(B::conv3x3(x.tensor(), weight.tensor(), bias.tensor(), relu))
 }

@@ -75,7 +75,8 @@ fn to_rgb<T: Copy>(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(samples.len() / channels * 3);
     for pixel in samples.chunks_exact(channels) {
-        let opacity = if channels.is_multiple_of(2) { alpha(pixel[channels - 1]).clamp(0.0, 1.0) } else { 1.0 };
+        let opacity =
+            if channels.is_multiple_of(2) { alpha(pixel[channels - 1]).clamp(0.0, 1.0) } else { 1.0 };
         let over_white = |sample: T| {
             let value = level(sample).clamp(0.0, 1.0);
             // `as` turns a NaN into 0.

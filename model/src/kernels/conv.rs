@@ -56,7 +56,8 @@ pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool
     let packed = Packed::new(outputs, shape.c, |o, c, tap| weight[(o * shape.c + c) * 9 + tap]);
     let stride = Band::stride(shape.w, width().lanes);
     // Small bands where there are few images, so that all cores have work.
-    let rows = band_rows(shape.c, stride, shape.h).min(shape.h.div_ceil(if shape.n < 4 { 8 } else { 1 }).max(8));
+    let rows =
+        band_rows(shape.c, stride, shape.h).min(shape.h.div_ceil(if shape.n < 4 { 8 } else { 1 }).max(8));
     let bands = shape.h.div_ceil(rows);
     let convolve = |shared: Shared| {
         for_each(shape.n * bands, |task| {
@@ -150,7 +151,8 @@ unsafe fn block_body<S: Simd, const B: usize>(
             // SAFETY: x + step is at most the width rounded up to whole strips, two less than the stride.
             unsafe {
                 let from = input.as_ptr().add(row * band.stride + x);
-                let mut sum = strip::convolve::<S, B>(from, shape.c, band.plane(), band.stride, weights.as_ptr(), bias);
+                let mut sum =
+                    strip::convolve::<S, B>(from, shape.c, band.plane(), band.stride, weights.as_ptr(), bias);
                 if target.relu {
                     for pair in &mut sum {
                         *pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];

@@ -95,7 +95,14 @@ pub fn backward(
     Gradients { input, weight, bias }
 }
 
-fn correlate_band(inputs: &[f32], gradients: &[f32], band: Band, shape: Shape, outputs: usize, into: &mut [f32]) {
+fn correlate_band(
+    inputs: &[f32],
+    gradients: &[f32],
+    band: Band,
+    shape: Shape,
+    outputs: usize,
+    into: &mut [f32],
+) {
     dispatch!(correlate_body::<S>(
         inputs: &[f32],
         gradients: &[f32],

@@ -7,9 +7,9 @@
 pub mod conv;
 pub mod conv_backward;
 pub mod norm;
+mod padded;
 pub mod parallel;
 pub mod pool;
-mod padded;
 mod simd;
 mod strip;
 

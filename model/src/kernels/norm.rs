@@ -112,7 +112,14 @@ unsafe fn forward_body<S: Simd>(
     stat.copy_from_slice(&[mean, variance]);
 }
 
-fn backward_channel(from: [&[f32]; 3], shape: Shape, c: usize, params: [f32; 3], into: Shared, sum: &mut [f32]) {
+fn backward_channel(
+    from: [&[f32]; 3],
+    shape: Shape,
+    c: usize,
+    params: [f32; 3],
+    into: Shared,
+    sum: &mut [f32],
+) {
     dispatch!(backward_body::<S>(
         from: [&[f32]; 3],
         shape: Shape,

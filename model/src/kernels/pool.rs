@@ -11,7 +11,8 @@ use std::sync::Mutex;
 pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
     let len = shape.len() / 4;
     let (mut values, mut places) = (vec![0.0; len], vec![0; len]);
-    let parts: Vec<_> = values.chunks_mut(shape.image() / 4).zip(places.chunks_mut(shape.image() / 4)).collect();
+    let parts: Vec<_> =
+        values.chunks_mut(shape.image() / 4).zip(places.chunks_mut(shape.image() / 4)).collect();
     each_image(parts, |n, (values, places)| {
         let rows = x[n * shape.image()..][..shape.image()].chunks_exact(2 * shape.w);
         let out = values.chunks_exact_mut(shape.w / 2).zip(places.chunks_exact_mut(shape.w / 2));

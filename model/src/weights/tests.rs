@@ -9,7 +9,8 @@ fn config() -> NetworkConfig {
 /// What a network makes of a picture of noise.
 fn answer(network: &Network<Flex>) -> burn::tensor::TensorData {
     let values: Vec<f32> = (0..3 * 16 * 16).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
-    let image = Tensor::<Flex, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 3, 16, 16]);
+    let image =
+        Tensor::<Flex, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 3, 16, 16]);
     network.forward(image).into_data()
 }
 
@@ -34,7 +35,9 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
             assert_eq!(loaded_config, config());
             match precision {
                 Precision::F32 => answer(&loaded).assert_eq(&truth, true),
-                Precision::F16 => answer(&loaded).assert_approx_eq(&truth, Tolerance::<f32>::rel_abs(1e-2, 1e-2)),
+                Precision::F16 => {
+                    answer(&loaded).assert_approx_eq(&truth, Tolerance::<f32>::rel_abs(1e-2, 1e-2))
+                }
             }
         }
     }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# On a machine with an NVIDIA GPU, all that needs one, in one command:
+#
+#     bench/gpu.sh DATA OUT     DATA has rbc-164/ and fields/; without it, synthetic smears are trained on
+#
+# 1. the tests of the kernels on CUDA, 2. how fast network and training step are, 3. the same in PyTorch, where there is
+# one, 4. the five folds and the final network, timed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${2:-runs/cuda}
+data=()
+if [ -n "${1:-}" ]; then data=(--data "$1/rbc-164" --fields "$1/fields" --synthetic 24); fi
+
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
+cargo test --release -p rbc-model --features cuda,train --test cuda
+cargo run --release -p rbc-model --features cuda,train --example speed -- model-weights/rbc.safetensors
+if python3 -c 'import torch' 2>/dev/null; then python3 bench/pytorch.py; else echo 'no PyTorch here: not compared'; fi
+cargo build --release -p trainer
+time target/release/trainer train "${data[@]}" --device cuda --out "$out"

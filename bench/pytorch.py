@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The same network in PyTorch (cuDNN on a GPU, oneDNN on a CPU): forward pass and training step.
+
+    python3 bench/pytorch.py
+
+Times what `model/examples/speed.rs` times, in the same way: the median of several passes, waiting for the device.
+"""
+import statistics
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+WIDTHS = (16, 32, 64)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+torch.backends.cudnn.benchmark = True
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+
+class Network(nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+
+        def layer(kind, inputs, outputs, last=False):
+            parts = [kind(inputs, outputs, 3, padding=1)]
+            if norm and not last:
+                parts.append(nn.BatchNorm2d(outputs))
+            if not last:
+                parts.append(nn.ReLU())
+            return nn.Sequential(*parts)
+
+        ends = (3, *WIDTHS)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(layer(nn.Conv2d, a, b), layer(nn.Conv2d, b, b)) for a, b in zip(ends, WIDTHS)
+        )
+        ends = (2, *WIDTHS)
+        self.decoder = nn.ModuleList(
+            nn.Sequential(layer(nn.ConvTranspose2d, b, b), layer(nn.ConvTranspose2d, b, a, a == 2))
+            for a, b in reversed(list(zip(ends, WIDTHS)))
+        )
+
+    def forward(self, x):
+        places = []
+        for stage in self.encoder:
+            x, at = functional.max_pool2d(stage(x), 2, return_indices=True)
+            places.append(at)
+        x = functional.dropout(x, 0.5, self.training)
+        for stage in self.decoder:
+            x = stage(functional.max_unpool2d(x, places.pop(), 2))
+        return x
+
+
+def median(rounds, work):
+    seconds = []
+    for _ in range(rounds + 5):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[5:])
+
+
+def main():
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    print("PyTorch", torch.__version__, name)
+    network = Network(False).to(device).eval()
+    with torch.inference_mode():
+        for side in (128, 512, 1024, 2048):
+            image = torch.randn(1, 3, side, side, device=device)
+            seconds = median(21 if side < 1024 else 5, lambda: network(image).cpu())
+            print(f"forward {side:5}: {1e3 * seconds:9.2f} ms {side * side / 1e6 / seconds:8.2f} MP/s")
+    for norm in (False, True):
+        network = Network(norm).to(device).train()
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        images = torch.randn(8, 3, 128, 128, device=device)
+
+        def step():
+            loss = network(images).square().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            loss.item()
+
+        name = "with batch normalisation" if norm else "plain"
+        print(f"training step, 8 x 128 x 128, {name}: {1e3 * median(21, step):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
