@@ -99,11 +99,7 @@ fn program(
     stage: &Path,
 ) -> Result<String> {
     let name = link.need("data-bin")?;
-    if link.get("data-type") != Some("worker") {
-        bail!(
-            "the program {name} is no data-type=\"worker\": its start would need an inline script: index.html"
-        );
-    }
+    let worker = link.get("data-type") == Some("worker");
     let manifest = paths::root().join(link.need("href")?);
     let mut cargo = toolchain.command("cargo", &[])?;
     cargo.args(["build", "--target", "wasm32-unknown-unknown", "--profile", profile.name(), "--bin", name]);
@@ -113,12 +109,22 @@ fn program(
     }
     process::run(&mut cargo)?;
 
-    let kind = link.get("data-bindgen-target").unwrap_or("no-modules");
+    let kind = link.get("data-bindgen-target").unwrap_or(if worker { "no-modules" } else { "web" });
     let folder = paths::wasm_target().join("wasm32-unknown-unknown").join(profile.name());
     let mut command = Command::new(bindgen.join("wasm-bindgen"));
     command.args(["--no-typescript", "--target", kind, "--out-name", name, "--out-dir"]).arg(stage);
     process::run(command.arg(folder.join(format!("{name}.wasm"))))?;
-    Ok(String::new())
+    // A worker is started by the page, the page by what Trunk.toml says.
+    if worker { Ok(String::new()) } else { Ok(pattern("pattern_preload")? + &pattern("pattern_script")?) }
+}
+
+/// A text that Trunk.toml has for trunk and for us.
+fn pattern(name: &str) -> Result<String> {
+    let path = paths::root().join("Trunk.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix("= '"));
+    let found = lines.filter_map(|line| line.strip_suffix('\'')).next();
+    found.map(String::from).with_context(|| format!("{name} is missing: {}", path.display()))
 }
 
 /// Copies the file or folder a link names into the page; returns its name there.
