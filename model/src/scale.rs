@@ -14,14 +14,17 @@ use image::imageops::{FilterType, crop_imm, resize};
 pub const DEFAULT_DIAMETER: f32 = 85.0;
 /// Smallest and largest cell diameter that is looked for.
 pub const RANGE: [f32; 2] = [12.0, 300.0];
-/// The first guesses, most likely first.
-const GUESSES: [f32; 4] = [100.0, 40.0, 220.0, 18.0];
+/// The first guesses. From large to small: cells that look too small are still seen whole and measured rightly, cells
+/// that look too large fall apart into rings and specks, which then confirm a guess that is far too small.
+const GUESSES: [f32; 4] = [250.0, 115.0, 52.0, 24.0];
 /// Side of the part that is looked at, in working pixels.
 const WINDOW: f32 = 384.0;
 /// A measured diameter that differs from the guess by no more than this factor confirms it.
-const AGREES: f32 = 1.2;
+const AGREES: f32 = 1.25;
 /// Mean certainty (0: even odds, 1: sure) from which on the first guess that is confirmed is taken.
 const SURE: f32 = 0.7;
+/// Looks that follow from one first guess.
+const LOOKS: usize = 4;
 
 /// An image resampled by `scale`, antialiased.
 pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
@@ -49,11 +52,6 @@ impl Look {
     fn disagreement(&self) -> f32 {
         self.measured.map_or(f32::INFINITY, |measured| (measured / self.guess).max(self.guess / measured))
     }
-
-    /// Larger is better.
-    fn merit(&self) -> f32 {
-        self.certainty - 0.5 * self.disagreement().ln().min(2.0)
-    }
 }
 
 /// Typical cell diameter in pixels of this image. `None`: nothing in it confirms any.
@@ -64,28 +62,31 @@ pub async fn estimate<B: SegBackend>(
     segmenter: &Segmenter<B>,
     image: &RgbImage,
 ) -> Result<Option<f32>, Error> {
-    let mut looks: Vec<Look> = Vec::new();
-    for guess in GUESSES {
-        let mut guess = guess;
+    let largest = 1.5 * image.width().max(image.height()) as f32;
+    let mut confirmed: Option<Look> = None;
+    for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
         // Towards where the guess confirms itself.
-        for _ in 0..3 {
+        for _ in 0..LOOKS {
             let look = look(segmenter, image, guess).await?;
-            looks.push(look);
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
                 if look.certainty > SURE {
                     return Ok(Some(measured));
+                }
+                if confirmed.is_none_or(|best| best.certainty < look.certainty) {
+                    confirmed = Some(look);
                 }
                 break;
             }
             guess = measured.clamp(RANGE[0], RANGE[1]);
         }
     }
-    let best = looks
-        .into_iter()
-        .filter(|look| look.disagreement() < AGREES)
-        .max_by(|a, b| a.merit().total_cmp(&b.merit()));
-    Ok(best.and_then(|look| look.measured))
+    Ok(confirmed.and_then(|look| look.measured))
+}
+
+/// The diameter to assume where nothing in the image confirms any: a small image shows few cells, but shows them.
+pub fn fallback(image: &RgbImage) -> f32 {
+    DEFAULT_DIAMETER.min(0.6 * image.width().min(image.height()) as f32).max(RANGE[0])
 }
 
 /// Looks at the middle of an image as if its cells had the guessed diameter.

@@ -84,7 +84,7 @@ impl<B: SegBackend> Segmenter<B> {
             Some(diameter) => (diameter, Vec::new()),
             None => match scale::estimate(self, image).await? {
                 Some(diameter) => (diameter, Vec::new()),
-                None => (scale::DEFAULT_DIAMETER, vec![NO_CELLS.to_string()]),
+                None => (scale::fallback(image), vec![NO_CELLS.to_string()]),
             },
         };
         let scale = self.config.working_diameter / diameter_px;
