@@ -91,7 +91,8 @@ impl CellRow {
     }
 
     pub fn from_numbers(numbers: &[f64; Self::WIDTH]) -> Self {
-        let [id, x, y, area, perimeter, diameter, circularity, eccentricity, probability, edge, excluded] = *numbers;
+        let [id, x, y, area, perimeter, diameter, circularity, eccentricity, probability, edge, excluded] =
+            *numbers;
         Self {
             id: id as u32,
             x,

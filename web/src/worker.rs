@@ -50,7 +50,8 @@ pub fn start() {
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        let place =
+            info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
         web_sys::console::error_1(&format!("{text}{place}").into());
         tell(Tell::Crashed { message: text.lines().next().unwrap_or_default().to_string() });
     }));

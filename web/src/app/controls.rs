@@ -116,8 +116,12 @@ impl App {
 
     fn diameter_for_all(&mut self) {
         let diameter = self.active_item().and_then(|item| item.diameter.or(item.estimate));
-        let ids: Vec<u32> =
-            self.items.iter().filter(|item| item.diameter != diameter && !item.pending()).map(|item| item.id).collect();
+        let ids: Vec<u32> = self
+            .items
+            .iter()
+            .filter(|item| item.diameter != diameter && !item.pending())
+            .map(|item| item.id)
+            .collect();
         for item in &mut self.items {
             item.diameter = diameter;
         }
@@ -135,7 +139,9 @@ impl App {
             field.set_value(&value);
         }
         let hint = match (item.estimate, item.diameter) {
-            (Some(estimate), None) => format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again."),
+            (Some(estimate), None) => {
+                format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again.")
+            }
             (Some(_), Some(_)) => "Set by hand. Empty it for the estimate.".into(),
             _ => String::new(),
         };

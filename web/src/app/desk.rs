@@ -8,8 +8,8 @@ use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
 impl App {
-    /// Hands the desk something to do; starts it first where there is none.
-    pub fn ask_desk(&mut self, ask: Ask) {
+    /// Starts the desk where there is none.
+    pub fn start_desk(&mut self) {
         if self.desk.is_none() {
             let generation = self.next_generation();
             match Link::start(Role::Desk, generation) {
@@ -17,6 +17,11 @@ impl App {
                 Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
             }
         }
+    }
+
+    /// Hands the desk something to do.
+    pub fn ask_desk(&mut self, ask: Ask) {
+        self.start_desk();
         if let Some(desk) = &mut self.desk {
             desk.ask(ask);
         }
@@ -119,10 +124,11 @@ impl App {
         }
         if std::mem::take(&mut self.measure_again)
             && let Some(id) = self.active.filter(|_| self.desk_open == self.active)
-                && self.item(id).is_some_and(|item| item.probability.is_some()) {
-                    self.measure(id, None, None);
-                    return;
-                }
+            && self.item(id).is_some_and(|item| item.probability.is_some())
+        {
+            self.measure(id, None, None);
+            return;
+        }
         let (stamp, active) = (self.stamp, self.active);
         let stale = self.items.iter().find(|item| {
             item.probability.is_some()
@@ -176,9 +182,10 @@ impl App {
                     self.complain(&message);
                 }
                 if task == "truth"
-                    && let Some(item) = self.item_mut(id) {
-                        item.truth = None;
-                    }
+                    && let Some(item) = self.item_mut(id)
+                {
+                    item.truth = None;
+                }
                 if task == "measure" || task == "open" {
                     self.answered(id);
                     self.measure_next();
@@ -229,7 +236,8 @@ impl App {
             name = item.name.clone();
             if item.losses > 1 {
                 again = false;
-                item.phase = Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
+                item.phase =
+                    Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
             }
         }
         self.complain(&format!("Drawing and measuring stopped ({message}): {name}"));

@@ -18,7 +18,9 @@ pub fn body() -> HtmlElement {
 
 pub fn find<T: JsCast>(id: &str) -> T {
     let element = document().get_element_by_id(id);
-    element.and_then(|element| element.dyn_into().ok()).unwrap_or_else(|| panic!("no #{id} of that type in the page"))
+    element
+        .and_then(|element| element.dyn_into().ok())
+        .unwrap_or_else(|| panic!("no #{id} of that type in the page"))
 }
 
 pub fn input(id: &str) -> HtmlInputElement {
@@ -82,7 +84,8 @@ pub fn on<E: JsCast>(target: &EventTarget, event: &str, mut heard: impl FnMut(E)
 /// Calls once, after so many milliseconds.
 pub fn after(milliseconds: i32, what: impl FnOnce() + 'static) {
     let callback = Closure::once_into_js(what);
-    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), milliseconds);
+    let _ = window()
+        .set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), milliseconds);
 }
 
 pub fn next_frame(what: impl FnOnce() + 'static) {

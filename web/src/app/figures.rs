@@ -77,7 +77,10 @@ impl App {
         dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
         dom::set_text("coverage", &percent(done.map(|item| item.covered)));
         let density = done.and_then(|item| density(item, scale));
-        dom::set_text("density", &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))));
+        dom::set_text(
+            "density",
+            &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))),
+        );
         let show = |id: &str, text: Option<String>| dom::set_text(id, &text.unwrap_or_else(|| NONE.into()));
         show("mean-diameter", some.map(|item| spread(item.counted().map(|row| row.diameter), scale, 1)));
         show("mean-area", some.map(|item| spread(item.counted().map(|row| row.area), scale, 2)));
@@ -107,7 +110,8 @@ impl App {
     fn show_picture_facts(&self) {
         let Some(item) = self.active_item() else { return };
         let size = item.size.map(|(width, height)| format!("{width} × {height} px")).unwrap_or_default();
-        let truth = if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
+        let truth =
+            if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
         dom::set_text("picture-name", &item.name);
         dom::set_text("picture-facts", &format!("{size}{truth}"));
         let label = match &item.phase {

@@ -110,7 +110,8 @@ impl App {
                 let _ = self.view.canvas.class_list().add_1("dragging");
             }
             ([a0, b0, ..], [a1, b1, ..]) => {
-                let middle = |a: &(i32, f64, f64), b: &(i32, f64, f64)| ((a.1 + b.1) / 2.0, (a.2 + b.2) / 2.0);
+                let middle =
+                    |a: &(i32, f64, f64), b: &(i32, f64, f64)| ((a.1 + b.1) / 2.0, (a.2 + b.2) / 2.0);
                 let apart = |a: &(i32, f64, f64), b: &(i32, f64, f64)| (a.1 - b.1).hypot(a.2 - b.2).max(1.0);
                 let ((x0, y0), (x1, y1)) = (middle(a0, b0), middle(a1, b1));
                 self.view.move_by(x1 - x0, y1 - y0);
@@ -136,7 +137,8 @@ impl App {
     fn point_at(&mut self, x: f64, y: f64) {
         let ratio = View::pixel_ratio();
         let tip = dom::element("tip");
-        let (across, down) = (f64::from(self.view.canvas.client_width()), f64::from(self.view.canvas.client_height()));
+        let (across, down) =
+            (f64::from(self.view.canvas.client_width()), f64::from(self.view.canvas.client_height()));
         let left = if x / ratio > across - 180.0 { x / ratio - 170.0 } else { x / ratio + 16.0 };
         let top = if y / ratio > down - 130.0 { y / ratio - 120.0 } else { y / ratio + 16.0 };
         let _ = tip.style().set_property("left", &format!("{left}px"));

@@ -48,7 +48,11 @@ impl App {
         );
         let Some(picture) = svg(
             "svg",
-            &[("viewBox", format!("0 0 {} {}", SIZE.0, SIZE.1)), ("role", "img".into()), ("aria-label", text.clone())],
+            &[
+                ("viewBox", format!("0 0 {} {}", SIZE.0, SIZE.1)),
+                ("role", "img".into()),
+                ("aria-label", text.clone()),
+            ],
         ) else {
             return;
         };

@@ -145,8 +145,9 @@ impl App {
     /// Takes in files: weights go to the model, truth masks to their image, the rest into the queue.
     /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
     pub fn add(&mut self, files: Vec<File>, from_folder: bool) {
-        let (weights, files): (Vec<File>, Vec<File>) =
-            files.into_iter().partition(|file| file.name().ends_with(".safetensors") || file.name().ends_with(".json"));
+        let (weights, files): (Vec<File>, Vec<File>) = files
+            .into_iter()
+            .partition(|file| file.name().ends_with(".safetensors") || file.name().ends_with(".json"));
         if !weights.is_empty() && !from_folder {
             self.try_weights(weights);
         }

@@ -4,8 +4,8 @@ use super::{act, dom};
 use crate::js::View;
 use crate::message::{Ask, Tell};
 use js_sys::Array;
-use wasm_bindgen::closure::Closure;
 use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
 use web_sys::{Blob, BlobPropertyBag, Event, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 /// What a worker is there for.
@@ -49,7 +49,9 @@ impl Link {
         let kind = BlobPropertyBag::new();
         kind.set_type("text/javascript");
         let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&text.into()), &kind);
-        let url = blob.and_then(|blob| Url::create_object_url_with_blob(&blob)).map_err(|error| dom::reason(&error))?;
+        let url = blob
+            .and_then(|blob| Url::create_object_url_with_blob(&blob))
+            .map_err(|error| dom::reason(&error))?;
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(&url, &options).map_err(|error| dom::reason(&error))?;

@@ -28,7 +28,9 @@ impl App {
             let weights = files::fetch_bytes("rbc.safetensors").await;
             let card = files::fetch_bytes("rbc.json").await;
             act(move |app| match (weights, card) {
-                (Ok(bytes), Ok(card)) => app.load_weights(Weights { bytes, card, name: "shipped weights".into() }),
+                (Ok(bytes), Ok(card)) => {
+                    app.load_weights(Weights { bytes, card, name: "shipped weights".into() })
+                }
                 (Err(problem), _) | (_, Err(problem)) => {
                     app.fatal = true;
                     app.complain(&format!("The model's weights are missing: {problem}"));
@@ -59,9 +61,10 @@ impl App {
     /// Begins anew with a fresh worker; what was running waits in the queue again.
     pub fn restart_network(&mut self) {
         if let Some(item) = self.running.and_then(|id| self.item_mut(id))
-            && matches!(item.phase, Phase::Working(_)) {
-                item.phase = Phase::Waiting;
-            }
+            && matches!(item.phase, Phase::Working(_))
+        {
+            item.phase = Phase::Waiting;
+        }
         self.start_network();
         if let Some(weights) = self.wanted_weights.take().or(self.weights.clone()) {
             self.load_weights(weights);
@@ -118,9 +121,11 @@ impl App {
                 }
                 let name = self.weights.as_ref().map(|weights| weights.name.clone()).unwrap_or_default();
                 dom::set_text("model-facts", &format!("{facts} Model: {name}."));
-                let engine = if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" };
-                dom::set_text("engine-text", engine);
+                self.show_engine();
                 dom::set(&dom::element("engine"), "title", &facts);
+                // Said plainly where the slower way was not the person's own choice.
+                dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
+                dom::set_text("engine-note", &facts);
                 self.pump();
             }
             Tell::Refused { message } => self.refused(&message),
@@ -144,13 +149,16 @@ impl App {
         }
     }
 
+    fn show_engine(&self) {
+        dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" });
+    }
+
     fn refused(&mut self, message: &str) {
         self.complain(message);
         if self.wanted_weights.take().is_some() {
             // The worker keeps the weights it had.
             self.network_ready = true;
-            let engine = if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" };
-            dom::set_text("engine-text", engine);
+            self.show_engine();
             self.pump();
         } else {
             self.fatal = true;
@@ -191,7 +199,9 @@ impl App {
             item.losses += 1;
             name = item.name.clone();
             item.phase = if item.losses > 1 {
-                Phase::Failed(format!("{name}: the browser ran out of memory or failed over this image ({message})"))
+                Phase::Failed(format!(
+                    "{name}: the browser ran out of memory or failed over this image ({message})"
+                ))
             } else {
                 Phase::Waiting
             };

@@ -29,7 +29,8 @@ impl App {
         for item in self.items.iter().filter(|item| item.phase == Phase::Done) {
             let stem = input::stem(&item.name);
             // Upper and lower case are one on many disks.
-            let mut names = std::iter::once(stem.to_string()).chain((2..).map(|number| format!("{stem}-{number}")));
+            let mut names =
+                std::iter::once(stem.to_string()).chain((2..).map(|number| format!("{stem}-{number}")));
             if let Some(name) = names.find(|name| taken.insert(name.to_lowercase())) {
                 todo.push((item.id, name));
             }
@@ -105,7 +106,9 @@ impl App {
             }
             Tell::Failed { message, .. } => self.complain(&message),
             Tell::Crashed { message } => {
-                self.complain(&format!("The zip could not be written ({message}). Save fewer images at a time."));
+                self.complain(&format!(
+                    "The zip could not be written ({message}). Save fewer images at a time."
+                ));
                 self.pack_over();
             }
             _ => {}

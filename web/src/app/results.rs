@@ -109,7 +109,9 @@ impl App {
     pub fn show_thumb(&mut self, id: u32, pixels: &Uint8ClampedArray, width: u32, height: u32) {
         let Some(item) = self.item(id) else { return };
         let canvas = card(item).query_selector("canvas").ok().flatten();
-        let Some(canvas) = canvas.and_then(|canvas| canvas.dyn_into::<HtmlCanvasElement>().ok()) else { return };
+        let Some(canvas) = canvas.and_then(|canvas| canvas.dyn_into::<HtmlCanvasElement>().ok()) else {
+            return;
+        };
         canvas.set_width(width);
         canvas.set_height(height);
         let pixels = pixels.to_vec();
@@ -139,7 +141,8 @@ impl App {
             self.active = None;
             self.desk_open = None;
             self.view.forget();
-            if let Some(next) = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id) {
+            if let Some(next) = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id)
+            {
                 self.activate(next);
             }
         }

@@ -100,6 +100,8 @@ impl App {
         dom::find::<web_sys::HtmlSelectElement>("backend").set_value(&self.backend_wish);
         self.start_network();
         self.fetch_weights();
+        // Before the first image comes, so that it shows without delay.
+        self.start_desk();
         self.refresh();
     }
 
@@ -192,7 +194,8 @@ impl App {
 
     /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.
     pub fn show_state(&self) {
-        let working = self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
+        let working =
+            self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
         let state = match () {
             () if self.fatal => "error",
             () if working || self.packing.is_some() => "busy",

@@ -66,9 +66,10 @@ pub fn listen() {
     });
     dom::on(&dom::element("cells-body"), "keydown", |event: web_sys::KeyboardEvent| {
         if event.key() == "Enter"
-            && let Some((cell, _)) = cell_of(&event) {
-                act(move |app| app.show_cell(cell));
-            }
+            && let Some((cell, _)) = cell_of(&event)
+        {
+            act(move |app| app.show_cell(cell));
+        }
     });
 }
 
@@ -120,7 +121,9 @@ impl App {
 
     /// Brings a cell of the table into the picture.
     fn show_cell(&mut self, cell: u32) {
-        let Some(row) = self.active_item().and_then(|item| item.rows.iter().find(|row| row.id == cell)).copied() else {
+        let Some(row) =
+            self.active_item().and_then(|item| item.rows.iter().find(|row| row.id == cell)).copied()
+        else {
             return;
         };
         self.hovered = Some(cell);
@@ -162,7 +165,10 @@ impl App {
         let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
         let focused = focused.and_then(|element| {
             let kind = element.tag_name().to_lowercase();
-            Some(format!("tr[data-cell='{}'] {kind}", element.closest("tr").ok()??.get_attribute("data-cell")?))
+            Some(format!(
+                "tr[data-cell='{}'] {kind}",
+                element.closest("tr").ok()??.get_attribute("data-cell")?
+            ))
         });
         body.set_inner_html("");
         for row in sorted.iter().take(rows) {
@@ -170,9 +176,10 @@ impl App {
         }
         // The row that was being worked on keeps the focus.
         if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten())
-            && let Some(element) = element.dyn_ref::<web_sys::HtmlElement>() {
-                let _ = element.focus();
-            }
+            && let Some(element) = element.dyn_ref::<web_sys::HtmlElement>()
+        {
+            let _ = element.focus();
+        }
         let unit = if scale.is_some() { "µm" } else { "px" };
         dom::set_text("table-note", &format!("{}, lengths in {unit}", super::figures::cells(sorted.len())));
         dom::show("more-rows", sorted.len() > rows);

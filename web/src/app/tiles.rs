@@ -32,7 +32,8 @@ impl Tiles {
             old.bitmap.close();
         }
         while self.pieces.len() > MOST {
-            let Some(oldest) = self.pieces.iter().min_by_key(|(_, piece)| piece.used).map(|(tile, _)| tile.clone())
+            let Some(oldest) =
+                self.pieces.iter().min_by_key(|(_, piece)| piece.used).map(|(tile, _)| tile.clone())
             else {
                 return;
             };

@@ -146,7 +146,9 @@ impl View {
 
     /// Draws one layer from the tiles at hand; returns those to ask for.
     fn draw_layer(&mut self, layer: &str, finest: i32, stamp: u32) -> Vec<Ask> {
-        let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else { return Vec::new() };
+        let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else {
+            return Vec::new();
+        };
         let side = f64::from(Tile::SIDE);
         let coarsest = ((width.max(height) / side).log2().ceil() as i32).max(0);
         let level = ((1.0 / self.zoom).log2().floor() as i32).clamp(finest, coarsest);
@@ -172,7 +174,13 @@ impl View {
     }
 
     /// Draws one square of the image, from a coarser tile where its own has not come.
-    fn draw_tile(&mut self, context: &CanvasRenderingContext2d, tile: &Tile, coarsest: i32, size: (f64, f64)) {
+    fn draw_tile(
+        &mut self,
+        context: &CanvasRenderingContext2d,
+        tile: &Tile,
+        coarsest: i32,
+        size: (f64, f64),
+    ) {
         let side = f64::from(Tile::SIDE);
         let step = side * f64::from(tile.level).exp2();
         let (x, y) = (f64::from(tile.column) * step, f64::from(tile.row) * step);

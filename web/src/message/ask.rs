@@ -43,9 +43,18 @@ pub struct Export {
 
 pub enum Ask {
     /// Load weights onto a back end (`auto`, `webgpu`, `cpu`).
-    Start { backend: String, weights: ArrayBuffer, card: ArrayBuffer },
+    Start {
+        backend: String,
+        weights: ArrayBuffer,
+        card: ArrayBuffer,
+    },
     /// Run the network over an image.
-    Segment { id: u32, name: String, file: ArrayBuffer, diameter: Option<f64> },
+    Segment {
+        id: u32,
+        name: String,
+        file: ArrayBuffer,
+        diameter: Option<f64>,
+    },
     Open(Opening),
     /// Find the cells of a probability map: the given one, else that of the open image.
     Measure {
@@ -58,15 +67,30 @@ pub enum Ask {
         excluded: Vec<f64>,
         truth: Option<ArrayBuffer>,
     },
-    Tile { tile: Tile, stamp: u32 },
+    Tile {
+        tile: Tile,
+        stamp: u32,
+    },
     /// Which cell is at this pixel of the open image?
-    Probe { id: u32, x: f64, y: f64 },
-    Truth { id: u32, name: String, file: ArrayBuffer },
+    Probe {
+        id: u32,
+        x: f64,
+        y: f64,
+    },
+    Truth {
+        id: u32,
+        name: String,
+        file: ArrayBuffer,
+    },
     Export(Export),
     /// Add all files of the open image to the zip that this worker is writing, under this name.
-    Pack { stem: String },
+    Pack {
+        stem: String,
+    },
     /// Add the table of all images and end the zip.
-    PackEnd { table: String },
+    PackEnd {
+        table: String,
+    },
 }
 
 impl Ask {
@@ -81,7 +105,11 @@ impl Ask {
             }
             Self::Segment { id, name, file, diameter } => {
                 over.push(&file);
-                Build::new("segment").with("id", id).with("name", name).with("file", file).maybe("diameter", diameter)
+                Build::new("segment")
+                    .with("id", id)
+                    .with("name", name)
+                    .with("file", file)
+                    .maybe("diameter", diameter)
             }
             Self::Open(open) => {
                 over.push(&open.file);

@@ -41,22 +41,62 @@ pub enum Tell {
     /// The worker's program runs and takes messages.
     Up,
     /// The model answers, on this back end.
-    Ready { backend: String, facts: String },
+    Ready {
+        backend: String,
+        facts: String,
+    },
     /// The model cannot start; the page's earlier one, if any, goes on.
-    Refused { message: String },
-    Decoded { id: u32, width: u32, height: u32, thumb: Uint8ClampedArray, thumb_width: u32, thumb_height: u32 },
-    Progress { id: u32, done: f64, total: f64 },
+    Refused {
+        message: String,
+    },
+    Decoded {
+        id: u32,
+        width: u32,
+        height: u32,
+        thumb: Uint8ClampedArray,
+        thumb_width: u32,
+        thumb_height: u32,
+    },
+    Progress {
+        id: u32,
+        done: f64,
+        total: f64,
+    },
     Segmented(Segmented),
-    Opened { id: u32, width: u32, height: u32 },
+    Opened {
+        id: u32,
+        width: u32,
+        height: u32,
+    },
     Measured(Measured),
-    Tile { tile: Tile, stamp: u32, bitmap: ImageBitmap },
-    Probed { id: u32, cell: u32 },
-    Exported { name: String, mime: String, bytes: Uint8Array },
-    Packed { bytes: Uint8Array, done: bool },
+    Tile {
+        tile: Tile,
+        stamp: u32,
+        bitmap: ImageBitmap,
+    },
+    Probed {
+        id: u32,
+        cell: u32,
+    },
+    Exported {
+        name: String,
+        mime: String,
+        bytes: Uint8Array,
+    },
+    Packed {
+        bytes: Uint8Array,
+        done: bool,
+    },
     /// One task failed; the worker goes on. `task` is the kind of the message that asked for it.
-    Failed { id: u32, task: String, message: String },
+    Failed {
+        id: u32,
+        task: String,
+        message: String,
+    },
     /// The worker is lost.
-    Crashed { message: String },
+    Crashed {
+        message: String,
+    },
 }
 
 impl Tell {
@@ -65,7 +105,9 @@ impl Tell {
         let over = Array::new();
         let message = match self {
             Self::Up => Build::new("up"),
-            Self::Ready { backend, facts } => Build::new("ready").with("backend", backend).with("facts", facts),
+            Self::Ready { backend, facts } => {
+                Build::new("ready").with("backend", backend).with("facts", facts)
+            }
             Self::Refused { message } => Build::new("refused").with("message", message),
             Self::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 over.push(&thumb.buffer());
@@ -192,9 +234,11 @@ impl Tell {
                 bitmap: view.typed("bitmap")?,
             },
             "probed" => Self::Probed { id, cell: view.number("cell") as u32 },
-            "exported" => {
-                Self::Exported { name: view.text("name"), mime: view.text("mime"), bytes: view.typed("bytes")? }
-            }
+            "exported" => Self::Exported {
+                name: view.text("name"),
+                mime: view.text("mime"),
+                bytes: view.typed("bytes")?,
+            },
             "packed" => Self::Packed { bytes: view.typed("bytes")?, done: view.flag("done") },
             "failed" => Self::Failed { id, task: view.text("task"), message: view.text("message") },
             "crashed" => Self::Crashed { message: view.text("message") },

@@ -58,7 +58,8 @@ impl Batch {
     /// # Errors
     /// Where a file cannot be made.
     pub fn add(&mut self, desk: &Desk, stem: &str) -> Result<Vec<u8>, Error> {
-        let open = desk.opened().ok_or_else(|| Error::Export(format!("the image could not be opened: {stem}")))?;
+        let open =
+            desk.opened().ok_or_else(|| Error::Export(format!("the image could not be opened: {stem}")))?;
         let cells = open.counted().ok_or_else(|| Error::Export(format!("there is no result: {stem}")))?;
         for kind in exports::KINDS {
             let file = exports::of(open, &cells, kind)?;

@@ -148,7 +148,8 @@ impl Desk {
                 }
             }
             Ask::Probe { id, x, y } => {
-                let found = self.open.as_ref().filter(|open| open.id == id).and_then(|open| open.found.as_ref());
+                let found =
+                    self.open.as_ref().filter(|open| open.id == id).and_then(|open| open.found.as_ref());
                 tell(Tell::Probed { id, cell: found.map_or(0, |found| cell_at(&found.cells, x, y)) });
             }
             Ask::Truth { id, name, file } => {
@@ -236,7 +237,8 @@ fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, 
     if (tw, th) == (w, h) {
         return Ok(truth);
     }
-    let reason = format!("the truth mask is {tw} x {th} px and its image {w} x {h}; they must be of one size");
+    let reason =
+        format!("the truth mask is {tw} x {th} px and its image {w} x {h}; they must be of one size");
     Err(Error::Image { name: name.into(), reason })
 }
 

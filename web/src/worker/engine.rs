@@ -4,7 +4,7 @@ use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
 use burn::tensor::backend::Backend;
 use js_sys::{Function, Promise, Reflect};
-use rbc_model::segment::{Progress, Segmentation, SegmentOptions, Segmenter};
+use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter};
 use rbc_model::{Error, RgbImage};
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
@@ -99,7 +99,11 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
     let gpu = Segmenter::<WebGpu>::load(weights, &device).map_err(|error| error.to_string())?;
     // A shader that does not compile only leaves a line in the console, and the output is then zeros or worse.
     let agrees = agree(&gpu, cpu).await;
-    if agrees.unwrap_or(false) { Ok((gpu, adapter)) } else { Err(format!("WebGPU miscalculates here ({adapter})")) }
+    if agrees.unwrap_or(false) {
+        Ok((gpu, adapter))
+    } else {
+        Err(format!("WebGPU miscalculates here ({adapter})"))
+    }
 }
 
 /// Whether both give the same logits for a small image with cells, edges and noise in it.

@@ -22,7 +22,8 @@ pub fn stem(name: &str) -> &str {
 /// # Errors
 /// Where there is no result yet, or it does not fit the format.
 pub fn make(open: &Open, what: &str) -> Result<File, Error> {
-    let cells = open.counted().ok_or_else(|| Error::Export(format!("there is no result yet: {}", open.name)))?;
+    let cells =
+        open.counted().ok_or_else(|| Error::Export(format!("there is no result yet: {}", open.name)))?;
     of(open, &cells, what)
 }
 

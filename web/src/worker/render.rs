@@ -32,8 +32,13 @@ const BOTH: [u8; 4] = [216, 216, 216, 120];
 const MASK_ONLY: [u8; 4] = [245, 154, 35, 235];
 const TRUTH_ONLY: [u8; 4] = [47, 125, 225, 235];
 /// From unlikely to certain: dark violet, blue, green, yellow.
-const RAMP: [[f32; 3]; 5] =
-    [[40.0, 10.0, 70.0], [50.0, 80.0, 150.0], [25.0, 150.0, 140.0], [110.0, 205.0, 90.0], [255.0, 235.0, 50.0]];
+const RAMP: [[f32; 3]; 5] = [
+    [40.0, 10.0, 70.0],
+    [50.0, 80.0, 150.0],
+    [25.0, 150.0, 140.0],
+    [110.0, 205.0, 90.0],
+    [255.0, 235.0, 50.0],
+];
 
 /// Where a square lies: image pixels per square pixel, its corner in the image, and its size.
 struct Place {
@@ -93,7 +98,8 @@ pub fn overlay_tile(layers: &Layers, tile: &Tile) -> Picture {
         "difference" => each(&place, (labels.width, labels.height), |at| {
             let id = labels.ids.get(at).copied().unwrap_or(0);
             let mask = id != 0 && !layers.excluded.contains(&id);
-            let truth = layers.truth.is_some_and(|truth| truth.as_raw().get(at).is_some_and(|value| *value > 0));
+            let truth =
+                layers.truth.is_some_and(|truth| truth.as_raw().get(at).is_some_and(|value| *value > 0));
             match (mask, truth) {
                 (true, true) => BOTH,
                 (true, false) => MASK_ONLY,
