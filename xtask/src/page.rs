@@ -55,6 +55,8 @@ fn with_trunk(
     if profile == Profile::Dist {
         command.args(["--cargo-profile", profile.name()]);
     }
+    // Its own stack helps nobody who sees that the compiler failed.
+    command.env("RUST_BACKTRACE", "0");
     // trunk reads this as a boolean and refuses the usual "1".
     command.env_remove("NO_COLOR");
     process::run(&mut command)

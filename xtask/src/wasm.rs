@@ -73,7 +73,8 @@ impl Toolchain {
         let mut command = match self {
             Self::Native => Command::new(program),
             Self::Debian => {
-                front.push("/usr/bin".into());
+                // Before the folders of tools: one of them may be rustup's, with a cargo of its own.
+                front.insert(0, "/usr/bin".into());
                 let mut command = Command::new(if program == "cargo" { "/usr/bin/cargo" } else { program });
                 command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
                 // What the native cargo set for us would lead the other one's compiler astray.
