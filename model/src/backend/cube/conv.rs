@@ -84,7 +84,7 @@ fn conv_kernel<F: Float, N: Size>(
     let mut rows = Sequence::<usize>::new();
     let mut in_rows = Sequence::<bool>::new();
     #[unroll]
-    for step in 0..ROWS + 2 {
+    for step in 0..comptime!(ROWS + 2) {
         let at = top + step;
         rows.push((min(max(at, 1), h) - 1) * w);
         in_rows.push(at >= 1 && at <= h);
@@ -95,7 +95,7 @@ fn conv_kernel<F: Float, N: Size>(
     for _ in 0..extent.c {
         let mut window = Sequence::<F>::new();
         #[unroll]
-        for row in 0..ROWS + 2 {
+        for row in 0..comptime!(ROWS + 2) {
             #[unroll]
             for step in 0..3usize {
                 let value = x[from + *rows.index(row) + *columns.index(step)];

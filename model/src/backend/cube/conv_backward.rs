@@ -78,7 +78,7 @@ fn correlate_kernel<F: Float, N: Size>(
 
         let mut window = Sequence::<F>::new();
         #[unroll]
-        for row in 0..ROWS + 2 {
+        for row in 0..comptime!(ROWS + 2) {
             let y = top + row;
             #[unroll]
             for side in 0..3usize {
@@ -114,7 +114,7 @@ fn correlate_kernel<F: Float, N: Size>(
     }
     sync_cube();
     #[unroll]
-    for level in 0..THREADS.ilog2() {
+    for level in 0..comptime!(THREADS.ilog2()) {
         let width = comptime!(THREADS >> (level + 1));
         if unit < width {
             #[unroll]
@@ -145,11 +145,11 @@ fn sum_kernel<F: Float>(
     if ABSOLUTE_POS >= out.len() {
         terminate!();
     }
-    let per_output = if comptime!(bias) { 1 } else { channels * 9 };
+    let per_output = if comptime!(bias) { 1usize.runtime() } else { channels * 9 };
     let output = ABSOLUTE_POS / per_output;
     let rest = ABSOLUTE_POS % per_output;
     let channel = rest / 9;
-    let slot = if comptime!(bias) { 9 } else { rest % 9 };
+    let slot = if comptime!(bias) { 9usize.runtime() } else { rest % 9 };
     let first = ((output / LANES * channels + channel) * SLOTS + slot) * LANES + output % LANES;
     let step = blocks * channels * SLOTS * LANES;
     let mut sum = F::new(0.0);

@@ -62,10 +62,10 @@ fn max_unpool_kernel<F: Float, I: Int, N: Size>(
     let at = upper(ABSOLUTE_POS, width);
     let (value, place) = (x[ABSOLUTE_POS], places[ABSOLUTE_POS]);
     let zero = F::new(0.0);
-    let mut a = Vector::<F, N>::empty();
+    let mut a = Vector::<F, N>::new(zero);
     a[0] = select(place == I::new(0), value, zero);
     a[1] = select(place == I::new(1), value, zero);
-    let mut b = Vector::<F, N>::empty();
+    let mut b = Vector::<F, N>::new(zero);
     b[0] = select(place == I::new(2), value, zero);
     b[1] = select(place == I::new(3), value, zero);
     out[at] = a;
