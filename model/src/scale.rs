@@ -22,7 +22,7 @@ const WINDOW: f32 = 384.0;
 /// A measured diameter that differs from the guess by no more than this factor confirms it.
 const AGREES: f32 = 1.25;
 /// Mean certainty (0: even odds, 1: sure) from which on the first guess that is confirmed is taken.
-const SURE: f32 = 0.7;
+const SURE: f32 = 0.85;
 /// Looks that follow from one first guess.
 const LOOKS: usize = 4;
 

@@ -74,8 +74,8 @@ fn progress_counts_up_to_all_tiles() {
     let segmenter = segmenter();
     let mut heard: Vec<Progress> = Vec::new();
     let image = picture(300, 100);
-    let done = segmenter.logits(&image, 128, &mut |progress| heard.push(progress));
-    pollster::block_on(done).expect("the CPU computes");
+    pollster::block_on(segmenter.logits(&image, 128, &mut |progress| heard.push(progress)))
+        .expect("the CPU computes");
     let expected = tiles(padded(100), padded(300), 128).len();
     assert_eq!(heard.len(), expected + 1);
     assert!(heard.iter().enumerate().all(|(at, progress)| progress.done == at && progress.total == expected));

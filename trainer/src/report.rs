@@ -240,8 +240,10 @@ mod tests {
                 epoch,
                 steps: epoch * 10,
                 train_loss: 0.6 * 0.93f64.powi(epoch as i32) + 0.05,
-                validation_loss: (epoch % 2 == 0).then(|| 0.62 * 0.93f64.powi(epoch as i32) + 0.08),
-                validation_iou: (epoch % 2 == 0).then(|| 0.9 - 0.5 * 0.9f64.powi((epoch + index) as i32)),
+                validation_loss: epoch.is_multiple_of(2).then(|| 0.62 * 0.93f64.powi(epoch as i32) + 0.08),
+                validation_iou: epoch
+                    .is_multiple_of(2)
+                    .then(|| 0.9 - 0.5 * 0.9f64.powi((epoch + index) as i32)),
                 learning_rate: 1e-3 * 0.95f64.powi(epoch as i32),
                 seconds: epoch as f64,
             };

@@ -156,7 +156,6 @@ impl Training<'_> {
         if self.args.resume && done.exists() {
             return records::read_json(&done);
         }
-        let started = Instant::now();
         let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
         let (validation, train): (Vec<&Sample>, Vec<&Sample>) =
             self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()));
@@ -165,7 +164,10 @@ impl Training<'_> {
         let (network, history) =
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
+        // The history knows the time of the runs before, where this one went on from a checkpoint.
+        let fitted = history.last().map_or(0.0, |epoch| epoch.seconds);
 
+        let started = Instant::now();
         let segmenter = Segmenter::new(network, self.config.network.folded(), device.clone());
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {
@@ -189,8 +191,13 @@ impl Training<'_> {
             }
             images.push(scored.record);
         }
-        let record =
-            FoldRecord::new(fold.fold, train.len(), images, history.len(), started.elapsed().as_secs_f64());
+        let record = FoldRecord::new(
+            fold.fold,
+            train.len(),
+            images,
+            history.len(),
+            fitted + started.elapsed().as_secs_f64(),
+        );
         println!(
             "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
             fold.fold,

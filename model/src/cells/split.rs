@@ -19,7 +19,7 @@ const SMOOTHING: f32 = 0.03;
 /// Share of the votes in the height; the rest is depth.
 const VOTES: f32 = 0.65;
 /// Regions larger than this many cells are put to the vote; in smaller ones an oval would fall into two.
-const VOTE_FROM: f32 = 1.8;
+const VOTE_FROM: f32 = 1.7;
 /// Heights are compared in these parts of a pixel.
 pub const STEPS: f32 = 64.0;
 /// Splits a region into cells: for each pixel of the crop the number of its cell from 0, [`OUTSIDE`] outside of
