@@ -204,7 +204,8 @@ impl App {
         if let Some(item) = self.item_mut(id) {
             item.stamp = measured.stamp;
             item.rows = measured.rows;
-            item.covered = measured.covered;
+            // The sum of no cells is minus zero.
+            item.covered = measured.covered + 0.0;
             item.hits = measured.hits;
             item.summary = measured.summary;
             (item.iou, item.dice) = (measured.iou, measured.dice);
@@ -232,9 +233,9 @@ impl App {
         let mut name = String::new();
         let mut again = self.desk_losses < 20;
         if let Some(item) = over.and_then(|id| self.item_mut(id)) {
-            item.losses += 1;
+            item.desk_losses += 1;
             name = item.name.clone();
-            if item.losses > 1 {
+            if item.desk_losses > 1 {
                 again = false;
                 item.phase =
                     Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));

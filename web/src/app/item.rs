@@ -44,8 +44,9 @@ pub struct Item {
     pub summary: String,
     /// The version of the rules that `rows` were found by.
     pub stamp: u32,
-    /// How often a worker was lost over it.
+    /// How often the network's worker and the desk were lost over it.
     pub losses: u32,
+    pub desk_losses: u32,
 }
 
 impl Item {
@@ -73,6 +74,7 @@ impl Item {
             summary: String::new(),
             stamp: 0,
             losses: 0,
+            desk_losses: 0,
         }
     }
 

@@ -42,7 +42,7 @@ impl Engine {
         }
         match gpu(weights, &cpu).await {
             Ok((gpu, adapter)) => {
-                Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU ({adapter}).") })
+                Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU{adapter}.") })
             }
             Err(why) if wish == "webgpu" => Err(format!("WebGPU was asked for, but {why}.")),
             Err(why) => Ok(Self {
@@ -91,7 +91,7 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
                 super::tell(Tell::Crashed { message: format!("the graphics processor was lost: {message}") });
             });
             let info = setup.adapter.get_info();
-            let name = if info.name.is_empty() { "graphics processor".to_string() } else { info.name };
+            let name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };
             ADAPTER.set(Some(name.clone()));
             name
         }
@@ -102,7 +102,7 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
     if agrees.unwrap_or(false) {
         Ok((gpu, adapter))
     } else {
-        Err(format!("WebGPU miscalculates here ({adapter})"))
+        Err(format!("WebGPU miscalculates here{adapter}"))
     }
 }
 

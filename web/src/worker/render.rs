@@ -23,9 +23,9 @@ pub struct Layers<'a> {
     pub truth: Option<&'a GrayImage>,
 }
 
-/// Colours that part neighbours, also for the colour-blind, and stand out from stains.
+/// Colours that part neighbours (ids run along the rows), also for the colour-blind, and stand out from stains.
 const PALETTE: [[u8; 3]; 6] =
-    [[0, 188, 200], [255, 196, 0], [60, 110, 255], [0, 170, 90], [255, 120, 0], [150, 220, 40]];
+    [[0, 200, 214], [255, 205, 0], [40, 110, 255], [0, 190, 95], [255, 110, 0], [170, 235, 30]];
 const OUTLINE: [u8; 3] = [0, 224, 214];
 const LEFT_OUT: [u8; 3] = [150, 150, 150];
 const BOTH: [u8; 4] = [216, 216, 216, 120];
@@ -134,7 +134,21 @@ fn heat(value: u8) -> [u8; 4] {
 
 /// Cells as outlines (a bright line inside, a dark one around it) or filled as well.
 fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
-    const MARGIN: usize = 2;
+    const MARGIN: usize = 3;
+    const AROUND: [(isize, isize); 12] = [
+        (-2, 0),
+        (2, 0),
+        (0, -2),
+        (0, 2),
+        (-3, 0),
+        (3, 0),
+        (0, -3),
+        (0, 3),
+        (-2, -2),
+        (2, -2),
+        (-2, 2),
+        (2, 2),
+    ];
     let labels = layers.labels;
     let (across, down) = (place.width as usize + 2 * MARGIN, place.height as usize + 2 * MARGIN);
     // The labels of this square, with a margin. Beyond the image the nearest pixel goes on, so that a cell cut by the
@@ -158,18 +172,18 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
             let colour = if id == 0 {
                 if near.iter().any(|other| grid[*other] != 0) { [0, 0, 0, 130] } else { [0; 4] }
             } else {
-                let far = [at - 2, at + 2, at - 2 * across, at + 2 * across];
-                let round = [at - across - 1, at - across + 1, at + across - 1, at + across + 1];
-                let edge = near.iter().chain(&far).chain(&round).any(|other| grid[*other] != id);
+                // Three pixels wide, in a round shape; a square's pixel is at most one of the screen's.
+                let edge = near.iter().any(|other| grid[*other] != id)
+                    || AROUND.iter().any(|(x, y)| grid[(at as isize + y * across as isize + x) as usize] != id);
                 let out = layers.excluded.contains(&id);
                 let shade = match (out, fill) {
                     (true, _) => LEFT_OUT,
-                    (false, true) => PALETTE[(id.wrapping_mul(2_654_435_761) >> 16) as usize % PALETTE.len()],
+                    (false, true) => PALETTE[id as usize % PALETTE.len()],
                     (false, false) => OUTLINE,
                 };
                 match (edge, fill) {
                     (true, _) => [shade[0], shade[1], shade[2], 255],
-                    (false, true) => [shade[0], shade[1], shade[2], 120],
+                    (false, true) => [shade[0], shade[1], shade[2], 140],
                     (false, false) if out => [shade[0], shade[1], shade[2], 130],
                     (false, false) => [0; 4],
                 }
