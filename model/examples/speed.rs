@@ -10,6 +10,10 @@ use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::weights;
 use std::time::Instant;
 
+/// As in `trainer`: fresh pages for every feature map would cost more than the small layers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIDES: [usize; 4] = [128, 512, 1024, 2048];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
