@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Are cells told apart? On smears that nobody trained on, from what `trainer predict` wrote.
+
+    trainer predict --out OUT/chula DATA/chula-count/images
+    trainer predict --out OUT/bccd DATA/bccd-count/images
+    python3 bench/counts.py DATA OUT          (needs numpy, scipy, pillow)
+
+Chula: the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells
+that an instance's bounding box overlaps with an IoU of at least 0.5.
+"""
+import csv
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+
+def labels(folder, name):
+    return np.array(Image.open(folder / f"{name}.labels.png"))
+
+
+def chula(data, out):
+    own = total = 0
+    for file in sorted((data / "chula-count/points").glob("*.csv")):
+        found = labels(out / "chula", file.stem)
+        height, width = found.shape
+        rows = list(csv.DictReader(file.open()))
+        ids = [found[min(int(float(r["y"])), height - 1), min(int(float(r["x"])), width - 1)] for r in rows]
+        times = Counter(ids)
+        own += sum(1 for i in ids if i and times[i] == 1)
+        total += len(ids)
+    return own, total
+
+
+def overlap(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(0, width) * max(0, height)
+    area = lambda box: (box[2] - box[0]) * (box[3] - box[1])
+    return both / max(area(a) + area(b) - both, 1e-9)
+
+
+def bccd(data, out):
+    matched = total = 0
+    for file in sorted((data / "bccd-count/boxes").glob("*.csv")):
+        slices = ndimage.find_objects(labels(out / "bccd", file.stem))
+        found = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
+        for row in csv.DictReader(file.open()):
+            if row["class"] == "RBC":
+                box = [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
+                matched += any(overlap(box, other) >= 0.5 for other in found)
+                total += 1
+    return matched, total
+
+
+def main():
+    data, out = map(Path, sys.argv[1:3])
+    for name, (hit, total) in (("chula: centres alone", chula(data, out)), ("bccd: boxes met", bccd(data, out))):
+        print(f"{name} {hit} of {total} ({hit / total:.1%})")
+
+
+if __name__ == "__main__":
+    main()
