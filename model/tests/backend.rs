@@ -33,3 +33,8 @@ fn unpooling_and_gathering_follow_the_places() {
 fn pooling_and_unpooling_undo_each_other() {
     block_on(checks::identities::<Flex>(&Default::default()));
 }
+
+#[test]
+fn network_gives_the_stored_logits() {
+    block_on(common::known::answer::<Flex>(&Default::default()));
+}

@@ -2,6 +2,7 @@
 
 use super::naive::{self, Case};
 use super::random::Random;
+use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
 use rbc_model::backend::{SegBackend, conv3x3, max_pool2, max_unpool2};
 
@@ -25,7 +26,7 @@ const CONVOLUTIONS: [Case; 12] = [
 const POOLINGS: [[usize; 4]; 6] =
     [[1, 1, 2, 2], [2, 3, 4, 6], [1, 16, 8, 8], [3, 5, 10, 14], [1, 7, 2, 66], [2, 1, 130, 4]];
 
-pub fn tensor<B: SegBackend, const D: usize>(
+pub fn tensor<B: Backend, const D: usize>(
     values: &[f32],
     shape: [usize; D],
     device: &B::Device,
@@ -33,11 +34,11 @@ pub fn tensor<B: SegBackend, const D: usize>(
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-pub async fn floats<B: SegBackend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+pub async fn floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
     tensor.into_data_async().await.expect("read back").to_vec().expect("32-bit floats")
 }
 
-async fn ints<B: SegBackend>(tensor: Tensor<B, 4, Int>) -> Vec<i32> {
+async fn ints<B: Backend>(tensor: Tensor<B, 4, Int>) -> Vec<i32> {
     let data = tensor.into_data_async().await.expect("read back");
     data.convert::<i32>().to_vec().expect("integers")
 }
@@ -66,7 +67,12 @@ pub async fn convolution<B: SegBackend>(device: &B::Device) {
                 relu,
             );
             assert_eq!(out.dims(), [n, o, h, w]);
-            close(&format!("{case:?} relu {relu}"), &floats(out).await, &naive::conv(case, &x, &weight, &bias, relu), 1e-5);
+            close(
+                &format!("{case:?} relu {relu}"),
+                &floats(out).await,
+                &naive::conv(case, &x, &weight, &bias, relu),
+                1e-5,
+            );
         }
     }
 }
@@ -101,7 +107,8 @@ pub async fn convolution_backward<B: SegBackend>(device: &B::Device) {
         let output: Vec<f32> = output.into_iter().map(|value| value.max(0.0)).collect();
         for (relu, with_input) in [(false, true), (true, true), (true, false)] {
             let what = format!("{case:?} relu {relu} input {with_input}");
-            let primitive = |values: &[f32], shape| tensor::<B, 4>(values, shape, device).into_primitive().tensor();
+            let primitive =
+                |values: &[f32], shape| tensor::<B, 4>(values, shape, device).into_primitive().tensor();
             let found = B::conv3x3_backward(
                 primitive(&x, [n, c, h, w]),
                 primitive(&weight, [o, c, 3, 3]),

@@ -3,5 +3,6 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod checks;
+pub mod known;
 pub mod naive;
 pub mod random;

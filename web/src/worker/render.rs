@@ -174,7 +174,9 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
             } else {
                 // Three pixels wide, in a round shape; a square's pixel is at most one of the screen's.
                 let edge = near.iter().any(|other| grid[*other] != id)
-                    || AROUND.iter().any(|(x, y)| grid[(at as isize + y * across as isize + x) as usize] != id);
+                    || AROUND
+                        .iter()
+                        .any(|(x, y)| grid[(at as isize + y * across as isize + x) as usize] != id);
                 let out = layers.excluded.contains(&id);
                 let shade = match (out, fill) {
                     (true, _) => LEFT_OUT,

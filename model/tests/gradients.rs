@@ -1,0 +1,191 @@
+//! Gradients through automatic differentiation against finite differences: each operation and the whole network.
+#![cfg(all(feature = "train", not(target_arch = "wasm32")))]
+
+mod common;
+
+use burn::backend::{Autodiff, Flex};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Int, Tensor, TensorData};
+use common::checks::tensor;
+use common::random::Random;
+use rbc_model::backend::{conv3x3, max_pool2, max_unpool2};
+use rbc_model::network::{Network, NetworkConfig};
+
+type B = Autodiff<Flex>;
+
+fn values<const D: usize>(tensor: Tensor<impl burn::tensor::backend::Backend, D>) -> Vec<f32> {
+    tensor.into_data().to_vec().expect("32-bit floats")
+}
+
+/// The sum of `out` weighted with fixed random numbers: a loss whose gradient is not the same everywhere.
+fn weighted<const D: usize>(out: Tensor<B, D>) -> Tensor<B, 1> {
+    let shape: [usize; D] = out.dims();
+    let factors = Random::new(5).values(shape.iter().product());
+    (out * tensor::<B, D>(&factors, shape, &Default::default())).sum()
+}
+
+/// `weighted`, summed up in double precision: finite differences of it are not drowned in rounding.
+fn loss<const D: usize>(out: Tensor<B, D>) -> f64 {
+    let out = values(out);
+    let factors = Random::new(5).values(out.len());
+    out.iter().zip(&factors).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
+/// Compares the gradient of each element of `x` with central differences of `forward`.
+fn check<const D: usize, const O: usize>(
+    what: &str,
+    x: &[f32],
+    shape: [usize; D],
+    forward: impl Fn(Tensor<B, D>) -> Tensor<B, O>,
+) {
+    let device = Default::default();
+    let leaf = tensor::<B, D>(x, shape, &device).require_grad();
+    let gradients = weighted(forward(leaf.clone())).backward();
+    let gradient = values(leaf.grad(&gradients).expect("a gradient"));
+    let at = |i: usize, by: f32| {
+        let mut moved = x.to_vec();
+        moved[i] += by;
+        loss(forward(tensor(&moved, shape, &device)))
+    };
+    const STEP: f32 = 1.0 / 128.0;
+    for (i, &found) in gradient.iter().enumerate() {
+        let expected = (at(i, STEP) - at(i, -STEP)) / f64::from(2.0 * STEP);
+        assert!((f64::from(found) - expected).abs() < 2e-3, "{what}: element {i}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn convolution() {
+    let device = Default::default();
+    let mut random = Random::new(1);
+    let (x, weight, bias) = (random.values(2 * 3 * 5 * 6), random.values(4 * 3 * 9), random.values(4));
+    let (of_x, of_weight) =
+        (tensor::<B, 4>(&x, [2, 3, 5, 6], &device), tensor::<B, 4>(&weight, [4, 3, 3, 3], &device));
+    let of_bias = tensor::<B, 1>(&bias, [4], &device);
+    check("input", &x, [2, 3, 5, 6], |x| conv3x3(x, of_weight.clone(), of_bias.clone(), false));
+    check("weight", &weight, [4, 3, 3, 3], |weight| conv3x3(of_x.clone(), weight, of_bias.clone(), false));
+    check("bias", &bias, [4], |bias| conv3x3(of_x.clone(), of_weight.clone(), bias, false));
+    // With ReLU, far enough from its kink: multiples of 1/2 plus 1/4, moved by 1/128 times at most 1/2.
+    let coarse: Vec<f32> = random.coarse(4 * 3 * 9).iter().map(|value| value / 2.0).collect();
+    let steps: Vec<f32> = random.coarse(x.len()).iter().map(|value| (value * 2.0).round()).collect();
+    let shifted = tensor::<B, 1>(&[0.125, -0.125, 0.375, -0.375], [4], &device);
+    let coarse_weight = tensor::<B, 4>(&coarse, [4, 3, 3, 3], &device);
+    check("input, ReLU", &steps, [2, 3, 5, 6], |x| conv3x3(x, coarse_weight.clone(), shifted.clone(), true));
+    check("weight, ReLU", &coarse, [4, 3, 3, 3], |weight| {
+        conv3x3(tensor(&steps, [2, 3, 5, 6], &device), weight, shifted.clone(), true)
+    });
+}
+
+#[test]
+fn pooling_and_unpooling() {
+    let mut random = Random::new(2);
+    let x = random.distinct(2 * 3 * 4 * 6);
+    check("pooling", &x, [2, 3, 4, 6], |x| max_pool2(x).0);
+    let places: Tensor<B, 4, Int> =
+        Tensor::from_data(TensorData::new(random.places(36), [2, 3, 2, 3]), &Default::default());
+    check("unpooling", &x[..36], [2, 3, 2, 3], |x| max_unpool2(x, places.clone()));
+    check("both", &x, [2, 3, 4, 6], |x| {
+        let (values, places) = max_pool2(x);
+        max_unpool2(values, places)
+    });
+}
+
+/// Adds to parameter number `target` (to all where `None`) a fixed random direction times `step`.
+struct Move {
+    target: usize,
+    step: f32,
+    next: usize,
+}
+
+impl ModuleMapper<B> for Move {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let this = self.next;
+        self.next += 1;
+        if this != self.target {
+            return param;
+        }
+        param.map(|value| {
+            let direction =
+                tensor::<B, D>(&direction(this, value.shape().num_elements()), value.dims(), &value.device());
+            value + direction * self.step
+        })
+    }
+}
+
+/// Moves biases, scales and shifts away from where they begin.
+struct Shift {
+    next: u64,
+}
+
+impl ModuleMapper<B> for Shift {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        self.next += 1;
+        let seed = 500 + self.next;
+        match D {
+            1 => param.map(|value| {
+                let values = Random::new(seed).values(value.shape().num_elements());
+                let moved = value.clone() + tensor::<B, D>(&values, value.dims(), &value.device()) * 0.3;
+                moved.detach().require_grad()
+            }),
+            _ => param,
+        }
+    }
+}
+
+fn direction(parameter: usize, len: usize) -> Vec<f32> {
+    Random::new(1000 + parameter as u64).values(len)
+}
+
+/// The gradient of each parameter along its direction.
+struct Slopes<'a> {
+    gradients: &'a <B as burn::tensor::backend::AutodiffBackend>::Gradients,
+    found: Vec<f64>,
+}
+
+impl ModuleVisitor<B> for Slopes<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let gradient = values(param.val().grad(self.gradients).expect("each parameter has a gradient"));
+        let direction = direction(self.found.len(), gradient.len());
+        self.found.push(gradient.iter().zip(&direction).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum());
+    }
+}
+
+#[test]
+fn whole_network() {
+    compare_network(false, 24);
+}
+
+#[test]
+fn whole_network_with_batch_normalisation() {
+    // 11 of the 12 layers have a scale and a shift beside weight and bias.
+    compare_network(true, 46);
+}
+
+fn compare_network(batch_norm: bool, parameters: usize) {
+    let device = Default::default();
+    let config = NetworkConfig { widths: [4, 5, 6], dropout: 0.0, batch_norm, ..NetworkConfig::default() };
+    // With biases of zero, ReLU would stand on its kink wherever the unpooling left nothing but zeros.
+    let network: Network<B> = config.init(&device).map(&mut Shift { next: 0 });
+    let x = tensor::<B, 4>(&Random::new(3).values(2 * 3 * 16 * 8), [2, 3, 16, 8], &device);
+    let gradients = weighted(network.forward(x.clone())).backward();
+    let mut slopes = Slopes { gradients: &gradients, found: Vec::new() };
+    network.visit(&mut slopes);
+    assert_eq!(slopes.found.len(), parameters);
+    let mut unsure = 0;
+    for (target, &found) in slopes.found.iter().enumerate() {
+        let at = |step: f32| {
+            let moved = network.clone().map(&mut Move { target, step, next: 0 });
+            loss(moved.forward(x.clone()))
+        };
+        let slope = |step: f32| (at(step) - at(-step)) / f64::from(2.0 * step);
+        let (near, far) = (slope(1e-3), slope(2e-3));
+        // Where the step crosses a kink of ReLU or of the pooling, differences are no derivatives.
+        let tolerance = 0.01 * near.abs().max(1.0);
+        if (near - far).abs() > tolerance {
+            unsure += 1;
+            continue;
+        }
+        assert!((found - near).abs() <= 2.0 * tolerance, "parameter {target}: {found}, not {near}");
+    }
+    assert!(3 * unsure <= parameters, "{unsure} of {parameters} parameters could not be compared");
+}
