@@ -126,6 +126,15 @@ impl Page {
         value.as_str().map(String::from).with_context(|| format!("{name} is not in the list"))
     }
 
+    /// Makes one image of the list the one that is shown and saved.
+    pub fn show(&self, name: &str) -> Result<()> {
+        self.session.script(
+            "document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}] button`).click()",
+            json!([name]),
+        )?;
+        self.wait_until_ready()
+    }
+
     /// Clicks an element by its `data-testid`.
     pub fn click(&self, testid: &str) -> Result<()> {
         self.session.click(&format!("[data-testid={testid}]"))

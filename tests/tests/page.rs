@@ -28,9 +28,10 @@ fn same_masks(backend: Backend, images: &[PathBuf], limit: f64, scratch: &Scratc
     assert_eq!(page.attribute("backend")?, backend.name());
     for image in images {
         page.segment(std::slice::from_ref(image))?;
+        page.show(&image.file_name().context("an image has a name")?.to_string_lossy())?;
         let stem = stem(image)?;
         page.screenshot(&format!("{}-{stem}", backend.name()))?;
-        let in_page = page.save("export-mask", ".mask.png")?;
+        let in_page = page.save("export-mask", &format!("{stem}.mask.png"))?;
         let native = scratch.path().join(format!("{stem}.mask.png"));
         let covered = mask::coverage(&native)?;
         ensure!((0.02..0.98).contains(&covered), "{stem}: an empty mask proves nothing, {covered} covered");

@@ -62,7 +62,7 @@ impl Browser {
         }
     }
 
-    /// What to ask the driver for, as JSON. Downloads go to `downloads`.
+    /// What to ask the driver for, as JSON. Downloads go to `downloads`, as many as the page offers.
     pub fn capabilities(&self, webgpu: bool, downloads: Option<&Path>) -> String {
         let mut flags = QUIET.to_vec();
         if webgpu {
@@ -72,7 +72,7 @@ impl Browser {
         let downloads = downloads.map_or_else(String::new, |folder| {
             let folder = quoted(&folder.to_string_lossy());
             format!(
-                r#","prefs":{{"download.default_directory":{folder},"download.prompt_for_download":false}}"#
+                r#","prefs":{{"download.default_directory":{folder},"download.prompt_for_download":false,"profile.default_content_setting_values.automatic_downloads":1}}"#
             )
         });
         format!(
