@@ -112,23 +112,25 @@ impl ModuleMapper<B> for Move {
     }
 }
 
-/// Moves biases, scales and shifts away from where they begin.
-struct Shift {
+/// Gives the parameters fixed random values. Biases, scales and shifts move away from where they begin: with biases
+/// of zero, ReLU would stand on its kink wherever the unpooling left nothing but zeros.
+struct Fixed {
     next: u64,
 }
 
-impl ModuleMapper<B> for Shift {
+impl ModuleMapper<B> for Fixed {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         self.next += 1;
-        let seed = 500 + self.next;
-        match D {
-            1 => param.map(|value| {
-                let values = Random::new(seed).values(value.shape().num_elements());
-                let moved = value.clone() + tensor::<B, D>(&values, value.dims(), &value.device()) * 0.3;
-                moved.detach().require_grad()
-            }),
-            _ => param,
-        }
+        let mut random = Random::new(self.next);
+        param.map(|value| {
+            let shape: [usize; D] = value.dims();
+            let noise = tensor::<B, D>(&random.values(shape.iter().product()), shape, &value.device());
+            let filled = match D {
+                4 => noise * (6.0 / (9.0 * shape[1] as f32)).sqrt(),
+                _ => value + noise * 0.3,
+            };
+            filled.detach().require_grad()
+        })
     }
 }
 
@@ -161,31 +163,35 @@ fn whole_network_with_batch_normalisation() {
     compare_network(true, 46);
 }
 
+/// Where a step crosses a kink of ReLU or of the pooling, a difference is no derivative, so each parameter is
+/// compared on several networks and has to agree on two at least, and nearly all on most: a wrong gradient agrees
+/// on none.
 fn compare_network(batch_norm: bool, parameters: usize) {
-    let device = Default::default();
-    let config = NetworkConfig { widths: [4, 5, 6], dropout: 0.0, batch_norm, ..NetworkConfig::default() };
-    // With biases of zero, ReLU would stand on its kink wherever the unpooling left nothing but zeros.
-    let network: Network<B> = config.init(&device).map(&mut Shift { next: 0 });
-    let x = tensor::<B, 4>(&Random::new(3).values(2 * 3 * 16 * 8), [2, 3, 16, 8], &device);
-    let gradients = weighted(network.forward(x.clone())).backward();
-    let mut slopes = Slopes { gradients: &gradients, found: Vec::new() };
-    network.visit(&mut slopes);
-    assert_eq!(slopes.found.len(), parameters);
-    let mut unsure = 0;
-    for (target, &found) in slopes.found.iter().enumerate() {
-        let at = |step: f32| {
-            let moved = network.clone().map(&mut Move { target, step, next: 0 });
-            loss(moved.forward(x.clone()))
-        };
-        let slope = |step: f32| (at(step) - at(-step)) / f64::from(2.0 * step);
-        let (near, far) = (slope(1e-3), slope(2e-3));
-        // Where the step crosses a kink of ReLU or of the pooling, differences are no derivatives.
-        let tolerance = 0.01 * near.abs().max(1.0);
-        if (near - far).abs() > tolerance {
-            unsure += 1;
-            continue;
+    const NETWORKS: u64 = 5;
+    let mut agreed = vec![0; parameters];
+    for seed in 0..NETWORKS {
+        let device = Default::default();
+        let config =
+            NetworkConfig { widths: [3, 4, 5], dropout: 0.0, batch_norm, ..NetworkConfig::default() };
+        let network: Network<B> = config.init(&device).map(&mut Fixed { next: 100 * seed });
+        let x = tensor::<B, 4>(&Random::new(seed).values(2 * 3 * 8 * 8), [2, 3, 8, 8], &device);
+        let gradients = weighted(network.forward(x.clone())).backward();
+        let mut slopes = Slopes { gradients: &gradients, found: Vec::new() };
+        network.visit(&mut slopes);
+        assert_eq!(slopes.found.len(), parameters);
+        for (target, &found) in slopes.found.iter().enumerate() {
+            let at = |step: f32| {
+                let moved = network.clone().map(&mut Move { target, step, next: 0 });
+                loss(moved.forward(x.clone()))
+            };
+            const STEP: f32 = 1.0 / 4096.0;
+            let expected = (at(STEP) - at(-STEP)) / f64::from(2.0 * STEP);
+            if (found - expected).abs() <= 0.02 * expected.abs().max(1.0) {
+                agreed[target] += 1;
+            }
         }
-        assert!((found - near).abs() <= 2.0 * tolerance, "parameter {target}: {found}, not {near}");
     }
-    assert!(3 * unsure <= parameters, "{unsure} of {parameters} parameters could not be compared");
+    let all: u64 = agreed.iter().sum();
+    let enough = agreed.iter().all(|&count| count >= 2) && 5 * all >= 4 * NETWORKS * parameters as u64;
+    assert!(enough, "of {NETWORKS} networks agree: {agreed:?}");
 }

@@ -91,11 +91,11 @@ mod tests {
             let sites: Vec<bool> = (0..width * height)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 16) % rarity == 0
+                    (state >> 16).is_multiple_of(rarity)
                 })
                 .collect();
             let fast = squared_distance(width, height, |at| sites[at]);
-            for at in 0..width * height {
+            for (at, &fast) in fast.iter().enumerate() {
                 let best = (0..width * height)
                     .filter(|&site| sites[site])
                     .map(|site| {
@@ -104,7 +104,7 @@ mod tests {
                         (dx * dx + dy * dy) as f32
                     })
                     .fold(FAR, f32::min);
-                assert_eq!(fast[at], best, "{width} x {height}, pixel {at}");
+                assert_eq!(fast, best, "{width} x {height}, pixel {at}");
             }
         }
     }

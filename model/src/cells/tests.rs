@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test may fail that way")]
+
 use super::*;
 
 /// A map that is certain inside of every shape.

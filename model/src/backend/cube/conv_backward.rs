@@ -43,11 +43,12 @@ fn gate_kernel<F: Float>(
 ///
 /// Grid: shares by input channels by blocks of output channels. An item of work is a column of [`ROWS`] pixels.
 #[cube(launch_unchecked)]
+#[allow(clippy::manual_div_ceil, reason = "a kernel has no div_ceil")]
 fn correlate_kernel<F: Float, N: Size>(
     x: &Array<F>,
     gradient: &Array<F>,
     partial: &mut Array<Vector<F, N>>,
-    n: usize,
+    images: usize,
     o: usize,
     h: usize,
     w: usize,
@@ -67,7 +68,7 @@ fn correlate_kernel<F: Float, N: Size>(
     }
 
     let per_image = (h + ROWS - 1) / ROWS * w;
-    let items = n * per_image;
+    let items = images * per_image;
     let step = CUBE_COUNT_X as usize * THREADS;
     let mut item = CUBE_POS_X as usize * THREADS + unit;
     while item < items {
