@@ -32,11 +32,13 @@ pub unsafe trait Simd: Copy {
     }
 }
 
-/// One float at a time: every processor can.
+/// One float at a time: every processor can. In wasm the choice is made when it is built.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[derive(Clone, Copy)]
 pub struct Scalar;
 
 // SAFETY: plain Rust.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 unsafe impl Simd for Scalar {
     const LANES: usize = 1;
     const BLOCK: usize = 4;
