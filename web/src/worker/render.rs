@@ -149,6 +149,8 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
         (-2, 2),
         (2, 2),
     ];
+    // Seen from afar, thick lines would leave nothing of the cells.
+    let thick = place.step < 4.0;
     let labels = layers.labels;
     let (across, down) = (place.width as usize + 2 * MARGIN, place.height as usize + 2 * MARGIN);
     // The labels of this square, with a margin. Beyond the image the nearest pixel goes on, so that a cell cut by the
@@ -172,11 +174,12 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
             let colour = if id == 0 {
                 if near.iter().any(|other| grid[*other] != 0) { [0, 0, 0, 130] } else { [0; 4] }
             } else {
-                // Three pixels wide, in a round shape; a square's pixel is at most one of the screen's.
+                // Towards the background three pixels wide, in a round shape; between touching cells one each.
                 let edge = near.iter().any(|other| grid[*other] != id)
-                    || AROUND
-                        .iter()
-                        .any(|(x, y)| grid[(at as isize + y * across as isize + x) as usize] != id);
+                    || (thick
+                        && AROUND
+                            .iter()
+                            .any(|(x, y)| grid[(at as isize + y * across as isize + x) as usize] == 0));
                 let out = layers.excluded.contains(&id);
                 let shade = match (out, fill) {
                     (true, _) => LEFT_OUT,
