@@ -57,7 +57,7 @@ async fn webgpu_and_cpu_agree_on_the_whole_network() {
     let (cpu, gpu) = (Default::default(), webgpu().await);
     for (seed, widths, h, w) in [(1, [16, 32, 64], 64, 72), (2, [3, 7, 9], 8, 136)] {
         Flex::seed(&cpu, seed);
-        let config = NetworkConfig { widths, ..NetworkConfig::default() };
+        let config = NetworkConfig { widths, ..NetworkConfig::default().folded() };
         let on_cpu = config.init::<Flex>(&cpu);
         let bytes = weights::to_safetensors(&on_cpu, &config).expect("weights as bytes");
         let (on_gpu, loaded) = weights::load::<WebGpu>(&bytes, &gpu).expect("the same weights");
