@@ -27,7 +27,9 @@ impl<B: Backend> ModuleMapper<B> for Fixed<B> {
 }
 
 pub fn network<B: SegBackend>(widths: [usize; 3], device: &B::Device) -> Network<B> {
-    NetworkConfig { widths, ..NetworkConfig::default().folded() }.init::<B>(device).map(&mut Fixed(0, PhantomData))
+    NetworkConfig { widths, ..NetworkConfig::default().folded() }
+        .init::<B>(device)
+        .map(&mut Fixed(0, PhantomData))
 }
 
 pub fn input<B: SegBackend>(h: usize, w: usize, device: &B::Device) -> Tensor<B, 4> {
@@ -38,10 +40,26 @@ pub fn input<B: SegBackend>(h: usize, w: usize, device: &B::Device) -> Tensor<B,
 
 /// Every 97th logit of the network of widths 5, 8, 12 on a 24 by 40 image, computed on the CPU.
 const LOGITS: [f64; 20] = [
-    0.050864972, -0.023513488, -0.11294116, 0.02195119, -0.13076185,
-    -0.045530893, -0.11088591, 0.017548118, -0.08684275, -0.10471288,
-    0.13095267, 0.20012632, 0.10066129, 0.063370444, 0.13231504,
-    0.111692995, 0.0772866, 0.09768374, 0.1265087, 0.09227116,
+    0.050864972,
+    -0.023513488,
+    -0.11294116,
+    0.02195119,
+    -0.13076185,
+    -0.045530893,
+    -0.11088591,
+    0.017548118,
+    -0.08684275,
+    -0.10471288,
+    0.13095267,
+    0.20012632,
+    0.10066129,
+    0.063370444,
+    0.13231504,
+    0.111692995,
+    0.0772866,
+    0.09768374,
+    0.1265087,
+    0.09227116,
 ];
 
 /// The network gives the stored logits, within a thousandth.
