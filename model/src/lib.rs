@@ -11,6 +11,7 @@ pub mod export;
 pub mod kernels;
 pub mod metrics;
 pub mod network;
+pub mod quality;
 pub mod scale;
 pub mod segment;
 pub mod tiling;

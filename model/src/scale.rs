@@ -104,7 +104,7 @@ pub async fn look<B: SegBackend>(
     let part =
         crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
     let working = resample(&part, scale);
-    let logits = segmenter.logits(&working, WINDOW as usize + 64, &mut |_| {}).await?;
+    let logits = segmenter.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
     let certainty = logits.values.iter().map(|logit| (logit / 2.0).tanh().abs()).sum::<f32>()

@@ -2,6 +2,7 @@
 
 use crate::backend::SegBackend;
 use crate::network::{Network, NetworkConfig};
+use crate::quality::Quality;
 use crate::tiling::{padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale, weights};
 use burn::tensor::{Tensor, TensorData};
@@ -14,11 +15,14 @@ pub struct SegmentOptions {
     pub diameter_px: Option<f32>,
     /// Side of a tile in working pixels, halo included; a multiple of 8. Bounds the memory.
     pub tile: usize,
+    /// In how many of its eight orientations (turned by right angles, mirrored) an image is looked at: 1, 2, 4 or 8.
+    /// The logits are averaged; the time grows with it.
+    pub orientations: usize,
 }
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        Self { diameter_px: None, tile: 512 }
+        Self { diameter_px: None, tile: 512, orientations: 1 }
     }
 }
 
@@ -38,6 +42,8 @@ pub struct Segmentation {
     pub diameter_px: f32,
     /// Working pixels per image pixel.
     pub scale: f32,
+    /// What was measured of how far it can be trusted; `None` where there are no cells.
+    pub quality: Option<Quality>,
     /// Why this result should not be trusted, in sentences for the user; empty if nothing is known.
     pub warnings: Vec<String>,
 }
@@ -80,7 +86,7 @@ impl<B: SegBackend> Segmenter<B> {
         options: &SegmentOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Segmentation, Error> {
-        let (diameter_px, warnings) = match options.diameter_px {
+        let (diameter_px, mut warnings) = match options.diameter_px {
             Some(diameter) => (diameter, Vec::new()),
             None => match scale::estimate(self, image).await? {
                 Some(diameter) => (diameter, Vec::new()),
@@ -88,27 +94,29 @@ impl<B: SegBackend> Segmenter<B> {
             },
         };
         let scale = self.config.working_diameter / diameter_px;
-        let logits = self.logits_at(image, scale, options.tile, progress).await?;
-        Ok(Segmentation { probability: logits.probability(image.dimensions()), diameter_px, scale, warnings })
-    }
-
-    /// Logits of an image resampled by `scale`.
-    pub(crate) async fn logits_at(
-        &self,
-        image: &RgbImage,
-        scale: f32,
-        tile: usize,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Logits, Error> {
         let working = scale::resample(image, scale);
-        self.logits(&working, tile, progress).await
+        let logits = self.logits(&working, options.tile, options.orientations, progress).await?;
+        let quality = Quality::measure(
+            &working,
+            &logits.probability(working.dimensions()),
+            self.config.working_diameter,
+        );
+        if warnings.is_empty() {
+            warnings.extend(quality.iter().flat_map(Quality::warnings));
+        }
+        let probability = logits.probability(image.dimensions());
+        Ok(Segmentation { probability, diameter_px, scale, quality, warnings })
     }
 
     /// Logits of an image at the working scale, tile by tile.
+    ///
+    /// # Errors
+    /// Where the device fails.
     pub async fn logits(
         &self,
         image: &RgbImage,
         tile: usize,
+        orientations: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Logits, Error> {
         let (width, height) = (image.width() as usize, image.height() as usize);
@@ -119,10 +127,7 @@ impl<B: SegBackend> Segmenter<B> {
         for (done, tile) in tiles.into_iter().enumerate() {
             let [rows, columns] = &tile.input;
             let input = tensor::<B>(image, rows.clone(), columns.clone(), &self.device);
-            let output = self.network.forward(input); // [1, 2, h, w]
-            let background = output.clone().slice([0..1, 0..1]);
-            let cell = output.slice([0..1, 1..2]);
-            let difference = (cell - background).into_data_async().await;
+            let difference = self.difference(input, orientations).into_data_async().await;
             let difference =
                 difference.map_err(|error| Error::Compute(format!("the device failed: {error:?}")))?;
             let values: Vec<f32> =
@@ -136,6 +141,36 @@ impl<B: SegBackend> Segmenter<B> {
         }
         Ok(logits)
     }
+
+    /// Logit of cell less that of background, `[1, 1, h, w]`, as the mean over orientations.
+    fn difference(&self, input: Tensor<B, 4>, orientations: usize) -> Tensor<B, 4> {
+        let one = |orientation: usize| {
+            let output =
+                turn(self.network.forward(turn(input.clone(), orientation, false)), orientation, true);
+            let background = output.clone().slice([0..1, 0..1]);
+            output.slice([0..1, 1..2]) - background
+        };
+        let first = one(0);
+        if orientations <= 1 {
+            return first;
+        }
+        (1..orientations)
+            .fold(first, |sum, orientation| sum + one(orientation))
+            .div_scalar(orientations as f32)
+    }
+}
+
+/// One of the eight orientations of a square grid, and `back` from it. The first two are mirror images, the first
+/// four are turned by half a turn at most and keep height and width.
+fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tensor<B, 4> {
+    let transposed = |x: Tensor<B, 4>| if orientation & 4 == 0 { x } else { x.swap_dims(2, 3) };
+    let flipped = |x: Tensor<B, 4>| match orientation & 3 {
+        0 => x,
+        1 => x.flip([3]),
+        2 => x.flip([2, 3]),
+        _ => x.flip([2]),
+    };
+    if back { transposed(flipped(x)) } else { flipped(transposed(x)) }
 }
 
 /// A part of an image as network input `[1, 3, h, w]`; what lies beyond the image repeats its edge.

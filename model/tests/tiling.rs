@@ -22,7 +22,7 @@ fn segmenter() -> Segmenter<Flex> {
 }
 
 fn logits(segmenter: &Segmenter<Flex>, image: &RgbImage, tile: usize) -> Vec<f32> {
-    pollster::block_on(segmenter.logits(image, tile, &mut |_| {})).expect("the CPU computes").values
+    pollster::block_on(segmenter.logits(image, tile, 1, &mut |_| {})).expect("the CPU computes").values
 }
 
 #[test]
@@ -54,6 +54,25 @@ fn a_smaller_halo_would_not_do() {
 }
 
 #[test]
+fn averaged_over_all_orientations_the_network_does_not_see_which_way_is_up() {
+    let segmenter = segmenter();
+    let image = picture(64, 40);
+    let logits = |image: &RgbImage, orientations| {
+        let found = pollster::block_on(segmenter.logits(image, 512, orientations, &mut |_| {}));
+        found.expect("the CPU computes").values
+    };
+    let turned = image::imageops::rotate90(&image);
+    // Pixel x, y lies at 39 - y, x after the turn.
+    let most = |orientations| {
+        let (upright, turned) = (logits(&image, orientations), logits(&turned, orientations));
+        let pairs = (0..40).flat_map(|y| (0..64).map(move |x| (y * 64 + x, x * 40 + 39 - y)));
+        pairs.map(|(a, b)| (upright[a] - turned[b]).abs()).fold(0.0, f32::max)
+    };
+    assert!(most(8) < 1e-4, "{}", most(8));
+    assert!(most(1) > 1e-2, "one orientation alone does see it, or nothing is tested");
+}
+
+#[test]
 fn every_pixel_is_kept_once_and_no_tile_is_too_large() {
     for (width, height, side) in [(8, 8, 512), (512, 512, 512), (1000, 2008, 256), (3000, 72, 128)] {
         let mut seen = vec![0u8; width * height];
@@ -74,7 +93,7 @@ fn progress_counts_up_to_all_tiles() {
     let segmenter = segmenter();
     let mut heard: Vec<Progress> = Vec::new();
     let image = picture(300, 100);
-    pollster::block_on(segmenter.logits(&image, 128, &mut |progress| heard.push(progress)))
+    pollster::block_on(segmenter.logits(&image, 128, 1, &mut |progress| heard.push(progress)))
         .expect("the CPU computes");
     let expected = tiles(padded(100), padded(300), 128).len();
     assert_eq!(heard.len(), expected + 1);

@@ -3,6 +3,7 @@
 use crate::device::Request;
 use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rbc_model::segment::SegmentOptions;
 use std::path::PathBuf;
 
 /// Trains, measures and applies the red blood cell (RBC) segmentation network.
@@ -57,6 +58,17 @@ pub struct MaskArgs {
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
+    /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = orientations)]
+    pub orientations: usize,
+}
+
+impl MaskArgs {
+    /// How to segment.
+    pub fn segment_options(&self) -> SegmentOptions {
+        let Self { diameter, orientations, .. } = *self;
+        SegmentOptions { diameter_px: diameter, orientations, ..SegmentOptions::default() }
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -85,9 +97,9 @@ pub struct TrainArgs {
     /// Epochs for each fold and for the final network [default: the setting of the shipped weights]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    /// Channels of the three stages
-    #[arg(long, value_name = "W", num_args = 3, value_delimiter = ',', default_values_t = [16, 32, 64])]
-    pub widths: Vec<usize>,
+    /// Channels of the three stages, as in 16,32,64 [default: those of the shipped weights]
+    #[arg(long, value_name = "W,W,W", value_parser = widths)]
+    pub widths: Option<Widths>,
     /// Cell diameter in pixels at which the network works; images are resampled to it
     #[arg(long, value_name = "PX", value_parser = positive)]
     pub working_diameter: Option<f32>,
@@ -100,6 +112,15 @@ pub struct TrainArgs {
     /// Learning rate at the top of the schedule
     #[arg(long, value_name = "R", value_parser = positive)]
     pub learning_rate: Option<f32>,
+    /// Weight of the soft Jaccard loss beside the cross entropy
+    #[arg(long, value_name = "W", value_parser = not_negative)]
+    pub jaccard: Option<f32>,
+    /// Cell diameters of the crops lie between the working diameter divided and multiplied by this
+    #[arg(long, value_name = "F", value_parser = at_least_one)]
+    pub scale_jitter: Option<f32>,
+    /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
+    #[arg(long, value_name = "F", value_parser = not_negative)]
+    pub colour_jitter: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Decides folds, first weights and augmentation
@@ -110,12 +131,16 @@ pub struct TrainArgs {
     pub resume: bool,
 }
 
+/// Channels of the three stages.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths(pub [usize; 3]);
+
 impl TrainArgs {
     /// The settings of the fit: those of the shipped weights where nothing else was asked for.
     pub fn config(&self) -> FitConfig {
         let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };
-        if let [first, second, third] = self.widths[..] {
-            config.network.widths = [first, second, third];
+        if let Some(Widths(widths)) = self.widths {
+            config.network.widths = widths;
         }
         config.network.batch_norm = !self.no_batch_norm;
         if let Some(diameter) = self.working_diameter {
@@ -129,6 +154,15 @@ impl TrainArgs {
         }
         if let Some(rate) = self.learning_rate {
             config.learning_rate = f64::from(rate);
+        }
+        if let Some(weight) = self.jaccard {
+            config.jaccard = weight;
+        }
+        if let Some(factor) = self.scale_jitter {
+            config.augmentation.scale = factor;
+        }
+        if let Some(strength) = self.colour_jitter {
+            config.augmentation.colour = strength;
         }
         config
     }
@@ -240,6 +274,26 @@ fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, S
 
 fn positive(text: &str) -> Result<f32, String> {
     number(text, |number| number > 0.0 && number.is_finite(), "a number above 0")
+}
+
+fn not_negative(text: &str) -> Result<f32, String> {
+    number(text, |number| number >= 0.0 && number.is_finite(), "a number not below 0")
+}
+
+fn at_least_one(text: &str) -> Result<f32, String> {
+    number(text, |number| number >= 1.0 && number.is_finite(), "a number not below 1")
+}
+
+fn widths(text: &str) -> Result<Widths, String> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
+    let valid = three.filter(|three| three.iter().all(|width| (1..=1024).contains(width)));
+    valid.map(Widths).ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
+}
+
+fn orientations(text: &str) -> Result<usize, String> {
+    let asked = text.parse().ok().filter(|number| [1, 2, 4, 8].contains(number));
+    asked.ok_or_else(|| format!("{text} is not 1, 2, 4 or 8"))
 }
 
 fn probability(text: &str) -> Result<f32, String> {

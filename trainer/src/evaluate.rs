@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use rbc_model::GrayImage;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
-use rbc_model::segment::{SegmentOptions, Segmenter};
+use rbc_model::segment::Segmenter;
 use std::path::Path;
 use std::time::Instant;
 
@@ -103,7 +103,7 @@ impl Measure<'_> {
     ) -> Result<Scored, Problem> {
         let sample = entry.load()?;
         let mask = &self.args.mask;
-        let options = SegmentOptions { diameter_px: mask.diameter, ..SegmentOptions::default() };
+        let options = mask.segment_options();
         let start = Instant::now();
         let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
             .map_err(|error| Problem::model(&entry.image, error))?;
@@ -209,7 +209,7 @@ mod tests {
             weights: WeightsArgs { weights: Some(weights) },
             data: folder.path.clone(),
             out: out.clone(),
-            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false },
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: 1 },
             worst: 1,
             device: DeviceArgs { device: Request::Only(Device::Cpu) },
         });

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
-use rbc_model::segment::{Progress, SegmentOptions, Segmenter};
+use rbc_model::segment::{Progress, Segmenter};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
     let inputs = Inputs::gather(&args.inputs, &args.out);
@@ -84,7 +84,7 @@ impl Predict<'_> {
         let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
-        let options = SegmentOptions { diameter_px: args.mask.diameter, ..SegmentOptions::default() };
+        let options = args.mask.segment_options();
         let mut tiles =
             |at: Progress| bar.set_message(format!("{}, tile {} of {}", input.stem, at.done, at.total));
         let segmentation = pollster::block_on(segmenter.segment(&image, &options, &mut tiles))
@@ -131,7 +131,7 @@ mod tests {
             weights: WeightsArgs { weights: Some(weights) },
             out: out.clone(),
             inputs: vec![folder.path.join("in")],
-            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false },
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: 1 },
             um_per_px: None,
             skip_edge: false,
             geojson: true,

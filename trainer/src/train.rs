@@ -168,6 +168,8 @@ impl Training<'_> {
         let fitted = history.last().map_or(0.0, |epoch| epoch.seconds);
 
         let started = Instant::now();
+        let file = out.join("rbc.safetensors");
+        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
         let segmenter = Segmenter::new(network, self.config.network.folded(), device.clone());
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {

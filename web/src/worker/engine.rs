@@ -126,7 +126,7 @@ async fn answer<B: Backend + rbc_model::backend::SegBackend>(
     network: &Segmenter<B>,
     image: &RgbImage,
 ) -> Result<Vec<f32>, Error> {
-    Ok(network.logits(image, SegmentOptions::default().tile, &mut |_| {}).await?.values)
+    Ok(network.logits(image, SegmentOptions::default().tile, 1, &mut |_| {}).await?.values)
 }
 
 /// Asks the browser itself first: Burn panics where there is no adapter.
