@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 use rbc_model::GrayImage;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
+use rbc_model::metrics::InstanceScore;
 use rbc_model::segment::Segmenter;
 use std::path::Path;
 use std::time::Instant;
@@ -164,14 +165,18 @@ fn is_overlay(path: &Path) -> bool {
 }
 
 fn figures(evaluation: &Evaluation) -> String {
+    let mut instances = InstanceScore::default();
+    evaluation.images.iter().for_each(|image| instances += image.instances);
     format!(
         "{} images: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
+         cell by cell, where the masks part touching cells: F1 {:.4} at IoU 0.5\n\
          {:.1} s on {}, {:.2} megapixels a second",
         evaluation.images.len(),
         evaluation.mean_iou,
         evaluation.median_iou,
         evaluation.min_iou,
         (evaluation.share_above_95 * evaluation.images.len() as f64).round(),
+        instances.f1(),
         evaluation.seconds,
         evaluation.device,
         evaluation.megapixels_per_second,

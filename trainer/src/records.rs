@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use anyhow::Result;
+use rbc_model::metrics::InstanceScore;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,6 +37,10 @@ pub struct ImageRecord {
     pub boundary_f1: f64,
     pub cells_true: usize,
     pub cells_predicted: usize,
+    /// Cell by cell, at IoU 0.5, where each region of the mask is one cell: means something only where the masks
+    /// part touching cells.
+    #[serde(default)]
+    pub instances: InstanceScore,
 }
 
 /// One fold of the cross validation.
@@ -248,6 +253,7 @@ mod tests {
             boundary_f1: iou,
             cells_true: 2,
             cells_predicted: 2,
+            instances: InstanceScore::default(),
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::dataset::Sample;
 use crate::records::ImageRecord;
 use rbc_model::cells::{Cell, CellOptions, Cells, find_cells};
-use rbc_model::{Error, GrayImage, metrics};
+use rbc_model::metrics::{self, InstanceScore};
+use rbc_model::{Error, GrayImage};
 
 /// One image's figures, and the mask that has them.
 pub struct Scored {
@@ -34,17 +35,31 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
         boundary_f1: score.boundary_f1,
         cells_true,
         cells_predicted: count(&predicted, sample),
+        instances: instances(predicted, sample, &options)?,
     };
     Ok(Scored { record, mask })
 }
 
 /// Cells whose centre lies where there are labels.
 fn count(cells: &Cells, sample: &Sample) -> usize {
+    cells.cells.iter().filter(|cell| labelled(cell, sample)).count()
+}
+
+fn labelled(cell: &Cell, sample: &Sample) -> bool {
     let (width, height) = sample.image.dimensions();
     let margin = f64::from(sample.margin);
     let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
-    let labelled = |cell: &&Cell| within(cell.x, width) && within(cell.y, height);
-    cells.cells.iter().filter(labelled).count()
+    within(cell.x, width) && within(cell.y, height)
+}
+
+/// The cells found against the regions of the mask; specks are no cells, in the truth either.
+fn instances(mut found: Cells, sample: &Sample, options: &CellOptions) -> Result<InstanceScore, Error> {
+    let diameter_px = options.diameter_px.or(found.diameter_px);
+    let options = CellOptions { threshold: 0.5, split: false, diameter_px, ..options.clone() };
+    let mut truth = find_cells(&sample.mask, &options);
+    truth.retain(|cell| labelled(cell, sample));
+    found.retain(|cell| labelled(cell, sample));
+    metrics::match_instances(&found.labels, &truth.labels, 0.5)
 }
 
 #[cfg(test)]
@@ -72,6 +87,8 @@ mod tests {
         assert!(all.iou < 0.6 && (all.cells_true, all.cells_predicted) == (2, 1), "{all:?}");
         let inner = score(&sample(30), &map, &CellOptions::default())?.record;
         assert_eq!((inner.iou, inner.cells_true, inner.cells_predicted), (1.0, 1, 1));
+        assert_eq!((all.instances.matched, all.instances.cells_true), (1, 2));
+        assert_eq!((inner.instances.matched, inner.instances.cells_true), (1, 1));
         Ok(())
     }
 
