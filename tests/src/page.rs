@@ -35,6 +35,7 @@ impl Backend {
 pub struct Page {
     session: Session,
     downloads: Scratch,
+    url: String,
     /// One browser at a time: on two cores a second one only makes both late.
     _alone: MutexGuard<'static, ()>,
 }
@@ -49,15 +50,69 @@ impl Page {
 
     /// Opens the page in `folder` and returns before it is ready. Without `webgpu` the browser has none.
     pub fn start(folder: &Path, webgpu: bool, query: &str) -> Result<Self> {
+        let page = Self::blank(folder, webgpu, &[])?;
+        page.session.open(&format!("{}{query}", page.url))?;
+        Ok(page)
+    }
+
+    /// A window that shows nothing yet, and a server for `folder`; `flags` are for the browser.
+    pub fn blank(folder: &Path, webgpu: bool, flags: &[&str]) -> Result<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         process::must_exist(&folder.join("index.html"), "`cargo xtask test` builds it")?;
         let server = Server::start(folder, 0)?;
         let downloads = Scratch::new("downloads")?;
-        let session = Session::start(&Browser::find()?, webgpu, downloads.path())?;
+        let session = Session::start(&Browser::find()?, webgpu, downloads.path(), flags)?;
         session.resize(1400, 1000)?;
-        session.open(&format!("{}{query}", server.url()))?;
-        Ok(Self { session, downloads, _alone: alone })
+        Ok(Self { session, downloads, url: server.url(), _alone: alone })
+    }
+
+    /// Where the page is served.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Goes to an address and waits until the page there is ready.
+    pub fn visit(&self, url: &str) -> Result<()> {
+        self.session.open(url)?;
+        self.wait_until_ready()
+    }
+
+    /// Runs the body of a function in the page.
+    pub fn js(&self, body: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
+        self.session.script(body, arguments)
+    }
+
+    /// Waits until the body of a function returns something true; returns that.
+    pub fn until(&self, what: &str, body: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
+        self.wait(what, || {
+            let value = self.session.script(body, arguments.clone())?;
+            let empty = value.is_null() || value == false || value == "" || value == 0;
+            Ok((!empty).then_some(value))
+        })
+    }
+
+    /// The text of the first element that a CSS selector finds; empty where it is hidden or not there.
+    pub fn shown(&self, selector: &str) -> Result<String> {
+        let body = "const e = document.querySelector(arguments[0]);
+            return e && e.checkVisibility() ? e.innerText.trim() : ''";
+        Ok(self.js(body, json!([selector]))?.as_str().unwrap_or_default().to_string())
+    }
+
+    /// Waits until an element says something.
+    pub fn until_shown(&self, selector: &str, words: &str) -> Result<String> {
+        self.wait(&format!("{selector} says {words:?}"), || {
+            let text = self.shown(selector)?;
+            Ok((!text.is_empty() && text.contains(words)).then_some(text))
+        })
+    }
+
+    /// Gives a field a value, as if it had been typed or dragged to.
+    pub fn set(&self, selector: &str, value: &str) -> Result<()> {
+        let body = "const e = document.querySelector(arguments[0]);
+            e.value = arguments[1];
+            for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, { bubbles: true }));";
+        self.js(body, json!([selector, value])).map(drop)
     }
 
     /// The browser behind it.
@@ -99,13 +154,17 @@ impl Page {
     pub fn segment(&self, files: &[PathBuf]) -> Result<()> {
         self.pick("file-input", files)?;
         for file in files {
-            let name = file.file_name().context("an image has a name")?.to_string_lossy();
-            self.wait(&format!("{name} is done"), || {
-                let state = self.result_state(&name)?;
-                Ok(matches!(state.as_str(), "done" | "failed").then_some(()))
-            })?;
+            self.until_through(&file.file_name().context("an image has a name")?.to_string_lossy())?;
         }
         self.wait_until_ready()
+    }
+
+    /// Waits until the page is through with an image; returns its state.
+    pub fn until_through(&self, name: &str) -> Result<String> {
+        self.wait(&format!("{name} is done"), || {
+            let state = self.result_state(name)?;
+            Ok(matches!(state.as_str(), "done" | "failed").then_some(state))
+        })
     }
 
     /// The state of one image in the list: `waiting`, `working`, `counting`, `done`, `failed`, or empty.
@@ -142,9 +201,14 @@ impl Page {
 
     /// Clicks an export button and waits for the file it saves, whose name ends with `suffix`.
     pub fn save(&self, testid: &str, suffix: &str) -> Result<PathBuf> {
+        self.saved_by(suffix, || self.click(testid))
+    }
+
+    /// Does something and waits for the file it saves, whose name ends with `suffix`.
+    pub fn saved_by(&self, suffix: &str, what: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
         let before = self.downloaded()?;
-        self.click(testid)?;
-        self.wait(&format!("{testid} saves a file *{suffix}"), || {
+        what()?;
+        self.wait(&format!("a file *{suffix} is saved"), || {
             let new = self
                 .downloaded()?
                 .into_iter()
@@ -176,15 +240,18 @@ impl Page {
     }
 
     /// Asks again and again until there is an answer.
-    fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    pub fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
+        // Whoever writes a test does not want to wait that long for its failure.
+        let seconds = std::env::var("RBC_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
+        let patience = seconds.map_or(PATIENCE, Duration::from_secs);
         loop {
             if let Some(answer) = ask()? {
                 return Ok(answer);
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
                 let console = self.session.console()?.join("\n");
-                bail!("not within {} s: {what}. The console says:\n{console}", PATIENCE.as_secs());
+                bail!("not within {} s: {what}. The console says:\n{console}", patience.as_secs());
             }
             std::thread::sleep(Duration::from_millis(50));
         }

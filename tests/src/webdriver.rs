@@ -20,8 +20,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the driver and, through it, the browser. Downloads go to `downloads`.
-    pub fn start(browser: &Browser, webgpu: bool, downloads: &Path) -> Result<Self> {
+    /// Starts the driver and, through it, the browser, with these flags beside the usual ones. Downloads go to
+    /// `downloads`.
+    pub fn start(browser: &Browser, webgpu: bool, downloads: &Path, flags: &[&str]) -> Result<Self> {
         let port = free_port()?;
         let driver = Command::new(&browser.driver)
             .arg(format!("--port={port}"))
@@ -31,7 +32,7 @@ impl Session {
             .with_context(|| format!("cannot start {}", browser.driver.display()))?;
         let mut session = Self { driver, port, path: String::new() };
         session.wait_for_driver()?;
-        let wanted: Value = serde_json::from_str(&browser.capabilities(webgpu, Some(downloads)))?;
+        let wanted: Value = serde_json::from_str(&browser.capabilities(webgpu, Some(downloads), flags))?;
         let answer = session.post("/session", &json!({ "capabilities": { "alwaysMatch": wanted } }))?;
         let id = answer["sessionId"].as_str().context("chromedriver opened no session")?.to_string();
         session.path = format!("/session/{id}");
@@ -47,6 +48,26 @@ impl Session {
     /// Runs the body of a function in the page.
     pub fn script(&self, body: &str, arguments: Value) -> Result<Value> {
         self.post("/execute/sync", &json!({ "script": body, "args": arguments }))
+    }
+
+    /// Runs the body of a function in the page; the answer is what it calls its last argument with.
+    pub fn script_async(&self, body: &str, arguments: Value) -> Result<Value> {
+        self.post("/execute/async", &json!({ "script": body, "args": arguments }))
+    }
+
+    /// A command of Chrome's own protocol, for what WebDriver cannot do.
+    pub fn chrome(&self, command: &str, parameters: Value) -> Result<Value> {
+        self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+    }
+
+    /// What hands do: WebDriver's sources of mouse, touch, wheel and key actions.
+    pub fn act(&self, sources: Value) -> Result<()> {
+        self.post("/actions", &json!({ "actions": sources })).map(drop)
+    }
+
+    /// Loads the page anew.
+    pub fn reload(&self) -> Result<()> {
+        self.post("/refresh", &json!({})).map(drop)
     }
 
     /// The element that a CSS selector finds first.

@@ -48,6 +48,11 @@ pub fn act(what: impl FnOnce(&mut App) + 'static) {
     });
 }
 
+/// Asks the page's state something, in an event that must be answered at once.
+pub fn ask(what: impl FnOnce(&App) -> bool) -> bool {
+    APP.with(|app| app.try_borrow().is_ok_and(|app| app.as_ref().is_some_and(what)))
+}
+
 /// Shows the page and starts the workers.
 pub fn start() {
     APP.with(|app| *app.borrow_mut() = Some(App::new()));

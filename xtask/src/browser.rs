@@ -62,12 +62,14 @@ impl Browser {
         }
     }
 
-    /// What to ask the driver for, as JSON. Downloads go to `downloads`, as many as the page offers.
-    pub fn capabilities(&self, webgpu: bool, downloads: Option<&Path>) -> String {
+    /// What to ask the driver for, as JSON. Downloads go to `downloads`, as many as the page offers; `more` are
+    /// further flags for the browser.
+    pub fn capabilities(&self, webgpu: bool, downloads: Option<&Path>, more: &[&str]) -> String {
         let mut flags = QUIET.to_vec();
         if webgpu {
             flags.extend(SOFTWARE_WEBGPU);
         }
+        flags.extend(more);
         let flags: Vec<String> = flags.into_iter().map(quoted).collect();
         let downloads = downloads.map_or_else(String::new, |folder| {
             let folder = quoted(&folder.to_string_lossy());
@@ -86,7 +88,7 @@ impl Browser {
     pub fn write_runner_settings(&self) -> Result<PathBuf> {
         let file = paths::wasm_target().join("webdriver.json");
         std::fs::create_dir_all(paths::wasm_target())
-            .and_then(|()| std::fs::write(&file, self.capabilities(true, None)))
+            .and_then(|()| std::fs::write(&file, self.capabilities(true, None, &[])))
             .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
     }
@@ -116,10 +118,11 @@ mod tests {
     #[test]
     fn capabilities_name_the_browser_and_keep_webgpu_for_those_who_ask() {
         let browser = Browser { program: r"C:\a".into(), driver: "driver".into() };
-        let with = browser.capabilities(true, Some(Path::new("/tmp/x")));
+        let with = browser.capabilities(true, Some(Path::new("/tmp/x")), &["--more"]);
         assert!(with.contains(r#""binary":"C:\\a""#) && with.contains("swiftshader"), "{with}");
+        assert!(with.contains(r#","--more"]"#), "{with}");
         assert!(with.contains(r#""download.default_directory":"/tmp/x""#), "{with}");
-        let without = browser.capabilities(false, None);
+        let without = browser.capabilities(false, None, &[]);
         assert!(!without.contains("swiftshader") && !without.contains("prefs"), "{without}");
     }
 }

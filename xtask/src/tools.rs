@@ -11,6 +11,8 @@ const TRUNK: &str = "0.21.14";
 /// wasm-opt comes as an npm package; Debian's is too old for today's wasm.
 const BINARYEN: &str = "132.0.0";
 const OLDEST_WASM_OPT: u32 = 116;
+/// Looks over the page for what would shut people out; the tests run it.
+const AXE: &str = "4.14.1";
 
 /// `wasm-bindgen` and its test runner. Its version must be exactly that of the crate in Cargo.lock.
 pub fn wasm_bindgen() -> Result<PathBuf> {
@@ -70,26 +72,40 @@ pub fn wasm_opt() -> Option<PathBuf> {
     {
         return Some(found);
     }
-    let folder = paths::tools().join(format!("binaryen-{BINARYEN}"));
-    let program = folder.join("node_modules/.bin/wasm-opt");
-    if program.exists() {
-        return Some(program);
+    npm_install("binaryen", BINARYEN, ".bin/wasm-opt", "wasm-opt; without it the page is larger")
+}
+
+/// The script of axe-core, or `None` where it cannot be had: the page's accessibility is then not tested.
+pub fn axe() -> Option<PathBuf> {
+    npm_install(
+        "axe-core",
+        AXE,
+        "axe-core/axe.min.js",
+        "axe; without it the page's accessibility is not tested",
+    )
+}
+
+/// A file of an npm package, which is installed into a folder of its own outside the clone.
+fn npm_install(package: &str, version: &str, file: &str, what: &str) -> Option<PathBuf> {
+    let folder = paths::tools().join(format!("{package}-{version}"));
+    let found = folder.join("node_modules").join(file);
+    if found.exists() {
+        return Some(found);
     }
     if process::which("npm").is_none() {
-        println!("setup: no wasm-opt and no npm to install it with; the page will be larger");
+        println!("setup: there is no npm to install {what}");
         return None;
     }
-    println!("setup: installing wasm-opt (binaryen {BINARYEN} from npm); it makes the page smaller");
+    println!("setup: installing {package} {version} from npm for {what}");
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&folder);
-    npm.arg(format!("binaryen@{BINARYEN}"));
-    match std::fs::create_dir_all(&folder).map_err(Into::into).and_then(|()| process::run(&mut npm)) {
-        Ok(()) => Some(program),
-        Err(error) => {
-            println!("setup: no wasm-opt: {error:#}; the page will be larger");
-            None
-        }
+    npm.arg(format!("{package}@{version}"));
+    let done = std::fs::create_dir_all(&folder).map_err(Into::into).and_then(|()| process::run(&mut npm));
+    if let Err(error) = done {
+        println!("setup: {error:#}: no {what}");
+        return None;
     }
+    found.exists().then_some(found)
 }
 
 /// The version of a crate in Cargo.lock.

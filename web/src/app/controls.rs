@@ -27,6 +27,8 @@ pub fn listen() {
     on_click("zoom-fit", App::zoom_fit);
     on_click("zoom-full", App::zoom_full);
     on_click("cancel", App::cancel);
+    on_click("retry-all", App::retry_all);
+    on_click("run-again", App::run_again);
     on_click("more-rows", App::more_rows);
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);

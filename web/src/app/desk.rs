@@ -112,6 +112,8 @@ impl App {
     /// The rules changed: the active image follows at once, the others when the desk has time.
     pub fn rules_changed(&mut self) {
         self.stamp += 1;
+        // Files on disk now tell of other rules.
+        self.items.iter_mut().for_each(|item| item.saved = false);
         self.measure_again = true;
         self.measure_next();
         self.refresh();
@@ -175,7 +177,12 @@ impl App {
                 self.draw_soon();
             }
             Tell::Probed { id, cell } => self.probed(id, cell),
-            Tell::Exported { name, mime, bytes } => super::save::download(&name, &mime, &bytes),
+            Tell::Exported { id, name, mime, bytes } => {
+                super::save::download(&name, &mime, &bytes);
+                if let Some(item) = self.item_mut(id) {
+                    item.saved = true;
+                }
+            }
             Tell::Failed { id, task, message } => {
                 // An image that does not decode is reported by the network.
                 if task != "open" {

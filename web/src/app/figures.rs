@@ -104,6 +104,14 @@ impl App {
         dom::set_text("truth-iou", &percent(compared.and_then(|item| item.iou)));
         dom::set_text("truth-dice", &percent(compared.and_then(|item| item.dice)));
         self.show_picture_facts();
+        self.show_outdated();
+    }
+
+    /// Offers to bring old results up to a new model.
+    fn show_outdated(&self) {
+        let count = self.outdated().count();
+        dom::show("run-again", count > 0);
+        dom::set_text("run-again", &format!("Run {count} done before with this model"));
     }
 
     /// What stands beneath the picture and what a screen reader says of it.

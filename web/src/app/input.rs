@@ -2,7 +2,8 @@
 
 use super::item::Item;
 use super::state::Weights;
-use super::{App, act, dom, files};
+use super::{App, act, ask, dom, files};
+use crate::js::View;
 use js_sys::ArrayBuffer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -13,8 +14,20 @@ use web_sys::{
 
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
-fn listed(list: Option<FileList>) -> Vec<File> {
-    list.map(|list| (0..list.length()).filter_map(|index| list.get(index)).collect()).unwrap_or_default()
+/// A file and the name of the folder it came in, if any.
+pub struct Found {
+    file: File,
+    folder: String,
+}
+
+fn listed(list: Option<FileList>) -> Vec<Found> {
+    let all = list.map(|list| (0..list.length()).filter_map(|index| list.get(index)).collect::<Vec<File>>());
+    let found = |file: File| {
+        // Set where a folder was picked: `slides/masks/a.png`.
+        let path = View(&file).text("webkitRelativePath");
+        Found { folder: path.rsplit('/').nth(1).unwrap_or_default().to_string(), file }
+    };
+    all.unwrap_or_default().into_iter().map(found).collect()
 }
 
 pub fn listen() {
@@ -40,7 +53,7 @@ pub fn listen() {
         let files = listed(input.files());
         input.set_value("");
         act(move |app| {
-            if let (Some(file), Some(id)) = (files.into_iter().next(), app.active) {
+            if let (Some(Found { file, .. }), Some(id)) = (files.into_iter().next(), app.active) {
                 let name = file.name();
                 app.set_truth(id, name, file.into());
             }
@@ -60,6 +73,13 @@ pub fn listen() {
         }
     });
     listen_for_drops();
+    dom::on(&dom::window(), "beforeunload", |event: Event| {
+        if ask(|app| app.items.iter().any(Item::unsaved)) {
+            event.prevent_default();
+            // Older browsers ask only for this.
+            let _ = js_sys::Reflect::set(&event, &"returnValue".into(), &"not saved".into());
+        }
+    });
 }
 
 fn listen_for_drops() {
@@ -98,13 +118,18 @@ fn listen_for_drops() {
 }
 
 /// All files under an entry, in the order of their names.
-async fn collect(entry: FileSystemEntry, files: &mut Vec<File>) {
+async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>) {
     let mut todo = vec![entry];
     while let Some(entry) = todo.pop() {
-        if let Some(file) = entry.dyn_ref::<FileSystemFileEntry>() {
+        // Not asked for by class: Chrome does not expose these.
+        if entry.is_file() {
+            let file: &FileSystemFileEntry = entry.unchecked_ref();
+            let folder = entry.full_path().rsplit('/').nth(1).unwrap_or_default().to_string();
             let file = promised(|done, failed| file.file_with_callback_and_callback(done, failed)).await;
-            files.extend(file.and_then(|file| file.dyn_into::<File>().ok()));
-        } else if let Some(folder) = entry.dyn_ref::<FileSystemDirectoryEntry>() {
+            let file = file.and_then(|file| file.dyn_into::<File>().ok());
+            files.extend(file.map(|file| Found { file, folder }));
+        } else if entry.is_directory() {
+            let folder: &FileSystemDirectoryEntry = entry.unchecked_ref();
             let reader = folder.create_reader();
             let mut inside: Vec<FileSystemEntry> = Vec::new();
             loop {
@@ -116,7 +141,7 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<File>) {
                 if batch.length() == 0 {
                     break;
                 }
-                inside.extend(batch.iter().filter_map(|entry| entry.dyn_into().ok()));
+                inside.extend(batch.iter().map(FileSystemEntry::unchecked_from_js));
             }
             inside.sort_by_key(|entry| std::cmp::Reverse(entry.name()));
             todo.extend(inside);
@@ -130,9 +155,13 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
     wasm_bindgen_futures::JsFuture::from(promise).await.ok()
 }
 
-/// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name.
-fn truth_of(name: &str) -> Option<String> {
+/// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name. And `masks/smear.png`, as
+/// data sets lie.
+fn truth_of(name: &str, folder: &str) -> Option<String> {
     let stem = stem(name);
+    if matches!(folder.to_lowercase().as_str(), "mask" | "masks" | "truth" | "labels") {
+        return Some(stem.to_string());
+    }
     let marks = [".mask", "_mask", "-mask", ".truth", "_truth", "-truth", "_gt"];
     marks.iter().find_map(|mark| stem.strip_suffix(mark)).map(str::to_string)
 }
@@ -144,21 +173,22 @@ pub fn stem(name: &str) -> &str {
 impl App {
     /// Takes in files: weights go to the model, truth masks to their image, the rest into the queue.
     /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
-    pub fn add(&mut self, files: Vec<File>, from_folder: bool) {
-        let (weights, files): (Vec<File>, Vec<File>) = files
-            .into_iter()
-            .partition(|file| file.name().ends_with(".safetensors") || file.name().ends_with(".json"));
+    pub fn add(&mut self, files: Vec<Found>, from_folder: bool) {
+        let (weights, files): (Vec<Found>, Vec<Found>) = files.into_iter().partition(|found| {
+            let name = found.file.name();
+            name.ends_with(".safetensors") || name.ends_with(".json")
+        });
         if !weights.is_empty() && !from_folder {
-            self.try_weights(weights);
+            self.try_weights(weights.into_iter().map(|found| found.file).collect());
         }
         let mut truths = Vec::new();
-        for file in files {
+        for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
             if from_folder && (!ENDINGS.contains(&ending.as_str()) || name.starts_with('.')) {
                 continue;
             }
-            match truth_of(&name) {
+            match truth_of(&name, &folder) {
                 Some(of) => truths.push((of, file)),
                 None => drop(self.enqueue(name, file.into())),
             }

@@ -44,6 +44,12 @@ pub struct Item {
     pub summary: String,
     /// The version of the rules that `rows` were found by.
     pub stamp: u32,
+    /// The weights that found it.
+    pub model: String,
+    /// A sample of ours: nobody loses anything with it.
+    pub sample: bool,
+    /// A file of the present result has been written.
+    pub saved: bool,
     /// How often the network's worker and the desk were lost over it.
     pub losses: u32,
     pub desk_losses: u32,
@@ -73,6 +79,9 @@ impl Item {
             hits: Vec::new(),
             summary: String::new(),
             stamp: 0,
+            model: String::new(),
+            sample: false,
+            saved: false,
             losses: 0,
             desk_losses: 0,
         }
@@ -80,6 +89,11 @@ impl Item {
 
     pub fn pending(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
+    }
+
+    /// Whether leaving the page now would lose work.
+    pub fn unsaved(&self) -> bool {
+        !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
     /// The cells that count.
@@ -109,6 +123,7 @@ impl Item {
             self.hits.push(f64::from(cell));
         }
         row.excluded = !row.excluded;
+        self.saved = false;
     }
 }
 

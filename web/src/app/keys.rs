@@ -1,4 +1,5 @@
-//! Single keys, as the tooltips name them; never while someone types.
+//! Single keys, as the tooltips name them; never while someone types. Who dictates or hits keys by mistake can switch
+//! them off: they then work on the picture alone (WCAG 2.1.4).
 
 use super::{App, act, dom};
 use wasm_bindgen::JsCast;
@@ -15,7 +16,31 @@ fn typing(event: &KeyboardEvent) -> bool {
     text || tag == "SELECT" || (event.key() == " " && tag != "BODY" && tag != "CANVAS")
 }
 
+/// Where the browser keeps that they are off.
+const SWITCH: &str = "rbc-single-keys";
+
+fn storage() -> Option<web_sys::Storage> {
+    dom::window().local_storage().ok().flatten()
+}
+
+/// Keeps the choice for the next visit, where the browser lets us.
+fn listen_to_the_switch() {
+    let off = storage().and_then(|storage| storage.get_item(SWITCH).ok().flatten()).is_some();
+    dom::input("single-keys").set_checked(!off);
+    dom::on(&dom::element("single-keys"), "change", |_: web_sys::Event| {
+        if let Some(storage) = storage() {
+            let kept = match dom::input("single-keys").checked() {
+                true => storage.remove_item(SWITCH),
+                false => storage.set_item(SWITCH, "off"),
+            };
+            // Private windows may refuse: the choice then holds for this visit.
+            drop(kept);
+        }
+    });
+}
+
 pub fn listen() {
+    listen_to_the_switch();
     dom::on(&dom::document(), "keydown", |event: KeyboardEvent| {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || typing(&event) {
             return;
@@ -23,6 +48,9 @@ pub fn listen() {
         let canvas = dom::document().active_element().is_some_and(|element| element.id() == "canvas");
         let key = event.key();
         let arrow = key.starts_with("Arrow");
+        if key.chars().count() == 1 && !canvas && !dom::input("single-keys").checked() {
+            return;
+        }
         if (arrow && canvas) || (key == " " && !event.repeat()) {
             event.prevent_default();
         }
@@ -70,7 +98,7 @@ impl App {
             "]" => self.nudge_threshold(0.02),
             " " => self.view.peeking = true,
             "Escape" if self.ruler.active || self.ruler.length() > 0.0 => self.ruler.stop(),
-            "Escape" => self.cancel(),
+            "Escape" => self.cancel_current(),
             "ArrowLeft" => self.view.move_by(STEP, 0.0),
             "ArrowRight" => self.view.move_by(-STEP, 0.0),
             "ArrowUp" => self.view.move_by(0.0, STEP),

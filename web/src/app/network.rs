@@ -170,7 +170,9 @@ impl App {
     fn segmented(&mut self, result: Segmented) {
         let Segmented { id, width, height, probability, diameter, warnings, seconds, backend } = result;
         self.running = None;
+        let model = self.weights.as_ref().map(|weights| weights.name.clone()).unwrap_or_default();
         if let Some(item) = self.item_mut(id) {
+            (item.model, item.saved) = (model, false);
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             item.estimate = Some(diameter);
@@ -225,6 +227,44 @@ impl App {
             self.restart_network();
         }
         self.refresh();
+    }
+
+    /// Stops one image: the one being looked at, if it is not done, else the one that the network is at.
+    pub fn cancel_current(&mut self) {
+        let begun = |item: &&super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
+        if let Some(id) = self.active_item().filter(begun).map(|item| item.id).or(self.running) {
+            self.stop(id);
+        }
+    }
+
+    pub fn stop(&mut self, id: u32) {
+        if let Some(item) = self.item_mut(id) {
+            item.phase = Phase::Stopped;
+        }
+        if self.running == Some(id) {
+            self.running = None;
+            self.restart_network();
+        }
+        self.refresh();
+    }
+
+    /// Takes up again what was stopped or failed.
+    pub fn retry_all(&mut self) {
+        let over = |phase: &Phase| matches!(phase, Phase::Stopped | Phase::Failed(_));
+        let ids: Vec<u32> = self.items.iter().filter(|item| over(&item.phase)).map(|item| item.id).collect();
+        ids.into_iter().for_each(|id| self.retry(id));
+    }
+
+    /// Runs the present model over what another one has found.
+    pub fn run_again(&mut self) {
+        let ids: Vec<u32> = self.outdated().map(|item| item.id).collect();
+        ids.into_iter().for_each(|id| self.retry(id));
+    }
+
+    /// Results of other weights than the present ones.
+    pub fn outdated(&self) -> impl Iterator<Item = &super::item::Item> {
+        let name = self.weights.as_ref().map(|weights| weights.name.as_str()).unwrap_or_default();
+        self.items.iter().filter(move |item| item.phase == Phase::Done && item.model != name)
     }
 
     /// Runs an image again, with its present settings.

@@ -2,10 +2,9 @@
 
 use super::item::Phase;
 use super::link::{Link, Role};
-use super::{App, act, dom, files, input, save};
+use super::{App, act, dom, files, save};
 use crate::message::{Ask, Opening, Tell};
 use js_sys::Array;
-use std::collections::HashSet;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
@@ -24,17 +23,9 @@ impl App {
         if self.packing.is_some() {
             return;
         }
-        let mut taken: HashSet<String> = HashSet::new();
-        let mut todo: Vec<(u32, String)> = Vec::new();
-        for item in self.items.iter().filter(|item| item.phase == Phase::Done) {
-            let stem = input::stem(&item.name);
-            // Upper and lower case are one on many disks.
-            let mut names =
-                std::iter::once(stem.to_string()).chain((2..).map(|number| format!("{stem}-{number}")));
-            if let Some(name) = names.find(|name| taken.insert(name.to_lowercase())) {
-                todo.push((item.id, name));
-            }
-        }
+        let named = self.items.iter().zip(self.stems());
+        let done = named.filter(|(item, _)| item.phase == Phase::Done);
+        let mut todo: Vec<(u32, String)> = done.map(|(item, stem)| (item.id, stem)).collect();
         if todo.is_empty() {
             self.complain("There is no result to save yet.");
             return;
@@ -65,7 +56,9 @@ impl App {
         };
         packing.stem = stem;
         self.show_state();
-        let Some(item) = self.item(id) else { return self.pack_next() };
+        let Some(item) = self.item_mut(id) else { return self.pack_next() };
+        item.saved = true;
+        let Some(item) = self.item(id) else { return };
         let (name, excluded, rules) = (item.name.clone(), item.excluded.clone(), self.rules_of(id));
         let (file, map) = (item.file.clone(), item.probability.clone());
         spawn_local(async move {

@@ -63,7 +63,7 @@ fn show_card(item: &Item, active: bool) {
     let card = card(item);
     let (state, action) = match item.phase {
         Phase::Waiting => ("waiting", "Remove"),
-        Phase::Working(_) => ("working", ""),
+        Phase::Working(_) => ("working", "Stop"),
         Phase::Counting => ("counting", ""),
         Phase::Done => ("done", "Remove"),
         Phase::Failed(_) => ("failed", "Retry"),
@@ -99,6 +99,10 @@ impl App {
         }
         let (total, pending) = (self.items.len(), self.items.iter().filter(|item| item.pending()).count());
         dom::set_text("image-count", &if total > 0 { format!("({total})") } else { String::new() });
+        let over = |item: &&Item| matches!(item.phase, Phase::Stopped | Phase::Failed(_));
+        let over = self.items.iter().filter(over).count();
+        dom::show("retry-all", pending == 0 && over > 0);
+        dom::set_text("retry-all", &format!("Try {over} again"));
         dom::show("overall", pending > 0);
         let bar = dom::element("progress");
         dom::set(&bar, "value", &format!("{:.4}", self.share_done()));
@@ -122,10 +126,11 @@ impl App {
         }
     }
 
-    /// The small button of a card: retry what failed, remove what is done or not begun.
+    /// The small button of a card: retry what failed, stop what runs, remove what is done or not begun.
     fn side_action(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
             Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
+            Some(Phase::Working(_)) => self.stop(id),
             Some(Phase::Done | Phase::Waiting) => self.remove(id),
             _ => {}
         }

@@ -58,6 +58,9 @@ async fn take(sample: Sample) {
     act(move |app| match image {
         Ok(image) => {
             let id = app.enqueue(sample.image, image);
+            if let Some(item) = app.item_mut(id) {
+                item.sample = true;
+            }
             if let Some(truth) = truth {
                 app.set_truth(id, sample.truth, truth);
             }

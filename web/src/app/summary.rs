@@ -2,7 +2,8 @@
 
 use super::figures::{density, short, sized};
 use super::item::{Item, Phase, mean_and_spread};
-use super::{App, dom, save};
+use super::{App, dom, input, save};
+use std::collections::HashSet;
 use web_sys::Element;
 
 const COLUMNS: [&str; 9] =
@@ -39,6 +40,15 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     ]
 }
 
+/// A field of a CSV line.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_string()
+    }
+}
+
 impl App {
     pub fn show_summary(&mut self) {
         let head = dom::element("images-head");
@@ -72,15 +82,32 @@ impl App {
         dom::set_text("table-note", &format!("lengths in {unit}, mean ± standard deviation"));
     }
 
+    /// What the files of each image are named by, as `trainer predict` does: a name that comes again gets a number.
+    pub fn stems(&self) -> Vec<String> {
+        let mut taken: HashSet<String> = HashSet::new();
+        let unique = |item: &Item| {
+            let stem = input::stem(&item.name);
+            let stem = if stem.is_empty() { "image" } else { stem };
+            let numbered = (2..).map(|number| format!("{stem}-{number}"));
+            // Upper and lower case are one on many disks.
+            std::iter::once(stem.to_string())
+                .chain(numbered)
+                .find(|name| taken.insert(name.to_lowercase()))
+                .unwrap_or_default()
+        };
+        self.items.iter().map(unique).collect()
+    }
+
     /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head.
     pub fn images_table(&self) -> String {
         let mut text = String::new();
-        for item in self.items.iter().filter(|item| item.stamp > 0) {
+        for (item, stem) in self.items.iter().zip(self.stems()).filter(|(item, _)| item.stamp > 0) {
             let (head, line) = item.summary.split_once('\n').unwrap_or_default();
             if text.is_empty() {
                 text.push_str(head);
                 text.push('\n');
             }
+            text.push_str(&quoted(&stem));
             text.push_str(line);
         }
         text
@@ -89,5 +116,8 @@ impl App {
     pub fn save_images_table(&mut self) {
         let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
+        for item in self.items.iter_mut().filter(|item| item.stamp > 0) {
+            item.saved = true;
+        }
     }
 }

@@ -232,6 +232,7 @@ impl App {
         if self.view.fitted {
             self.view.fit();
         }
+        dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);
         let mut asks = self.view.draw_layer("image", 0, 0);
         let layer = self.view.layer.clone();

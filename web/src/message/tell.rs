@@ -79,6 +79,7 @@ pub enum Tell {
         cell: u32,
     },
     Exported {
+        id: u32,
         name: String,
         mime: String,
         bytes: Uint8Array,
@@ -163,9 +164,13 @@ impl Tell {
                     .with("bitmap", bitmap)
             }
             Self::Probed { id, cell } => Build::new("probed").with("id", id).with("cell", cell),
-            Self::Exported { name, mime, bytes } => {
+            Self::Exported { id, name, mime, bytes } => {
                 over.push(&bytes.buffer());
-                Build::new("exported").with("name", name).with("mime", mime).with("bytes", bytes)
+                Build::new("exported")
+                    .with("id", id)
+                    .with("name", name)
+                    .with("mime", mime)
+                    .with("bytes", bytes)
             }
             Self::Packed { bytes, done } => {
                 over.push(&bytes.buffer());
@@ -235,6 +240,7 @@ impl Tell {
             },
             "probed" => Self::Probed { id, cell: view.number("cell") as u32 },
             "exported" => Self::Exported {
+                id,
                 name: view.text("name"),
                 mime: view.text("mime"),
                 bytes: view.typed("bytes")?,

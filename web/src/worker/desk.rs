@@ -80,7 +80,6 @@ fn row(cell: &Cell, excluded: bool) -> CellRow {
 /// Finds the cells and what the page shows of them.
 fn measure(
     id: u32,
-    name: &str,
     map: &GrayImage,
     rules: &Rules,
     points: &[f64],
@@ -102,7 +101,8 @@ fn measure(
         iou: overlap.as_ref().map(Overlap::iou),
         dice: overlap.as_ref().map(Overlap::dice),
         hits: hits.into_iter().map(f64::from).collect(),
-        summary: export::summary_csv([(name, &summary)])?,
+        // Without its name, which depends on the other images: the page puts it in front.
+        summary: export::summary_csv([("", &summary)])?,
     };
     Ok((Found { cells, excluded }, measured))
 }
@@ -119,7 +119,7 @@ fn passing(
     let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
     // A truth that does not fit was reported when it came.
     let truth = truth.and_then(|truth| read_truth(&bytes(&truth), name, map.dimensions()).ok());
-    let (_, measured) = measure(id, name, &map, rules, points, truth.as_ref())?;
+    let (_, measured) = measure(id, &map, rules, points, truth.as_ref())?;
     tell(Tell::Measured(measured));
     Ok(())
 }
@@ -160,6 +160,7 @@ impl Desk {
             Ask::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
                 Some(open) => match exports::make(open, &export.what) {
                     Ok(file) => tell(Tell::Exported {
+                        id: export.id,
                         name: format!("{}.{}", exports::stem(&open.name), file.ending),
                         mime: file.mime.into(),
                         bytes: Uint8Array::from(&file.bytes[..]),
@@ -245,8 +246,7 @@ fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, 
 impl Open {
     fn measure(&mut self) -> Result<(), Error> {
         let Some(map) = &self.probability else { return Ok(()) };
-        let (found, measured) =
-            measure(self.id, &self.name, map, &self.rules, &self.points, self.truth.as_ref())?;
+        let (found, measured) = measure(self.id, map, &self.rules, &self.points, self.truth.as_ref())?;
         self.found = Some(found);
         tell(Tell::Measured(measured));
         Ok(())

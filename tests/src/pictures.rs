@@ -1,0 +1,60 @@
+//! Pictures that the tests hand to the page, made from the synthetic samples.
+
+use anyhow::{Context, Result};
+use image::{DynamicImage, ImageFormat, RgbImage};
+use std::io::Cursor;
+use std::path::PathBuf;
+use xtask::paths;
+
+/// A file of the samples that lie beside the page.
+pub fn sample(name: &str) -> PathBuf {
+    paths::root().join("web/assets/samples").join(name)
+}
+
+/// A piece of a synthetic smear with some thirty cells, small enough to be done in a moment.
+pub fn smear() -> Result<RgbImage> {
+    piece(40, 30, 360, 300)
+}
+
+/// A piece with single cells of a clear size, so that nothing hangs on the last bit of a pixel.
+pub fn plain_field() -> Result<RgbImage> {
+    cut("synthetic-white-cells.webp", 0, 0, 500, 420)
+}
+
+/// A rectangle of the same smear as [`smear`].
+pub fn piece(x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> {
+    cut("synthetic-overlaps.webp", x, y, width, height)
+}
+
+fn cut(name: &str, x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> {
+    let path = sample(name);
+    let whole = image::open(&path).with_context(|| format!("cannot read {}", path.display()))?.into_rgb8();
+    Ok(image::imageops::crop_imm(&whole, x, y, width, height).to_image())
+}
+
+/// The bytes of a file of this format.
+pub fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format)?;
+    Ok(bytes.into_inner())
+}
+
+pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
+    encoded(image.clone(), ImageFormat::Png)
+}
+
+/// A JPEG as cameras write it: the pixels lie as the sensor does, and a note says how to turn them.
+pub fn jpeg_with_orientation(image: &RgbImage, orientation: u8) -> Result<Vec<u8>> {
+    let jpeg = encoded(image.clone(), ImageFormat::Jpeg)?;
+    // One entry, 0x0112, of the TIFF header that is Exif: a short, once, this value.
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let length = u16::try_from(exif.len() + 2)?.to_be_bytes();
+    Ok([&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat())
+}
+
+/// This smear beside and below itself, up to this size, each pixel `times` as wide.
+pub fn spread(image: &RgbImage, width: u32, height: u32, times: u32) -> RgbImage {
+    let (across, down) = image.dimensions();
+    RgbImage::from_fn(width, height, |x, y| *image.get_pixel(x / times % across, y / times % down))
+}

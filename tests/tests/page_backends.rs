@@ -1,0 +1,32 @@
+//! Both back ends in one page: what this machine takes on each, and changing over.
+
+use anyhow::{Result, ensure};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{piece, png};
+use rbc_tests::scratch::Scratch;
+use serde_json::json;
+
+#[test]
+fn both_are_timed_when_asked_and_one_can_be_chosen() -> Result<()> {
+    let scratch = Scratch::new("race")?;
+    let image = scratch.write("one.png", png(&piece(0, 0, 120, 100)?)?)?;
+    let page = Page::open(Backend::WebGpu)?;
+    page.segment(&[image])?;
+    ensure!(page.text("timing")?.contains("WebGPU"), "{}", page.text("timing")?);
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    page.session().click("#race")?;
+    let times = page.until_shown("#race-text", "one.png")?;
+    let seconds: Vec<f64> = times.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    ensure!(seconds.len() == 2 && times.contains("WebGPU: ") && times.contains("CPU: "), "{times}");
+
+    page.set("#backend", "cpu")?;
+    page.until("the CPU takes over", "return document.body.dataset.backend === 'cpu'", json!([]))?;
+    page.wait_until_ready()?;
+    let second = scratch.write("two.png", png(&piece(120, 0, 120, 100)?)?)?;
+    page.segment(&[second])?;
+    page.show("two.png")?;
+    ensure!(page.text("timing")?.contains("CPU"), "{}", page.text("timing")?);
+    page.show("one.png")?;
+    ensure!(page.text("timing")?.contains("WebGPU"), "the first result is gone");
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! For everyone: axe finds nothing, the keyboard reaches everything, dark, phone, wide, less motion.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::hands::{ENTER, RIGHT, SPACE};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{png, smear};
+use rbc_tests::scratch::Scratch;
+use serde_json::{Value, json};
+use xtask::{paths, tools};
+
+/// What axe holds against the page as it stands.
+fn complaints(page: &Page, axe: &str) -> Result<Vec<String>> {
+    page.js(&format!("{axe}\nwindow.axe = axe;"), json!([]))?;
+    let body = "const done = arguments[0];
+        axe.run(document, { resultTypes: ['violations'] }).then((r) => done(r.violations.map((v) =>
+            `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 150) + ' ' + (n.any[0]?.message ?? '')).join(' | ')}`)), (e) => done([String(e)]))";
+    Ok(serde_json::from_value(page.session().script_async(body, json!([]))?)?)
+}
+
+#[test]
+fn axe_finds_nothing_light_dark_empty_full_wide_or_on_a_phone() -> Result<()> {
+    let Some(file) = tools::axe() else {
+        println!("skipped: axe-core cannot be installed without npm");
+        return Ok(());
+    };
+    let axe = std::fs::read_to_string(file)?;
+    let scratch = Scratch::new("axe")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let broken = scratch.write("broken.png", "no picture")?;
+    let page = Page::open(Backend::Cpu)?;
+    let check = |what: &str| -> Result<()> {
+        let found = complaints(&page, &axe)?;
+        page.screenshot(&format!("everyone-{what}"))?;
+        ensure!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+        Ok(())
+    };
+    check("empty")?;
+    page.prefer("prefers-color-scheme", "dark")?;
+    check("empty-dark")?;
+    page.segment(&[image, broken])?;
+    page.js("document.querySelectorAll('details').forEach((e) => e.open = true)", json!([]))?;
+    check("full-dark")?;
+    page.prefer("prefers-color-scheme", "light")?;
+    check("full")?;
+    page.session().click("[data-table=images]")?;
+    check("all-images")?;
+    page.session().click("[data-table=sizes]")?;
+    check("sizes")?;
+    page.be_a_phone()?;
+    check("phone")?;
+    page.prefer("prefers-color-scheme", "dark")?;
+    check("phone-dark")
+}
+
+#[test]
+fn nothing_is_cut_off_from_phone_to_wide_screen() -> Result<()> {
+    let scratch = Scratch::new("sizes")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    let fits = |what: &str| -> Result<()> {
+        let wide = "const e = document.documentElement; return [e.scrollWidth, innerWidth]";
+        let sides: Vec<f64> = serde_json::from_value(page.js(wide, json!([]))?)?;
+        ensure!(sides[0] <= sides[1] + 1.0, "{what}: {} px in a window of {}", sides[0], sides[1]);
+        page.screenshot(what).map(drop)
+    };
+    fits("size-1400-empty")?;
+    page.segment(&[image])?;
+    for (width, height) in [(2560, 1300), (1280, 800), (1000, 800), (600, 900)] {
+        page.session().resize(width, height)?;
+        fits(&format!("size-{width}"))?;
+    }
+    page.be_a_phone()?;
+    fits("size-phone")?;
+    page.session().chrome(
+        "Emulation.setDeviceMetricsOverride",
+        json!({ "width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": true }),
+    )?;
+    fits("size-320")
+}
+
+#[test]
+fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
+    let page = Page::open(Backend::Cpu)?;
+    page.until(
+        "the samples are offered",
+        "return document.querySelectorAll('[data-testid=sample]').length",
+        json!([]),
+    )?;
+    page.tab_to(".skip")?;
+    page.tab_to("#pick")?;
+    page.tab_to("[data-testid=sample]")?;
+    page.key(ENTER)?;
+    page.until(
+        "a sample is in the list",
+        "return document.querySelectorAll('[data-testid=result]').length",
+        json!([]),
+    )?;
+    page.wait_until_ready()?;
+    let count = page.text("cell-count")?;
+    // The button that was pressed is gone: the focus must not fall back to the top.
+    page.tab_to("button[data-view=fill]")?;
+    page.key(SPACE)?;
+    page.until(
+        "filled",
+        "return document.querySelector('button[data-view=fill]').ariaPressed === 'true'",
+        json!([]),
+    )?;
+    page.tab_to("#canvas")?;
+    page.tab_to("#threshold")?;
+    for _ in 0..20 {
+        page.key(RIGHT)?;
+    }
+    page.until_shown("#threshold-value", "0.70")?;
+    page.wait_until_ready()?;
+    page.saved_by("mask.png", || {
+        page.tab_to("[data-testid=export-mask]")?;
+        page.key(ENTER)
+    })?;
+    page.tab_to("#cells-body tr input")?;
+    page.key(SPACE)?;
+    page.until("a cell is left out", "return document.querySelector('tr.left-out')", json!([]))?;
+    ensure!(page.text("cell-count")? != count, "still {count} cells");
+    // What a screen reader says of it all.
+    let label = page.js("return document.getElementById('canvas').ariaLabel", json!([]))?;
+    ensure!(label.as_str().is_some_and(|label| label.contains(" cell")), "{label}");
+    ensure!(
+        page.js("return document.getElementById('spoken').textContent", json!([]))?
+            .to_string()
+            .contains("cell"),
+        "nothing was said"
+    );
+    Ok(())
+}
+
+#[test]
+fn single_keys_work_and_can_be_switched_off_for_good() -> Result<()> {
+    let scratch = Scratch::new("keys")?;
+    let images = [scratch.write("a.png", png(&smear()?)?)?, scratch.write("b.png", png(&smear()?)?)?];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    let shown = |page: &Page| -> Result<Value> {
+        page.js(
+            "return document.body.querySelector('button[data-view][aria-pressed=true]').dataset.view",
+            json!([]),
+        )
+    };
+    page.key("f")?;
+    page.wait("F fills", || Ok((shown(&page)? == "fill").then_some(())))?;
+    page.key("j")?;
+    page.until_shown("#picture-name", "b.png")?;
+    page.key("k")?;
+    page.until_shown("#picture-name", "a.png")?;
+    // Every key that a tooltip names does what the button does; here that each is named at all.
+    let untold = "return [...document.querySelectorAll('[aria-keyshortcuts]')].filter((e) => !(e.title || e.closest('[title]')?.title)).map((e) => e.id)";
+    assert_eq!(page.js(untold, json!([]))?, json!([]));
+    // A typed letter is no command.
+    page.session().send_keys("#scale", "0.1e")?;
+    ensure!(shown(&page)? == "fill", "typing into a field pressed a key");
+
+    page.js("document.getElementById('single-keys').closest('details').open = true", json!([]))?;
+    page.session().click("#single-keys")?;
+    page.js("document.activeElement.blur()", json!([]))?;
+    page.key("o")?;
+    page.key("j")?;
+    ensure!(shown(&page)? == "fill" && page.shown("#picture-name")? == "a.png", "keys still work");
+    page.js("document.getElementById('canvas').focus()", json!([]))?;
+    page.key("p")?;
+    page.wait("on the picture they do", || Ok((shown(&page)? == "probability").then_some(())))?;
+    // It is remembered.
+    page.save("export-zip", ".zip")?;
+    page.session().reload()?;
+    page.wait_until_ready()?;
+    let checked = page.js("return document.getElementById('single-keys').checked", json!([]))?;
+    ensure!(checked == false, "the choice is forgotten");
+    Ok(())
+}
+
+#[test]
+fn less_motion_is_respected_and_a_missing_webgpu_is_said() -> Result<()> {
+    let page = Page::start(&paths::site(), false, "")?;
+    page.wait_until_ready()?;
+    let note = page.until_shown("#engine-note", "CPU")?;
+    ensure!(note.contains("WebGPU") && note.contains("several times as long"), "{note}");
+    ensure!(page.shown("#engine-text")?.contains("CPU"), "the head does not say what runs");
+    let motion = "document.body.dataset.state = 'busy'; const d = document.querySelector('.engine .dot');
+        return [getComputedStyle(d).animationName, getComputedStyle(document.getElementById('add')).transitionDuration]";
+    let moving = page.js(motion, json!([]))?;
+    ensure!(moving[0] == "pulse", "{moving}");
+    page.prefer("prefers-reduced-motion", "reduce")?;
+    let still = page.js(motion, json!([]))?;
+    assert_eq!(still[0], "none");
+    let duration = still[1].as_str().context("no duration")?;
+    ensure!(duration.split(", ").all(|part| part == "0s"), "{duration}");
+    page.prefer("prefers-color-scheme", "dark")?;
+    let ground = page.js("return getComputedStyle(document.documentElement).backgroundColor", json!([]))?;
+    ensure!(ground == "rgb(19, 22, 24)", "{ground}");
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The figures: scale typed and drawn, cells at the edge, the tables, all images in one.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{piece, png, smear};
+use rbc_tests::scratch::Scratch;
+use serde_json::json;
+
+const SIZE: (u32, u32) = (360, 300);
+
+fn number(text: &str) -> Result<f64> {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    word.parse().with_context(|| format!("no number in {text:?}"))
+}
+
+fn column(page: &Page, index: usize) -> Result<Vec<f64>> {
+    let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) => parseFloat(row.cells[arguments[0]].innerText))";
+    Ok(serde_json::from_value(page.js(body, json!([index]))?)?)
+}
+
+#[test]
+fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
+    let scratch = Scratch::new("numbers")?;
+    let images = [
+        scratch.write("smear.png", png(&smear()?)?)?,
+        scratch.write("other.png", png(&piece(0, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("smear.png")?;
+    let (diameters, areas) = (column(&page, 4)?, column(&page, 5)?);
+    let count = number(&page.text("cell-count")?)?;
+    assert_eq!(diameters.len() as f64, count);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let diameter = number(&page.shown("#mean-diameter")?)?;
+    ensure!((diameter / mean(&diameters) - 1.0).abs() < 0.02, "{diameter} and {}", mean(&diameters));
+    let covered = areas.iter().sum::<f64>() / f64::from(SIZE.0 * SIZE.1);
+    let stated = number(&page.text("coverage")?)?;
+    ensure!((stated / 100.0 - covered).abs() < 0.01, "{stated} % and {covered}");
+    ensure!(page.shown("#density")?.contains("per Mpx"), "{}", page.shown("#density")?);
+    for figure in ["#mean-area", "#mean-circularity"] {
+        ensure!(page.shown(figure)?.contains('±'), "{figure}: no spread");
+    }
+
+    // Typed.
+    page.set("#scale", "0.1")?;
+    page.until_shown("#mean-diameter", "µm")?;
+    page.wait_until_ready()?;
+    let micrometres = number(&page.shown("#mean-diameter")?)?;
+    ensure!((micrometres / diameter / 0.1 - 1.0).abs() < 0.02, "{micrometres} µm of {diameter} px");
+    let density = page.until_shown("#density", "per mm²")?;
+    let expected = count / (f64::from(SIZE.0 * SIZE.1) * 0.01 / 1e6);
+    ensure!((number(&density)? / expected - 1.0).abs() < 0.01, "{density}, {expected} expected");
+
+    // Drawn over a scale bar: 180 image pixels are said to be 45 µm.
+    page.session().click("#draw-scale")?;
+    let canvas = page.canvas()?;
+    page.drag(canvas.place(SIZE, (60.0, 150.0)), canvas.place(SIZE, (240.0, 150.0)))?;
+    page.until_shown("#scale-form", "px. In µm")?;
+    let pixels = number(&page.shown("#scale-pixels")?)?;
+    ensure!((pixels - 180.0).abs() <= 2.0, "the line is {pixels} px long");
+    page.set("#scale-length", "45")?;
+    page.session().click("#scale-apply")?;
+    let scale = page.js("return document.getElementById('scale').valueAsNumber", json!([]))?;
+    let scale = scale.as_f64().context("no scale")?;
+    ensure!((scale / 0.25 - 1.0).abs() < 0.02, "{scale} µm per pixel");
+    page.wait_until_ready()?;
+    let micrometres = number(&page.shown("#mean-diameter")?)?;
+    ensure!((micrometres / diameter / scale - 1.0).abs() < 0.02, "{micrometres} µm of {diameter} px");
+
+    // Cells that the edge cuts.
+    let edge = page.js("return [...document.querySelectorAll('#cells-body tr')].filter((row) => row.innerText.includes('edge')).length", json!([]))?;
+    let edge = edge.as_f64().unwrap_or_default();
+    ensure!(edge > 0.0, "no cell at the edge");
+    page.session().click("#skip-edge")?;
+    page.wait(
+        "they are left out",
+        || Ok((number(&page.text("cell-count")?)? == count - edge).then_some(())),
+    )?;
+    page.session().click("#skip-edge")?;
+    page.wait("they are back", || Ok((number(&page.text("cell-count")?)? == count).then_some(())))?;
+    page.wait_until_ready()?;
+
+    // The table sorts both ways and says so.
+    for (press, order) in [(1, "ascending"), (2, "descending")] {
+        page.session().click("#cells-head th:nth-child(6) button")?;
+        let head = "return document.querySelector('#cells-head th:nth-child(6)').ariaSort";
+        page.until("the head says how it is sorted", &format!("{head} === arguments[0]"), json!([order]))?;
+        let areas = column(&page, 5)?;
+        let sorted =
+            areas.windows(2).all(|pair| if press == 1 { pair[0] <= pair[1] } else { pair[0] >= pair[1] });
+        ensure!(sorted, "{order}: {areas:?}");
+    }
+
+    // All images, and the sizes of cells.
+    page.session().click("[data-table=images]")?;
+    let all = page.until_shown("#images-body", "other.png")?;
+    ensure!(all.contains("smear.png"), "{all}");
+    let foot = page.shown("#images-foot")?;
+    let rows = "return [...document.querySelectorAll('#images-body tr')].map((row) => parseFloat(row.cells[1].innerText)).reduce((a, b) => a + b)";
+    let total = page.js(rows, json!([]))?.as_f64().unwrap_or_default();
+    ensure!(foot.contains("2 images") && foot.contains(&total.to_string()), "{foot}, {total} cells");
+    page.session().click("[data-table=sizes]")?;
+    page.until(
+        "a bar for each size",
+        "return document.querySelectorAll('#histogram rect').length > 3",
+        json!([]),
+    )?;
+    page.until_shown("#histogram-text", "")?;
+    page.screenshot("numbers").map(drop)
+}

@@ -1,0 +1,81 @@
+//! The second visit needs no network, and a new version comes in whole.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::page::Page;
+use rbc_tests::pictures::{png, smear};
+use rbc_tests::recorder::Recorder;
+use rbc_tests::scratch::Scratch;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use xtask::paths;
+
+fn until_kept(page: &Page) -> Result<()> {
+    let body = "const done = arguments[0];
+        navigator.serviceWorker.ready.then(async () => {
+            while (!navigator.serviceWorker.controller) await new Promise((r) => navigator.serviceWorker.addEventListener('controllerchange', r, { once: true }));
+            done(true); })";
+    page.session().script_async(body, json!([])).map(drop)
+}
+
+#[test]
+fn the_second_visit_works_without_a_network() -> Result<()> {
+    let scratch = Scratch::new("offline")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let recorder = Recorder::start(&paths::site())?;
+    let page = Page::blank(&paths::site(), true, &[])?;
+    page.visit(&format!("{}?backend=cpu", recorder.url()))?;
+    until_kept(&page)?;
+    page.segment(std::slice::from_ref(&image))?;
+    let online = page.result_text("smear.png")?;
+
+    recorder.stop();
+    page.visit(&format!("{}?backend=cpu", recorder.url()))?;
+    page.segment(&[image])?;
+    assert_eq!(page.result_text("smear.png")?, online);
+    // The address without the query, as a bookmark has it.
+    page.visit(&recorder.url())?;
+    ensure!(page.shown("h1")?.contains("Red blood cells"), "another page came");
+
+    // It can be installed: a name, a start, an icon.
+    let body = "const done = arguments[0]; fetch(document.querySelector('link[rel=manifest]').href).then((r) => r.json()).then(done, (e) => done(String(e)))";
+    let manifest = page.session().script_async(body, json!([]))?;
+    for key in ["name", "start_url", "display", "icons"] {
+        ensure!(!manifest[key].is_null(), "the manifest has no {key}: {manifest}");
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for file in xtask::size::list(from)? {
+        let target = to.join(&file);
+        fs::create_dir_all(target.parent().context("a file has a folder")?)?;
+        fs::copy(from.join(&file), target)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
+    let scratch = Scratch::new("update")?;
+    copy(&paths::site(), scratch.path())?;
+    let recorder = Recorder::start(scratch.path())?;
+    let page = Page::blank(&paths::site(), true, &[])?;
+    let url = format!("{}?backend=cpu", recorder.url());
+    page.visit(&url)?;
+    until_kept(&page)?;
+    page.visit(&url)?;
+    ensure!(page.shown("#update")?.is_empty(), "nothing is new");
+
+    let index = scratch.path().join("index.html");
+    let html = fs::read_to_string(&index)?.replace("<title>", "<title>New: ");
+    fs::write(&index, html)?;
+    // The visit still shows the kept version, whole; the new one is offered when it has come.
+    page.visit(&url)?;
+    let title = |page: &Page| -> Result<Value> { page.js("return document.title", json!([])) };
+    ensure!(!title(&page)?.to_string().contains("New: "), "half an update");
+    page.until_shown("#update", "new version")?;
+    page.session().click("#reload")?;
+    page.wait("the new version is shown", || Ok(title(&page)?.to_string().contains("New: ").then_some(())))?;
+    page.wait_until_ready()
+}

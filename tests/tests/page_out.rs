@@ -1,0 +1,183 @@
+//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of `trainer predict`.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{piece, png, smear};
+use rbc_tests::scratch::Scratch;
+use rbc_tests::trainer::trainer;
+use rbc_tests::unzip;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn predict(images: &[PathBuf], out: &Path, more: &[&str]) -> Result<()> {
+    let words = ["predict", "--device", "cpu", "--geojson", "--rois", "--out"].map(OsStr::new);
+    let words = words.into_iter().chain([out.as_os_str()]).chain(more.iter().map(OsStr::new));
+    trainer(words.chain(images.iter().map(|image| image.as_os_str())))?.succeeded().map(drop)
+}
+
+/// Two tables, the same within what rounding on the way may change.
+fn same_table(page: &str, native: &str) -> Result<()> {
+    assert_eq!(page.lines().count(), native.lines().count(), "{page}\n{native}");
+    for (left, right) in page.lines().zip(native.lines()) {
+        let fields: Vec<_> = left.split(',').zip(right.split(',')).collect();
+        ensure!(left.split(',').count() == right.split(',').count(), "{left}\n{right}");
+        for (a, b) in fields {
+            let equal = match (a.parse::<f64>(), b.parse::<f64>()) {
+                (Ok(a), Ok(b)) => (a - b).abs() <= 0.02 + 0.001 * b.abs(),
+                _ => a == b,
+            };
+            ensure!(equal, "{a} is not {b}:\n{left}\n{right}");
+        }
+    }
+    Ok(())
+}
+
+/// One ImageJ region: its bounds (top, left, bottom, right) and its points.
+fn region(bytes: &[u8]) -> Result<([i32; 4], usize, String)> {
+    ensure!(bytes.starts_with(b"Iout"), "no region");
+    let short = |at: usize| -> Result<i32> {
+        let pair = bytes.get(at..at + 2).context("the region ends early")?;
+        Ok(i32::from(i16::from_be_bytes([pair[0], pair[1]])))
+    };
+    let long = |at: usize| -> Result<usize> {
+        let four = bytes.get(at..at + 4).context("the region ends early")?;
+        Ok(u32::from_be_bytes([four[0], four[1], four[2], four[3]]) as usize)
+    };
+    ensure!(short(4)? >= 217, "too old a version for names");
+    let bounds = [short(8)?, short(10)?, short(12)?, short(14)?];
+    let count = short(16)? as usize;
+    for point in 0..count {
+        let (x, y) = (short(64 + 2 * point)?, short(64 + 2 * (count + point))?);
+        ensure!(
+            (0..=bounds[3] - bounds[1]).contains(&x) && (0..=bounds[2] - bounds[0]).contains(&y),
+            "{x}, {y}: {bounds:?}"
+        );
+    }
+    let second = long(60)?;
+    let (name, length) = (long(second + 16)?, long(second + 20)?);
+    let units: Vec<u16> = (0..length).map(|i| Ok(short(name + 2 * i)? as u16)).collect::<Result<_>>()?;
+    Ok((bounds, count, String::from_utf16(&units)?))
+}
+
+#[test]
+fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
+    let scratch = Scratch::new("out")?;
+    // Two names that would be one file, and a name that a table has to quote.
+    let images = [
+        scratch.write("smear.png", png(&smear()?)?)?,
+        scratch.write(
+            "smear.bmp",
+            rbc_tests::pictures::encoded(piece(0, 0, 200, 160)?, image::ImageFormat::Bmp)?,
+        )?,
+        scratch.write("day 2, slide 1.png", png(&piece(200, 100, 200, 160)?)?)?,
+    ];
+    let native = scratch.path().join("native");
+    predict(&images, &native, &["--um-per-px", "0.125"])?;
+    let read = |name: &str| fs::read_to_string(native.join(name)).with_context(|| name.to_string());
+
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.set("#scale", "0.125")?;
+    page.wait_until_ready()?;
+    page.show("smear.png")?;
+    let count: usize = page.text("cell-count")?.parse()?;
+
+    let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
+    assert_eq!(table.lines().count(), count + 1);
+    same_table(&table, &read("smear.cells.csv")?)?;
+    let all = fs::read_to_string(page.save("export-images", "summary.csv")?)?;
+    same_table(&all, &read("summary.csv")?)?;
+
+    let mask = image::open(page.save("export-mask", "smear.mask.png")?)?;
+    assert_eq!((mask.color(), mask.width(), mask.height()), (image::ColorType::L8, 360, 300));
+    let labels = image::open(page.save("export-labels", "smear.labels.png")?)?;
+    assert_eq!(labels.color(), image::ColorType::L16);
+    let labels = labels.into_luma16();
+    let mut ids: Vec<u16> = labels.pixels().map(|pixel| pixel.0[0]).filter(|id| *id > 0).collect();
+    let inside = mask.to_luma8().pixels().filter(|pixel| pixel.0[0] == 255).count();
+    assert_eq!(ids.len(), inside, "labels and mask cover the same pixels");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids, (1..=u16::try_from(count)?).collect::<Vec<_>>());
+    let overlay = image::open(page.save("export-overlay", "smear.overlay.png")?)?.into_rgb8();
+    assert_eq!(overlay.dimensions(), (360, 300));
+    ensure!(overlay != smear()?, "nothing is drawn on the overlay");
+
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(page.save("export-geojson", "smear.geojson")?)?)?;
+    assert_eq!(json["type"], "FeatureCollection");
+    let features = json["features"].as_array().context("no features")?;
+    assert_eq!(features.len(), count);
+    for feature in features {
+        assert_eq!(
+            (&feature["geometry"]["type"], &feature["properties"]["objectType"]),
+            (&"Polygon".into(), &"detection".into())
+        );
+        let ring = feature["geometry"]["coordinates"][0].as_array().context("no ring")?;
+        ensure!(ring.len() >= 4 && ring.first() == ring.last(), "the ring is not closed: {ring:?}");
+    }
+    let native_json: Value = serde_json::from_str(&read("smear.geojson")?)?;
+    assert_eq!(json, native_json);
+
+    let regions = unzip::files(&fs::read(page.save("export-roi", "smear.rois.zip")?)?)?;
+    assert_eq!(regions.len(), count);
+    for (line, (name, bytes)) in table.lines().skip(1).zip(&regions) {
+        let (bounds, points, inner) = region(bytes)?;
+        assert_eq!(*name, format!("{inner}.roi"));
+        ensure!(points >= 4, "{name} has {points} points");
+        let [_, x, y, ..] =
+            line.split(',').map(|field| field.parse().unwrap_or(-1.0)).collect::<Vec<f64>>()[..]
+        else {
+            anyhow::bail!("{line}")
+        };
+        let [top, left, bottom, right] = bounds.map(f64::from);
+        ensure!(
+            (left..=right).contains(&x) && (top..=bottom).contains(&y),
+            "{name} is not about {x}, {y}: {bounds:?}"
+        );
+    }
+
+    // One zip with all of it, under the names that the native program takes.
+    let whole = unzip::files(&fs::read(page.save("export-zip", ".zip")?)?)?;
+    let mut names: Vec<&str> = whole.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let mut expected: Vec<String> = fs::read_dir(&native)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for (name, bytes) in &whole {
+        let native = fs::read(native.join(name))?;
+        match name.as_str() {
+            name if name.ends_with(".csv") => {
+                same_table(std::str::from_utf8(bytes)?, std::str::from_utf8(&native)?)?
+            }
+            name if name.ends_with(".png") => {
+                let same = image::load_from_memory(bytes)?.into_rgb8()
+                    == image::load_from_memory(&native)?.into_rgb8();
+                ensure!(same, "{name} is not the native one");
+            }
+            _ => ensure!(!bytes.is_empty(), "{name} is empty"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_left_out_is_not_saved() -> Result<()> {
+    let scratch = Scratch::new("left-out")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    let count: usize = page.text("cell-count")?.parse()?;
+    page.session().click("#cells-body tr:nth-child(3) input")?;
+    page.wait_until_ready()?;
+    let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
+    assert_eq!(table.lines().count(), count, "a head and one cell less");
+    let labels = image::open(page.save("export-labels", "smear.labels.png")?)?.into_luma16();
+    let most = labels.pixels().map(|pixel| pixel.0[0]).max();
+    assert_eq!(most.map(usize::from), Some(count - 1));
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The queue: progress, cancelling, trying again, more while busy, many, and what is unsaved.
+
+use anyhow::{Result, ensure};
+use rbc_tests::hands::ESCAPE;
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{piece, png, smear, spread};
+use rbc_tests::scratch::Scratch;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// How many images of the list are in each state.
+fn states(page: &Page) -> Result<Value> {
+    let body = "const n = {};
+        for (const e of document.querySelectorAll('[data-testid=result]')) n[e.dataset.state] = (n[e.dataset.state] ?? 0) + 1;
+        return n";
+    page.js(body, json!([]))
+}
+
+/// Waits until so many images are in this state.
+fn until_state(page: &Page, state: &str, count: usize) -> Result<()> {
+    let body = "return document.querySelectorAll(`[data-testid=result][data-state=${arguments[0]}]`).length >= arguments[1]";
+    page.until(&format!("{count} images are {state}"), body, json!([state, count])).map(drop)
+}
+
+fn would_ask(page: &Page) -> Result<bool> {
+    let body = "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
+    Ok(page.js(body, json!([]))? == true)
+}
+
+/// An image that keeps the CPU busy for some seconds.
+fn slow(scratch: &Scratch, name: &str) -> Result<PathBuf> {
+    scratch.write(name, png(&spread(&smear()?, 1800, 1500, 1))?)
+}
+
+#[test]
+fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> {
+    let scratch = Scratch::new("queue")?;
+    let first = scratch.write("first.png", png(&smear()?)?)?;
+    let slow = [slow(&scratch, "slow-1.png")?, slow(&scratch, "slow-2.png")?, slow(&scratch, "slow-3.png")?];
+    let page = Page::open(Backend::Cpu)?;
+    ensure!(!would_ask(&page)?, "there is nothing to lose yet");
+    page.pick("file-input", &[&[first][..], &slow].concat())?;
+
+    // The first result is there, saved if wanted, while the rest still runs; each image and the whole say how far.
+    assert_eq!(page.until_through("first.png")?, "done");
+    ensure!(page.attribute("state")? == "busy", "all done already: {}", states(&page)?);
+    ensure!(would_ask(&page)?, "leaving would lose the queue");
+    let saved = page.save("export-csv", "first.cells.csv")?;
+    ensure!(std::fs::read_to_string(saved)?.lines().count() > 5, "the first result is empty");
+    let share = "const e = document.querySelector('[data-testid=result][data-state=working] progress');
+        return e && e.checkVisibility() && e.value > 0 && e.value < 1 && document.getElementById('progress').value > 0.2";
+    page.until("an image says how far it is", share, json!([]))?;
+    page.until_shown("#progress-text", "of 4 done")?;
+
+    // The page answers while the model computes: a frame comes within a blink.
+    let late = page.session().script_async(
+        "const done = arguments[0], start = performance.now();
+         requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)))",
+        json!([]),
+    )?;
+    ensure!(late.as_f64().is_some_and(|ms| ms < 1000.0), "the page froze for {late} ms");
+
+    // Escape stops one image, the others go on.
+    let running = page.js(
+        "const e = document.querySelector('[data-testid=result][data-state=working]'); e.querySelector('button').click(); return e.dataset.name",
+        json!([]),
+    )?;
+    page.key(ESCAPE)?;
+    let name = running.as_str().unwrap_or_default();
+    page.wait("the image is stopped", || Ok((page.result_state(name)? == "stopped").then_some(())))?;
+    until_state(&page, "working", 1)?;
+
+    // Cancel stops all the rest, and what was done stays.
+    page.session().click("#cancel")?;
+    page.wait_until_ready()?;
+    assert_eq!(states(&page)?, json!({ "done": 1, "stopped": 3 }));
+
+    // Small ones take their place, and are tried again one by one or all at once.
+    page.session().click("#retry-all")?;
+    ensure!(page.attribute("state")? == "busy", "nothing was taken up again");
+    // More may come while busy.
+    let second = scratch.write("second.png", png(&piece(0, 0, 200, 160)?)?)?;
+    page.pick("file-input", &[second])?;
+    until_state(&page, "done", 5)?;
+    page.wait_until_ready()
+}
+
+#[test]
+fn leaving_asks_until_all_is_saved() -> Result<()> {
+    let scratch = Scratch::new("unsaved")?;
+    let images = [
+        scratch.write("a.png", png(&piece(0, 0, 200, 160)?)?)?,
+        scratch.write("b.png", png(&piece(200, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    ensure!(would_ask(&page)?, "two results are not saved");
+    page.show("a.png")?;
+    page.save("export-mask", "a.mask.png")?;
+    ensure!(would_ask(&page)?, "b.png is not saved");
+    page.save("export-images", "summary.csv")?;
+    page.wait("nothing is unsaved", || Ok((!would_ask(&page)?).then_some(())))?;
+    // What was saved is no longer what is shown.
+    page.set("#threshold", "0.7")?;
+    page.wait_until_ready()?;
+    ensure!(would_ask(&page)?, "the new cells are not saved");
+    page.save("export-zip", ".zip")?;
+    page.wait("nothing is unsaved", || Ok((!would_ask(&page)?).then_some(())))
+}
+
+#[test]
+fn two_hundred_images_go_through() -> Result<()> {
+    let scratch = Scratch::new("many")?;
+    let smear = smear()?;
+    let mut files = Vec::new();
+    for number in 0..200_u32 {
+        let (x, y) = (number % 20 * 14, number / 20 * 20);
+        let small = image::imageops::crop_imm(&smear, x, y, 80, 80).to_image();
+        files.push(scratch.write(&format!("field-{number:03}.png"), png(&small)?)?);
+    }
+    files.push(scratch.write("broken.png", "no picture")?);
+    let page = Page::open(Backend::Cpu)?;
+    page.pick("file-input", &files)?;
+    until_state(&page, "done", 200)?;
+    page.wait_until_ready()?;
+    assert_eq!(states(&page)?, json!({ "done": 200, "failed": 1 }));
+    let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
+    assert_eq!(table.lines().count(), 201, "a head and 200 lines");
+    page.screenshot("two-hundred").map(drop)
+}

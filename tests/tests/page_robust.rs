@@ -1,0 +1,146 @@
+//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background, an
+//! image of thirty megapixels.
+
+use anyhow::{Result, ensure};
+use image::ImageFormat;
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{encoded, piece, png, smear, spread};
+use rbc_tests::scratch::Scratch;
+use serde_json::json;
+use std::path::PathBuf;
+use xtask::paths;
+
+/// Puts a hook into every worker that the page starts: on command the graphics processor is lost, or the program
+/// dies as it does when memory runs out.
+const HOOK: &str = r#"
+    const Plain = Blob;
+    window.Blob = function (parts, options) {
+        if (options?.type !== 'text/javascript') return new Plain(parts, options);
+        const hook = `
+            if (globalThis.GPUAdapter) {
+                const request = GPUAdapter.prototype.requestDevice;
+                GPUAdapter.prototype.requestDevice = async function (...all) {
+                    return globalThis.device = await request.apply(this, all); };
+            }
+            const post = globalThis.postMessage.bind(globalThis);
+            let network = false;
+            addEventListener('message', (event) => network ||= event.data.kind === 'start');
+            new BroadcastChannel('fault').onmessage = ({ data }) => {
+                if (data === 'lose' && globalThis.device) globalThis.device.destroy();
+                if (data === (network ? 'kill network' : 'kill desk')) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+            };`;
+        return new Plain([hook + parts[0]], options);
+    };
+    window.fault = (what) => new BroadcastChannel('fault').postMessage(what);
+"#;
+
+fn hooked(query: &str) -> Result<Page> {
+    let page = Page::blank(&paths::site(), true, &[])?;
+    page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": HOOK }))?;
+    page.visit(&format!("{}{query}", page.url()))?;
+    Ok(page)
+}
+
+fn three(scratch: &Scratch) -> Result<Vec<PathBuf>> {
+    let small = |name: &str, x, y| scratch.write(name, png(&piece(x, y, 120, 100)?)?);
+    Ok(vec![small("one.png", 0, 0)?, small("two.png", 120, 0)?, small("three.png", 0, 100)?])
+}
+
+#[test]
+fn a_lost_graphics_processor_costs_no_result() -> Result<()> {
+    let scratch = Scratch::new("lost")?;
+    let images = three(&scratch)?;
+    let page = hooked("?backend=webgpu")?;
+    assert_eq!(page.attribute("backend")?, "webgpu");
+    page.segment(&images[..1])?;
+    let before = page.result_text("one.png")?;
+    // The others are in the queue when it goes.
+    page.pick("file-input", &images[1..])?;
+    page.js("fault('lose')", json!([]))?;
+    page.until("the page goes over to the CPU", "return document.body.dataset.backend === 'cpu'", json!([]))?;
+    for name in ["two.png", "three.png"] {
+        assert_eq!(page.until_through(name)?, "done", "{name}");
+    }
+    page.wait_until_ready()?;
+    let said = page.until_shown("[data-testid=error]", "CPU")?;
+    ensure!(said.contains("No result is lost"), "{said}");
+    assert_eq!(page.result_text("one.png")?, before);
+    page.show("one.png")?;
+    page.save("export-mask", "one.mask.png").map(drop)
+}
+
+#[test]
+fn workers_that_die_are_started_again() -> Result<()> {
+    let scratch = Scratch::new("killed")?;
+    let images = three(&scratch)?;
+    let slow = scratch.write("slow.png", png(&spread(&smear()?, 1800, 1500, 1))?)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[..1])?;
+    let before = page.result_text("one.png")?;
+
+    // The one that draws and measures.
+    page.js("fault('kill desk')", json!([]))?;
+    page.until_shown("[data-testid=error]", "Drawing and measuring stopped")?;
+    page.wait_until_ready()?;
+    page.session().click("#dismiss")?;
+    page.save("export-mask", "one.mask.png")?;
+
+    // The one that computes, in the middle of an image.
+    page.pick("file-input", &[slow, images[1].clone()])?;
+    let working = "return document.querySelector('[data-testid=result][data-state=working]')?.dataset.name === 'slow.png'";
+    page.until("it is at the slow one", working, json!([]))?;
+    page.js("fault('kill network')", json!([]))?;
+    page.until_shown("[data-testid=error]", "started again")?;
+    for name in ["slow.png", "two.png"] {
+        assert_eq!(page.until_through(name)?, "done", "{name}");
+    }
+    page.wait_until_ready()?;
+    assert_eq!(page.result_text("one.png")?, before);
+    Ok(())
+}
+
+#[test]
+fn a_tab_in_the_background_goes_on() -> Result<()> {
+    let scratch = Scratch::new("background")?;
+    let page = Page::blank(&paths::site(), true, &[])?;
+    // A hidden tab gets no frames at all.
+    let still = "window.requestAnimationFrame = () => 0;
+        Object.defineProperty(document, 'hidden', { value: true }); Object.defineProperty(document, 'visibilityState', { value: 'hidden' });";
+    page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": still }))?;
+    page.visit(&format!("{}?backend=cpu", page.url()))?;
+    page.segment(&three(&scratch)?)?;
+    page.until_shown("[data-testid=cell-count]", "")?;
+    for name in ["one.png", "two.png", "three.png"] {
+        assert_eq!(page.result_state(name)?, "done", "{name}");
+        ensure!(page.result_text(name)?.contains("cell"), "{}", page.result_text(name)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn thirty_megapixels_are_segmented_and_stay_sharp() -> Result<()> {
+    let scratch = Scratch::new("large")?;
+    // Cells three times as wide as in the sample, as under a larger objective.
+    let image = spread(&smear()?, 6000, 5000, 3);
+    let file = scratch.write("large.bmp", encoded(image, ImageFormat::Bmp)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[file])?;
+    assert_eq!(page.result_state("large.bmp")?, "done");
+    let count: usize = page.text("cell-count")?.parse()?;
+    ensure!(count > 300, "{count} cells");
+    // A pixel for a pixel: the canvas shows the image's own pixels, not those of a smaller copy.
+    page.js("document.getElementById('canvas').focus()", json!([]))?;
+    page.key("n")?;
+    page.key("1")?;
+    page.until_shown("#zoom-level", "100 %")?;
+    let sharp = "const c = document.getElementById('canvas'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        let same = 0, all = 0;
+        for (let i = 4 * 50 * c.width; i < 4 * 60 * c.width; i += 4) { all++; same += d[i] === d[i + 4] && d[i + 1] === d[i + 5] && d[i + 2] === d[i + 6]; }
+        return d[4 * 55 * c.width + 3] === 255 && same / all";
+    // Every pixel of the sample is three wide here: two of three neighbours are equal, unless something was resampled.
+    let share = page.wait("the tiles have come", || {
+        Ok(page.js(sharp, json!([]))?.as_f64().filter(|share| (0.6..0.85).contains(share)))
+    })?;
+    println!("30 megapixels: {count} cells, {}, {share:.2} of the neighbours equal", page.text("timing")?);
+    page.save("export-mask", "large.mask.png").map(drop)
+}

@@ -1,0 +1,218 @@
+//! Looking: zoom and pan by wheel, keys and fingers, overlays, hover, clicks, live threshold, magnification.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::hands::{RIGHT, SPACE};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{png, smear};
+use rbc_tests::scratch::Scratch;
+use serde_json::{Value, json};
+
+const SIZE: (u32, u32) = (360, 300);
+
+fn opened() -> Result<(Scratch, Page)> {
+    let scratch = Scratch::new("view")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    Ok((scratch, page))
+}
+
+/// The zoom that the page states, in percent.
+fn zoom(page: &Page) -> Result<f64> {
+    let text = page.shown("#zoom-level")?;
+    text.trim_end_matches(" %").parse().with_context(|| format!("no zoom: {text:?}"))
+}
+
+fn until_zoom(page: &Page, what: &str, fits: impl Fn(f64) -> bool) -> Result<f64> {
+    page.wait(what, || Ok(Some(zoom(page)?).filter(|zoom| fits(*zoom))))
+}
+
+/// Every cell of the table: id, x, y.
+fn rows(page: &Page) -> Result<Vec<(String, f64, f64)>> {
+    let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) =>
+        [row.dataset.cell, parseFloat(row.cells[2].textContent), parseFloat(row.cells[3].textContent)])";
+    Ok(serde_json::from_value(page.js(body, json!([]))?)?)
+}
+
+/// A cell well inside the picture.
+fn inner(page: &Page) -> Result<(String, f64, f64)> {
+    let inside = |(_, x, y): &(String, f64, f64)| (100.0..260.0).contains(x) && (80.0..220.0).contains(y);
+    rows(page)?.into_iter().find(inside).context("no cell in the middle")
+}
+
+/// What the canvas shows, as a number that changes with any pixel.
+fn drawn(page: &Page) -> Result<Value> {
+    let body = "const c = document.getElementById('canvas');
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        let h = 0; for (let i = 0; i < d.length; i += 7) h = (h * 31 + d[i]) | 0; return String(h)";
+    page.js(body, json!([]))
+}
+
+/// Waits until the picture is another than this, and stays so for three frames: all tiles have come.
+fn redrawn(page: &Page, before: &Value) -> Result<Value> {
+    page.wait("the picture changes", || {
+        let now = drawn(page)?;
+        let frames = "const done = arguments[0]; let n = 6; const step = () => n-- ? requestAnimationFrame(step) : done(); step()";
+        page.session().script_async(frames, json!([]))?;
+        Ok((now != *before && now == drawn(page)?).then_some(now))
+    })
+}
+
+#[test]
+fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
+    let (_scratch, page) = opened()?;
+    let canvas = page.canvas()?;
+    let fit = zoom(&page)?;
+    ensure!((fit / 100.0 / canvas.zoom(SIZE) - 1.0).abs() < 0.02, "{fit} % is not all of the picture");
+    let (id, x, y) = inner(&page)?;
+    let at = canvas.place(SIZE, (x, y));
+
+    // About the pointer: the cell under it stays there.
+    page.wheel(at, -300)?;
+    let nearer = until_zoom(&page, "the wheel zooms in", |zoom| zoom > fit * 1.3)?;
+    page.hover((at.0 + 2.0, at.1 + 2.0))?;
+    page.until_shown("#tip", &format!("Cell {id}\n"))?;
+    page.wheel(at, 300)?;
+    until_zoom(&page, "the wheel zooms out", |zoom| zoom < nearer * 0.8)?;
+
+    page.js("document.getElementById('canvas').focus()", json!([]))?;
+    page.key("0")?;
+    until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
+    page.key("+")?;
+    until_zoom(&page, "+ zooms in", |zoom| zoom > fit * 1.2)?;
+    page.key("-")?;
+    until_zoom(&page, "- zooms out", |zoom| (zoom / fit - 1.0).abs() < 0.02)?;
+    page.key("1")?;
+    until_zoom(&page, "1 is a pixel for a pixel", |zoom| (zoom - 100.0).abs() < 0.6)?;
+
+    // Arrows and drags move the picture, by as much as they say.
+    page.key("0")?;
+    until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
+    page.key(RIGHT)?;
+    page.hover((at.0 - 80.0, at.1))?;
+    page.until_shown("#tip", &format!("Cell {id}\n"))?;
+    page.drag((at.0 - 80.0, at.1), (at.0, at.1 + 40.0))?;
+    page.hover((at.0, at.1 + 40.0))?;
+    page.until_shown("#tip", &format!("Cell {id}\n"))?;
+
+    // Two fingers.
+    page.key("0")?;
+    until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
+    page.pinch(canvas.middle(), 80.0, 240.0)?;
+    until_zoom(&page, "a pinch zooms in", |zoom| (2.3..4.0).contains(&(zoom / fit)))?;
+    let hidden = page.js("return document.querySelectorAll('tr.left-out').length", json!([]))?;
+    assert_eq!(hidden, 0, "neither a drag nor a pinch is a click");
+    Ok(())
+}
+
+#[test]
+fn overlays_change_what_is_drawn() -> Result<()> {
+    let (_scratch, page) = opened()?;
+    let mut before = redrawn(&page, &Value::Null)?;
+    for view in ["fill", "probability", "none", "outline"] {
+        page.session().click(&format!("button[data-view={view}]"))?;
+        before = redrawn(&page, &before)?;
+        page.screenshot(&format!("view-{view}"))?;
+    }
+    let outline = before.clone();
+    page.set("#opacity", "0.3")?;
+    before = redrawn(&page, &before)?;
+    page.set("#opacity", "0.85")?;
+    assert_eq!(redrawn(&page, &before)?, outline);
+    // Before and after: the bare picture for as long as a key is held.
+    page.js("document.getElementById('canvas').focus()", json!([]))?;
+    page.key_down(SPACE)?;
+    let bare = redrawn(&page, &outline)?;
+    page.key_up(SPACE)?;
+    assert_eq!(redrawn(&page, &bare)?, outline);
+    Ok(())
+}
+
+#[test]
+fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
+    let (_scratch, page) = opened()?;
+    let count = |page: &Page| -> Result<usize> { Ok(page.text("cell-count")?.parse()?) };
+    let all = count(&page)?;
+    let (id, x, y) = inner(&page)?;
+    let at = page.canvas()?.place(SIZE, (x, y));
+    page.hover(at)?;
+    let tip = page.until_shown("#tip", &format!("Cell {id}\n"))?;
+    for measure in ["diameter", "area", "circularity", "certainty"] {
+        ensure!(tip.contains(measure), "{tip}");
+    }
+    page.click_at(at)?;
+    page.until(
+        "one cell less",
+        "return document.getElementById('cell-count').textContent == arguments[0]",
+        json!([(all - 1).to_string()]),
+    )?;
+    page.until_shown("tr.left-out", "")?;
+    page.click_at(at)?;
+    page.until(
+        "the cell is back",
+        "return document.getElementById('cell-count').textContent == arguments[0]",
+        json!([all.to_string()]),
+    )?;
+
+    // The same from the table, which also shows the cell in the picture.
+    let before = zoom(&page)?;
+    page.js("document.querySelector(`tr[data-cell='${arguments[0]}'] button`).click()", json!([id]))?;
+    page.hover(page.canvas()?.middle())?;
+    page.until_shown("#tip", &format!("Cell {id}\n"))?;
+    ensure!(zoom(&page)? >= before, "showing a cell zooms out");
+    page.session().click(&format!("tr[data-cell='{id}'] input"))?;
+    page.until(
+        "one cell less",
+        "return document.getElementById('cell-count').textContent == arguments[0]",
+        json!([(all - 1).to_string()]),
+    )?;
+    page.wait_until_ready()
+}
+
+#[test]
+fn threshold_and_split_work_live_and_the_diameter_runs_the_model_again() -> Result<()> {
+    let (_scratch, page) = opened()?;
+    // Whether the model runs is seen by the state of the image in the list.
+    let watch = "window.seen = []; new MutationObserver(() => {
+            const e = document.querySelector('[data-testid=result]'); if (e) window.seen.push(e.dataset.state); })
+        .observe(document.getElementById('results'), { subtree: true, attributes: true, attributeFilter: ['data-state'] })";
+    page.js(watch, json!([]))?;
+    let ran = |page: &Page| -> Result<bool> {
+        Ok(page.js("return window.seen.includes('working')", json!([]))? == true)
+    };
+    let coverage = |page: &Page| -> Result<f64> {
+        page.wait_until_ready()?;
+        let text = page.text("coverage")?;
+        text.trim_end_matches(" %").parse().with_context(|| text.clone())
+    };
+    let middle = coverage(&page)?;
+    page.set("#threshold", "0.1")?;
+    let generous =
+        page.wait("more is taken in", || Ok(Some(coverage(&page)?).filter(|share| *share > middle)))?;
+    page.set("#threshold", "0.95")?;
+    page.wait("less is taken in", || {
+        Ok(Some(coverage(&page)?).filter(|share| *share < generous.min(middle)))
+    })?;
+    page.key("[")?;
+    page.until_shown("#threshold-value", "0.93")?;
+    page.set("#threshold", "0.5")?;
+    let cells: usize = page.wait("as before", || {
+        Ok(if coverage(&page)? == middle { Some(page.text("cell-count")?.parse()?) } else { None })
+    })?;
+    page.session().click("#split")?;
+    page.wait("touching cells are one", || {
+        Ok((page.text("cell-count")?.parse::<usize>()? < cells).then_some(()))
+    })?;
+    page.session().click("#split")?;
+    page.wait("they are parted again", || {
+        Ok((page.text("cell-count")?.parse::<usize>()? == cells).then_some(()))
+    })?;
+    ensure!(!ran(&page)?, "the model ran again for a threshold");
+
+    let hint = page.until_shown("#diameter-hint", "Estimated")?;
+    ensure!(hint.chars().any(|c| c.is_ascii_digit()), "{hint}");
+    page.set("#diameter", "30")?;
+    page.until("the model runs again", "return window.seen.includes('working')", json!([]))?;
+    page.wait_until_ready()?;
+    page.until_shown("#diameter-hint", "Set by hand").map(drop)
+}
