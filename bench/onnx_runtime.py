@@ -2,13 +2,16 @@
 """The same network with the same weights in ONNX Runtime, CPU: milliseconds for each size.
 
     pip install onnx onnxruntime safetensors numpy
-    python3 bench/onnx_runtime.py [WEIGHTS.safetensors]
+    python3 bench/onnx_runtime.py [WEIGHTS.safetensors] [--export FOLDER]
 
 Builds the ONNX graph (convolutions, max pooling with indices, max unpooling) from the weights and times it as
-`model/examples/speed.rs` times ours: the median of several passes.
+`model/examples/speed.rs` times ours: the median of several passes. With --export it writes indices.onnx and
+masks.onnx for `cargo xtask bench` instead: ONNX Runtime Web's WebGPU pooling has no indices, so that the second
+unpools by the mask of the pixels that equal their window's maximum.
 """
+import argparse
+import pathlib
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -18,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
 
-def graph(weights):
+def graph(weights, masks=False):
     nodes, constants = [], []
 
     def constant(name, value):
@@ -36,19 +39,32 @@ def graph(weights):
         nodes.append(helper.make_node("Relu", [f"{name}.y"], [f"{name}.r"]))
         return f"{name}.r"
 
+    def double(x, name):
+        how = dict(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        return helper.make_node("Resize", [x, "", "double"], [name], **how)
+
+    if masks:
+        constant("double", np.array([1, 1, 2, 2], np.float32))
     x, pools = "image", []
     for stage in range(3):
         for part in ("first", "second"):
             x = layer(x, f"encoder.{stage}.{part}", False, True)
-        nodes.append(
-            helper.make_node("MaxPool", [x], [f"pool{stage}", f"at{stage}"], kernel_shape=[2, 2], strides=[2, 2])
-        )
+        outputs = [f"pool{stage}"] if masks else [f"pool{stage}", f"at{stage}"]
+        nodes.append(helper.make_node("MaxPool", [x], outputs, kernel_shape=[2, 2], strides=[2, 2]))
+        if masks:
+            nodes.append(double(f"pool{stage}", f"wide{stage}"))
+            nodes.append(helper.make_node("Equal", [x, f"wide{stage}"], [f"is{stage}"]))
+            nodes.append(helper.make_node("Cast", [f"is{stage}"], [f"at{stage}"], to=TensorProto.FLOAT))
         x = f"pool{stage}"
         pools.append(f"at{stage}")
     for stage in range(3):
-        nodes.append(
-            helper.make_node("MaxUnpool", [x, pools.pop()], [f"up{stage}"], kernel_shape=[2, 2], strides=[2, 2])
-        )
+        if masks:
+            nodes.append(double(x, f"high{stage}"))
+            nodes.append(helper.make_node("Mul", [f"high{stage}", pools.pop()], [f"up{stage}"]))
+        else:
+            places = [x, pools.pop()]
+            unpool = helper.make_node("MaxUnpool", places, [f"up{stage}"], kernel_shape=[2, 2], strides=[2, 2])
+            nodes.append(unpool)
         x = layer(f"up{stage}", f"decoder.{stage}.first", True, True)
         x = layer(x, f"decoder.{stage}.second", True, stage < 2)
     shape = [1, 3, "height", "width"]
@@ -66,8 +82,16 @@ def graph(weights):
 
 
 def main():
-    file = sys.argv[1] if len(sys.argv) > 1 else "model-weights/rbc.safetensors"
-    session = onnxruntime.InferenceSession(graph(load_file(file)), providers=["CPUExecutionProvider"])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", nargs="?", default="model-weights/rbc.safetensors")
+    parser.add_argument("--export", type=pathlib.Path, metavar="FOLDER")
+    asked = parser.parse_args()
+    weights = load_file(asked.weights)
+    if asked.export:
+        asked.export.joinpath("indices.onnx").write_bytes(graph(weights))
+        asked.export.joinpath("masks.onnx").write_bytes(graph(weights, masks=True))
+        return
+    session = onnxruntime.InferenceSession(graph(weights), providers=["CPUExecutionProvider"])
     print("ONNX Runtime", onnxruntime.__version__, "CPU")
     random = np.random.default_rng(0)
     for side in (128, 512, 1024, 2048):

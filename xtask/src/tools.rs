@@ -13,6 +13,8 @@ const BINARYEN: &str = "132.0.0";
 const OLDEST_WASM_OPT: u32 = 116;
 /// Looks over the page for what would shut people out; the tests run it.
 const AXE: &str = "4.14.1";
+/// What the page's speed is compared with.
+const ONNX_RUNTIME_WEB: &str = "1.30.0";
 
 /// `wasm-bindgen` and its test runner. Its version must be exactly that of the crate in Cargo.lock.
 pub fn wasm_bindgen() -> Result<PathBuf> {
@@ -83,6 +85,17 @@ pub fn axe() -> Option<PathBuf> {
         "axe-core/axe.min.js",
         "axe; without it the page's accessibility is not tested",
     )
+}
+
+/// The folder of ONNX Runtime Web's scripts, or `None` where it cannot be had.
+pub fn onnx_runtime_web() -> Option<PathBuf> {
+    let script = npm_install(
+        "onnxruntime-web",
+        ONNX_RUNTIME_WEB,
+        "onnxruntime-web/dist/ort.wasm.min.mjs",
+        "ONNX Runtime Web; without it the page is timed alone",
+    )?;
+    script.parent().map(Path::to_path_buf)
 }
 
 /// A file of an npm package, which is installed into a folder of its own outside the clone.

@@ -1,5 +1,7 @@
-//! Times `trainer predict` and the page on the same synthetic smears: `bench FOLDER_OF_THE_PAGE`. Here and not in
-//! the tests, which must not depend on a clock.
+//! Times `trainer predict` and the page on the same synthetic smears: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`.
+//! Here and not in the tests, which must not depend on a clock. The peer is ONNX Runtime Web with the same network and
+//! weights; beside it, the page is told that cells have the working diameter, so that its network sees as many
+//! pixels. The page's time has the resampling, the way to the worker and the quality measure in it, the peer's has not.
 
 use anyhow::{Context, Result};
 use rbc_tests::page::{Backend, Page};
@@ -41,7 +43,81 @@ fn main() -> Result<()> {
             println!("{name:<16} {side:>6} {first:>10.2} {steady:>10.2} {speed:>8.2}");
         }
     }
+    if let Some(peer) = std::env::args_os().nth(2) {
+        beside(&folder, Path::new(&peer), &smear, &scratch)?;
+    }
     Ok(())
+}
+
+/// Sides of the squares that the peer is timed on; WebGPU computed by a CPU takes minutes beyond.
+const BESIDE: [(Backend, &str, &str, &[u32]); 2] = [
+    (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024]),
+    (Backend::WebGpu, "webgpu", "masks.onnx", &[128, 512]),
+];
+
+/// The network in the page and in ONNX Runtime Web, in turn, on as many pixels.
+fn beside(folder: &Path, peer: &Path, smear: &image::RgbImage, scratch: &Scratch) -> Result<()> {
+    println!("\n{:<16} {:>6} {:>12} {:>12} {:>8}", "the network", "side", "this s", "ORT Web s", "ratio");
+    for (backend, provider, model, sides) in BESIDE {
+        let list = sides.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let theirs = {
+            let page = Page::blank(peer, true, &[])?;
+            let query = format!("?model={model}&provider={provider}&sides={list}&rounds={ROUNDS}");
+            page.session().open(&format!("{}{query}", page.url()))?;
+            let times = page.wait("ONNX Runtime Web", || {
+                let title = page.js("return document.title", serde_json::json!([]))?;
+                if title == "failed" {
+                    anyhow::bail!("{}", page.shown("#result")?);
+                }
+                Ok((title == "done").then(|| page.shown("#result")).transpose()?)
+            })?;
+            serde_json::from_str::<serde_json::Value>(&times)?
+        };
+        let page = Page::start(folder, true, &format!("?backend={}", backend.name()))?;
+        page.wait_until_ready()?;
+        for &side in sides {
+            let (width, height) = smear.dimensions();
+            let tiled = image::RgbImage::from_fn(side, side, |x, y| *smear.get_pixel(x % width, y % height));
+            let path = scratch.path().join(format!("{}-{side}.png", backend.name()));
+            tiled.save(&path)?;
+            page.segment(std::slice::from_ref(&path))?;
+            let seconds =
+                (0..=ROUNDS).map(|round| at_working_scale(&page, round)).collect::<Result<Vec<_>>>()?;
+            let theirs: Vec<f64> = serde_json::from_value(theirs[side.to_string()].clone())?;
+            let (ours, theirs) = (median(&seconds[1..]), median(&theirs[1..]));
+            println!("{:<16} {side:>6} {ours:>12.3} {theirs:>12.3} {:>8.2}", backend.name(), theirs / ours);
+        }
+    }
+    Ok(())
+}
+
+/// Seconds of the open image's segmentation once more, as if its cells were of the working diameter.
+fn at_working_scale(page: &Page, round: usize) -> Result<f64> {
+    let diameter: f64 = working_diameter()?.parse()?;
+    // The same number again would change nothing, so it differs by a hair.
+    page.set("#diameter", &format!("{}", diameter + 1e-3 * (round + 1) as f64))?;
+    page.until(
+        "the second look",
+        "return document.body.dataset.state === 'ready' && document.getElementById('diameter-hint').textContent \
+         .includes('by hand') || null",
+        serde_json::json!([]),
+    )?;
+    stated(page)
+}
+
+/// The diameter that the shipped network works at, as its card tells.
+fn working_diameter() -> Result<String> {
+    let card = std::fs::read_to_string(xtask::paths::root().join("model-weights/rbc.json"))?;
+    let card: serde_json::Value = serde_json::from_str(&card)?;
+    Ok(card["config"]["network"]["working_diameter"].to_string())
+}
+
+/// What the page says that the last segmentation took, unrounded.
+fn stated(page: &Page) -> Result<f64> {
+    let seconds =
+        page.js("return document.getElementById('timing').dataset.seconds", serde_json::json!([]))?;
+    let number = seconds.as_str().and_then(|seconds| seconds.parse().ok());
+    number.with_context(|| format!("the page states no time: {seconds}"))
 }
 
 /// Seconds of each run of the program, start and files included: what a user waits.
@@ -64,9 +140,7 @@ fn in_page(folder: &Path, backend: Backend, image: &Path) -> Result<Vec<f64>> {
         let copy = image.with_file_name(format!("{round}-{}.png", backend.name()));
         std::fs::copy(image, &copy)?;
         page.segment(&[copy])?;
-        let timing = page.text("timing")?;
-        let seconds = timing.split_whitespace().next().and_then(|word| word.parse().ok());
-        seconds.with_context(|| format!("the page states no time: {timing}"))
+        stated(&page)
     };
     (0..=ROUNDS).map(run).collect()
 }

@@ -98,6 +98,9 @@ impl App {
                 format!("{} s, {engine}", short(item.seconds))
             }),
         );
+        // Unrounded, for whoever measures.
+        let seconds = done.map(|item| item.seconds.to_string()).unwrap_or_default();
+        dom::set(&dom::element("timing"), "data-seconds", &seconds);
         let compared = done.filter(|item| item.iou.is_some());
         dom::show("truth-figures", compared.is_some());
         dom::show("dice-figures", compared.is_some());
