@@ -22,7 +22,7 @@ pub struct SegmentOptions {
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        Self { diameter_px: None, tile: 512, orientations: 1 }
+        Self { diameter_px: None, tile: 512, orientations: 2 }
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Figures {
     pub min_iou: f64,
     pub share_above_95: f64,
     pub seconds: f64,
+    /// Probability at which the outline was drawn before the last bias moved it to one half.
+    pub threshold: f32,
 }
 
 impl Card {
@@ -49,12 +51,12 @@ impl Card {
         args: &TrainArgs,
         config: &FitConfig,
         device: &str,
-        validation: Option<&CrossValidation>,
+        validation: Option<(&CrossValidation, f32)>,
         [images, whole_fields]: [usize; 2],
     ) -> Self {
         // The folder's name alone: where it lay on the training machine is nobody's business.
         let folder = args.data.as_deref().and_then(Path::file_name);
-        let cross_validation = validation.map(|validation| Figures {
+        let cross_validation = validation.map(|(validation, threshold)| Figures {
             folds: validation.folds.len(),
             mean_iou: validation.mean_iou,
             std_iou_over_folds: validation.std_iou,
@@ -62,6 +64,7 @@ impl Card {
             min_iou: validation.min_iou,
             share_above_95: validation.share_above_95,
             seconds: validation.seconds,
+            threshold,
         });
         Self {
             name: "rbc",

@@ -59,7 +59,7 @@ pub struct MaskArgs {
     #[arg(long)]
     pub no_split: bool,
     /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = orientations)]
+    #[arg(long, value_name = "N", default_value_t = SegmentOptions::default().orientations, value_parser = orientations)]
     pub orientations: usize,
 }
 

@@ -1,6 +1,7 @@
 //! `trainer`: trains, measures and applies the red blood cell segmentation network.
 
 mod augment;
+mod calibrate;
 mod card;
 mod chart;
 mod check;

@@ -57,6 +57,13 @@ pub struct FoldRecord {
     pub median_iou: f64,
     pub best_epoch: usize,
     pub seconds: f64,
+    /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it.
+    #[serde(default = "half")]
+    pub threshold: f32,
+}
+
+fn half() -> f32 {
+    0.5
 }
 
 impl FoldRecord {
@@ -67,6 +74,7 @@ impl FoldRecord {
         images: Vec<ImageRecord>,
         best_epoch: usize,
         seconds: f64,
+        threshold: f32,
     ) -> Self {
         let summary = Summary::of(images.iter().map(|image| image.iou));
         Self {
@@ -79,6 +87,7 @@ impl FoldRecord {
             median_iou: summary.median,
             best_epoch,
             seconds,
+            threshold,
         }
     }
 }
@@ -269,8 +278,8 @@ mod tests {
     #[test]
     fn cross_validation_counts_images_and_spreads_folds() {
         let folds = vec![
-            FoldRecord::new(0, 3, vec![image("a", 0.9), image("b", 0.9), image("c", 0.9)], 4, 1.0),
-            FoldRecord::new(1, 3, vec![image("d", 0.5)], 4, 2.0),
+            FoldRecord::new(0, 3, vec![image("a", 0.9), image("b", 0.9), image("c", 0.9)], 4, 1.0, 0.5),
+            FoldRecord::new(1, 3, vec![image("d", 0.5)], 4, 2.0, 0.5),
         ];
         let all = CrossValidation::new(folds, "cpu", 7, String::new(), serde_json::Value::Null);
         assert!((all.mean_iou - 0.8).abs() < 1e-12, "images count, not folds");

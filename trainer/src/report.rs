@@ -217,6 +217,7 @@ mod tests {
             boundary_f1: iou,
             cells_true,
             cells_predicted,
+            instances: Default::default(),
         }
     }
 
@@ -230,7 +231,7 @@ mod tests {
         };
         let fold = |index: usize, name: &str, iou: f64| {
             let images = vec![image(name, iou), image(&format!("<other {index}>"), 0.96)];
-            FoldRecord::new(index, 10, images, 30, 75.0)
+            FoldRecord::new(index, 10, images, 30, 75.0, 0.5)
         };
         let folds = vec![fold(0, "a", 0.7), fold(1, "b", 0.9)];
         let config = serde_json::json!({"widths": [16, 32, 64]});

@@ -1,5 +1,6 @@
 //! `trainer train`: cross validation, then the final network on all images.
 
+use crate::calibrate::{self, Ious};
 use crate::cli::{TrainArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Sample};
@@ -13,12 +14,13 @@ use crate::report::{self, fold_folder, overlay_path};
 use crate::score::score;
 use crate::{card, progress, synth};
 use anyhow::{Result, bail};
+use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::network::Network;
-use rbc_model::segment::{SegmentOptions, Segmenter};
+use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter};
 use rbc_model::weights;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -120,17 +122,25 @@ impl Job for Training<'_> {
     type Out = ();
 
     fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
-        let mut folds = Vec::new();
+        let mut fitted = Vec::new();
         for fold in &self.splits.folds {
             if self.args.fold.is_none_or(|only| only == fold.fold) {
-                folds.push(self.fold::<B>(fold, &device)?);
+                fitted.push(self.fold::<B>(fold, &device)?);
             }
+        }
+        let mut folds = Vec::new();
+        for (index, one) in fitted.iter().enumerate() {
+            // A fold's outline is placed by the other folds, so that it is measured on images that decided nothing.
+            let others = fitted.iter().enumerate().filter(|(other, _)| *other != index);
+            let threshold = calibrate::best(others.flat_map(|(_, other)| &other.ious));
+            folds.push(self.measure::<B>(one, threshold, &device)?);
         }
         if self.args.fold.is_some() {
             return Ok(());
         }
+        let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));
         if folds.is_empty() {
-            return self.last::<B>(None, &device);
+            return self.last::<B>(None, threshold, &device);
         }
         let settings = serde_json::to_value(&self.config)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
@@ -143,45 +153,55 @@ impl Job for Training<'_> {
             validation.min_iou,
             100.0 * validation.share_above_95
         );
-        self.last::<B>(Some(&validation), &device)?;
+        println!("the outline is drawn where the probability was {threshold}");
+        self.last::<B>(Some(&validation), threshold, &device)?;
         report::write(&self.args.out)
     }
 }
 
 impl Training<'_> {
-    /// Trains on all folds but one and measures on that one, whole way as `trainer evaluate` goes it.
-    fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<FoldRecord> {
+    /// Trains on all folds but one.
+    fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
-        let done = out.join("validation.json");
-        if self.args.resume && done.exists() {
-            return records::read_json(&done);
-        }
-        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
-        let (validation, train): (Vec<&Sample>, Vec<&Sample>) =
-            self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()));
+        let (validation, train) = self.parts(fold);
         let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config);
         let pool = self.pool(&train, &validation);
         let (network, history) =
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
+        let segmenter = self.segmenter(network.clone(), device);
+        let ious = validation.iter().map(|sample| {
+            let found = segment(&segmenter, sample)?;
+            Ok(calibrate::ious(sample, &found.probability, found.diameter_px)?)
+        });
+        let ious = ious.collect::<Result<_>>()?;
         // The history knows the time of the runs before, where this one went on from a checkpoint.
-        let fitted = history.last().map_or(0.0, |epoch| epoch.seconds);
+        let seconds = history.last().map_or(0.0, |epoch| epoch.seconds);
+        Ok(Fitted { fold: fold.clone(), network, epochs: history.len(), seconds, ious })
+    }
 
+    /// Measures a fold's network on the images held out, whole way as `trainer evaluate` goes it.
+    fn measure<B: SegBackend>(
+        &self,
+        fitted: &Fitted<B>,
+        threshold: f32,
+        device: &B::Device,
+    ) -> Result<FoldRecord> {
         let started = Instant::now();
-        let file = out.join("rbc.safetensors");
-        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
-        let segmenter = Segmenter::new(network, self.config.network.folded(), device.clone());
+        let fold = fitted.fold.fold;
+        let out = fold_folder(&self.args.out, fold);
+        let (validation, train) = self.parts(&fitted.fold);
+        let network = fitted.network.clone().shift(calibrate::logit(threshold));
+        let weights = weights::to_safetensors(&network, &self.config.network.folded())?;
+        records::write_whole(&out.join("rbc.safetensors"), &weights)?;
+        let segmenter = self.segmenter(network, device);
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {
-            let found = pollster::block_on(segmenter.segment(
-                &sample.image,
-                &SegmentOptions::default(),
-                &mut |_| {},
-            ))?;
+            let found = segment(&segmenter, sample)?;
             let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
             let scored = score(sample, &found.probability, &options)?;
             if scored.record.iou < records::GOOD_IOU {
-                let path = overlay_path(&self.args.out, fold.fold, &sample.name);
+                let path = overlay_path(&self.args.out, fold, &sample.name);
                 if let Some(folder) = path.parent() {
                     std::fs::create_dir_all(folder)
                         .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
@@ -193,16 +213,11 @@ impl Training<'_> {
             }
             images.push(scored.record);
         }
-        let record = FoldRecord::new(
-            fold.fold,
-            train.len(),
-            images,
-            history.len(),
-            fitted + started.elapsed().as_secs_f64(),
-        );
+        let seconds = fitted.seconds + started.elapsed().as_secs_f64();
+        let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
         println!(
             "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
-            fold.fold,
+            record.fold,
             record.train_images,
             record.validation_images,
             record.mean_iou,
@@ -210,12 +225,27 @@ impl Training<'_> {
             record.min_iou,
             record.seconds
         );
-        records::write_json(&done, &record)?;
+        records::write_json(&out.join("validation.json"), &record)?;
         Ok(record)
     }
 
+    /// The images a fold holds out, and those it trains on.
+    fn parts(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
+        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
+        self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
+    }
+
+    fn segmenter<B: SegBackend>(&self, network: Network<B>, device: &B::Device) -> Segmenter<B> {
+        Segmenter::new(network, self.config.network.folded(), device.clone())
+    }
+
     /// The final network, on all images, with the recipe that was cross-validated.
-    fn last<B: SegBackend>(&self, validation: Option<&CrossValidation>, device: &B::Device) -> Result<()> {
+    fn last<B: SegBackend>(
+        &self,
+        validation: Option<&CrossValidation>,
+        threshold: f32,
+        device: &B::Device,
+    ) -> Result<()> {
         let all: Vec<&Sample> = self.samples.iter().collect();
         let mut watcher = Watch::new("final".into(), &[], &self.config);
         let pool = self.pool(&all, &[]);
@@ -223,12 +253,13 @@ impl Training<'_> {
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
+        let network = network.shift(calibrate::logit(threshold));
         records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
         let card = card::Card::new(
             self.args,
             &self.config,
             &self.device,
-            validation,
+            validation.map(|validation| (validation, threshold)),
             [self.samples.len(), self.fields.len() - self.args.synthetic],
         );
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
@@ -248,6 +279,20 @@ impl Training<'_> {
         let cuts = |of: &Sample| train.iter().filter(|sample| sample.source == of.source).count();
         Pool::new(&samples, self.config.network.working_diameter, cuts)
     }
+}
+
+/// A fold's network, before its outline is placed.
+struct Fitted<B: Backend> {
+    fold: Fold,
+    network: Network<B>,
+    epochs: usize,
+    seconds: f64,
+    /// Of each image held out.
+    ious: Vec<Ious>,
+}
+
+fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
+    Ok(pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?)
 }
 
 /// Shows how a fit goes and validates it after each epoch.
