@@ -20,6 +20,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+/// Dropout and batch normalisation are there in training only. The page is compiled without: their kernels are half a
+/// megabyte.
+const TRAINS: bool = cfg!(feature = "train") || cfg!(not(target_arch = "wasm32"));
+
 /// Height and width of a network input are multiples of this: three poolings by 2.
 pub const ALIGNMENT: usize = 8;
 
@@ -55,15 +59,30 @@ impl NetworkConfig {
 
     /// A network with random weights.
     pub fn init<B: SegBackend>(&self, device: &B::Device) -> Network<B> {
+        self.filled(device, he)
+    }
+
+    /// A network to load weights into: all zeros. Random numbers would cost the page, which never draws any, their
+    /// kernels.
+    pub fn blank<B: SegBackend>(&self, device: &B::Device) -> Network<B> {
+        self.filled(device, |shape, _, device| Param::from_tensor(Tensor::zeros(shape, device)))
+    }
+
+    /// `weights` gives a layer's first weights from their shape and the number of inputs that reach an output.
+    fn filled<B: SegBackend>(
+        &self,
+        device: &B::Device,
+        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
+    ) -> Network<B> {
         let [w0, w1, w2] = self.widths;
         let stage = |inputs, outputs| EncoderStage {
-            first: Conv3x3::init(inputs, outputs, self.batch_norm, device),
-            second: Conv3x3::init(outputs, outputs, self.batch_norm, device),
+            first: Conv3x3::init(inputs, outputs, self.batch_norm, device, weights),
+            second: Conv3x3::init(outputs, outputs, self.batch_norm, device, weights),
         };
         let mirror = |inputs, outputs, norm| DecoderStage {
             // Three of four inputs of the first are the zeros of the unpooling.
-            first: Deconv3x3::init(inputs, inputs, 4.0, self.batch_norm, device),
-            second: Deconv3x3::init(inputs, outputs, 1.0, norm, device),
+            first: Deconv3x3::init(inputs, inputs, 4.0, self.batch_norm, device, weights),
+            second: Deconv3x3::init(inputs, outputs, 1.0, norm, device, weights),
         };
         Network {
             encoder: vec![stage(3, w0), stage(w0, w1), stage(w1, w2)],
@@ -104,7 +123,9 @@ impl<B: SegBackend> Network<B> {
             indices.push(places);
             x = pooled;
         }
-        x = self.dropout.forward(x); // [n, w2, h / 8, w / 8]
+        if TRAINS {
+            x = self.dropout.forward(x); // [n, w2, h / 8, w / 8]
+        }
         let last = self.decoder.len() - 1;
         for (depth, (stage, places)) in self.decoder.iter().zip(indices.into_iter().rev()).enumerate() {
             x = stage.forward(x, places, depth < last, &mut statistics); // [n, w, 2 h, 2 w]
@@ -212,11 +233,17 @@ pub struct Conv3x3<B: Backend> {
 }
 
 impl<B: SegBackend> Conv3x3<B> {
-    fn init(inputs: usize, outputs: usize, norm: bool, device: &B::Device) -> Self {
+    fn init(
+        inputs: usize,
+        outputs: usize,
+        norm: bool,
+        device: &B::Device,
+        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
+    ) -> Self {
         Self {
-            weight: he([outputs, inputs, 3, 3], 9.0 * inputs as f64, device),
+            weight: weights([outputs, inputs, 3, 3], 9.0 * inputs as f64, device),
             bias: constant(outputs, 0.0, device),
-            norm: norm.then(|| Norm::init(outputs, device)),
+            norm: (norm && TRAINS).then(|| Norm::init(outputs, device)),
         }
     }
 
@@ -238,11 +265,18 @@ pub struct Deconv3x3<B: Backend> {
 
 impl<B: SegBackend> Deconv3x3<B> {
     /// `sparsity`: of how many inputs one is not zero.
-    fn init(inputs: usize, outputs: usize, sparsity: f64, norm: bool, device: &B::Device) -> Self {
+    fn init(
+        inputs: usize,
+        outputs: usize,
+        sparsity: f64,
+        norm: bool,
+        device: &B::Device,
+        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
+    ) -> Self {
         Self {
-            weight: he([inputs, outputs, 3, 3], 9.0 * inputs as f64 / sparsity, device),
+            weight: weights([inputs, outputs, 3, 3], 9.0 * inputs as f64 / sparsity, device),
             bias: constant(outputs, 0.0, device),
-            norm: norm.then(|| Norm::init(outputs, device)),
+            norm: (norm && TRAINS).then(|| Norm::init(outputs, device)),
         }
     }
 
@@ -274,7 +308,7 @@ fn normalise<B: SegBackend>(
     norm: Option<&Norm<B>>,
     statistics: &mut Statistics<B>,
 ) -> Tensor<B, 4> {
-    let Some(norm) = norm else { return x };
+    let Some(norm) = norm.filter(|_| TRAINS) else { return x };
     let (x, found) = norm_relu(x, norm.gamma.val(), norm.beta.val());
     statistics.push(found);
     x

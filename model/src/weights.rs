@@ -77,7 +77,7 @@ fn fill<B: SegBackend, S: burn_store::ModuleStore>(
 where
     S::Error: std::fmt::Display,
 {
-    let mut network = config.init::<B>(device);
+    let mut network = config.blank::<B>(device);
     let result = network.load_from(store).map_err(|error| unreadable(&error.to_string()))?;
     if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
         let first = result.errors.first().map(ToString::to_string);
