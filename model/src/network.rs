@@ -31,6 +31,9 @@ pub const ALIGNMENT: usize = 8;
 /// an aligned block of output pixels through the six deconvolutions, the unpoolings and the encoder gives 30.
 pub const HALO: usize = 32;
 
+/// A layer's first weights, from their shape and the number of inputs that reach an output.
+type First<B, D> = fn([usize; 4], f64, &D) -> Param<Tensor<B, 4>>;
+
 /// What a network looks like and what it was trained for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
@@ -68,12 +71,7 @@ impl NetworkConfig {
         self.filled(device, |shape, _, device| Param::from_tensor(Tensor::zeros(shape, device)))
     }
 
-    /// `weights` gives a layer's first weights from their shape and the number of inputs that reach an output.
-    fn filled<B: SegBackend>(
-        &self,
-        device: &B::Device,
-        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
-    ) -> Network<B> {
+    fn filled<B: SegBackend>(&self, device: &B::Device, weights: First<B, B::Device>) -> Network<B> {
         let [w0, w1, w2] = self.widths;
         let stage = |inputs, outputs| EncoderStage {
             first: Conv3x3::init(inputs, outputs, self.batch_norm, device, weights),
@@ -238,7 +236,7 @@ impl<B: SegBackend> Conv3x3<B> {
         outputs: usize,
         norm: bool,
         device: &B::Device,
-        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
+        weights: First<B, B::Device>,
     ) -> Self {
         Self {
             weight: weights([outputs, inputs, 3, 3], 9.0 * inputs as f64, device),
@@ -271,7 +269,7 @@ impl<B: SegBackend> Deconv3x3<B> {
         sparsity: f64,
         norm: bool,
         device: &B::Device,
-        weights: fn([usize; 4], f64, &B::Device) -> Param<Tensor<B, 4>>,
+        weights: First<B, B::Device>,
     ) -> Self {
         Self {
             weight: weights([inputs, outputs, 3, 3], 9.0 * inputs as f64 / sparsity, device),
