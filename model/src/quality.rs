@@ -132,6 +132,41 @@ impl Quality {
     }
 }
 
+/// How much what was found looks like cells, 0 to 1: mean probability inside times the share of the outline where it
+/// gets darker inwards. A quick judgement, for comparing looks at one image.
+pub fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let green: Vec<f32> = image.pixels().map(|pixel| f32::from(pixel.0[1])).collect();
+    let p = probability.as_raw();
+    let mean = |inside: bool, of: &dyn Fn(usize) -> f32| {
+        let (sum, count) = (0..p.len())
+            .filter(|&at| (p[at] >= 128) == inside)
+            .fold((0.0f64, 0usize), |(sum, count), at| (sum + f64::from(of(at)), count + 1));
+        (count > 0).then(|| (sum / count as f64) as f32)
+    };
+    let certainty = mean(true, &|at| f32::from(p[at]) / 255.0);
+    let (Some(certainty), Some(cells), Some(ground)) =
+        (certainty, mean(true, &|at| green[at]), mean(false, &|at| green[at]))
+    else {
+        return 0.0;
+    };
+    let flat = FLAT * (ground - cells).abs().max(1.0);
+    let (mut rising, mut all) = (0usize, 0usize);
+    for y in 1..height.saturating_sub(1) {
+        for x in 1..width.saturating_sub(1) {
+            let at = y * width + x;
+            // The band of doubt along the outline.
+            if (26..230).contains(&p[at]) {
+                let [px, py] = sobel(|at| -f32::from(p[at]), at, width);
+                let [gx, gy] = sobel(|at| green[at], at, width);
+                all += 1;
+                rising += usize::from(gx * px + gy * py > flat * px.hypot(py));
+            }
+        }
+    }
+    certainty * rising as f32 / all.max(1) as f32
+}
+
 /// The middle of an image, at most [`PART`] wide and high.
 fn middle<P: image::Pixel + 'static>(
     image: &image::ImageBuffer<P, Vec<P::Subpixel>>,

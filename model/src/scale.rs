@@ -6,6 +6,7 @@
 
 use crate::backend::SegBackend;
 use crate::cells::estimate_diameter;
+use crate::quality::likeness;
 use crate::segment::{Logits, Segmenter};
 use crate::{Error, RgbImage};
 use image::imageops::{FilterType, crop_imm, resize};
@@ -21,8 +22,8 @@ const GUESSES: [f32; 4] = [250.0, 115.0, 52.0, 24.0];
 const WINDOW: f32 = 384.0;
 /// A measured diameter that differs from the guess by no more than this factor confirms it.
 const AGREES: f32 = 1.25;
-/// Mean certainty (0: even odds, 1: sure) from which on the first guess that is confirmed is taken.
-const SURE: f32 = 0.85;
+/// Likeness to cells (see [`likeness`]) from which on the first guess that is confirmed is taken.
+const SURE: f32 = 0.9;
 /// Looks that follow from one first guess.
 const LOOKS: usize = 4;
 
@@ -43,8 +44,8 @@ pub struct Look {
     pub guess: f32,
     /// Diameter of the cells in the mask, in pixels of the image.
     pub measured: Option<f32>,
-    /// Mean of |2 p - 1|: 0 is even odds, 1 is sure.
-    pub certainty: f32,
+    /// How much what was found looks like cells, 0 to 1.
+    pub likeness: f32,
 }
 
 impl Look {
@@ -70,10 +71,10 @@ pub async fn estimate<B: SegBackend>(
             let look = look(segmenter, image, guess).await?;
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
-                if look.certainty > SURE {
+                if look.likeness > SURE {
                     return Ok(Some(measured));
                 }
-                if confirmed.is_none_or(|best| best.certainty < look.certainty) {
+                if confirmed.is_none_or(|best| best.likeness < look.likeness) {
                     confirmed = Some(look);
                 }
                 break;
@@ -107,11 +108,10 @@ pub async fn look<B: SegBackend>(
     let logits = segmenter.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
-    let certainty = logits.values.iter().map(|logit| (logit / 2.0).tanh().abs()).sum::<f32>()
-        / logits.values.len() as f32;
+    let likeness = likeness(&working, &probability);
     let mut mask = probability;
     mask.iter_mut().for_each(|p| *p = if *p >= 128 { 255 } else { 0 });
     let measured =
         estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
-    Ok(Look { guess, measured, certainty })
+    Ok(Look { guess, measured, likeness })
 }
