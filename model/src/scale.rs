@@ -17,7 +17,7 @@ pub const DEFAULT_DIAMETER: f32 = 85.0;
 pub const RANGE: [f32; 2] = [12.0, 300.0];
 /// The first guesses. From large to small: cells that look too small are still seen whole and measured rightly, cells
 /// that look too large fall apart into rings and specks, which then confirm a guess that is far too small.
-const GUESSES: [f32; 4] = [250.0, 115.0, 52.0, 24.0];
+const GUESSES: [f32; 6] = [250.0, 115.0, 80.0, 52.0, 36.0, 24.0];
 /// Side of the part that is looked at, in working pixels.
 const WINDOW: f32 = 384.0;
 /// A measured diameter that differs from the guess by no more than this factor confirms it.

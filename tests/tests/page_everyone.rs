@@ -11,8 +11,10 @@ use xtask::{paths, tools};
 /// What axe holds against the page as it stands.
 fn complaints(page: &Page, axe: &str) -> Result<Vec<String>> {
     page.js(&format!("{axe}\nwindow.axe = axe;"), json!([]))?;
+    // Colours on their way from light to dark are neither.
     let body = "const done = arguments[0];
-        axe.run(document, { resultTypes: ['violations'] }).then((r) => done(r.violations.map((v) =>
+        const moving = document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished);
+        Promise.allSettled(moving).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => done(r.violations.map((v) =>
             `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 150) + ' ' + (n.any[0]?.message ?? '')).join(' | ')}`)), (e) => done([String(e)]))";
     Ok(serde_json::from_value(page.session().script_async(body, json!([]))?)?)
 }
@@ -116,6 +118,7 @@ fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
         page.tab_to("[data-testid=export-mask]")?;
         page.key(ENTER)
     })?;
+    let count = page.text("cell-count")?;
     page.tab_to("#cells-body tr input")?;
     page.key(SPACE)?;
     page.until("a cell is left out", "return document.querySelector('tr.left-out')", json!([]))?;

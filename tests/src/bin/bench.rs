@@ -69,7 +69,7 @@ fn beside(folder: &Path, peer: &Path, smear: &image::RgbImage, scratch: &Scratch
                 if title == "failed" {
                     anyhow::bail!("{}", page.shown("#result")?);
                 }
-                Ok((title == "done").then(|| page.shown("#result")).transpose()?)
+                (title == "done").then(|| page.shown("#result")).transpose()
             })?;
             serde_json::from_str::<serde_json::Value>(&times)?
         };
