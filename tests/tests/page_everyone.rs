@@ -98,7 +98,6 @@ fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
         json!([]),
     )?;
     page.wait_until_ready()?;
-    let count = page.text("cell-count")?;
     // The button that was pressed is gone: the focus must not fall back to the top.
     page.tab_to("button[data-view=fill]")?;
     page.key(SPACE)?;
