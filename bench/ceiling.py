@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """How much of the error is a matter of where the outline is drawn, not of what is a cell.
 
     python3 bench/ceiling.py TRAINER DATA [WEIGHTS]

@@ -7,7 +7,8 @@
 Builds the ONNX graph (convolutions, max pooling with indices, max unpooling) from the weights and times it as
 `model/examples/speed.rs` times ours: the median of several passes. With --export it writes indices.onnx and
 masks.onnx for `cargo xtask bench` instead: ONNX Runtime Web's WebGPU pooling has no indices, so that the second
-unpools by the mask of the pixels that equal their window's maximum.
+unpools by the mask of the pixels that equal their window's maximum (all of them, where there are several: as much work,
+other logits).
 """
 import argparse
 import pathlib
@@ -86,7 +87,8 @@ def main():
     parser.add_argument("weights", nargs="?", default="model-weights/rbc.safetensors")
     parser.add_argument("--export", type=pathlib.Path, metavar="FOLDER")
     asked = parser.parse_args()
-    weights = load_file(asked.weights)
+    # The shipped ones are stored in 16 bit.
+    weights = {name: value.astype(np.float32) for name, value in load_file(asked.weights).items()}
     if asked.export:
         asked.export.joinpath("indices.onnx").write_bytes(graph(weights))
         asked.export.joinpath("masks.onnx").write_bytes(graph(weights, masks=True))

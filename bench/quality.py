@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Which images `trainer predict` warns of: smears should pass, photographs and blurred smears should not.
 
     python3 bench/quality.py TRAINER FOLDER...
@@ -6,6 +7,8 @@ Prints for each folder how many of its images drew a warning, and does the same 
 scikit-image, and for the first folder's images blurred by 1, 2 and 3 working pixels (needs pillow, scikit-image).
 """
 
+import csv
+import json
 import pathlib
 import re
 import subprocess
@@ -15,7 +18,7 @@ import tempfile
 import skimage
 from PIL import Image, ImageFilter
 
-WORKING_DIAMETER = 28
+CARD = pathlib.Path(__file__).parent.parent / "model-weights" / "rbc.json"
 
 
 def warned(trainer, folder, out):
@@ -27,8 +30,6 @@ def warned(trainer, folder, out):
 
 
 def diameters(out):
-    import csv
-
     rows = csv.DictReader(open(out / "summary.csv"))
     return {row["name"]: float(row["diameter_px_median"] or 0) for row in rows}
 
@@ -39,13 +40,13 @@ def main(trainer, *folders):
         for index, folder in enumerate(folders):
             warned(trainer, folder, scratch / str(index))
         sizes = diameters(scratch / "0")
+        working = json.loads(CARD.read_text())["config"]["network"]["working_diameter"]
         for sigma in (1, 2, 3):
             blurred = scratch / f"blurred-by-{sigma}"
             blurred.mkdir()
             for path in sorted(pathlib.Path(folders[0]).iterdir()):
-                size = sizes.get(path.name) or sizes.get(path.stem)
-                if size:
-                    radius = sigma * size / WORKING_DIAMETER
+                if size := sizes.get(path.stem):
+                    radius = sigma * size / working
                     picture = Image.open(path).convert("RGB").filter(ImageFilter.GaussianBlur(radius))
                     picture.save(blurred / f"{path.stem}.png")
             warned(trainer, blurred, scratch / f"out-{sigma}")

@@ -20,8 +20,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Dropout and batch normalisation are there in training only. The page is compiled without: their kernels are half a
-/// megabyte.
+/// Dropout and batch normalisation are there in training only. The page is compiled without them and
+/// their kernels.
 const TRAINS: bool = cfg!(feature = "train") || cfg!(not(target_arch = "wasm32"));
 
 /// Height and width of a network input are multiples of this: three poolings by 2.
@@ -32,7 +32,7 @@ pub const ALIGNMENT: usize = 8;
 pub const HALO: usize = 32;
 
 /// A layer's first weights, from their shape and the number of inputs that reach an output.
-type First<B, D> = fn([usize; 4], f64, &D) -> Param<Tensor<B, 4>>;
+type Init<B, D> = fn([usize; 4], f64, &D) -> Param<Tensor<B, 4>>;
 
 /// What a network looks like and what it was trained for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ impl NetworkConfig {
         self.filled(device, |shape, _, device| Param::from_tensor(Tensor::zeros(shape, device)))
     }
 
-    fn filled<B: SegBackend>(&self, device: &B::Device, weights: First<B, B::Device>) -> Network<B> {
+    fn filled<B: SegBackend>(&self, device: &B::Device, weights: Init<B, B::Device>) -> Network<B> {
         let [w0, w1, w2] = self.widths;
         let stage = |inputs, outputs| EncoderStage {
             first: Conv3x3::init(inputs, outputs, self.batch_norm, device, weights),
@@ -236,7 +236,7 @@ impl<B: SegBackend> Conv3x3<B> {
         outputs: usize,
         norm: bool,
         device: &B::Device,
-        weights: First<B, B::Device>,
+        weights: Init<B, B::Device>,
     ) -> Self {
         Self {
             weight: weights([outputs, inputs, 3, 3], 9.0 * inputs as f64, device),
@@ -269,7 +269,7 @@ impl<B: SegBackend> Deconv3x3<B> {
         sparsity: f64,
         norm: bool,
         device: &B::Device,
-        weights: First<B, B::Device>,
+        weights: Init<B, B::Device>,
     ) -> Self {
         Self {
             weight: weights([inputs, outputs, 3, 3], 9.0 * inputs as f64 / sparsity, device),

@@ -24,6 +24,8 @@ const WINDOW: f32 = 384.0;
 const AGREES: f32 = 1.25;
 /// Likeness to cells (see [`likeness`]) from which on the first guess that is confirmed is taken.
 const SURE: f32 = 0.9;
+/// Guesses that differ by less than this factor show the same.
+const SAME: f32 = 1.04;
 /// Looks that follow from one first guess.
 const LOOKS: usize = 4;
 
@@ -51,8 +53,13 @@ pub struct Look {
 impl Look {
     /// How far the measure is from the guess, as a factor of at least 1.
     fn disagreement(&self) -> f32 {
-        self.measured.map_or(f32::INFINITY, |measured| (measured / self.guess).max(self.guess / measured))
+        self.measured.map_or(f32::INFINITY, |measured| factor(measured, self.guess))
     }
+}
+
+/// How far two diameters are apart, as a factor of at least 1.
+fn factor(a: f32, b: f32) -> f32 {
+    (a / b).max(b / a)
 }
 
 /// Typical cell diameter in pixels of this image. `None`: nothing in it confirms any.
@@ -65,9 +72,15 @@ pub async fn estimate<B: SegBackend>(
 ) -> Result<Option<f32>, Error> {
     let largest = 1.5 * image.width().max(image.height()) as f32;
     let mut confirmed: Option<Look> = None;
+    let mut seen: Vec<f32> = Vec::new();
     for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
         // Towards where the guess confirms itself.
         for _ in 0..LOOKS {
+            // Other first guesses lead to the same place.
+            if seen.iter().any(|&seen| factor(seen, guess) < SAME) {
+                break;
+            }
+            seen.push(guess);
             let look = look(segmenter, image, guess).await?;
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {

@@ -72,6 +72,7 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
             rbc_tests::pictures::encoded(piece(0, 0, 200, 160)?, image::ImageFormat::Bmp)?,
         )?,
         scratch.write("day 2, slide 1.png", png(&piece(200, 100, 200, 160)?)?)?,
+        scratch.write("blurred.png", png(&image::imageops::blur(&smear()?, 5.0))?)?,
     ];
     let native = scratch.path().join("native");
     predict(&images, &native, &["--um-per-px", "0.125"])?;
@@ -89,6 +90,12 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
     same_table(&table, &read("smear.cells.csv")?)?;
     let all = fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     same_table(&all, &read("summary.csv")?)?;
+    let warned: Vec<bool> = all.lines().map(|line| !line.ends_with(',')).collect();
+    assert_eq!(
+        warned,
+        [true, false, false, false, true],
+        "the head, and the blurred one has a warning: {all}"
+    );
 
     let mask = image::open(page.save("export-mask", "smear.mask.png")?)?;
     assert_eq!((mask.color(), mask.width(), mask.height()), (image::ColorType::L8, 360, 300));
@@ -138,6 +145,9 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
             "{name} is not about {x}, {y}: {bounds:?}"
         );
     }
+
+    page.show("smear.bmp")?;
+    page.save("export-mask", "smear-2.mask.png")?;
 
     // One zip with all of it, under the names that the native program takes.
     let whole = unzip::files(&fs::read(page.save("export-zip", ".zip")?)?)?;

@@ -99,7 +99,7 @@ pub struct TrainArgs {
     pub epochs: Option<u32>,
     /// Channels of the three stages, as in 16,32,64 [default: those of the shipped weights]
     #[arg(long, value_name = "W,W,W", value_parser = widths)]
-    pub widths: Option<Widths>,
+    pub widths: Option<[usize; 3]>,
     /// Cell diameter in pixels at which the network works; images are resampled to it
     #[arg(long, value_name = "PX", value_parser = positive)]
     pub working_diameter: Option<f32>,
@@ -112,9 +112,6 @@ pub struct TrainArgs {
     /// Learning rate at the top of the schedule
     #[arg(long, value_name = "R", value_parser = positive)]
     pub learning_rate: Option<f32>,
-    /// Weight of the soft Jaccard loss beside the cross entropy
-    #[arg(long, value_name = "W", value_parser = not_negative)]
-    pub jaccard: Option<f32>,
     /// Cell diameters of the crops lie between the working diameter divided and multiplied by this
     #[arg(long, value_name = "F", value_parser = at_least_one)]
     pub scale_jitter: Option<f32>,
@@ -131,15 +128,11 @@ pub struct TrainArgs {
     pub resume: bool,
 }
 
-/// Channels of the three stages.
-#[derive(Clone, Copy, Debug)]
-pub struct Widths(pub [usize; 3]);
-
 impl TrainArgs {
     /// The settings of the fit: those of the shipped weights where nothing else was asked for.
     pub fn config(&self) -> FitConfig {
         let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };
-        if let Some(Widths(widths)) = self.widths {
+        if let Some(widths) = self.widths {
             config.network.widths = widths;
         }
         config.network.batch_norm = !self.no_batch_norm;
@@ -154,9 +147,6 @@ impl TrainArgs {
         }
         if let Some(rate) = self.learning_rate {
             config.learning_rate = f64::from(rate);
-        }
-        if let Some(weight) = self.jaccard {
-            config.jaccard = weight;
         }
         if let Some(factor) = self.scale_jitter {
             config.augmentation.scale = factor;
@@ -284,11 +274,11 @@ fn at_least_one(text: &str) -> Result<f32, String> {
     number(text, |number| number >= 1.0 && number.is_finite(), "a number not below 1")
 }
 
-fn widths(text: &str) -> Result<Widths, String> {
+fn widths(text: &str) -> Result<[usize; 3], String> {
     let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
     let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
     let valid = three.filter(|three| three.iter().all(|width| (1..=1024).contains(width)));
-    valid.map(Widths).ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
+    valid.ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
 }
 
 fn orientations(text: &str) -> Result<usize, String> {

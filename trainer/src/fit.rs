@@ -35,9 +35,6 @@ pub struct FitConfig {
     /// At the top of the schedule: a linear warm-up, then half a cosine down to zero.
     pub learning_rate: f64,
     pub weight_decay: f32,
-    #[serde(default)]
-    /// Weight of the soft Jaccard loss beside the cross entropy; 0: cross entropy alone.
-    pub jaccard: f32,
     pub seed: u64,
 }
 
@@ -54,7 +51,6 @@ impl Default for FitConfig {
             crop: 128,
             learning_rate: 3e-3,
             weight_decay: 1e-4,
-            jaccard: 0.0,
             seed: 0,
         }
     }
@@ -141,7 +137,7 @@ pub fn fit<B: SegBackend>(
         for step in epoch * STEPS..(epoch + 1) * STEPS {
             let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
             let logits = network.forward(images);
-            let loss = loss(logits, targets, weights, config.jaccard);
+            let loss = loss(logits, targets, weights);
             // Reading the loss waits for the device, so not every time.
             let seen = (step % 10 == 9).then(|| loss.clone().inner());
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -250,33 +246,13 @@ fn batch<B: Backend>(
 ///
 /// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
 /// `-t log p - (1 - t) log(1 - p) = softplus(d) - t d`.
-///
-/// Added to it, `jaccard` times the soft Jaccard loss of each crop, `1 - sum p t / sum (p + t - p t)`: it counts an
-/// error by what it costs of the IoU (Rahman, Wang: Optimizing Intersection-Over-Union in Deep Neural Networks for
-/// Image Segmentation, ISVC 2016).
-pub fn loss<B: Backend>(
-    logits: Tensor<B, 4>,
-    targets: Tensor<B, 3>,
-    weights: Tensor<B, 3>,
-    jaccard: f32,
-) -> Tensor<B, 1> {
+pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Tensor<B, 3>) -> Tensor<B, 1> {
     let [n, _, h, w] = logits.dims();
     let background = logits.clone().slice([0..n, 0..1]).reshape([n, h, w]);
     let difference = logits.slice([0..n, 1..2]).reshape([n, h, w]) - background;
-    let entropy = activation::softplus(difference.clone(), 1.0) - targets.clone() * difference.clone();
-    let entropy = (entropy * weights.clone()).sum() / weights.clone().sum().add_scalar(1e-6);
-    if jaccard <= 0.0 {
-        return entropy;
-    }
-    let cell = activation::sigmoid(difference) * weights.clone();
-    let both = (cell.clone() * targets.clone()).reshape([n, h * w]).sum_dim(1);
-    let either = (cell + targets * weights).reshape([n, h * w]).sum_dim(1) - both.clone();
-    let iou = both.add_scalar(EMPTY) / either.add_scalar(EMPTY);
-    entropy + (iou.neg().add_scalar(1.0)).mean().mul_scalar(jaccard)
+    let entropy = activation::softplus(difference.clone(), 1.0) - targets * difference;
+    (entropy * weights.clone()).sum() / weights.sum().add_scalar(1e-6)
 }
-
-/// Pixels added to intersection and union, so that a crop with hardly a cell in it does not weigh as much as others.
-const EMPTY: f32 = 64.0;
 
 /// Loss and IoU of a network on one whole labelled image at the working scale.
 pub fn validate<B: SegBackend>(
@@ -304,7 +280,7 @@ pub fn validate<B: SegBackend>(
     let logits = network.forward(Tensor::<B, 4>::from_data(TensorData::new(image, [1, 3, h, w]), device));
     let target = Tensor::from_data(TensorData::new(target, [1, h, w]), device);
     let weight = Tensor::from_data(TensorData::new(weight, [1, h, w]), device);
-    let loss = f64::from(loss(logits.clone(), target, weight, 0.0).into_scalar().elem::<f32>());
+    let loss = f64::from(loss(logits.clone(), target, weight).into_scalar().elem::<f32>());
     let logits: Vec<f32> = logits.into_data().to_vec().map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let (background, cell) = logits.split_at(h * w);
     let (mut both, mut either) = (0usize, 0usize);

@@ -27,17 +27,24 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
     Ok(())
 }
 
+/// An image that was segmented: its line in `summary.csv`.
+pub struct Row {
+    pub stem: String,
+    pub summary: Summary,
+    pub warnings: Vec<String>,
+}
+
 /// Writes `summary.csv`, a line for each image that was segmented.
-pub fn write_summary(out: &Path, rows: &[(String, Summary)]) -> Result<(), Problem> {
+pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
     let path = out.join("summary.csv");
-    let table = export::summary_csv(rows.iter().map(|(name, summary)| (name.as_str(), summary)))
-        .map_err(|error| Problem::model(&path, error))?;
+    let lines = rows.iter().map(|row| (row.stem.as_str(), &row.summary, &row.warnings[..]));
+    let table = export::summary_csv(lines).map_err(|error| Problem::model(&path, error))?;
     write_whole(&path, table.as_bytes())
 }
 
 /// What was done, for the terminal.
-pub fn sentence(rows: &[(String, Summary)], out: &Path) -> String {
-    let cells: usize = rows.iter().map(|(_, summary)| summary.count).sum();
+pub fn sentence(rows: &[Row], out: &Path) -> String {
+    let cells: usize = rows.iter().map(|row| row.summary.count).sum();
     let images = if rows.len() == 1 { "1 image".to_string() } else { format!("{} images", rows.len()) };
     format!("{images}, {cells} cells, in {}", out.display())
 }

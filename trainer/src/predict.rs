@@ -4,7 +4,7 @@ use crate::cli::PredictArgs;
 use crate::device::{self, Job};
 use crate::evaluate::create_folder;
 use crate::inputs::{Input, Inputs};
-use crate::outputs;
+use crate::outputs::{self, Row};
 use crate::problem::Problem;
 use crate::progress::bar;
 use crate::shipped::Weights;
@@ -56,7 +56,7 @@ impl Job for Predict<'_> {
         let bar = bar(self.inputs.images.len() as u64, "images");
         for input in &self.inputs.images {
             match self.segment(&segmenter, input, &bar) {
-                Ok(summary) => rows.push((input.stem.clone(), summary)),
+                Ok(row) => rows.push(row),
                 Err(problem) => {
                     failed += 1;
                     bar.suspend(|| eprintln!("error: {problem}"));
@@ -77,7 +77,7 @@ impl Predict<'_> {
         segmenter: &Segmenter<B>,
         input: &Input,
         bar: &ProgressBar,
-    ) -> Result<Summary, Problem> {
+    ) -> Result<Row, Problem> {
         let path = &input.path;
         let args = self.args;
         bar.set_message(input.stem.clone());
@@ -103,7 +103,7 @@ impl Predict<'_> {
             },
         );
         outputs::write(args, input, &image, &cells)?;
-        Ok(Summary::of(&cells))
+        Ok(Row { stem: input.stem.clone(), summary: Summary::of(&cells), warnings: segmentation.warnings })
     }
 }
 

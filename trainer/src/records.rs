@@ -39,7 +39,6 @@ pub struct ImageRecord {
     pub cells_predicted: usize,
     /// Cell by cell, at IoU 0.5, where each region of the mask is one cell: means something only where the masks
     /// part touching cells.
-    #[serde(default)]
     pub instances: InstanceScore,
 }
 
@@ -58,12 +57,7 @@ pub struct FoldRecord {
     pub best_epoch: usize,
     pub seconds: f64,
     /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it.
-    #[serde(default = "half")]
     pub threshold: f32,
-}
-
-fn half() -> f32 {
-    0.5
 }
 
 impl FoldRecord {

@@ -170,7 +170,7 @@ impl Training<'_> {
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let segmenter = self.segmenter(network.clone(), device);
-        let ious = validation.iter().map(|sample| {
+        let ious = self.whole(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             Ok(calibrate::ious(sample, &found.probability, found.diameter_px)?)
         });
@@ -235,6 +235,17 @@ impl Training<'_> {
         self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
     }
 
+    /// The whole fields that images were cut from, and the images without one. The outline is placed on them: they show
+    /// what people drop, at its own resolution, with many more cells than the images.
+    fn whole<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
+        let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
+        let fields = self.fields.iter().filter(|field| sources.contains(field.source.as_str()));
+        let covered: HashSet<&str> = fields.clone().map(|field| field.source.as_str()).collect();
+        fields
+            .chain(images.iter().copied().filter(|image| !covered.contains(image.source.as_str())))
+            .collect()
+    }
+
     fn segmenter<B: SegBackend>(&self, network: Network<B>, device: &B::Device) -> Segmenter<B> {
         Segmenter::new(network, self.config.network.folded(), device.clone())
     }
@@ -287,7 +298,7 @@ struct Fitted<B: Backend> {
     network: Network<B>,
     epochs: usize,
     seconds: f64,
-    /// Of each image held out.
+    /// Of each field held out.
     ious: Vec<Ious>,
 }
 

@@ -47,9 +47,12 @@ pub fn cells_csv(cells: &Cells) -> Result<String, Error> {
     text(out)
 }
 
-/// One line per image, in the given order: its name and its [`Summary`]. Where a figure is unknown, the field is
-/// empty. `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
-pub fn summary_csv<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Summary)>) -> Result<String, Error> {
+/// One line per image, in the given order: its name, its [`Summary`] and the warnings (see
+/// [`Quality::warnings`](crate::quality::Quality::warnings)), with semicolons between them. Where a figure is unknown,
+/// the field is empty. `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
+pub fn summary_csv<'a>(
+    rows: impl IntoIterator<Item = (&'a str, &'a Summary, &'a [String])>,
+) -> Result<String, Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = [
         "name",
@@ -66,9 +69,9 @@ pub fn summary_csv<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Summary)>) -
     for measure in ["area_px", "diameter_px", "circularity", "eccentricity", "area_um2", "diameter_um"] {
         head.extend(["mean", "sd", "median"].map(|figure| format!("{measure}_{figure}")));
     }
-    head.push("um_per_px".into());
+    head.extend(["um_per_px", "warnings"].map(String::from));
     out.write_record(&head).map_err(failed)?;
-    for (name, summary) in rows {
+    for (name, summary, warnings) in rows {
         let mut line = vec![
             name.to_string(),
             summary.width.to_string(),
@@ -86,6 +89,7 @@ pub fn summary_csv<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Summary)>) -
         spread(&mut line, summary.area_um2, 3);
         spread(&mut line, summary.diameter_um, 3);
         line.push(summary.um_per_px.map_or_else(String::new, |um| um.to_string()));
+        line.push(warnings.join("; "));
         out.write_record(&line).map_err(failed)?;
     }
     text(out)

@@ -68,7 +68,8 @@ fn the_table_of_cells_has_the_agreed_columns() {
 fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     let found = Summary::of(&cells());
     let none = Summary::of(&find_cells(&GrayImage::new(10, 10), &CellOptions::default()));
-    let table = summary_csv([("a, \"b\".png", &found), ("c.png", &none)]).unwrap();
+    let warnings = ["too blurred".to_string(), "too dark, too small".to_string()];
+    let table = summary_csv([("a, \"b\".png", &found, &[][..]), ("c.png", &none, &warnings[..])]).unwrap();
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let head = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
@@ -80,6 +81,7 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
         ("a, \"b\".png".into(), "2".into(), "1".into())
     );
     assert_eq!((field(1, "cells"), field(1, "diameter_px_mean")), ("0".into(), String::new()));
+    assert_eq!((field(0, "warnings"), field(1, "warnings")), (String::new(), warnings.join("; ")));
     let density: f64 = field(0, "cells_per_mm2").parse().unwrap();
     assert!((density - 2.0 / (6000.0 * 0.0625 * 1e-6)).abs() < 1.0);
 }

@@ -4,6 +4,7 @@
 //! pixels. The page's time has the resampling, the way to the worker and the quality measure in it, the peer's has not.
 
 use anyhow::{Context, Result};
+use image::RgbImage;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::{synth, trainer};
@@ -29,10 +30,7 @@ fn main() -> Result<()> {
     {
         for side in SIDES {
             let image = scratch.path().join(format!("{side}.png"));
-            // One smear beside and below itself: as many cells on every square, whatever the size.
-            let (width, height) = smear.dimensions();
-            image::RgbImage::from_fn(side, side, |x, y| *smear.get_pixel(x % width, y % height))
-                .save(&image)?;
+            square(&smear, side).save(&image)?;
             let seconds = match backend {
                 Some(backend) => in_page(&folder, backend, &image)?,
                 None => native(&image, &scratch.path().join("out"))?,
@@ -49,6 +47,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// One smear beside and below itself: as many cells on every square, whatever the size.
+fn square(smear: &RgbImage, side: u32) -> RgbImage {
+    let (width, height) = smear.dimensions();
+    RgbImage::from_fn(side, side, |x, y| *smear.get_pixel(x % width, y % height))
+}
+
 /// Sides of the squares that the peer is timed on; WebGPU computed by a CPU takes minutes beyond.
 const BESIDE: [(Backend, &str, &str, &[u32]); 2] = [
     (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024]),
@@ -56,7 +60,7 @@ const BESIDE: [(Backend, &str, &str, &[u32]); 2] = [
 ];
 
 /// The network in the page and in ONNX Runtime Web, in turn, on as many pixels.
-fn beside(folder: &Path, peer: &Path, smear: &image::RgbImage, scratch: &Scratch) -> Result<()> {
+fn beside(folder: &Path, peer: &Path, smear: &RgbImage, scratch: &Scratch) -> Result<()> {
     println!("\n{:<16} {:>6} {:>12} {:>12} {:>8}", "the network", "side", "this s", "ORT Web s", "ratio");
     for (backend, provider, model, sides) in BESIDE {
         let list = sides.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -76,10 +80,8 @@ fn beside(folder: &Path, peer: &Path, smear: &image::RgbImage, scratch: &Scratch
         let page = Page::start(folder, true, &format!("?backend={}", backend.name()))?;
         page.wait_until_ready()?;
         for &side in sides {
-            let (width, height) = smear.dimensions();
-            let tiled = image::RgbImage::from_fn(side, side, |x, y| *smear.get_pixel(x % width, y % height));
             let path = scratch.path().join(format!("{}-{side}.png", backend.name()));
-            tiled.save(&path)?;
+            square(smear, side).save(&path)?;
             page.segment(std::slice::from_ref(&path))?;
             let seconds =
                 (0..=ROUNDS).map(|round| at_working_scale(&page, round)).collect::<Result<Vec<_>>>()?;
@@ -93,9 +95,9 @@ fn beside(folder: &Path, peer: &Path, smear: &image::RgbImage, scratch: &Scratch
 
 /// Seconds of the open image's segmentation once more, as if its cells were of the working diameter.
 fn at_working_scale(page: &Page, round: usize) -> Result<f64> {
-    let diameter: f64 = working_diameter()?.parse()?;
     // The same number again would change nothing, so it differs by a hair.
-    page.set("#diameter", &format!("{}", diameter + 1e-3 * (round + 1) as f64))?;
+    let diameter = working_diameter()? + 1e-3 * (round + 1) as f64;
+    page.set("#diameter", &diameter.to_string())?;
     page.until(
         "the second look",
         "return document.body.dataset.state === 'ready' && document.getElementById('diameter-hint').textContent \
@@ -106,10 +108,10 @@ fn at_working_scale(page: &Page, round: usize) -> Result<f64> {
 }
 
 /// The diameter that the shipped network works at, as its card tells.
-fn working_diameter() -> Result<String> {
+fn working_diameter() -> Result<f64> {
     let card = std::fs::read_to_string(xtask::paths::root().join("model-weights/rbc.json"))?;
     let card: serde_json::Value = serde_json::from_str(&card)?;
-    Ok(card["config"]["network"]["working_diameter"].to_string())
+    card["config"]["network"]["working_diameter"].as_f64().context("the card tells no working diameter")
 }
 
 /// What the page says that the last segmentation took, unrounded.

@@ -12,6 +12,8 @@ pub struct Packing {
     pub link: Option<Link>,
     /// Images still to come, and what the files of each are named by in the zip.
     todo: Vec<(u32, String)>,
+    /// Images that are in the zip.
+    packed: Vec<u32>,
     stem: String,
     total: usize,
     /// The zip so far. Blobs, so that the browser may put them on disk.
@@ -36,7 +38,7 @@ impl App {
                 let total = todo.len();
                 todo.reverse();
                 let (link, stem, parts) = (Some(link), String::new(), Array::new());
-                self.packing = Some(Packing { link, todo, stem, total, parts });
+                self.packing = Some(Packing { link, todo, packed: Vec::new(), stem, total, parts });
                 self.pack_next();
             }
             Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
@@ -56,9 +58,7 @@ impl App {
         };
         packing.stem = stem;
         self.show_state();
-        let Some(item) = self.item_mut(id) else { return self.pack_next() };
-        item.saved = true;
-        let Some(item) = self.item(id) else { return };
+        let Some(item) = self.item(id) else { return self.pack_next() };
         let (name, excluded, rules) = (item.name.clone(), item.excluded.clone(), self.rules_of(id));
         let (file, map) = (item.file.clone(), item.probability.clone());
         spawn_local(async move {
@@ -71,6 +71,7 @@ impl App {
                         let opening = Opening { id, name, file, probability, rules, excluded, truth: None };
                         link.ask(Ask::Open(opening));
                         link.ask(Ask::Pack { stem: packing.stem.clone() });
+                        packing.packed.push(id);
                     }
                     (Err(problem), _) => {
                         app.complain(&format!("{name}: {problem}"));
@@ -94,6 +95,11 @@ impl App {
                 }
                 if let Ok(zip) = Blob::new_with_blob_sequence(&packing.parts) {
                     save::download_blob("red-blood-cells.zip", &zip);
+                    let packed = packing.packed.clone();
+                    self.items
+                        .iter_mut()
+                        .filter(|item| packed.contains(&item.id))
+                        .for_each(|item| item.saved = true);
                 }
                 self.pack_over();
             }

@@ -29,7 +29,9 @@ impl App {
     /// Makes one file of the active image.
     pub fn export(&mut self, what: &str) {
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
-            self.ask_desk(Ask::Export(Export { id, what: what.to_string() }));
+            let named = self.items.iter().zip(self.stems()).find(|(item, _)| item.id == id);
+            let Some((_, stem)) = named else { return };
+            self.ask_desk(Ask::Export(Export { id, what: what.to_string(), stem }));
         }
     }
 }

@@ -108,7 +108,9 @@ impl App {
                 text.push('\n');
             }
             text.push_str(&quoted(&stem));
-            text.push_str(line);
+            text.push_str(line.trim_end());
+            text.push_str(&quoted(&item.warnings.join("; ")));
+            text.push('\n');
         }
         text
     }

@@ -39,6 +39,8 @@ pub struct Export {
     pub id: u32,
     /// `mask`, `labels`, `overlay`, `csv`, `geojson`, `roi`.
     pub what: String,
+    /// What the file is named by.
+    pub stem: String,
 }
 
 pub enum Ask {
@@ -151,7 +153,9 @@ impl Ask {
                 over.push(&file);
                 Build::new("truth").with("id", id).with("name", name).with("file", file)
             }
-            Self::Export(Export { id, what }) => Build::new("export").with("id", id).with("what", what),
+            Self::Export(Export { id, what, stem }) => {
+                Build::new("export").with("id", id).with("what", what).with("stem", stem)
+            }
             Self::Pack { stem } => Build::new("pack").with("stem", stem),
             Self::PackEnd { table } => Build::new("pack-end").with("table", table),
         };
@@ -203,7 +207,7 @@ impl Ask {
             },
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
             "truth" => Self::Truth { id, name, file: view.typed("file")? },
-            "export" => Self::Export(Export { id, what: view.text("what") }),
+            "export" => Self::Export(Export { id, what: view.text("what"), stem: view.text("stem") }),
             "pack" => Self::Pack { stem: view.text("stem") },
             "pack-end" => Self::PackEnd { table: view.text("table") },
             _ => return None,

@@ -101,8 +101,9 @@ fn measure(
         iou: overlap.as_ref().map(Overlap::iou),
         dice: overlap.as_ref().map(Overlap::dice),
         hits: hits.into_iter().map(f64::from).collect(),
-        // Without its name, which depends on the other images: the page puts it in front.
-        summary: export::summary_csv([("", &summary)])?,
+        // The page fills in the first and the last field: the name depends on the other images, the warnings are not
+        // known here.
+        summary: export::summary_csv([("", &summary, &[][..])])?,
     };
     Ok((Found { cells, excluded }, measured))
 }
@@ -161,7 +162,7 @@ impl Desk {
                 Some(open) => match exports::make(open, &export.what) {
                     Ok(file) => tell(Tell::Exported {
                         id: export.id,
-                        name: format!("{}.{}", exports::stem(&open.name), file.ending),
+                        name: format!("{}.{}", export.stem, file.ending),
                         mime: file.mime.into(),
                         bytes: Uint8Array::from(&file.bytes[..]),
                     }),

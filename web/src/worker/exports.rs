@@ -13,10 +13,6 @@ pub struct File {
 /// All kinds, in the order in which a zip holds them.
 pub const KINDS: [&str; 6] = ["mask", "labels", "overlay", "csv", "geojson", "roi"];
 
-pub fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
 /// Makes one file of the open image.
 ///
 /// # Errors
