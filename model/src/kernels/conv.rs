@@ -1,16 +1,23 @@
 //! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused.
 //!
-//! Direct, in NCHW: a band of rows is copied out with its zero border, then register blocks of output
-//! channels by two vectors of pixels run over it; each input vector loaded serves a whole block.
+//! In NCHW, Winograd's way along y (see [`winograd`]) and direct along x, so that all loads are of whole vectors and
+//! nothing is shuffled: four rows of output come from six rows of products, each of them a convolution with three taps.
+//! Register blocks of output channels by two vectors of pixels run over these; each vector loaded serves a whole block.
+//!
+//! No closures in the loops: they would be compiled without the instruction set of the function around them.
 #![allow(unsafe_code)]
 
-use super::padded::{Band, band_rows, with_scratch};
+use super::padded::{Band, with_scratch};
 use super::parallel::{Shared, for_each};
 use super::simd::{Simd, dispatch, width};
+use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, strip};
+use std::mem::MaybeUninit;
 
-/// Weights in the order in which the kernel reads them: blocks of output channels, in each `[C][3][3][block]`.
-pub struct Packed {
+/// Filters in Winograd's form in the order in which the kernel reads them: blocks of output channels, in each
+/// `[product][c][3][block]`.
+struct Packed {
+    outputs: usize,
     blocks: Vec<Block>,
     weights: Vec<f32>,
 }
@@ -22,27 +29,31 @@ struct Block {
 }
 
 impl Packed {
-    /// Packs `at(o, c, tap)` for `outputs` by `inputs` channels; `tap` runs over the 3x3 window row by row.
-    pub fn new(outputs: usize, inputs: usize, at: impl Fn(usize, usize, usize) -> f32) -> Self {
+    /// Packs `at(o, c, tap)`; `tap` runs over the 3x3 window row by row.
+    fn new(outputs: usize, inputs: usize, at: impl Fn(usize, usize, usize) -> f32) -> Self {
         let mut blocks = Vec::new();
+        let mut weights = vec![0.0; PRODUCTS * inputs * 3 * outputs];
+        let mut rest = weights.as_mut_slice();
         let mut first = 0;
         while first < outputs {
             let mut size = width().block;
             while first + size > outputs {
                 size /= 2;
             }
+            let (mine, after) = rest.split_at_mut(PRODUCTS * inputs * 3 * size);
+            rest = after;
+            for (c, kx, b) in
+                (0..inputs).flat_map(|c| (0..3).flat_map(move |kx| (0..size).map(move |b| (c, kx, b))))
+            {
+                let column = [0, 3, 6].map(|row| at(first + b, c, row + kx));
+                for (product, value) in winograd::filter(column).into_iter().enumerate() {
+                    mine[((product * inputs + c) * 3 + kx) * size + b] = value;
+                }
+            }
             blocks.push(Block { first, size });
             first += size;
         }
-        let mut weights = Vec::with_capacity(outputs * inputs * 9);
-        for block in &blocks {
-            for c in 0..inputs {
-                for tap in 0..9 {
-                    weights.extend((0..block.size).map(|b| at(block.first + b, c, tap)));
-                }
-            }
-        }
-        Self { blocks, weights }
+        Self { outputs, blocks, weights }
     }
 }
 
@@ -50,79 +61,109 @@ impl Packed {
 ///
 /// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result `[n, outputs, h, w]`.
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
-    let outputs = bias.len();
-    assert_eq!(x.len(), shape.len());
-    assert_eq!(weight.len(), outputs * shape.c * 9);
-    let packed = Packed::new(outputs, shape.c, |o, c, tap| weight[(o * shape.c + c) * 9 + tap]);
+    assert_eq!(weight.len(), bias.len() * shape.c * 9);
+    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
+    convolve(Source { x, gate: None, shape }, filter, bias, relu)
+}
+
+/// The gradient of [`forward`]'s input: again a convolution, of the gradient with the kernel turned by 180 degrees and
+/// its channels swapped.
+///
+/// `gradient` is `[n, outputs, h, w]` by `shape`, `weight` `[outputs, inputs, 3, 3]`, the result `[n, inputs, h, w]`. `gate`
+/// is the output of a fused ReLU: gradients pass where it is positive.
+pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[f32]) -> Vec<f32> {
+    let inputs = weight.len() / (shape.c * 9);
+    assert_eq!(weight.len(), inputs * shape.c * 9);
+    let filter = |c: usize, o: usize, tap: usize| weight[(o * inputs + c) * 9 + 8 - tap];
+    convolve(Source { x: gradient, gate, shape }, filter, &vec![0.0; inputs], false)
+}
+
+/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    x: &'a [f32],
+    gate: Option<&'a [f32]>,
+    shape: Shape,
+}
+
+fn convolve(
+    source: Source,
+    filter: impl Fn(usize, usize, usize) -> f32,
+    bias: &[f32],
+    relu: bool,
+) -> Vec<f32> {
+    let (shape, outputs) = (source.shape, bias.len());
+    assert!(source.x.len() == shape.len() && source.gate.is_none_or(|gate| gate.len() == shape.len()));
+    let packed = Packed::new(outputs, shape.c, filter);
     let stride = Band::stride(shape.w, width().lanes);
-    // Small bands where there are few images, so that all cores have work.
-    let rows =
-        band_rows(shape.c, stride, shape.h).min(shape.h.div_ceil(if shape.n < 4 { 8 } else { 1 }).max(8));
-    let bands = shape.h.div_ceil(rows);
-    let convolve = |shared: Shared| {
-        for_each(shape.n * bands, |task| {
-            let (n, y) = (task / bands, task % bands * rows);
-            let band = Band { y, rows: rows.min(shape.h - y), stride };
-            with_scratch(shape.c * band.plane(), |scratch| {
-                band.fill(&x[n * shape.image()..][..shape.image()], None, shape, scratch);
-                let at = n * outputs * shape.plane();
-                convolve_band(scratch, band, shape, &packed, bias, relu, shared, at);
+    let strips = shape.h.div_ceil(ROWS);
+    let convolve = |out: Shared| {
+        for_each(shape.n * strips, |task| {
+            let rows = Rows { n: task / strips, y: task % strips * ROWS, stride };
+            // The last row of the scratch is the zeros above and below the image.
+            with_scratch((PRODUCTS * shape.c + 1) * stride, |scratch| {
+                convolve_rows(source, rows, scratch, &packed, bias, relu, out);
             });
         });
     };
-    // SAFETY: the bands of all images make up the output, and each writes all its channels and rows.
+    // SAFETY: the rows of all images make up the output, and each task writes all channels of its own.
     unsafe { Shared::fill(shape.n * outputs * shape.plane(), convolve) }
 }
 
-/// Convolves one padded band of `shape.c` channels into the rows `band.y..` of the image that starts at `at`.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn convolve_band(
-    input: &[f32],
-    band: Band,
-    shape: Shape,
+/// Four rows of an image, from `y` on, and the floats from one row of products to the next.
+#[derive(Clone, Copy)]
+struct Rows {
+    n: usize,
+    y: usize,
+    stride: usize,
+}
+
+fn convolve_rows(
+    source: Source,
+    rows: Rows,
+    scratch: &mut [f32],
     packed: &Packed,
     bias: &[f32],
     relu: bool,
     out: Shared,
-    at: usize,
 ) {
-    dispatch!(band_body::<S>(
-        input: &[f32],
-        band: Band,
-        shape: Shape,
+    dispatch!(rows_body::<S>(
+        source: Source<'_>,
+        rows: Rows,
+        scratch: &mut [f32],
         packed: &Packed,
         bias: &[f32],
         relu: bool,
         out: Shared<'_>,
-        at: usize,
     ))
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn band_body<S: Simd>(
-    input: &[f32],
-    band: Band,
-    shape: Shape,
+unsafe fn rows_body<S: Simd>(
+    source: Source<'_>,
+    rows: Rows,
+    scratch: &mut [f32],
     packed: &Packed,
     bias: &[f32],
     relu: bool,
     out: Shared<'_>,
-    at: usize,
 ) {
-    let mut weights = packed.weights.as_slice();
-    for block in &packed.blocks {
-        let (mine, rest) = weights.split_at(shape.c * 9 * block.size);
-        weights = rest;
-        let target = Target { out, at: at + block.first * shape.plane(), relu };
-        let bias = &bias[block.first..][..block.size];
-        // SAFETY: the caller dispatched on the instruction set.
-        unsafe {
+    let (shape, stride) = (source.shape, rows.stride);
+    // SAFETY: the caller dispatched on the instruction set.
+    unsafe {
+        transform::<S>(source, rows, scratch);
+        let mut weights = packed.weights.as_slice();
+        for block in &packed.blocks {
+            let (mine, rest) = weights.split_at(PRODUCTS * shape.c * 3 * block.size);
+            weights = rest;
+            let bias = &bias[block.first..][..block.size];
+            let at = (rows.n * packed.outputs + block.first) * shape.plane() + rows.y * shape.w;
+            let target = Target { out, at, rows: ROWS.min(shape.h - rows.y), relu };
             match block.size {
-                8 => block_body::<S, 8>(input, band, shape, mine, bias, target),
-                4 => block_body::<S, 4>(input, band, shape, mine, bias, target),
-                2 => block_body::<S, 2>(input, band, shape, mine, bias, target),
-                _ => block_body::<S, 1>(input, band, shape, mine, bias, target),
+                8 => block_body::<S, 8>(scratch, stride, shape, mine, bias, target),
+                4 => block_body::<S, 4>(scratch, stride, shape, mine, bias, target),
+                2 => block_body::<S, 2>(scratch, stride, shape, mine, bias, target),
+                _ => block_body::<S, 1>(scratch, stride, shape, mine, bias, target),
             }
         }
     }
@@ -130,51 +171,101 @@ unsafe fn band_body<S: Simd>(
 
 struct Target<'a> {
     out: Shared<'a>,
+    /// Of the first row of the first channel.
     at: usize,
+    rows: usize,
     relu: bool,
+}
+
+/// Products of each channel's six rows from `y - 1` on: `[product][c][stride]`, with a zero column on the left and zeros
+/// on the right.
+#[inline(always)]
+unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]) {
+    let (Shape { c: channels, h, w, .. }, stride) = (source.shape, rows.stride);
+    let (products, zeros) = scratch.split_at_mut(PRODUCTS * channels * stride);
+    zeros.fill(0.0);
+    for c in 0..channels {
+        let plane = (rows.n * channels + c) * source.shape.plane();
+        // Rows of the input and, where there is a gate, of the gate.
+        let (mut from, mut gates) = ([&zeros[..w]; PRODUCTS], [&zeros[..w]; PRODUCTS]);
+        for (row, (from, gates)) in from.iter_mut().zip(&mut gates).enumerate() {
+            if (1..=h).contains(&(rows.y + row)) {
+                let at = plane + (rows.y + row - 1) * w;
+                *from = &source.x[at..at + w];
+                *gates = source.gate.map_or(*from, |gate| &gate[at..at + w]);
+            }
+        }
+        let mut x = 0;
+        // SAFETY: the caller dispatched on the instruction set; a line has room for a whole vector more than `w`.
+        unsafe {
+            while x < w {
+                let len = S::LANES.min(w - x);
+                let mut d = [S::zero(); PRODUCTS];
+                for (d, (from, gate)) in d.iter_mut().zip(from.iter().zip(&gates)) {
+                    *d = strip::get::<S>(&from[x..x + len]);
+                    if source.gate.is_some() {
+                        *d = S::where_positive(strip::get::<S>(&gate[x..x + len]), *d);
+                    }
+                }
+                for (product, value) in winograd::input::<S>(d).into_iter().enumerate() {
+                    let line = &mut products[(product * channels + c) * stride..][..stride];
+                    S::store(line[1 + x..][..S::LANES].as_mut_ptr(), value);
+                }
+                x += S::LANES;
+            }
+        }
+        for product in 0..PRODUCTS {
+            let line = &mut products[(product * channels + c) * stride..][..stride];
+            line[0] = 0.0;
+            line[1 + w..].fill(0.0);
+        }
+    }
 }
 
 #[inline(always)]
 unsafe fn block_body<S: Simd, const B: usize>(
-    input: &[f32],
-    band: Band,
+    products: &[f32],
+    stride: usize,
     shape: Shape,
     weights: &[f32],
     bias: &[f32],
     target: Target<'_>,
 ) {
-    assert!(input.len() >= shape.c * band.plane() && weights.len() == shape.c * 9 * B);
+    assert!(products.len() >= PRODUCTS * shape.c * stride && weights.len() == PRODUCTS * shape.c * 3 * B);
     let step = 2 * S::LANES;
-    for row in 0..band.rows {
-        let mut x = 0;
-        while x < shape.w {
-            // SAFETY: x + step is at most the width rounded up to whole strips, two less than the stride.
-            unsafe {
-                let from = input.as_ptr().add(row * band.stride + x);
-                let mut sum =
-                    strip::convolve::<S, B>(from, shape.c, band.plane(), band.stride, weights.as_ptr(), bias);
-                if target.relu {
-                    for pair in &mut sum {
-                        *pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];
-                    }
-                }
-                let len = step.min(shape.w - x);
-                for (b, pair) in sum.iter().enumerate() {
-                    let at = target.at + b * shape.plane() + (band.y + row) * shape.w + x;
-                    // Rows of different bands, blocks of different channels: disjoint.
-                    let line = target.out.slice(at, len);
-                    if len == step {
-                        S::store(line.as_mut_ptr(), pair[0]);
-                        S::store(line.as_mut_ptr().add(S::LANES), pair[1]);
-                    } else {
-                        let mut whole = [0.0; 32];
-                        S::store(whole.as_mut_ptr(), pair[0]);
-                        S::store(whole.as_mut_ptr().add(S::LANES), pair[1]);
-                        line.copy_from_slice(&whole[..len]);
-                    }
+    let mut x = 0;
+    while x < shape.w {
+        // SAFETY: x + step is at most the width rounded up to whole strips, two less than the stride.
+        unsafe {
+            // Zeroing them first would take a tenth of the time.
+            let mut sums = [[[MaybeUninit::<S::V>::uninit(); 2]; B]; PRODUCTS];
+            for (product, sums) in sums.iter_mut().enumerate() {
+                let from = products.as_ptr().add(product * shape.c * stride + x);
+                let weights = weights.as_ptr().add(product * shape.c * 3 * B);
+                let found = strip::convolve::<S, B>(from, shape.c, stride, weights);
+                // One by one: the sums would not stay in registers otherwise (seen in wasm).
+                for (sum, found) in sums.iter_mut().zip(&found) {
+                    *sum = [MaybeUninit::new(found[0]), MaybeUninit::new(found[1])];
                 }
             }
-            x += step;
+            for b in 0..B {
+                let mut m = [[S::zero(); PRODUCTS]; 2];
+                for (product, sum) in sums.iter().enumerate() {
+                    (m[0][product], m[1][product]) = (sum[b][0].assume_init(), sum[b][1].assume_init());
+                }
+                let (left, right) = (winograd::output::<S>(m[0]), winograd::output::<S>(m[1]));
+                let bias = S::splat(bias[b]);
+                for row in 0..target.rows {
+                    let mut pair = [S::add(left[row], bias), S::add(right[row], bias)];
+                    if target.relu {
+                        pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];
+                    }
+                    let at = target.at + b * shape.plane() + row * shape.w + x;
+                    // Rows of different tasks, blocks of different channels: disjoint.
+                    strip::put::<S>(target.out.slice(at, step.min(shape.w - x)), pair);
+                }
+            }
         }
+        x += step;
     }
 }

@@ -1,10 +1,9 @@
-//! The backward pass of the 3x3 convolution with ReLU: gradients of input, weights and bias in one sweep.
+//! The backward pass of the 3x3 convolution with ReLU: gradients of input, weights and bias.
 //!
-//! The gradient of the input is again a 3x3 convolution, of the gradient with the kernel turned by 180 degrees
-//! and its channels swapped. The gradient of the weights correlates gradient and input, with vectors along x.
+//! The gradient of the weights correlates gradient and input, with vectors along x.
 #![allow(unsafe_code)]
 
-use super::conv::{Packed, convolve_band};
+use super::conv;
 use super::padded::{Band, band_rows, with_scratch};
 use super::parallel::{Shared, for_each};
 use super::simd::{Simd, dispatch, width};
@@ -38,8 +37,6 @@ pub fn backward(
     assert_eq!(x.len(), shape.len());
     assert_eq!(gradient.len(), swapped.len());
     assert_eq!(weight.len(), outputs * shape.c * 9);
-    let turned = Packed::new(shape.c, outputs, |c, o, tap| weight[(o * shape.c + c) * 9 + 8 - tap]);
-    let no_bias = vec![0.0; shape.c];
     let filters = outputs * shape.c * 9;
 
     // One sum an image, weights then bias.
@@ -48,42 +45,30 @@ pub fn backward(
 
     let stride = Band::stride(shape.w, width().lanes);
     let rows = band_rows(shape.c + outputs, stride, shape.h);
-    let sweep = |shared_input: Option<Shared>| {
-        for_each(shape.n, |n| {
-            // SAFETY: one task an image.
-            let sums = unsafe { shared_sums.slice(n * (filters + outputs), filters + outputs) };
-            let (weight_sum, bias_sum) = sums.split_at_mut(filters);
-            let mut y = 0;
-            while y < shape.h {
-                let band = Band { y, rows: rows.min(shape.h - y), stride };
-                with_scratch((shape.c + outputs) * band.plane(), |scratch| {
-                    let (inputs, gradients) = scratch.split_at_mut(shape.c * band.plane());
-                    band.fill(&x[n * shape.image()..][..shape.image()], None, shape, inputs);
-                    let range = n * swapped.image()..(n + 1) * swapped.image();
-                    band.fill(&gradient[range.clone()], output.map(|o| &o[range]), swapped, gradients);
-                    if let Some(shared) = shared_input {
-                        let at = n * shape.image();
-                        convolve_band(gradients, band, swapped, &turned, &no_bias, false, shared, at);
+    for_each(shape.n, |n| {
+        // SAFETY: one task an image.
+        let sums = unsafe { shared_sums.slice(n * (filters + outputs), filters + outputs) };
+        let (weight_sum, bias_sum) = sums.split_at_mut(filters);
+        let mut y = 0;
+        while y < shape.h {
+            let band = Band { y, rows: rows.min(shape.h - y), stride };
+            with_scratch((shape.c + outputs) * band.plane(), |scratch| {
+                let (inputs, gradients) = scratch.split_at_mut(shape.c * band.plane());
+                band.fill(&x[n * shape.image()..][..shape.image()], None, shape, inputs);
+                let range = n * swapped.image()..(n + 1) * swapped.image();
+                band.fill(&gradient[range.clone()], output.map(|o| &o[range]), swapped, gradients);
+                correlate_band(inputs, gradients, band, shape, outputs, weight_sum);
+                for (o, sum) in bias_sum.iter_mut().enumerate() {
+                    for row in 0..band.rows {
+                        let line = &gradients[o * band.plane() + (row + 1) * stride + 1..][..shape.w];
+                        *sum += line.iter().sum::<f32>();
                     }
-                    correlate_band(inputs, gradients, band, shape, outputs, weight_sum);
-                    for (o, sum) in bias_sum.iter_mut().enumerate() {
-                        for row in 0..band.rows {
-                            let line = &gradients[o * band.plane() + (row + 1) * stride + 1..][..shape.w];
-                            *sum += line.iter().sum::<f32>();
-                        }
-                    }
-                });
-                y += band.rows;
-            }
-        });
-    };
-    let input = if with_input {
-        // SAFETY: the bands of all images make up the gradient, and each writes all its channels and rows.
-        Some(unsafe { Shared::fill(shape.len(), |shared| sweep(Some(shared))) })
-    } else {
-        sweep(None);
-        None
-    };
+                }
+            });
+            y += band.rows;
+        }
+    });
+    let input = with_input.then(|| conv::backward(gradient, output, swapped, weight));
 
     let mut weight = vec![0.0; filters];
     let mut bias = vec![0.0; outputs];

@@ -12,6 +12,7 @@ pub mod parallel;
 pub mod pool;
 mod simd;
 mod strip;
+mod winograd;
 
 /// Extent of a batch of feature maps: images, channels, height, width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
     let len = shape.len() / 4;
     let (mut values, mut places) = (vec![0.0; len], vec![0; len]);
     let parts: Vec<_> =
-        values.chunks_mut(shape.image() / 4).zip(places.chunks_mut(shape.image() / 4)).collect();
-    each_image(parts, |n, (values, places)| {
-        let rows = x[n * shape.image()..][..shape.image()].chunks_exact(2 * shape.w);
+        values.chunks_mut(shape.plane() / 4).zip(places.chunks_mut(shape.plane() / 4)).collect();
+    each_plane(parts, |plane, (values, places)| {
+        let rows = x[plane * shape.plane()..][..shape.plane()].chunks_exact(2 * shape.w);
         let out = values.chunks_exact_mut(shape.w / 2).zip(places.chunks_exact_mut(shape.w / 2));
         for (pair, (values, places)) in rows.zip(out) {
             let (upper, lower) = pair.split_at(shape.w);
@@ -33,9 +33,9 @@ pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
 pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     let mut out = vec![0.0; shape.len()];
     let half = shape.w / 2;
-    let parts: Vec<_> = out.chunks_mut(shape.image()).collect();
-    each_image(parts, |n, out| {
-        let from = n * shape.image() / 4;
+    let parts: Vec<_> = out.chunks_mut(shape.plane()).collect();
+    each_plane(parts, |plane, out| {
+        let from = plane * shape.plane() / 4;
         let rows = x[from..].chunks_exact(half).zip(places[from..].chunks_exact(half));
         for (pair, (values, places)) in out.chunks_exact_mut(2 * shape.w).zip(rows) {
             let (upper, lower) = pair.split_at_mut(shape.w);
@@ -55,10 +55,11 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
 pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     let mut out = vec![0.0; shape.len() / 4];
     let half = shape.w / 2;
-    let parts: Vec<_> = out.chunks_mut(shape.image() / 4).collect();
-    each_image(parts, |n, out| {
-        let from = n * shape.image() / 4;
-        let rows = x[n * shape.image()..].chunks_exact(2 * shape.w).zip(places[from..].chunks_exact(half));
+    let parts: Vec<_> = out.chunks_mut(shape.plane() / 4).collect();
+    each_plane(parts, |plane, out| {
+        let from = plane * shape.plane() / 4;
+        let rows =
+            x[plane * shape.plane()..].chunks_exact(2 * shape.w).zip(places[from..].chunks_exact(half));
         for (values, (pair, places)) in out.chunks_exact_mut(half).zip(rows) {
             let (upper, lower) = pair.split_at(shape.w);
             let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
@@ -71,13 +72,13 @@ pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     out
 }
 
-/// Hands each image's part of the output to one task.
-fn each_image<T: Send>(parts: Vec<T>, body: impl Fn(usize, T) + Sync + Send) {
+/// Hands each plane's part of the output to one task.
+fn each_plane<T: Send>(parts: Vec<T>, body: impl Fn(usize, T) + Sync + Send) {
     let slots: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    for_each(slots.len(), |n| {
-        let part = slots[n].lock().ok().and_then(|mut slot| slot.take());
+    for_each(slots.len(), |plane| {
+        let part = slots[plane].lock().ok().and_then(|mut slot| slot.take());
         if let Some(part) = part {
-            body(n, part);
+            body(plane, part);
         }
     });
 }

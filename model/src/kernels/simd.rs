@@ -21,6 +21,10 @@ pub unsafe trait Simd: Copy {
     /// `a * b + c`; fused where the instruction set can.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `value` where `gate` is above zero, else zero.
+    unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V;
 
     /// Sum over the lanes.
     #[inline(always)]
@@ -67,6 +71,18 @@ unsafe impl Simd for Scalar {
     unsafe fn max(a: f32, b: f32) -> f32 {
         a.max(b)
     }
+    #[inline(always)]
+    unsafe fn add(a: f32, b: f32) -> f32 {
+        a + b
+    }
+    #[inline(always)]
+    unsafe fn sub(a: f32, b: f32) -> f32 {
+        a - b
+    }
+    #[inline(always)]
+    unsafe fn where_positive(gate: f32, value: f32) -> f32 {
+        if gate > 0.0 { value } else { 0.0 }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -106,6 +122,18 @@ mod x86 {
         unsafe fn max(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_max_ps(a, b) }
         }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: __m512, value: __m512) -> __m512 {
+            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps()), value) }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -139,6 +167,18 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: __m256, value: __m256) -> __m256 {
+            unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(gate, _mm256_setzero_ps()), value) }
         }
     }
 }
@@ -181,6 +221,18 @@ mod wasm {
         #[inline(always)]
         unsafe fn max(a: v128, b: v128) -> v128 {
             f32x4_pmax(a, b)
+        }
+        #[inline(always)]
+        unsafe fn add(a: v128, b: v128) -> v128 {
+            f32x4_add(a, b)
+        }
+        #[inline(always)]
+        unsafe fn sub(a: v128, b: v128) -> v128 {
+            f32x4_sub(a, b)
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: v128, value: v128) -> v128 {
+            v128_and(f32x4_gt(gate, f32x4_splat(0.0)), value)
         }
     }
 }

@@ -3,46 +3,74 @@
 
 use super::simd::Simd;
 
-/// Convolves one strip: `B` output channels of two vectors of pixels of one row.
+/// Convolves one strip: `B` output channels of two vectors of pixels of one row, with a window of three columns.
 ///
-/// `input` points at the strip's upper left neighbour in a padded band with `plane` floats a channel and
-/// `stride` a row; `weights` are packed `[channels][3][3][B]`.
+/// `input` points at the strip's left neighbour in the row of the first channel, with `stride` floats to that of the
+/// next; `weights` are packed `[channels][3][B]`.
 ///
 /// # Safety
-/// The instruction set must be there; `input` must have `2 * LANES + 2` floats in each of the three rows of
-/// each channel; `weights` `9 * channels * B`.
+/// The instruction set must be there; `input` must have `2 * LANES + 2` floats in each channel's row, `weights`
+/// `3 * channels * B`.
 #[inline(always)]
 pub unsafe fn convolve<S: Simd, const B: usize>(
     input: *const f32,
     channels: usize,
-    plane: usize,
     stride: usize,
     weights: *const f32,
-    bias: &[f32],
 ) -> [[S::V; 2]; B] {
     unsafe {
         let mut sum = [[S::zero(); 2]; B];
-        for (b, sum) in sum.iter_mut().enumerate() {
-            let bias = S::splat(bias[b]);
-            *sum = [bias, bias];
-        }
         let mut w = weights;
         for c in 0..channels {
-            for ky in 0..3 {
-                let row = input.add(c * plane + ky * stride);
-                for kx in 0..3 {
-                    let left = S::load(row.add(kx));
-                    let right = S::load(row.add(kx + S::LANES));
-                    for (b, sum) in sum.iter_mut().enumerate() {
-                        let weight = S::splat(*w.add(b));
-                        sum[0] = S::mul_add(weight, left, sum[0]);
-                        sum[1] = S::mul_add(weight, right, sum[1]);
-                    }
-                    w = w.add(B);
+            let row = input.add(c * stride);
+            for kx in 0..3 {
+                let left = S::load(row.add(kx));
+                let right = S::load(row.add(kx + S::LANES));
+                for (b, sum) in sum.iter_mut().enumerate() {
+                    let weight = S::splat(*w.add(b));
+                    sum[0] = S::mul_add(weight, left, sum[0]);
+                    sum[1] = S::mul_add(weight, right, sum[1]);
                 }
+                w = w.add(B);
             }
         }
         sum
+    }
+}
+
+/// Loads a vector, or what there is at the end of a row and zeros.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn get<S: Simd>(line: &[f32]) -> S::V {
+    unsafe {
+        if line.len() >= S::LANES {
+            S::load(line.as_ptr())
+        } else {
+            let mut whole = [0.0; 16];
+            whole[..line.len()].copy_from_slice(line);
+            S::load(whole.as_ptr())
+        }
+    }
+}
+
+/// Stores two vectors, or as much of them as the end of a row takes.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn put<S: Simd>(line: &mut [f32], pair: [S::V; 2]) {
+    unsafe {
+        if line.len() == 2 * S::LANES {
+            S::store(line.as_mut_ptr(), pair[0]);
+            S::store(line.as_mut_ptr().add(S::LANES), pair[1]);
+        } else {
+            let mut whole = [0.0; 32];
+            S::store(whole.as_mut_ptr(), pair[0]);
+            S::store(whole.as_mut_ptr().add(S::LANES), pair[1]);
+            line.copy_from_slice(&whole[..line.len()]);
+        }
     }
 }
 

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""The same network in TensorFlow, CPU: forward pass and training step.
+
+    pip install tensorflow-cpu
+    python3 bench/tensorflow_cpu.py
+
+Times what `model/examples/speed.rs` times, in the same way: the median of several passes. TensorFlow has no max unpooling;
+`tf.nn.max_pool_with_argmax` with a scatter is slower than what stands here: repeat, and keep what equals its window's
+maximum (all of them, where there are several: as much work, other logits).
+"""
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import tensorflow as tf
+
+WIDTHS = (16, 32, 64)
+
+
+def repeated(x):
+    return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+
+
+class Network(tf.Module):
+    def __init__(self, norm):
+        super().__init__()
+        ends = (3, *WIDTHS)
+        pairs = [pair for a, b in zip(ends, WIDTHS) for pair in ((a, b), (b, b))]
+        ends = (2, *WIDTHS)
+        pairs += [pair for a, b in reversed(list(zip(ends, WIDTHS))) for pair in ((b, b), (b, a))]
+        self.filters = [tf.Variable(tf.random.normal((3, 3, a, b), stddev=(2 / 9 / a) ** 0.5)) for a, b in pairs]
+        self.biases = [tf.Variable(tf.zeros(b)) for _, b in pairs]
+        self.gammas = [tf.Variable(tf.ones(b)) for _, b in pairs[:-1]] if norm else []
+
+    def layer(self, x, at):
+        # At stride 1 and padding 1 a deconvolution is a convolution.
+        x = tf.nn.conv2d(x, self.filters[at], 1, "SAME")
+        if self.gammas and at < len(self.gammas):
+            x, *_ = tf.compat.v1.nn.fused_batch_norm(x, self.gammas[at], self.biases[at], is_training=True)
+        else:
+            x = tf.nn.bias_add(x, self.biases[at])
+        return x if at == len(self.filters) - 1 else tf.nn.relu(x)
+
+    def __call__(self, x, train=False):
+        masks = []
+        for stage in range(3):
+            x = self.layer(self.layer(x, 2 * stage), 2 * stage + 1)
+            pooled = tf.nn.max_pool2d(x, 2, 2, "VALID")
+            masks.append(tf.cast(tf.equal(x, repeated(pooled)), tf.float32))
+            x = pooled
+        if train:
+            x = tf.nn.dropout(x, 0.5)
+        for stage in range(3):
+            x = repeated(x) * tf.stop_gradient(masks.pop())
+            x = self.layer(self.layer(x, 6 + 2 * stage), 7 + 2 * stage)
+        return x
+
+
+def median(rounds, work):
+    seconds = []
+    for _ in range(rounds + 2):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[2:])
+
+
+def main():
+    print("TensorFlow", tf.__version__, "CPU")
+    network = Network(False)
+    forward = tf.function(network)
+    for side in (128, 512, 1024, 2048):
+        image = tf.random.normal((1, side, side, 3))
+        seconds = median(21 if side < 1024 else 5, lambda: forward(image).numpy())
+        print(f"forward {side:5}: {1e3 * seconds:9.2f} ms {side * side / 1e6 / seconds:8.2f} MP/s")
+    for norm in (False, True):
+        network = Network(norm)
+        variables = [*network.filters, *network.biases, *network.gammas]
+        moments = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in variables]
+        images = tf.random.normal((8, 128, 128, 3))
+
+        @tf.function
+        def step():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(network(images, train=True)))
+            for variable, (mean, square), slope in zip(variables, moments, tape.gradient(loss, variables)):
+                # Adam with decoupled weight decay.
+                mean.assign(0.9 * mean + 0.1 * slope)
+                square.assign(0.999 * square + 0.001 * slope * slope)
+                variable.assign_sub(1e-4 * (mean / (tf.sqrt(square) + 1e-5) + 1e-4 * variable))
+            return loss
+
+        name = "with batch normalisation" if norm else "plain"
+        print(f"training step, 8 x 128 x 128, {name}: {1e3 * median(21, lambda: step().numpy()):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+//! Winograd's minimal filtering F(4, 3): four outputs of a filter with three taps from six products, where the direct
+//! way takes twelve (Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, CVPR 2016).
+//!
+//! With `d` six inputs and `g` the filter, the outputs are `At [(G g) * (Bt d)]`, where
+//!
+//! ```text
+//!      | 4  0 -5  0  1  0 |       |  1/4    0    0  |        | 1  1  1  1  1  0 |
+//!      | 0 -4 -4  1  1  0 |       | -1/6 -1/6 -1/6  |   At = | 0  1 -1  2 -2  0 |
+//! Bt = | 0  4 -4 -1  1  0 |   G = | -1/6  1/6 -1/6  |        | 0  1  1  4  4  0 |
+//!      | 0 -2 -1  2  1  0 |       | 1/24 1/12  1/6  |        | 0  1 -1  8 -8  1 |
+//!      | 0  2 -1 -2  1  0 |       | 1/24 -1/12 1/6  |
+//!      | 0  4  0 -5  0  1 |       |   0     0    1  |
+//! ```
+#![allow(unsafe_code)]
+
+use super::simd::Simd;
+
+/// Outputs that are computed together.
+pub const ROWS: usize = 4;
+/// Inputs that they need, and products.
+pub const PRODUCTS: usize = 6;
+
+/// `G g`.
+pub fn filter(g: [f32; 3]) -> [f32; PRODUCTS] {
+    let (ends, middle) = ((g[0] + g[2]) / -6.0, g[1] / 6.0);
+    let (even, odd) = (g[0] / 24.0 + g[2] / 6.0, g[1] / 12.0);
+    [g[0] / 4.0, ends - middle, ends + middle, even + odd, even - odd, g[2]]
+}
+
+/// `Bt d`.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn input<S: Simd>(d: [S::V; PRODUCTS]) -> [S::V; PRODUCTS] {
+    // SAFETY: the caller dispatched on the instruction set.
+    unsafe {
+        let (two, four, minus_four, minus_five) =
+            (S::splat(2.0), S::splat(4.0), S::splat(-4.0), S::splat(-5.0));
+        let (even, odd) = (S::mul_add(minus_four, d[2], d[4]), S::mul_add(minus_four, d[1], d[3]));
+        let (near, far) = (S::sub(d[4], d[2]), S::sub(d[3], d[1]));
+        [
+            S::mul_add(four, d[0], S::mul_add(minus_five, d[2], d[4])),
+            S::add(even, odd),
+            S::sub(even, odd),
+            S::mul_add(two, far, near),
+            S::sub(near, S::add(far, far)),
+            S::mul_add(four, d[1], S::mul_add(minus_five, d[3], d[5])),
+        ]
+    }
+}
+
+/// `At m`.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn output<S: Simd>(m: [S::V; PRODUCTS]) -> [S::V; ROWS] {
+    // SAFETY: the caller dispatched on the instruction set.
+    unsafe {
+        let (two, four, eight) = (S::splat(2.0), S::splat(4.0), S::splat(8.0));
+        let (sum, difference) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        let (far, slope) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+        [
+            S::add(S::add(m[0], sum), far),
+            S::mul_add(two, slope, difference),
+            S::mul_add(four, far, sum),
+            S::add(S::mul_add(eight, slope, difference), m[5]),
+        ]
+    }
+}
