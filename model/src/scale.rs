@@ -4,10 +4,9 @@
 //! they are, the network says itself: it looks at a part of the image as if cells had a guessed diameter, and the
 //! cells of the mask that comes back are measured. A guess near the truth confirms itself.
 
-use crate::backend::SegBackend;
 use crate::cells::estimate_diameter;
 use crate::quality::likeness;
-use crate::segment::{Logits, Segmenter};
+use crate::segment::{Logits, TileNetwork};
 use crate::{Error, RgbImage};
 use image::imageops::{FilterType, crop_imm, resize};
 
@@ -66,10 +65,7 @@ fn factor(a: f32, b: f32) -> f32 {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn estimate<B: SegBackend>(
-    segmenter: &Segmenter<B>,
-    image: &RgbImage,
-) -> Result<Option<f32>, Error> {
+pub async fn estimate(network: &(impl TileNetwork + ?Sized), image: &RgbImage) -> Result<Option<f32>, Error> {
     let largest = 1.5 * image.width().max(image.height()) as f32;
     let mut confirmed: Option<Look> = None;
     let mut seen: Vec<f32> = Vec::new();
@@ -81,7 +77,7 @@ pub async fn estimate<B: SegBackend>(
                 break;
             }
             seen.push(guess);
-            let look = look(segmenter, image, guess).await?;
+            let look = look(network, image, guess).await?;
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
                 if look.likeness > SURE {
@@ -107,18 +103,18 @@ pub fn fallback(image: &RgbImage) -> f32 {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn look<B: SegBackend>(
-    segmenter: &Segmenter<B>,
+pub async fn look(
+    network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
     guess: f32,
 ) -> Result<Look, Error> {
-    let scale = segmenter.config().working_diameter / guess;
+    let scale = network.config().working_diameter / guess;
     let side = (WINDOW / scale).ceil() as u32;
     let (width, height) = (side.min(image.width()), side.min(image.height()));
     let part =
         crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
     let working = resample(&part, scale);
-    let logits = segmenter.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
+    let logits = network.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
     let likeness = likeness(&working, &probability);

@@ -3,10 +3,12 @@
 use crate::backend::SegBackend;
 use crate::network::{Network, NetworkConfig};
 use crate::quality::Quality;
-use crate::tiling::{padded, tiles};
+use crate::tiling::{Tile, padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale, weights};
 use burn::tensor::{Tensor, TensorData};
+use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// How one image is segmented.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,11 +53,104 @@ pub struct Segmentation {
 const NO_CELLS: &str =
     "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
 
+/// A network that answers for one tile at a time. Where it computes is its own matter: on this thread, on a graphics
+/// processor, in several workers.
+#[allow(async_fn_in_trait, reason = "nobody here needs the futures to be Send")]
+pub trait TileNetwork {
+    fn config(&self) -> &NetworkConfig;
+
+    /// How many tiles it can have in hand at a time.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Logit of cell less that of background, row by row, summed over these of the eight orientations. Width and height
+    /// of the tile are multiples of [`ALIGNMENT`](crate::network::ALIGNMENT).
+    ///
+    /// # Errors
+    /// Where the device fails.
+    async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error>;
+
+    /// Segments one image of any size. `progress` hears of every tile.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    async fn segment(
+        &self,
+        image: &RgbImage,
+        options: &SegmentOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Segmentation, Error> {
+        let (diameter_px, mut warnings) = match options.diameter_px {
+            Some(diameter) => (diameter, Vec::new()),
+            None => match scale::estimate(self, image).await? {
+                Some(diameter) => (diameter, Vec::new()),
+                None => (scale::fallback(image), vec![NO_CELLS.to_string()]),
+            },
+        };
+        let working_diameter = self.config().working_diameter;
+        let scale = working_diameter / diameter_px;
+        let working = scale::resample(image, scale);
+        let logits = self.logits(&working, options.tile, options.orientations, progress).await?;
+        let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);
+        if warnings.is_empty() {
+            warnings.extend(quality.iter().flat_map(Quality::warnings));
+        }
+        let probability = logits.probability(image.dimensions());
+        Ok(Segmentation { probability, diameter_px, scale, quality, warnings })
+    }
+
+    /// Logits of an image at the working scale, tile by tile, as the mean over orientations.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    async fn logits(
+        &self,
+        image: &RgbImage,
+        tile: usize,
+        orientations: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Logits, Error> {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let tiles = tiles(padded(height), padded(width), tile);
+        let mut logits = Logits { width, height, values: vec![0.0; width * height] };
+        // Where several are in hand at a time, the orientations of one tile are.
+        let parts = if self.at_once() > 1 { orientations } else { 1 };
+        let task = |at: usize| {
+            let (tile, part) = (&tiles[at / parts], at % parts);
+            async move {
+                let seen = if parts > 1 { part..part + 1 } else { 0..orientations };
+                Ok((tile, self.tile(cut(image, &tile.input), seen).await?))
+            }
+        };
+        let total = tiles.len() * parts;
+        progress(Progress { done: 0, total: tiles.len() });
+        let mut answers = stream::iter((0..total).map(task)).buffer_unordered(self.at_once());
+        let mut done = 0;
+        while let Some(answer) = answers.next().await {
+            let (tile, values): (&Tile, Vec<f32>) = answer?;
+            let [rows, columns] = &tile.input;
+            let keep = tile.keep[1].start..tile.keep[1].end.min(width);
+            for y in tile.keep[0].start..tile.keep[0].end.min(height) {
+                let from = (y - rows.start) * columns.len() + keep.start - columns.start;
+                let line = &mut logits.values[y * width..][keep.clone()];
+                for (sum, value) in line.iter_mut().zip(&values[from..]) {
+                    *sum += value / orientations as f32;
+                }
+            }
+            done += 1;
+            progress(Progress { done: done / parts, total: tiles.len() });
+        }
+        drop(answers);
+        Ok(logits)
+    }
+}
+
 /// A loaded network and the device it runs on.
 pub struct Segmenter<B: SegBackend> {
-    pub(crate) network: Network<B>,
-    pub(crate) config: NetworkConfig,
-    pub(crate) device: B::Device,
+    network: Network<B>,
+    config: NetworkConfig,
+    device: B::Device,
 }
 
 impl<B: SegBackend> Segmenter<B> {
@@ -71,92 +166,28 @@ impl<B: SegBackend> Segmenter<B> {
         let (network, config) = weights::load(weights, device)?;
         Ok(Self { network, config, device: device.clone() })
     }
+}
 
-    pub fn config(&self) -> &NetworkConfig {
+impl<B: SegBackend> TileNetwork for Segmenter<B> {
+    fn config(&self) -> &NetworkConfig {
         &self.config
     }
 
-    /// Segments one image of any size. `progress` hears of every tile.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub async fn segment(
-        &self,
-        image: &RgbImage,
-        options: &SegmentOptions,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Segmentation, Error> {
-        let (diameter_px, mut warnings) = match options.diameter_px {
-            Some(diameter) => (diameter, Vec::new()),
-            None => match scale::estimate(self, image).await? {
-                Some(diameter) => (diameter, Vec::new()),
-                None => (scale::fallback(image), vec![NO_CELLS.to_string()]),
-            },
-        };
-        let scale = self.config.working_diameter / diameter_px;
-        let working = scale::resample(image, scale);
-        let logits = self.logits(&working, options.tile, options.orientations, progress).await?;
-        let quality = Quality::measure(
-            &working,
-            &logits.probability(working.dimensions()),
-            self.config.working_diameter,
-        );
-        if warnings.is_empty() {
-            warnings.extend(quality.iter().flat_map(Quality::warnings));
-        }
-        let probability = logits.probability(image.dimensions());
-        Ok(Segmentation { probability, diameter_px, scale, quality, warnings })
-    }
-
-    /// Logits of an image at the working scale, tile by tile.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub async fn logits(
-        &self,
-        image: &RgbImage,
-        tile: usize,
-        orientations: usize,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Logits, Error> {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let tiles = tiles(padded(height), padded(width), tile);
-        let total = tiles.len();
-        let mut logits = Logits { width, height, values: vec![0.0; width * height] };
-        progress(Progress { done: 0, total });
-        for (done, tile) in tiles.into_iter().enumerate() {
-            let [rows, columns] = &tile.input;
-            let input = tensor::<B>(image, rows.clone(), columns.clone(), &self.device);
-            let difference = self.difference(input, orientations).into_data_async().await;
-            let difference =
-                difference.map_err(|error| Error::Compute(format!("the device failed: {error:?}")))?;
-            let values: Vec<f32> =
-                difference.to_vec().map_err(|error| Error::Compute(format!("{error:?}")))?;
-            let keep = tile.keep[1].start..tile.keep[1].end.min(width);
-            for y in tile.keep[0].start..tile.keep[0].end.min(height) {
-                let from = (y - rows.start) * columns.len() + keep.start - columns.start;
-                logits.values[y * width..][keep.clone()].copy_from_slice(&values[from..][..keep.len()]);
-            }
-            progress(Progress { done: done + 1, total });
-        }
-        Ok(logits)
-    }
-
-    /// Logit of cell less that of background, `[1, 1, h, w]`, as the mean over orientations.
-    fn difference(&self, input: Tensor<B, 4>, orientations: usize) -> Tensor<B, 4> {
+    async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error> {
+        let input = tensor::<B>(&pixels, &self.device);
         let one = |orientation: usize| {
             let output =
                 turn(self.network.forward(turn(input.clone(), orientation, false)), orientation, true);
             let background = output.clone().slice([0..1, 0..1]);
-            output.slice([0..1, 1..2]) - background
+            output.slice([0..1, 1..2]) - background // [1, 1, h, w]
         };
-        let first = one(0);
-        if orientations <= 1 {
-            return first;
-        }
-        (1..orientations)
-            .fold(first, |sum, orientation| sum + one(orientation))
-            .div_scalar(orientations as f32)
+        // Summed on the device: one read-back for all.
+        let Some(sum) = orientations.map(one).reduce(|sum, next| sum + next) else {
+            return Ok(vec![0.0; (pixels.width() * pixels.height()) as usize]);
+        };
+        let failed = |error: &dyn std::fmt::Debug| Error::Compute(format!("the device failed: {error:?}"));
+        let data = sum.into_data_async().await.map_err(|error| failed(&error))?;
+        data.to_vec().map_err(|error| failed(&error))
     }
 }
 
@@ -173,22 +204,22 @@ fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tenso
     if back { transposed(flipped(x)) } else { flipped(transposed(x)) }
 }
 
-/// A part of an image as network input `[1, 3, h, w]`; what lies beyond the image repeats its edge.
-fn tensor<B: SegBackend>(
-    image: &RgbImage,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    device: &B::Device,
-) -> Tensor<B, 4> {
-    let (h, w) = (rows.len(), columns.len());
-    let mut values = vec![0.0f32; 3 * h * w];
+/// A part of an image, rows and columns; what lies beyond the image repeats its edge.
+fn cut(image: &RgbImage, [rows, columns]: &[Range<usize>; 2]) -> RgbImage {
     let (right, bottom) = (image.width() - 1, image.height() - 1);
-    for (row, y) in rows.enumerate() {
-        for (column, x) in columns.clone().enumerate() {
-            let pixel = image.get_pixel((x as u32).min(right), (y as u32).min(bottom));
-            for (channel, &value) in pixel.0.iter().enumerate() {
-                values[(channel * h + row) * w + column] = normalise(f32::from(value));
-            }
+    RgbImage::from_fn(columns.len() as u32, rows.len() as u32, |x, y| {
+        let (x, y) = (x + columns.start as u32, y + rows.start as u32);
+        *image.get_pixel(x.min(right), y.min(bottom))
+    })
+}
+
+/// Pixels as network input `[1, 3, h, w]`.
+fn tensor<B: SegBackend>(pixels: &RgbImage, device: &B::Device) -> Tensor<B, 4> {
+    let (w, h) = (pixels.width() as usize, pixels.height() as usize);
+    let mut values = vec![0.0f32; 3 * h * w];
+    for (at, pixel) in pixels.pixels().enumerate() {
+        for (channel, &value) in pixel.0.iter().enumerate() {
+            values[channel * h * w + at] = normalise(f32::from(value));
         }
     }
     Tensor::from_data(TensorData::new(values, [1, 3, h, w]), device)

@@ -4,7 +4,7 @@
 use burn::backend::Flex;
 use rbc_model::RgbImage;
 use rbc_model::network::NetworkConfig;
-use rbc_model::segment::{Progress, Segmenter};
+use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 use rbc_model::tiling::{padded, tiles};
 
 /// Noise with some structure, so that every layer has something to say.

@@ -15,7 +15,7 @@ use rbc_model::GrayImage;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::metrics::InstanceScore;
-use rbc_model::segment::Segmenter;
+use rbc_model::segment::{Segmenter, TileNetwork};
 use std::path::Path;
 use std::time::Instant;
 

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
-use rbc_model::segment::{Progress, Segmenter};
+use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
     let inputs = Inputs::gather(&args.inputs, &args.out);

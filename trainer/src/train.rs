@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::network::Network;
-use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter};
+use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::weights;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

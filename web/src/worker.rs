@@ -2,6 +2,7 @@
 //! would miss if it were lost.
 
 mod batch;
+mod crew;
 mod desk;
 mod engine;
 mod exports;
@@ -28,6 +29,11 @@ thread_local! {
 /// The worker's own scope; the program is never started anywhere else.
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
+}
+
+/// Milliseconds since the worker began.
+fn now() -> f64 {
+    scope().performance().map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
 fn tell(tell: Tell) {
@@ -69,6 +75,17 @@ fn answer(ask: Ask) {
     match ask {
         Ask::Start { backend, weights, card } => spawn_local(load(backend, bytes(&weights), bytes(&card))),
         Ask::Segment { id, name, file, diameter } => spawn_local(segment(id, name, bytes(&file), diameter)),
+        Ask::Help { weights } => tell(crew::help(&bytes(&weights))),
+        Ask::Part { pixels, width, height, orientations } => {
+            spawn_local(async move { tell(crew::part(&pixels, (width, height), orientations).await) });
+        }
+        Ask::Time { side, rounds } => spawn_local(async move {
+            let Some(engine) = ENGINE.with_borrow(Option::clone) else { return };
+            match engine.time(side, rounds).await {
+                Ok(timed) => tell(timed),
+                Err(error) => failed(0, "time", &error),
+            }
+        }),
         Ask::Tile { tile, stamp } => {
             let picture = DESK.with_borrow(|desk| desk.tile(&tile));
             if let Some(picture) = picture {
@@ -126,7 +143,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
         thumb_width: thumb.width,
         thumb_height: thumb.height,
     });
-    let begun = js_sys::Date::now();
+    let begun = now();
     let mut progress = |progress: rbc_model::segment::Progress| {
         tell(Tell::Progress { id, done: progress.done as f64, total: progress.total as f64 });
     };
@@ -138,7 +155,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             probability: Uint8Array::from(&result.probability.as_raw()[..]).buffer(),
             diameter: f64::from(result.diameter_px),
             warnings: result.warnings,
-            seconds: (js_sys::Date::now() - begun) / 1000.0,
+            seconds: (now() - begun) / 1000.0,
             backend: engine.name().into(),
         })),
         // A graphics processor that failed once is not asked again: the page starts a fresh worker.

@@ -8,38 +8,28 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Times the page as it is shipped and the native program, then runs the crates' own benchmarks, if they have any.
+/// Times the page as it is shipped and the native program, and beside them the same network in what users would take
+/// instead: ONNX Runtime Web, ONNX Runtime, TensorFlow.
 pub fn run(trunk: Option<&Path>) -> Result<()> {
     Browser::ensure()?;
     page::build(Profile::Dist, trunk, &paths::dist())?;
     process::run(process::cargo().arg("build").args(checks::NATIVE))?;
-    let mut programs = process::cargo();
-    programs.arg("run").args(checks::NATIVE).args(["--bin", "bench", "--"]).arg(paths::dist());
+    // Beside this program: it was built with it.
+    let mut programs = Command::new(std::env::current_exe()?.with_file_name("bench"));
+    programs.arg(paths::dist());
     match peer() {
         Ok(folder) => _ = programs.arg(folder),
         Err(error) => println!("bench: without ONNX Runtime Web beside the page: {error:#}"),
     }
     process::run(&mut programs)?;
-    match onnx_runtime(&[]) {
-        Ok(()) => {
-            let mut ours = process::cargo();
-            ours.args([
-                "run",
-                "--release",
-                "-p",
-                "rbc-model",
-                "--features",
-                "train",
-                "--example",
-                "speed",
-                "--",
-            ]);
-            process::run(ours.arg(weights()))?;
+    // In turn, so that both have the same machine.
+    let mut ours = process::cargo();
+    ours.args(["run", "--release", "-p", "rbc-model", "--features", "train", "--example", "speed", "--"]);
+    process::run(ours.arg(weights()))?;
+    for script in ["bench/onnx_runtime.py", "bench/tensorflow_cpu.py"] {
+        if let Err(error) = python(script, &[]) {
+            println!("bench: without {script} beside the native program: {error:#}");
         }
-        Err(error) => println!("bench: without ONNX Runtime beside the native program: {error:#}"),
-    }
-    if ["model/benches", "trainer/benches"].iter().any(|folder| paths::root().join(folder).is_dir()) {
-        process::run(process::cargo().arg("bench").args(&checks::NATIVE[1..]).args(["--bench", "*"]))?;
     }
     Ok(())
 }
@@ -48,11 +38,20 @@ fn weights() -> PathBuf {
     paths::root().join("model-weights/rbc.safetensors")
 }
 
-/// Runs bench/onnx_runtime.py, which times the same network in ONNX Runtime or writes it down.
-fn onnx_runtime(arguments: &[&OsStr]) -> Result<()> {
-    let mut python = Command::new("python3");
-    python.arg(paths::root().join("bench/onnx_runtime.py")).arg(weights()).args(arguments);
-    process::run(&mut python).context("it takes `pip install onnx onnxruntime safetensors numpy`")
+/// What the peers' scripts need from PyPI.
+const PACKAGES: [&str; 5] = ["onnx", "onnxruntime", "safetensors", "numpy", "tensorflow-cpu"];
+
+/// Runs one of the scripts in `bench/` over the shipped weights, with Python packages of its own.
+fn python(script: &str, arguments: &[&OsStr]) -> Result<()> {
+    let folder = paths::target().join("bench-python");
+    let program = folder.join("bin/python");
+    if !program.exists() {
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    process::run(Command::new(&program).args(install).args(PACKAGES))
+        .context("pip could not install the peers")?;
+    process::run(Command::new(&program).arg(paths::root().join(script)).args(arguments))
 }
 
 /// A folder with the page that times the same network in ONNX Runtime Web.
@@ -66,6 +65,6 @@ fn peer() -> Result<PathBuf> {
         std::fs::copy(script.path(), dist.join(script.file_name()))?;
     }
     std::fs::copy(paths::root().join("bench/onnx_runtime_web/index.html"), folder.join("index.html"))?;
-    onnx_runtime(&["--export".as_ref(), folder.as_os_str()])?;
+    python("bench/onnx_runtime.py", &[weights().as_os_str(), "--export".as_ref(), folder.as_os_str()])?;
     Ok(folder)
 }

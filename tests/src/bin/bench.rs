@@ -1,13 +1,13 @@
-//! Times `trainer predict` and the page on the same synthetic smears: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`.
-//! Here and not in the tests, which must not depend on a clock. The peer is ONNX Runtime Web with the same network and
-//! weights; beside it, the page is told that cells have the working diameter, so that its network sees as many
-//! pixels. The page's time has the resampling, the way to the worker and the quality measure in it, the peer's has not.
+//! Times `trainer predict` and the page on the same synthetic smears, and the page's worker beside ONNX Runtime Web, with the
+//! same network and weights on as many pixels: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`. Here and not in the
+//! tests, which must not depend on a clock.
 
 use anyhow::{Context, Result};
-use image::RgbImage;
+use image::{RgbImage, imageops::FilterType};
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::{synth, trainer};
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,6 +21,9 @@ fn main() -> Result<()> {
     let scratch = Scratch::new("bench")?;
     let smear = synth(&scratch.path().join("synth"), 1, 31)?.pop().context("synth wrote no image")?;
     let smear = image::open(&smear)?.into_rgb8();
+    // As large as a lens of 100 x shows cells: about 85 pixels.
+    let (width, height) = smear.dimensions();
+    let smear = image::imageops::resize(&smear, 4 * width, 4 * height, FilterType::CatmullRom);
     println!(
         "WebGPU is computed by the CPU where the browser finds no GPU; compare it within one machine only."
     );
@@ -42,7 +45,7 @@ fn main() -> Result<()> {
         }
     }
     if let Some(peer) = std::env::args_os().nth(2) {
-        beside(&folder, Path::new(&peer), &smear, &scratch)?;
+        beside(&folder, Path::new(&peer))?;
     }
     Ok(())
 }
@@ -55,69 +58,90 @@ fn square(smear: &RgbImage, side: u32) -> RgbImage {
 
 /// Sides of the squares that the peer is timed on; WebGPU computed by a CPU takes minutes beyond.
 const BESIDE: [(Backend, &str, &str, &[u32]); 2] = [
-    (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024]),
+    (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024, 2048]),
     (Backend::WebGpu, "webgpu", "masks.onnx", &[128, 512]),
 ];
 
-/// The network in the page and in ONNX Runtime Web, in turn, on as many pixels.
-fn beside(folder: &Path, peer: &Path, smear: &RgbImage, scratch: &Scratch) -> Result<()> {
-    println!("\n{:<16} {:>6} {:>12} {:>12} {:>8}", "the network", "side", "this s", "ORT Web s", "ratio");
+/// Asks the page's worker, started as the page starts it, for the network's times.
+const WORKER: &str = r#"
+const [backend, sides, rounds] = arguments;
+window.timed = null;
+const program = new URL("worker.js", document.baseURI).href;
+const text = `import init from "${program}";\nself.program = "${program}";\nawait init();`;
+const worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })), { type: "module" });
+const times = {};
+const next = () => worker.postMessage({ kind: "time", side: sides[Object.keys(times).length], rounds });
+worker.onmessage = async ({ data }) => {
+  if (data.kind === "up") {
+    const weights = await (await fetch("rbc.safetensors")).arrayBuffer();
+    worker.postMessage({ kind: "start", backend, weights, card: new ArrayBuffer(0) });
+  } else if (data.kind === "ready") {
+    next();
+  } else if (data.kind === "timed") {
+    times[sides[Object.keys(times).length]] = [[...data.alone], [...data.together]];
+    if (Object.keys(times).length < sides.length) return next();
+    worker.terminate();
+    window.timed = times;
+  } else {
+    window.timed = { error: data.message };
+  }
+};
+"#;
+
+/// The network in the page's worker and in ONNX Runtime Web, in turn, on as many pixels.
+fn beside(folder: &Path, peer: &Path) -> Result<()> {
+    println!(
+        "\n{:<16} {:>6} {:>10} {:>10} {:>12} {:>12} {:>8}",
+        "the network", "side", "first ms", "then ms", "all cores ms", "ORT Web ms", "ratio"
+    );
     for (backend, provider, model, sides) in BESIDE {
-        let list = sides.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let theirs = {
+            let list = sides.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
             let page = Page::blank(peer, true, &[])?;
             let query = format!("?model={model}&provider={provider}&sides={list}&rounds={ROUNDS}");
             page.session().open(&format!("{}{query}", page.url()))?;
             let times = page.wait("ONNX Runtime Web", || {
-                let title = page.js("return document.title", serde_json::json!([]))?;
+                let title = page.js("return document.title", json!([]))?;
                 if title == "failed" {
                     anyhow::bail!("{}", page.shown("#result")?);
                 }
                 (title == "done").then(|| page.shown("#result")).transpose()
             })?;
-            serde_json::from_str::<serde_json::Value>(&times)?
+            serde_json::from_str::<Value>(&times)?
         };
-        let page = Page::start(folder, true, &format!("?backend={}", backend.name()))?;
+        let page = Page::start(folder, true, "?backend=cpu")?;
         page.wait_until_ready()?;
-        for &side in sides {
-            let path = scratch.path().join(format!("{}-{side}.png", backend.name()));
-            square(smear, side).save(&path)?;
-            page.segment(std::slice::from_ref(&path))?;
-            let seconds =
-                (0..=ROUNDS).map(|round| at_working_scale(&page, round)).collect::<Result<Vec<_>>>()?;
-            let theirs: Vec<f64> = serde_json::from_value(theirs[side.to_string()].clone())?;
-            let (ours, theirs) = (median(&seconds[1..]), median(&theirs[1..]));
-            println!("{:<16} {side:>6} {ours:>12.3} {theirs:>12.3} {:>8.2}", backend.name(), theirs / ours);
+        page.js(WORKER, json!([backend.name(), sides, ROUNDS + 1]))?;
+        let ours = page.wait("the worker's times", || {
+            let times = page.js("return window.timed", json!([]))?;
+            if let Some(error) = times["error"].as_str() {
+                anyhow::bail!("{error}");
+            }
+            Ok((!times.is_null()).then_some(times))
+        })?;
+        for side in sides.iter().map(u32::to_string) {
+            let theirs: Vec<f64> = serde_json::from_value(theirs[&side].clone())?;
+            let [alone, together]: [Vec<f64>; 2] = serde_json::from_value(ours[&side].clone())?;
+            let first = alone[0];
+            let (alone, theirs) = (median(&alone[1..]), median(&theirs[1..]));
+            let all = together.get(1..).filter(|rounds| !rounds.is_empty()).map(median);
+            let all = all.map_or_else(|| "-".to_string(), |all| format!("{:.1}", 1e3 * all));
+            println!(
+                "{:<16} {side:>6} {:>10.1} {:>10.1} {all:>12} {:>12.1} {:>8.2}",
+                backend.name(),
+                1e3 * first,
+                1e3 * alone,
+                1e3 * theirs,
+                theirs / alone
+            );
         }
     }
     Ok(())
 }
 
-/// Seconds of the open image's segmentation once more, as if its cells were of the working diameter.
-fn at_working_scale(page: &Page, round: usize) -> Result<f64> {
-    // The same number again would change nothing, so it differs by a hair.
-    let diameter = working_diameter()? + 1e-3 * (round + 1) as f64;
-    page.set("#diameter", &diameter.to_string())?;
-    page.until(
-        "the second look",
-        "return document.body.dataset.state === 'ready' && document.getElementById('diameter-hint').textContent \
-         .includes('by hand') || null",
-        serde_json::json!([]),
-    )?;
-    stated(page)
-}
-
-/// The diameter that the shipped network works at, as its card tells.
-fn working_diameter() -> Result<f64> {
-    let card = std::fs::read_to_string(xtask::paths::root().join("model-weights/rbc.json"))?;
-    let card: serde_json::Value = serde_json::from_str(&card)?;
-    card["config"]["network"]["working_diameter"].as_f64().context("the card tells no working diameter")
-}
-
 /// What the page says that the last segmentation took, unrounded.
 fn stated(page: &Page) -> Result<f64> {
-    let seconds =
-        page.js("return document.getElementById('timing').dataset.seconds", serde_json::json!([]))?;
+    let seconds = page.js("return document.getElementById('timing').dataset.seconds", json!([]))?;
     let number = seconds.as_str().and_then(|seconds| seconds.parse().ok());
     number.with_context(|| format!("the page states no time: {seconds}"))
 }
@@ -142,6 +166,7 @@ fn in_page(folder: &Path, backend: Backend, image: &Path) -> Result<Vec<f64>> {
         let copy = image.with_file_name(format!("{round}-{}.png", backend.name()));
         std::fs::copy(image, &copy)?;
         page.segment(&[copy])?;
+        page.show(&format!("{round}-{}.png", backend.name()))?;
         stated(&page)
     };
     (0..=ROUNDS).map(run).collect()

@@ -32,7 +32,7 @@ pub struct Link {
     _lost: Closure<dyn FnMut(Event)>,
 }
 
-/// Starts the worker's program and reports what would else be lost in silence.
+/// Starts the worker's program, which finds its own address in `program`, and reports what would else be lost in silence.
 const BOOT: &str = r#"
 const lost = (event) => postMessage({ kind: "crashed", message: String(event.reason ?? event.message ?? event) });
 addEventListener("unhandledrejection", lost);
@@ -45,7 +45,7 @@ impl Link {
     pub fn start(role: Role, generation: u32) -> Result<Self, String> {
         let base = dom::document().base_uri().ok().flatten().unwrap_or_default();
         let script = Url::new_with_base("worker.js", &base).map_err(|error| dom::reason(&error))?.href();
-        let text = format!("import init from {script:?};{BOOT}");
+        let text = format!("import init from {script:?};\nself.program = {script:?};{BOOT}");
         let kind = BlobPropertyBag::new();
         kind.set_type("text/javascript");
         let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&text.into()), &kind);

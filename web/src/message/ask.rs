@@ -57,6 +57,22 @@ pub enum Ask {
         file: ArrayBuffer,
         diameter: Option<f64>,
     },
+    /// Be a hand: load these weights, to compute tiles for another worker.
+    Help {
+        weights: ArrayBuffer,
+    },
+    /// Run the network over a tile, RGB, in the orientations from the first to before the second.
+    Part {
+        pixels: ArrayBuffer,
+        width: u32,
+        height: u32,
+        orientations: [u32; 2],
+    },
+    /// How long does the network take over a square of this side?
+    Time {
+        side: u32,
+        rounds: u32,
+    },
     Open(Opening),
     /// Find the cells of a probability map: the given one, else that of the open image.
     Measure {
@@ -113,6 +129,20 @@ impl Ask {
                     .with("file", file)
                     .maybe("diameter", diameter)
             }
+            Self::Help { weights } => {
+                over.push(&weights);
+                Build::new("help").with("weights", weights)
+            }
+            Self::Part { pixels, width, height, orientations: [first, end] } => {
+                over.push(&pixels);
+                Build::new("part")
+                    .with("pixels", pixels)
+                    .with("width", width)
+                    .with("height", height)
+                    .with("first", first)
+                    .with("end", end)
+            }
+            Self::Time { side, rounds } => Build::new("time").with("side", side).with("rounds", rounds),
             Self::Open(open) => {
                 over.push(&open.file);
                 for buffer in [&open.probability, &open.truth].into_iter().flatten() {
@@ -176,6 +206,14 @@ impl Ask {
             "segment" => {
                 Self::Segment { id, name, file: view.typed("file")?, diameter: view.maybe_number("diameter") }
             }
+            "help" => Self::Help { weights: view.typed("weights")? },
+            "part" => Self::Part {
+                pixels: view.typed("pixels")?,
+                width: view.number("width") as u32,
+                height: view.number("height") as u32,
+                orientations: [view.number("first") as u32, view.number("end") as u32],
+            },
+            "time" => Self::Time { side: view.number("side") as u32, rounds: view.number("rounds") as u32 },
             "open" => Self::Open(Opening {
                 id,
                 name,

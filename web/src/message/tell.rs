@@ -2,7 +2,7 @@
 
 use super::{CellRow, Tile};
 use crate::js::{Build, View};
-use js_sys::{Array, ArrayBuffer, Float64Array, Uint8Array, Uint8ClampedArray};
+use js_sys::{Array, ArrayBuffer, Float32Array, Float64Array, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::JsValue;
 use web_sys::ImageBitmap;
 
@@ -63,6 +63,15 @@ pub enum Tell {
         total: f64,
     },
     Segmented(Segmented),
+    /// A hand's answer for a tile: logits, row by row.
+    Part {
+        values: Float32Array,
+    },
+    /// Seconds of each round, on one thread or device, and with all hands.
+    Timed {
+        alone: Vec<f64>,
+        together: Vec<f64>,
+    },
     Opened {
         id: u32,
         width: u32,
@@ -135,6 +144,13 @@ impl Tell {
                     .with("seconds", result.seconds)
                     .with("backend", result.backend)
             }
+            Self::Part { values } => {
+                over.push(&values.buffer());
+                Build::new("part").with("values", values)
+            }
+            Self::Timed { alone, together } => Build::new("timed")
+                .with("alone", Float64Array::from(&alone[..]))
+                .with("together", Float64Array::from(&together[..])),
             Self::Opened { id, width, height } => {
                 Build::new("opened").with("id", id).with("width", width).with("height", height)
             }
@@ -212,6 +228,8 @@ impl Tell {
                 seconds: view.number("seconds"),
                 backend: view.text("backend"),
             }),
+            "part" => Self::Part { values: view.typed("values")? },
+            "timed" => Self::Timed { alone: view.numbers("alone"), together: view.numbers("together") },
             "opened" => Self::Opened { id, width, height },
             "measured" => {
                 let numbers = view.numbers("rows");

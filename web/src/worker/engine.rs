@@ -4,17 +4,18 @@ use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
 use burn::tensor::backend::Backend;
 use js_sys::{Function, Promise, Reflect};
-use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter};
+use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::{Error, RgbImage};
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+use super::crew::Crew;
 use crate::message::Tell;
 
 enum Network {
     Gpu(Segmenter<WebGpu>),
-    Cpu(Segmenter<Flex>),
+    Cpu(Crew),
 }
 
 /// A loaded model on a back end that has shown that it computes.
@@ -38,7 +39,10 @@ impl Engine {
         // The CPU's network first: it tells whether the weights fit, and is the measure for the other.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == "cpu" {
-            return Ok(Self { network: Network::Cpu(cpu), facts: "Runs on the CPU, as asked.".into() });
+            return Ok(Self {
+                network: Network::Cpu(Crew::new(cpu, weights)),
+                facts: "Runs on the CPU, as asked.".into(),
+            });
         }
         match gpu(weights, &cpu).await {
             Ok((gpu, adapter)) => {
@@ -46,7 +50,7 @@ impl Engine {
             }
             Err(why) if wish == "webgpu" => Err(format!("WebGPU was asked for, but {why}.")),
             Err(why) => Ok(Self {
-                network: Network::Cpu(cpu),
+                network: Network::Cpu(Crew::new(cpu, weights)),
                 facts: format!(
                     "Runs on the CPU, because {why}. Results are the same; a large image takes several times as long."
                 ),
@@ -71,9 +75,42 @@ impl Engine {
         let options = SegmentOptions { diameter_px, ..SegmentOptions::default() };
         match &self.network {
             Network::Gpu(gpu) => gpu.segment(image, &options, progress).await,
-            Network::Cpu(cpu) => cpu.segment(image, &options, progress).await,
+            Network::Cpu(cpu) => {
+                cpu.gather().await;
+                cpu.segment(image, &options, progress).await
+            }
         }
     }
+
+    /// How long the network takes over a square of this side, in one orientation: on one thread or device, and with all
+    /// hands.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn time(&self, side: u32, rounds: u32) -> Result<Tell, Error> {
+        let image = RgbImage::from_fn(side, side, |x, y| {
+            let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
+            image::Rgb([0, 3, 6].map(|shift| (noise >> shift) as u8))
+        });
+        let (alone, together) = match &self.network {
+            Network::Gpu(gpu) => (timed(gpu, &image, rounds).await?, Vec::new()),
+            Network::Cpu(cpu) => {
+                cpu.gather().await;
+                (timed(cpu.alone(), &image, rounds).await?, timed(cpu, &image, rounds).await?)
+            }
+        };
+        Ok(Tell::Timed { alone, together })
+    }
+}
+
+async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Result<Vec<f64>, Error> {
+    let mut seconds = Vec::new();
+    for _ in 0..rounds {
+        let begun = super::now();
+        network.logits(image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
+        seconds.push((super::now() - begun) / 1000.0);
+    }
+    Ok(seconds)
 }
 
 /// The network on the graphics processor, if there is one and it computes what the CPU does.
