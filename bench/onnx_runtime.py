@@ -12,14 +12,14 @@ other logits).
 """
 import argparse
 import pathlib
-import statistics
-import time
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
+
+import timing
 
 
 def graph(weights, masks=False):
@@ -94,17 +94,11 @@ def main():
         asked.export.joinpath("masks.onnx").write_bytes(graph(weights, masks=True))
         return
     session = onnxruntime.InferenceSession(graph(weights), providers=["CPUExecutionProvider"])
-    print("ONNX Runtime", onnxruntime.__version__, "CPU")
+    timing.head("ONNX Runtime " + onnxruntime.__version__ + ", CPU")
     random = np.random.default_rng(0)
-    for side in (128, 512, 1024, 2048):
+    for side in timing.SIDES:
         image = random.standard_normal((1, 3, side, side), dtype=np.float32)
-        rounds, seconds = (21 if side < 1024 else 5), []
-        for _ in range(rounds + 2):
-            start = time.perf_counter()
-            session.run(None, {"image": image})
-            seconds.append(time.perf_counter() - start)
-        middle = statistics.median(seconds[2:])
-        print(f"forward {side:5}: {1e3 * middle:9.2f} ms {side * side / 1e6 / middle:8.2f} MP/s")
+        timing.timed("forward", side, 1, timing.rounds(side), lambda: session.run(None, {"image": image}))
 
 
 if __name__ == "__main__":

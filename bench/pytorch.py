@@ -5,12 +5,12 @@
 
 Times what `model/examples/speed.rs` times, in the same way: the median of several passes, waiting for the device.
 """
-import statistics
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+import timing
 
 WIDTHS = (16, 32, 64)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -51,26 +51,14 @@ class Network(nn.Module):
         return x
 
 
-def median(rounds, work):
-    seconds = []
-    for _ in range(rounds + 5):
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[5:])
-
-
 def main():
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    print("PyTorch", torch.__version__, name)
+    timing.head("PyTorch " + torch.__version__ + ", " + name)
     network = Network(False).to(device).eval()
     with torch.inference_mode():
-        for side in (128, 512, 1024, 2048):
+        for side in timing.SIDES:
             image = torch.randn(1, 3, side, side, device=device)
-            seconds = median(21 if side < 1024 else 5, lambda: network(image).cpu())
-            print(f"forward {side:5}: {1e3 * seconds:9.2f} ms {side * side / 1e6 / seconds:8.2f} MP/s")
+            timing.timed("forward", side, 1, timing.rounds(side), lambda: network(image).cpu())
     for norm in (False, True):
         network = Network(norm).to(device).train()
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
@@ -83,8 +71,8 @@ def main():
             optimiser.step()
             loss.item()
 
-        name = "with batch normalisation" if norm else "plain"
-        print(f"training step, 8 x 128 x 128, {name}: {1e3 * median(21, step):.1f} ms")
+        name = "step with normalisation" if norm else "step"
+        timing.timed(name, 128, 8, 21, step)
 
 
 if __name__ == "__main__":

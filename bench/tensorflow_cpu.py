@@ -5,15 +5,15 @@
     python3 bench/tensorflow_cpu.py
 
 Times what `model/examples/speed.rs` times, in the same way: the median of several passes. TensorFlow has no max unpooling;
-`tf.nn.max_pool_with_argmax` with a scatter is slower than what stands here: repeat, and keep what equals its window's
-maximum (all of them, where there are several: as much work, other logits).
+here values are repeated, and what equals its window's maximum is kept (all of them, where there are several: as much
+work, other logits).
 """
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
+
+import timing
 
 WIDTHS = (16, 32, 64)
 
@@ -57,23 +57,13 @@ class Network(tf.Module):
         return x
 
 
-def median(rounds, work):
-    seconds = []
-    for _ in range(rounds + 2):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[2:])
-
-
 def main():
-    print("TensorFlow", tf.__version__, "CPU")
+    timing.head("TensorFlow " + tf.__version__ + ", CPU")
     network = Network(False)
     forward = tf.function(network)
-    for side in (128, 512, 1024, 2048):
+    for side in timing.SIDES:
         image = tf.random.normal((1, side, side, 3))
-        seconds = median(21 if side < 1024 else 5, lambda: forward(image).numpy())
-        print(f"forward {side:5}: {1e3 * seconds:9.2f} ms {side * side / 1e6 / seconds:8.2f} MP/s")
+        timing.timed("forward", side, 1, timing.rounds(side), lambda: forward(image).numpy())
     for norm in (False, True):
         network = Network(norm)
         variables = [*network.filters, *network.biases, *network.gammas]
@@ -91,8 +81,8 @@ def main():
                 variable.assign_sub(1e-4 * (mean / (tf.sqrt(square) + 1e-5) + 1e-4 * variable))
             return loss
 
-        name = "with batch normalisation" if norm else "plain"
-        print(f"training step, 8 x 128 x 128, {name}: {1e3 * median(21, lambda: step().numpy()):.1f} ms")
+        name = "step with normalisation" if norm else "step"
+        timing.timed(name, 128, 8, 21, lambda: step().numpy())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-//! How fast the network is: the median of several passes for each size, and of training steps where the crate is
-//! built with `train`; on the CPU, and on an NVIDIA GPU where it is built with `cuda`.
+//! How fast the network is: the first pass and the median of several for each size, and of training steps where the crate
+//! is built with `train`; on the CPU, and on an NVIDIA GPU where it is built with `cuda`. The scripts in `bench/` print
+//! the same table for other programs.
 //!
 //!     cargo run --release -p rbc-model --features train --example speed [WEIGHTS]
 
@@ -14,7 +15,7 @@ use std::time::Instant;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const SIDES: [usize; 4] = [128, 512, 1024, 2048];
+const SIDES: [usize; 5] = [128, 512, 1024, 2048, 4096];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let weights = std::env::args().nth(1).map(std::fs::read).transpose()?;
@@ -33,14 +34,13 @@ fn run<B: SegBackend>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn 
             (config.init(&device), config)
         }
     };
-    println!("widths {:?}, {name}", config.widths);
+    let title = format!("this, widths {:?}, {name}", config.widths);
+    println!("{title:<28} {:>6} {:>9} {:>9} {:>7} {:>8}", "side", "first ms", "then ms", "MP/s", "peak MB");
     for side in SIDES {
         let image = Tensor::random([1, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
         let rounds = if side < 1024 { 21 } else { 5 };
         // Reading the result waits for the device.
-        let seconds = median(rounds, || drop(network.forward(image.clone()).into_data()));
-        let megapixels = (side * side) as f64 / 1e6;
-        println!("forward {side:>5}: {:>9.2} ms {:>8.2} MP/s", 1e3 * seconds, megapixels / seconds);
+        timed("forward", side, 1, rounds, || drop(network.forward(image.clone()).into_data()));
     }
     #[cfg(feature = "train")]
     for norm in [false, true] {
@@ -58,26 +58,36 @@ fn step<B: SegBackend>(config: &NetworkConfig) {
     let mut network = config.init::<Autodiff<B>>(&device);
     let mut optimiser = AdamWConfig::new().init::<Autodiff<B>, Network<Autodiff<B>>>();
     let images = Tensor::<Autodiff<B>, 4>::random([8, 3, 128, 128], Distribution::Normal(0.0, 1.0), &device);
-    let seconds = median(21, || {
+    let name = if config.batch_norm { "step with normalisation" } else { "step" };
+    timed(name, 128, 8, 21, || {
         let loss = network.forward(images.clone()).powi_scalar(2).mean();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimiser.step(1e-4, network.clone(), gradients);
         drop(loss.into_data());
     });
-    let name = if config.batch_norm { "with batch normalisation" } else { "plain" };
-    println!("training step, 8 x 128 x 128, {name}: {:.1} ms", 1e3 * seconds);
 }
 
-/// Median time of one call, after two that do not count.
-fn median(rounds: usize, mut work: impl FnMut()) -> f64 {
+/// Prints the time of the first call and the median of those after the second.
+fn timed(name: &str, side: usize, images: usize, rounds: usize, mut work: impl FnMut()) {
     let mut seconds: Vec<f64> = (0..rounds + 2)
         .map(|_| {
             let start = Instant::now();
             work();
             start.elapsed().as_secs_f64()
         })
-        .skip(2)
         .collect();
+    let first = seconds[0];
+    seconds.drain(..2);
     seconds.sort_by(f64::total_cmp);
-    seconds[rounds / 2]
+    let then = seconds[rounds / 2];
+    let rate = (images * side * side) as f64 / 1e6 / then;
+    println!("{name:<28} {side:>6} {:>9.2} {:>9.2} {rate:>7.2} {:>8}", 1e3 * first, 1e3 * then, peak());
+}
+
+/// Largest resident memory so far in MB, where the system tells; sizes rise.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kilobytes.map_or_else(|| "-".into(), |kilobytes| format!("{:.0}", kilobytes * 1.024e-3))
 }

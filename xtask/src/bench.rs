@@ -3,10 +3,9 @@
 use crate::browser::Browser;
 use crate::page::{self, Profile};
 use crate::{checks, paths, process, tools};
-use anyhow::{Context, Result};
-use std::ffi::OsStr;
+use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Times the page as it is shipped and the native program, and beside them the same network in what users would take
 /// instead: ONNX Runtime Web, ONNX Runtime, TensorFlow.
@@ -22,16 +21,44 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         Err(error) => println!("bench: without ONNX Runtime Web beside the page: {error:#}"),
     }
     process::run(&mut programs)?;
-    // In turn, so that both have the same machine.
     let mut ours = process::cargo();
     ours.args(["run", "--release", "-p", "rbc-model", "--features", "train", "--example", "speed", "--"]);
-    process::run(ours.arg(weights()))?;
+    let ours = table(ours.arg(weights()))?;
     for script in ["bench/onnx_runtime.py", "bench/tensorflow_cpu.py"] {
-        if let Err(error) = python(script, &[]) {
-            println!("bench: without {script} beside the native program: {error:#}");
+        match python(script).and_then(|mut peer| table(&mut peer)) {
+            Ok(theirs) => ratios(&ours, &theirs),
+            Err(error) => println!("bench: without {script} beside the native program: {error:#}"),
         }
     }
     Ok(())
+}
+
+/// Milliseconds of each job of a table as `model/examples/speed.rs` prints it, by name and side.
+type Times = Vec<(String, f64)>;
+
+/// Runs a program that prints such a table, and shows it.
+fn table(command: &mut Command) -> Result<Times> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "it failed ({})", output.status);
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("\n{text}");
+    Ok(text.lines().filter_map(job).collect())
+}
+
+/// Reads `NAME SIDE FIRST THEN RATE PEAK`.
+fn job(line: &str) -> Option<(String, f64)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [name @ .., side, _, then, _, _] = words.as_slice() else { return None };
+    let side: u32 = side.parse().ok()?;
+    Some((format!("{}, {side}", name.join(" ")), then.parse().ok()?))
+}
+
+fn ratios(ours: &Times, theirs: &Times) {
+    for (name, then) in theirs {
+        if let Some((_, our)) = ours.iter().find(|(own, _)| own == name) {
+            println!("{name:<32} this is {:.2} times as fast", then / our);
+        }
+    }
 }
 
 fn weights() -> PathBuf {
@@ -41,8 +68,8 @@ fn weights() -> PathBuf {
 /// What the peers' scripts need from PyPI.
 const PACKAGES: [&str; 5] = ["onnx", "onnxruntime", "safetensors", "numpy", "tensorflow-cpu"];
 
-/// Runs one of the scripts in `bench/` over the shipped weights, with Python packages of its own.
-fn python(script: &str, arguments: &[&OsStr]) -> Result<()> {
+/// One of the scripts in `bench/`, to be run with Python packages of its own.
+fn python(script: &str) -> Result<Command> {
     let folder = paths::target().join("bench-python");
     let program = folder.join("bin/python");
     if !program.exists() {
@@ -51,7 +78,9 @@ fn python(script: &str, arguments: &[&OsStr]) -> Result<()> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     process::run(Command::new(&program).args(install).args(PACKAGES))
         .context("pip could not install the peers")?;
-    process::run(Command::new(&program).arg(paths::root().join(script)).args(arguments))
+    let mut command = Command::new(&program);
+    command.arg(paths::root().join(script)).current_dir(paths::root());
+    Ok(command)
 }
 
 /// A folder with the page that times the same network in ONNX Runtime Web.
@@ -65,6 +94,18 @@ fn peer() -> Result<PathBuf> {
         std::fs::copy(script.path(), dist.join(script.file_name()))?;
     }
     std::fs::copy(paths::root().join("bench/onnx_runtime_web/index.html"), folder.join("index.html"))?;
-    python("bench/onnx_runtime.py", &[weights().as_os_str(), "--export".as_ref(), folder.as_os_str()])?;
+    process::run(python("bench/onnx_runtime.py")?.arg("--export").arg(&folder))?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::job;
+
+    #[test]
+    fn the_lines_of_the_tables_are_read() {
+        let line = "step with normalisation         128    130.20     92.31    1.42      310";
+        assert_eq!(job(line), Some(("step with normalisation, 128".into(), 92.31)));
+        assert_eq!(job("this, widths [16, 32, 64], CPU   side  first ms   then ms    MP/s  peak MB"), None);
+    }
 }

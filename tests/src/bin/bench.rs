@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-const SIDES: [u32; 4] = [128, 512, 1024, 2048];
+const SIDES: [u32; 4] = [512, 1024, 2048, 4096];
 /// Segmentations of one image, of which the median counts.
 const ROUNDS: usize = 3;
 
