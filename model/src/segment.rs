@@ -24,7 +24,7 @@ pub struct SegmentOptions {
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        Self { diameter_px: None, tile: 512, orientations: 2 }
+        Self { diameter_px: None, tile: 640, orientations: 2 }
     }
 }
 
@@ -52,6 +52,16 @@ pub struct Segmentation {
 
 const NO_CELLS: &str =
     "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
+
+const TOO_LARGE: &str = "the image is too large for cells as small as these: they were looked at smaller than the network knows \
+                         them; cut it into pieces";
+/// Most pixels that an image has at the working scale: a browser's memory has room for it.
+const MOST_PIXELS: f32 = 80e6;
+
+/// The scale at which this image has [`MOST_PIXELS`].
+fn largest_scale(image: &RgbImage) -> f32 {
+    (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
+}
 
 /// A network that answers for one tile at a time. Where it computes is its own matter: on this thread, on a graphics
 /// processor, in several workers.
@@ -89,7 +99,10 @@ pub trait TileNetwork {
             },
         };
         let working_diameter = self.config().working_diameter;
-        let scale = working_diameter / diameter_px;
+        let scale = (working_diameter / diameter_px).min(largest_scale(image));
+        if scale * diameter_px < 0.99 * working_diameter {
+            warnings.push(TOO_LARGE.to_string());
+        }
         let working = scale::resample(image, scale);
         let logits = self.logits(&working, options.tile, options.orientations, progress).await?;
         let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);

@@ -1,8 +1,9 @@
-//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background, an
-//! image of thirty megapixels.
+//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background, images
+//! of 30 and of 108 megapixels.
 
 use anyhow::{Result, ensure};
 use image::ImageFormat;
+use image::imageops::{FilterType, resize};
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{encoded, piece, png, smear, spread};
 use rbc_tests::scratch::Scratch;
@@ -28,6 +29,13 @@ const HOOK: &str = r#"
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
                 if (data === (network ? 'kill network' : 'kill desk')) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+            };
+            // Workers of the worker.
+            const Inner = Blob;
+            globalThis.Blob = function (parts, options) {
+                if (options?.type !== 'text/javascript') return new Inner(parts, options);
+                const hook = "new BroadcastChannel('fault').onmessage = ({ data }) => { if (data === 'kill hands') setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); }); else if (data === 'count hands') postHand(); }; const postHand = () => new BroadcastChannel('hands').postMessage('here');";
+                return new Inner([hook + parts[0]], options);
             };`;
         return new Plain([hook + parts[0]], options);
     };
@@ -100,6 +108,34 @@ fn workers_that_die_are_started_again() -> Result<()> {
 }
 
 #[test]
+fn hands_that_die_are_done_without() -> Result<()> {
+    let scratch = Scratch::new("hands")?;
+    let images = three(&scratch)?;
+    let slow = scratch.write("slow.png", png(&spread(&smear()?, 1800, 1500, 1))?)?;
+    let again = scratch.write("again.png", std::fs::read(&slow)?)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[..1])?;
+    page.segment(&[slow])?;
+    // There are some, one for each core.
+    let count =
+        "window.hands ??= (() => { const channel = new BroadcastChannel('hands'), seen = { count: 0 };
+        channel.onmessage = () => seen.count++; window.fault('count hands'); return seen; })();
+        return window.hands.count === Math.min(navigator.hardwareConcurrency, 4)";
+    page.until("every core has a hand", count, json!([]))?;
+
+    page.pick("file-input", &[again])?;
+    let working = "return document.querySelector('[data-testid=result][data-state=working]')?.dataset.name === 'again.png'";
+    page.until("it is at the slow one", working, json!([]))?;
+    page.js("fault('kill hands')", json!([]))?;
+    assert_eq!(page.until_through("again.png")?, "done");
+    page.wait_until_ready()?;
+    let without_name = |name: &str| Ok::<_, anyhow::Error>(page.result_text(name)?.replace(name, ""));
+    assert_eq!(without_name("again.png")?, without_name("slow.png")?);
+    ensure!(page.shown("[data-testid=error]")?.is_empty(), "{}", page.shown("[data-testid=error]")?);
+    Ok(())
+}
+
+#[test]
 fn a_tab_in_the_background_goes_on() -> Result<()> {
     let scratch = Scratch::new("background")?;
     let page = Page::blank(&paths::site(), true, &[])?;
@@ -143,4 +179,16 @@ fn thirty_megapixels_are_segmented_and_stay_sharp() -> Result<()> {
     })?;
     println!("30 megapixels: {count} cells, {}, {share:.2} of the neighbours equal", page.text("timing")?);
     page.save("export-mask", "large.mask.png").map(drop)
+}
+
+#[test]
+fn a_hundred_megapixels_are_segmented() -> Result<()> {
+    let scratch = Scratch::new("huge")?;
+    let large = resize(&smear()?, 1080, 900, FilterType::CatmullRom);
+    let file = scratch.write("huge.bmp", encoded(spread(&large, 12_000, 9_000, 1), ImageFormat::Bmp)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[file])?;
+    assert_eq!(page.result_state("huge.bmp")?, "done", "{}", page.result_text("huge.bmp")?);
+    println!("108 megapixels: {} cells, {}", page.text("cell-count")?, page.text("timing")?);
+    page.save("export-mask", "huge.mask.png").map(drop)
 }

@@ -84,6 +84,9 @@ pub struct TrainArgs {
     /// Synthetic smears to train on beside the images; each counts as one training image
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub synthetic: usize,
+    /// Draw a line of ground where cells of the synthetic smears meet or overlap, so that cells come apart
+    #[arg(long)]
+    pub part_synthetic: bool,
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -139,3 +139,15 @@ fn data_set_has_what_its_manifest_says() {
     }
     std::fs::remove_dir_all(&out).expect("removed");
 }
+
+#[test]
+fn a_parted_mask_keeps_the_cells_apart() {
+    let mut style = Style::of(Family::Warm, 40.0, 3);
+    (style.overlap, style.coverage) = (0.6, 0.6);
+    let smear = smear(400, 300, 5, &style);
+    let regions = |mask| rbc_model::cells::Labels::of_mask(mask).ids.into_iter().max().unwrap_or(0) as usize;
+    let (whole, parted) = (regions(&smear.mask), regions(&smear.parted()));
+    assert!(whole < smear.count && parted > whole, "{} cells, {whole} regions, {parted} parted", smear.count);
+    let lost = |mask: &GrayImage| mask.iter().filter(|value| **value == 0).count();
+    assert!(lost(&smear.parted()) - lost(&smear.mask) < 400 * 300 / 10, "lines, not gaps");
+}

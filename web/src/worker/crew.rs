@@ -19,7 +19,10 @@ const MOST: usize = 4;
 
 /// What a hand runs before our program does: it gets the program compiled already.
 const BOOT: &str = r#"
-const lost = (event) => postMessage({ kind: "crashed", message: String(event.reason ?? event.message ?? event) });
+const lost = (event) => {
+  event.preventDefault(); // Else it would count as an error of the worker that it helps.
+  postMessage({ kind: "crashed", message: String(event.reason ?? event.message ?? event) });
+};
 addEventListener("unhandledrejection", lost);
 addEventListener("error", lost);
 onmessage = async ({ data }) => { await init({ module_or_path: data }); };
@@ -108,7 +111,10 @@ impl Hand {
             self.0.set_onmessage(Some(heard.unchecked_ref()));
             self.0.set_onerror(Some(&reject));
         });
-        JsFuture::from(next).await
+        let answer = JsFuture::from(next).await;
+        self.0.set_onmessage(None);
+        self.0.set_onerror(None);
+        answer
     }
 
     /// Hands speak only when spoken to, so that no message comes while nobody listens.
