@@ -29,7 +29,7 @@ fn would_ask(page: &Page) -> Result<bool> {
 
 /// An image that keeps the CPU busy for some seconds.
 fn slow(scratch: &Scratch, name: &str) -> Result<PathBuf> {
-    scratch.write(name, png(&spread(&smear()?, 1800, 1500, 1))?)
+    scratch.write(name, png(&spread(&smear()?, 3600, 3000, 1))?)
 }
 
 #[test]
