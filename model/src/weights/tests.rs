@@ -1,13 +1,13 @@
 use super::*;
 use burn::backend::Flex;
-use burn::tensor::{Tensor, Tolerance};
+use burn::tensor::{Tensor, TensorData};
 
 fn config() -> NetworkConfig {
     NetworkConfig { widths: [4, 6, 8], ..NetworkConfig::default() }
 }
 
 /// What a network makes of a picture of noise.
-fn answer(network: &Network<Flex>) -> burn::tensor::TensorData {
+fn answer(network: &Network<Flex>) -> TensorData {
     let values: Vec<f32> = (0..3 * 16 * 16).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
     let image =
         Tensor::<Flex, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 3, 16, 16]);
@@ -19,6 +19,11 @@ fn message(bytes: &[u8]) -> String {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
     }
+}
+
+fn tensors(file: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let file = safetensors::SafeTensors::deserialize(file).expect("a safetensors file");
+    file.iter().map(|(name, view)| (name.to_string(), view.data().to_vec())).collect()
 }
 
 #[test]
@@ -35,8 +40,11 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
             assert_eq!(loaded_config, config());
             match precision {
                 Precision::F32 => answer(&loaded).assert_eq(&truth, true),
+                // Not the answers: where two values of a pooling window nearly tie, rounding lets the other one through.
                 Precision::F16 => {
-                    answer(&loaded).assert_approx_eq(&truth, Tolerance::<f32>::rel_abs(1e-2, 1e-2))
+                    let again = safetensors_bytes(&loaded, &config(), precision)?;
+                    let once = safetensors_bytes(&network, &config(), precision)?;
+                    assert!(tensors(&again) == tensors(&once), "rounded twice or not at all");
                 }
             }
         }
