@@ -173,6 +173,10 @@ impl App {
 
     /// Shows the state anew in the next frame; many calls make one.
     pub fn refresh(&mut self) {
+        if self.state() == "ready" {
+            // Scripts read the list as soon as the state says so.
+            self.show_results();
+        }
         self.show_state();
         if !self.refresh_asked {
             self.refresh_asked = true;
@@ -194,20 +198,23 @@ impl App {
 
     /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.
     pub fn show_state(&self) {
-        let working =
-            self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
-        let state = match () {
-            () if self.fatal => "error",
-            () if working || self.packing.is_some() => "busy",
-            () if !self.network_ready && self.running.is_none() => "loading",
-            () => "ready",
-        };
         let body = dom::body();
-        dom::set(&body, "data-state", state);
+        dom::set(&body, "data-state", self.state());
         if !self.backend.is_empty() {
             dom::set(&body, "data-backend", &self.backend);
         }
         let _ = body.class_list().toggle_with_force("has-images", !self.items.is_empty());
+    }
+
+    fn state(&self) -> &'static str {
+        let working =
+            self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
+        match () {
+            () if self.fatal => "error",
+            () if working || self.packing.is_some() => "busy",
+            () if !self.network_ready && self.running.is_none() => "loading",
+            () => "ready",
+        }
     }
 
     /// Share of all images that is done, for the bar.
