@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, BlobPropertyBag, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
-/// More would take more memory (some 80 MB each) than the phones have that offer as many cores.
+/// Each has the feature maps of a tile in memory, and phones with many cores have little of that.
 const MOST: usize = 4;
 
 /// What a hand runs before our program does: it gets the program compiled already.
