@@ -12,7 +12,7 @@
 //! ReLU). After Noh, Hong, Han: Learning Deconvolution Network for Semantic Segmentation, ICCV 2015. The last layer
 //! gives the logits of background and red blood cell and has no ReLU.
 
-use crate::backend::{SegBackend, conv3x3, max_pool2, max_unpool2, norm_relu};
+use crate::backend::{SegBackend, conv3x3, conv3x3_pool2, max_pool2, norm_relu, unpool2_conv3x3};
 use crate::kernels::norm::EPSILON;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
@@ -193,8 +193,7 @@ impl<B: SegBackend> EncoderStage<B> {
     /// `[n, inputs, h, w]` to values and window places, both `[n, outputs, h / 2, w / 2]`.
     fn forward(&self, x: Tensor<B, 4>, statistics: &mut Statistics<B>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
         let x = self.first.forward(x, statistics);
-        let x = self.second.forward(x, statistics);
-        max_pool2(x)
+        self.second.forward_pooled(x, statistics)
     }
 }
 
@@ -214,8 +213,7 @@ impl<B: SegBackend> DecoderStage<B> {
         relu: bool,
         statistics: &mut Statistics<B>,
     ) -> Tensor<B, 4> {
-        let x = max_unpool2(x, places);
-        let x = self.first.forward(x, true, statistics);
+        let x = self.first.forward_unpooled(x, places, statistics);
         self.second.forward(x, relu, statistics)
     }
 }
@@ -249,6 +247,19 @@ impl<B: SegBackend> Conv3x3<B> {
         let x = conv3x3(x, self.weight.val(), self.bias.val(), self.norm.is_none());
         normalise(x, self.norm.as_ref(), statistics)
     }
+
+    /// The same and max pooling.
+    fn forward_pooled(
+        &self,
+        x: Tensor<B, 4>,
+        statistics: &mut Statistics<B>,
+    ) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
+        match self.norm.as_ref().filter(|_| TRAINS) {
+            // Nothing may come between a convolution and its normalisation.
+            Some(_) => max_pool2(self.forward(x, statistics)),
+            None => conv3x3_pool2(x, self.weight.val(), self.bias.val(), true),
+        }
+    }
 }
 
 /// 3x3 deconvolution (transposed convolution), stride 1, padding 1, batch normalisation while training, and ReLU.
@@ -280,9 +291,23 @@ impl<B: SegBackend> Deconv3x3<B> {
 
     /// At stride 1 and padding 1 a deconvolution is the convolution with the kernel turned by 180 degrees and its
     /// channels swapped.
+    fn turned(&self) -> Tensor<B, 4> {
+        self.weight.val().flip([2, 3]).swap_dims(0, 1)
+    }
+
     fn forward(&self, x: Tensor<B, 4>, relu: bool, statistics: &mut Statistics<B>) -> Tensor<B, 4> {
-        let weight = self.weight.val().flip([2, 3]).swap_dims(0, 1);
-        let x = conv3x3(x, weight, self.bias.val(), relu && self.norm.is_none());
+        let x = conv3x3(x, self.turned(), self.bias.val(), relu && self.norm.is_none());
+        normalise(x, self.norm.as_ref(), statistics)
+    }
+
+    /// Max unpooling and the same, with ReLU.
+    fn forward_unpooled(
+        &self,
+        x: Tensor<B, 4>,
+        places: Tensor<B, 4, Int>,
+        statistics: &mut Statistics<B>,
+    ) -> Tensor<B, 4> {
+        let x = unpool2_conv3x3(x, places, self.turned(), self.bias.val(), self.norm.is_none());
         normalise(x, self.norm.as_ref(), statistics)
     }
 }

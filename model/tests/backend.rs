@@ -25,6 +25,11 @@ fn pooling_takes_the_first_among_equals() {
 }
 
 #[test]
+fn fused_with_pooling_the_convolution_is_the_same() {
+    block_on(checks::fused::<Flex>(&Default::default()));
+}
+
+#[test]
 fn unpooling_and_gathering_follow_the_places() {
     block_on(checks::unpooling::<Flex>(&Default::default()));
 }

@@ -39,6 +39,7 @@ async fn webgpu_backward_of_the_convolution() {
 #[wasm_bindgen_test]
 async fn webgpu_pooling() {
     checks::pooling::<WebGpu>(&webgpu().await).await;
+    checks::fused::<WebGpu>(&webgpu().await).await;
 }
 
 #[wasm_bindgen_test]
@@ -78,6 +79,7 @@ async fn cpu_convolution() {
 #[wasm_bindgen_test]
 async fn cpu_pooling_and_unpooling() {
     checks::pooling::<Flex>(&Default::default()).await;
+    checks::fused::<Flex>(&Default::default()).await;
     checks::unpooling::<Flex>(&Default::default()).await;
     checks::identities::<Flex>(&Default::default()).await;
 }

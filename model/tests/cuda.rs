@@ -22,6 +22,7 @@ fn backward_of_the_convolution() {
 #[test]
 fn pooling_and_unpooling() {
     block_on(checks::pooling::<Cuda>(&Default::default()));
+    block_on(checks::fused::<Cuda>(&Default::default()));
     block_on(checks::unpooling::<Cuda>(&Default::default()));
     block_on(checks::identities::<Cuda>(&Default::default()));
 }

@@ -43,6 +43,35 @@ impl SegBackend for Flex {
         tensor(out, [n, bias.shape.c, h, w])
     }
 
+    fn conv3x3_pool2(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        relu: bool,
+    ) -> (FlexTensor, FlexTensor) {
+        let (x, weight, bias) = (View::new(x), View::new(weight), View::new(bias));
+        let Shape { n, h, w, .. } = x.shape;
+        let (values, places) =
+            conv::forward_pooled(x.floats(), x.shape, weight.floats(), bias.floats(), relu);
+        let shape = [n, bias.shape.c, h / 2, w / 2];
+        (tensor(values, shape), tensor(places, shape))
+    }
+
+    fn unpool2_conv3x3(
+        x: FlexTensor,
+        places: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        relu: bool,
+    ) -> FlexTensor {
+        let (x, places, weight, bias) = (View::new(x), View::new(places), View::new(weight), View::new(bias));
+        let Shape { n, c, h, w } = x.shape;
+        let shape = Shape { n, c, h: 2 * h, w: 2 * w };
+        let out =
+            conv::forward_unpooled(x.floats(), places.ints(), shape, weight.floats(), bias.floats(), relu);
+        tensor(out, [n, bias.shape.c, 2 * h, 2 * w])
+    }
+
     fn conv3x3_backward(
         x: FlexTensor,
         weight: FlexTensor,

@@ -47,6 +47,27 @@ pub trait SegBackend: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
+    /// [`conv3x3`](Self::conv3x3), then [`max_pool2`](Self::max_pool2); `h` and `w` are even.
+    fn conv3x3_pool2(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        relu: bool,
+    ) -> (FloatTensor<Self>, IntTensor<Self>) {
+        Self::max_pool2(Self::conv3x3(x, weight, bias, relu))
+    }
+
+    /// [`max_unpool2`](Self::max_unpool2), then [`conv3x3`](Self::conv3x3).
+    fn unpool2_conv3x3(
+        x: FloatTensor<Self>,
+        places: IntTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        Self::conv3x3(Self::max_unpool2(x, places), weight, bias, relu)
+    }
+
     /// The backward of [`conv3x3`](Self::conv3x3). `output` is what it returned where ReLU was fused, else `None`.
     fn conv3x3_backward(
         x: FloatTensor<Self>,
@@ -97,6 +118,30 @@ pub fn conv3x3<B: SegBackend>(
 ) -> Tensor<B, 4> {
     let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
     float(B::conv3x3(x.tensor(), weight.tensor(), bias.tensor(), relu))
+}
+
+/// [`SegBackend::conv3x3_pool2`] on tensors.
+pub fn conv3x3_pool2<B: SegBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    relu: bool,
+) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
+    let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+    let (values, places) = B::conv3x3_pool2(x.tensor(), weight.tensor(), bias.tensor(), relu);
+    (float(values), Tensor::from_primitive(places))
+}
+
+/// [`SegBackend::unpool2_conv3x3`] on tensors.
+pub fn unpool2_conv3x3<B: SegBackend>(
+    x: Tensor<B, 4>,
+    places: Tensor<B, 4, Int>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    relu: bool,
+) -> Tensor<B, 4> {
+    let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+    float(B::unpool2_conv3x3(x.tensor(), places.into_primitive(), weight.tensor(), bias.tensor(), relu))
 }
 
 /// [`SegBackend::norm_relu`] on tensors: the output, and mean and variance of the batch.

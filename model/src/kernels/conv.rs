@@ -1,4 +1,5 @@
-//! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused.
+//! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused, and the max unpooling before or the max pooling
+//! after it where there is one: what they would read and write at full size stays in the first-level cache.
 //!
 //! In NCHW, Winograd's way along y (see [`winograd`]) and direct along x, so that all loads are of whole vectors and
 //! nothing is shuffled: four rows of output come from six rows of products, each of them a convolution with three taps.
@@ -11,7 +12,7 @@ use super::padded::{Band, with_scratch};
 use super::parallel::{Shared, for_each};
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
-use super::{Shape, strip};
+use super::{Shape, pool, strip};
 use std::mem::MaybeUninit;
 
 /// Filters in Winograd's form in the order in which the kernel reads them: blocks of output channels, in each
@@ -63,7 +64,44 @@ impl Packed {
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
     assert_eq!(weight.len(), bias.len() * shape.c * 9);
     let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
-    convolve(Source { x, gate: None, shape }, filter, bias, relu)
+    whole(Source { x, gate: None, places: None, shape }, filter, bias, relu)
+}
+
+/// [`forward`], then [`pool::max_pool`]: values and places `[n, outputs, h / 2, w / 2]`. `h` and `w` are even.
+pub fn forward_pooled(
+    x: &[f32],
+    shape: Shape,
+    weight: &[f32],
+    bias: &[f32],
+    relu: bool,
+) -> (Vec<f32>, Vec<i32>) {
+    assert!(weight.len() == bias.len() * shape.c * 9 && shape.h % 2 == 0 && shape.w % 2 == 0);
+    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
+    let source = Source { x, gate: None, places: None, shape };
+    let len = shape.n * bias.len() * shape.plane() / 4;
+    let mut values = Vec::new();
+    let fill = |places: Shared<i32>| {
+        let fill = |values: Shared| convolve(source, filter, bias, relu, Out::Pooled(values, places));
+        // SAFETY: the windows of all images make up the output, and each task writes all channels of its own.
+        values = unsafe { Shared::fill(len, fill) };
+    };
+    // SAFETY: as above.
+    let places = unsafe { Shared::fill(len, fill) };
+    (values, places)
+}
+
+/// [`pool::max_unpool`] of `x` and `places` `[n, c, h / 2, w / 2]` to `[n, c, h, w]` by `shape`, then [`forward`].
+pub fn forward_unpooled(
+    x: &[f32],
+    places: &[i32],
+    shape: Shape,
+    weight: &[f32],
+    bias: &[f32],
+    relu: bool,
+) -> Vec<f32> {
+    assert!(weight.len() == bias.len() * shape.c * 9 && shape.h % 2 == 0 && shape.w % 2 == 0);
+    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
+    whole(Source { x, gate: None, places: Some(places), shape }, filter, bias, relu)
 }
 
 /// The gradient of [`forward`]'s input: again a convolution, of the gradient with the kernel turned by 180 degrees and
@@ -75,39 +113,50 @@ pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[
     let inputs = weight.len() / (shape.c * 9);
     assert_eq!(weight.len(), inputs * shape.c * 9);
     let filter = |c: usize, o: usize, tap: usize| weight[(o * inputs + c) * 9 + 8 - tap];
-    convolve(Source { x: gradient, gate, shape }, filter, &vec![0.0; inputs], false)
+    whole(Source { x: gradient, gate, places: None, shape }, filter, &vec![0.0; inputs], false)
 }
 
-/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive.
+/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x` is
+/// pooled, `[n, c, h / 2, w / 2]`.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     x: &'a [f32],
     gate: Option<&'a [f32]>,
+    places: Option<&'a [i32]>,
     shape: Shape,
 }
 
-fn convolve(
-    source: Source,
-    filter: impl Fn(usize, usize, usize) -> f32,
-    bias: &[f32],
-    relu: bool,
-) -> Vec<f32> {
-    let (shape, outputs) = (source.shape, bias.len());
-    assert!(source.x.len() == shape.len() && source.gate.is_none_or(|gate| gate.len() == shape.len()));
-    let packed = Packed::new(outputs, shape.c, filter);
+/// Where the result goes.
+#[derive(Clone, Copy)]
+enum Out<'a> {
+    Whole(Shared<'a>),
+    /// The largest of each window, and its place.
+    Pooled(Shared<'a>, Shared<'a, i32>),
+}
+
+fn whole(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &[f32], relu: bool) -> Vec<f32> {
+    let len = source.shape.n * bias.len() * source.shape.plane();
+    // SAFETY: the rows of all images make up the output, and each task writes all channels of its own.
+    unsafe { Shared::fill(len, |out| convolve(source, filter, bias, relu, Out::Whole(out))) }
+}
+
+fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &[f32], relu: bool, out: Out) {
+    let shape = source.shape;
+    let pooled = if source.places.is_some() { 4 } else { 1 };
+    assert!(source.x.len() * pooled == shape.len());
+    assert!(source.gate.is_none_or(|gate| gate.len() == shape.len()));
+    assert!(source.places.is_none_or(|places| places.len() * pooled == shape.len()));
+    let packed = Packed::new(bias.len(), shape.c, filter);
     let stride = Band::stride(shape.w, width().lanes);
     let strips = shape.h.div_ceil(ROWS);
-    let convolve = |out: Shared| {
-        for_each(shape.n * strips, |task| {
-            let rows = Rows { n: task / strips, y: task % strips * ROWS, stride };
-            // The last row of the scratch is the zeros above and below the image.
-            with_scratch((PRODUCTS * shape.c + 1) * stride, |scratch| {
-                convolve_rows(source, rows, scratch, &packed, bias, relu, out);
-            });
+    // After the products the zeros above and below the image, and the unpooled rows.
+    let lines = PRODUCTS * shape.c + 1 + if source.places.is_some() { PRODUCTS } else { 0 };
+    for_each(shape.n * strips, |task| {
+        let rows = Rows { n: task / strips, y: task % strips * ROWS, stride };
+        with_scratch(lines * stride, |scratch| {
+            convolve_rows(source, rows, scratch, &packed, bias, relu, out);
         });
-    };
-    // SAFETY: the rows of all images make up the output, and each task writes all channels of its own.
-    unsafe { Shared::fill(shape.n * outputs * shape.plane(), convolve) }
+    });
 }
 
 /// Four rows of an image, from `y` on, and the floats from one row of products to the next.
@@ -125,7 +174,7 @@ fn convolve_rows(
     packed: &Packed,
     bias: &[f32],
     relu: bool,
-    out: Shared,
+    out: Out,
 ) {
     dispatch!(rows_body::<S>(
         source: Source<'_>,
@@ -134,7 +183,7 @@ fn convolve_rows(
         packed: &Packed,
         bias: &[f32],
         relu: bool,
-        out: Shared<'_>,
+        out: Out<'_>,
     ))
 }
 
@@ -146,7 +195,7 @@ unsafe fn rows_body<S: Simd>(
     packed: &Packed,
     bias: &[f32],
     relu: bool,
-    out: Shared<'_>,
+    out: Out<'_>,
 ) {
     let (shape, stride) = (source.shape, rows.stride);
     // SAFETY: the caller dispatched on the instruction set.
@@ -157,8 +206,13 @@ unsafe fn rows_body<S: Simd>(
             let (mine, rest) = weights.split_at(PRODUCTS * shape.c * 3 * block.size);
             weights = rest;
             let bias = &bias[block.first..][..block.size];
-            let at = (rows.n * packed.outputs + block.first) * shape.plane() + rows.y * shape.w;
-            let target = Target { out, at, rows: ROWS.min(shape.h - rows.y), relu };
+            let target = Target {
+                out,
+                channel: rows.n * packed.outputs + block.first,
+                y: rows.y,
+                rows: ROWS.min(shape.h - rows.y),
+                relu,
+            };
             match block.size {
                 8 => block_body::<S, 8>(scratch, stride, shape, mine, bias, target),
                 4 => block_body::<S, 4>(scratch, stride, shape, mine, bias, target),
@@ -170,9 +224,10 @@ unsafe fn rows_body<S: Simd>(
 }
 
 struct Target<'a> {
-    out: Shared<'a>,
-    /// Of the first row of the first channel.
-    at: usize,
+    out: Out<'a>,
+    /// The block's first, counted through all images.
+    channel: usize,
+    y: usize,
     rows: usize,
     relu: bool,
 }
@@ -182,16 +237,30 @@ struct Target<'a> {
 #[inline(always)]
 unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]) {
     let (Shape { c: channels, h, w, .. }, stride) = (source.shape, rows.stride);
-    let (products, zeros) = scratch.split_at_mut(PRODUCTS * channels * stride);
+    let (products, lines) = scratch.split_at_mut(PRODUCTS * channels * stride);
+    let (zeros, unpooled) = lines.split_at_mut(stride);
     zeros.fill(0.0);
     for c in 0..channels {
         let plane = (rows.n * channels + c) * source.shape.plane();
+        if let Some(places) = source.places {
+            for (row, line) in unpooled.chunks_exact_mut(stride).enumerate() {
+                if (1..=h).contains(&(rows.y + row)) {
+                    let y = rows.y + row - 1;
+                    let at = plane / 4 + y / 2 * (w / 2);
+                    let (values, places) = (&source.x[at..][..w / 2], &places[at..][..w / 2]);
+                    pool::spread(values, places, (y % 2 * 2) as i32, &mut line[..w]);
+                }
+            }
+        }
         // Rows of the input and, where there is a gate, of the gate.
         let (mut from, mut gates) = ([&zeros[..w]; PRODUCTS], [&zeros[..w]; PRODUCTS]);
         for (row, (from, gates)) in from.iter_mut().zip(&mut gates).enumerate() {
             if (1..=h).contains(&(rows.y + row)) {
                 let at = plane + (rows.y + row - 1) * w;
-                *from = &source.x[at..at + w];
+                *from = match source.places {
+                    Some(_) => &unpooled[row * stride..][..w],
+                    None => &source.x[at..at + w],
+                };
                 *gates = source.gate.map_or(*from, |gate| &gate[at..at + w]);
             }
         }
@@ -255,14 +324,29 @@ unsafe fn block_body<S: Simd, const B: usize>(
                 }
                 let (left, right) = (winograd::output::<S>(m[0]), winograd::output::<S>(m[1]));
                 let bias = S::splat(bias[b]);
-                for row in 0..target.rows {
-                    let mut pair = [S::add(left[row], bias), S::add(right[row], bias)];
+                let mut rows = [[S::zero(); 2]; ROWS];
+                for (row, pair) in rows.iter_mut().enumerate() {
+                    *pair = [S::add(left[row], bias), S::add(right[row], bias)];
                     if target.relu {
-                        pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];
+                        *pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];
                     }
-                    let at = target.at + b * shape.plane() + row * shape.w + x;
-                    // Rows of different tasks, blocks of different channels: disjoint.
-                    strip::put::<S>(target.out.slice(at, step.min(shape.w - x)), pair);
+                }
+                // Rows of different tasks, blocks of different channels: what is written is disjoint.
+                let (plane, len) = ((target.channel + b) * shape.plane(), step.min(shape.w - x));
+                match target.out {
+                    Out::Whole(out) => {
+                        for (row, pair) in rows.iter().enumerate().take(target.rows) {
+                            let at = plane + (target.y + row) * shape.w + x;
+                            strip::put::<S>(out.slice(at, len), *pair);
+                        }
+                    }
+                    Out::Pooled(values, places) => {
+                        for half in 0..target.rows / 2 {
+                            let at = plane / 4 + (target.y / 2 + half) * (shape.w / 2) + x / 2;
+                            let (values, places) = (values.slice(at, len / 2), places.slice(at, len / 2));
+                            strip::pool::<S>(rows[2 * half], rows[2 * half + 1], values, places);
+                        }
+                    }
                 }
             }
         }

@@ -15,22 +15,22 @@ pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
 
 /// A slice that several tasks write at once, each its own part.
 #[derive(Clone, Copy)]
-pub(super) struct Shared<'a> {
-    start: *mut f32,
+pub(super) struct Shared<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    life: std::marker::PhantomData<&'a mut [f32]>,
+    life: std::marker::PhantomData<&'a mut [T]>,
 }
 
 #[allow(unsafe_code)]
 // SAFETY: the tasks write disjoint parts; `slice` makes each caller say so.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 #[allow(unsafe_code)]
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 #[allow(unsafe_code)]
-impl<'a> Shared<'a> {
-    pub fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> Shared<'a, T> {
+    pub fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
     }
 
@@ -39,8 +39,8 @@ impl<'a> Shared<'a> {
     ///
     /// # Safety
     /// `write` must write every element before it returns, and read none that it has not written.
-    pub unsafe fn fill(len: usize, write: impl FnOnce(Shared<'_>)) -> Vec<f32> {
-        let mut values: Vec<f32> = Vec::with_capacity(len);
+    pub unsafe fn fill(len: usize, write: impl FnOnce(Shared<'_, T>)) -> Vec<T> {
+        let mut values: Vec<T> = Vec::with_capacity(len);
         let start = values.as_mut_ptr();
         write(Shared { start, len, life: std::marker::PhantomData });
         // SAFETY: the capacity is there and `write` has filled it.
@@ -53,7 +53,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// No two tasks may hold overlapping parts at the same time.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [f32] {
+    pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [T] {
         assert!(from + len <= self.len);
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }

@@ -20,13 +20,27 @@ pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
             let (upper, lower) = pair.split_at(shape.w);
             let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
             for ((value, place), (u, l)) in values.iter_mut().zip(places).zip(windows) {
-                let (a, b) = if u[1] > u[0] { (u[1], 1) } else { (u[0], 0) };
-                let (c, d) = if l[1] > l[0] { (l[1], 3) } else { (l[0], 2) };
-                (*value, *place) = if c > a { (c, d) } else { (a, b) };
+                (*value, *place) = largest([u[0], u[1], l[0], l[1]]);
             }
         }
     });
     (values, places)
+}
+
+/// The largest value of a window and its place; the first among equals.
+#[inline(always)]
+pub(super) fn largest([a, b, c, d]: [f32; 4]) -> (f32, i32) {
+    let (upper, lower) = (if b > a { (b, 1) } else { (a, 0) }, if d > c { (d, 3) } else { (c, 2) });
+    if lower.0 > upper.0 { lower } else { upper }
+}
+
+/// One row of an unpooled plane: `first` is the place of a window's left element in this row, 0 or 2.
+#[inline(always)]
+pub(super) fn spread(values: &[f32], places: &[i32], first: i32, row: &mut [f32]) {
+    for (pair, (&value, &place)) in row.chunks_exact_mut(2).zip(values.iter().zip(places)) {
+        pair[0] = if place == first { value } else { 0.0 };
+        pair[1] = if place == first + 1 { value } else { 0.0 };
+    }
 }
 
 /// Values and places `[n, c, h / 2, w / 2]` to `[n, c, h, w]` by `shape`: each value back to its place, zero elsewhere.
@@ -39,13 +53,8 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
         let rows = x[from..].chunks_exact(half).zip(places[from..].chunks_exact(half));
         for (pair, (values, places)) in out.chunks_exact_mut(2 * shape.w).zip(rows) {
             let (upper, lower) = pair.split_at_mut(shape.w);
-            let windows = upper.chunks_exact_mut(2).zip(lower.chunks_exact_mut(2));
-            for ((&value, &place), (u, l)) in values.iter().zip(places).zip(windows) {
-                u[0] = if place == 0 { value } else { 0.0 };
-                u[1] = if place == 1 { value } else { 0.0 };
-                l[0] = if place == 2 { value } else { 0.0 };
-                l[1] = if place == 3 { value } else { 0.0 };
-            }
+            spread(values, places, 0, upper);
+            spread(values, places, 2, lower);
         }
     });
     out

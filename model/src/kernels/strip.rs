@@ -1,6 +1,7 @@
 //! The innermost loops.
 #![allow(unsafe_code)]
 
+use super::pool::largest;
 use super::simd::Simd;
 
 /// Convolves one strip: `B` output channels of two vectors of pixels of one row, with a window of three columns.
@@ -71,6 +72,26 @@ pub unsafe fn put<S: Simd>(line: &mut [f32], pair: [S::V; 2]) {
             S::store(whole.as_mut_ptr().add(S::LANES), pair[1]);
             line.copy_from_slice(&whole[..line.len()]);
         }
+    }
+}
+
+/// Pools two rows of two vectors: values and places of as many windows as there is room for.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn pool<S: Simd>(upper: [S::V; 2], lower: [S::V; 2], values: &mut [f32], places: &mut [i32]) {
+    let mut rows = [[0.0f32; 32]; 2];
+    for (row, pair) in rows.iter_mut().zip([upper, lower]) {
+        // SAFETY: no instruction set has more than 16 lanes.
+        unsafe {
+            S::store(row.as_mut_ptr(), pair[0]);
+            S::store(row.as_mut_ptr().add(S::LANES), pair[1]);
+        }
+    }
+    let windows = rows[0].chunks_exact(2).zip(rows[1].chunks_exact(2));
+    for ((value, place), (u, l)) in values.iter_mut().zip(places).zip(windows) {
+        (*value, *place) = largest([u[0], u[1], l[0], l[1]]);
     }
 }
 

@@ -4,7 +4,7 @@ use super::naive::{self, Case};
 use super::random::Random;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
-use rbc_model::backend::{SegBackend, conv3x3, max_pool2, max_unpool2};
+use rbc_model::backend::{SegBackend, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3};
 
 /// Odd numbers of channels, heights and widths below, at and above the blocks that kernels work in.
 const CONVOLUTIONS: [Case; 12] = [
@@ -142,6 +142,43 @@ pub async fn pooling<B: SegBackend>(device: &B::Device) {
         assert_eq!((values.dims(), places.dims()), ([n, c, h / 2, w / 2], [n, c, h / 2, w / 2]));
         let expected = naive::max_pool(&x, w);
         assert_eq!((floats(values).await, ints(places).await), expected, "{shape:?}");
+    }
+}
+
+/// The convolution with pooling after it, and with unpooling before it, against the definitions one after the other. The
+/// places are those of this back end's own convolution: rounding decides between near ties.
+pub async fn fused<B: SegBackend>(device: &B::Device) {
+    for (seed, [n, c, h, w]) in POOLINGS.into_iter().enumerate() {
+        for (o, relu) in [(1, true), (5, false), (16, true)] {
+            let (case, what) = (Case { n, c, o, h, w }, format!("{n} {c} {o} {h} {w} relu {relu}"));
+            let mut random = Random::new(500 + seed as u64);
+            let (weight, bias) = (random.values(o * c * 9), random.values(o));
+            let filter =
+                || (tensor::<B, 4>(&weight, [o, c, 3, 3], device), tensor::<B, 1>(&bias, [o], device));
+
+            let x = random.coarse(n * c * h * w);
+            let ((weights, biases), input) = (filter(), tensor::<B, 4>(&x, [n, c, h, w], device));
+            let whole = conv3x3(input.clone(), weights.clone(), biases.clone(), relu);
+            let (values, places) = conv3x3_pool2(input, weights, biases, relu);
+            assert_eq!((values.dims(), places.dims()), ([n, o, h / 2, w / 2], [n, o, h / 2, w / 2]));
+            let (of_whole, expected) = naive::max_pool(&floats(whole).await, w);
+            assert_eq!(ints(places).await, expected, "{what}: places");
+            let values = floats(values).await;
+            close(&what, &values, &of_whole.into_iter().map(f64::from).collect::<Vec<_>>(), 1e-6);
+            let convolved: Vec<f32> =
+                naive::conv(case, &x, &weight, &bias, relu).into_iter().map(|value| value as f32).collect();
+            let expected = naive::max_pool(&convolved, w).0.into_iter().map(f64::from);
+            close(&what, &values, &expected.collect::<Vec<_>>(), 1e-5);
+
+            let (small, places) = (random.coarse(n * c * h * w / 4), random.places(n * c * h * w / 4));
+            let half = [n, c, h / 2, w / 2];
+            let on_device = Tensor::from_data(TensorData::new(places.clone(), half), device);
+            let (weights, biases) = filter();
+            let out = unpool2_conv3x3(tensor::<B, 4>(&small, half, device), on_device, weights, biases, relu);
+            assert_eq!(out.dims(), [n, o, h, w]);
+            let spread = naive::max_unpool(&small, &places, w);
+            close(&what, &floats(out).await, &naive::conv(case, &spread, &weight, &bias, relu), 1e-5);
+        }
     }
 }
 
