@@ -5,12 +5,13 @@ mod centres;
 mod certainty;
 mod crop;
 mod diameter;
-pub(crate) mod distance;
+pub mod distance;
 mod hills;
 mod holes;
 mod measure;
 mod outline;
 mod regions;
+mod seams;
 mod split;
 mod summary;
 

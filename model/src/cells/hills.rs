@@ -126,18 +126,18 @@ impl Hills {
         }
     }
 
-    /// Replaces hills by numbers from 0 in raster order; and how many there are.
-    pub fn number(&mut self, mut of_pixel: Vec<u32>) -> (Vec<u32>, usize) {
+    /// Replaces hills by numbers from 0 in raster order; and the tops, column and row, by number.
+    pub fn number(&mut self, mut of_pixel: Vec<u32>) -> (Vec<u32>, Vec<(usize, usize)>) {
         let mut numbers = vec![OUTSIDE; self.hills.len()];
-        let mut count = 0;
+        let mut tops = Vec::new();
         for id in of_pixel.iter_mut().filter(|id| **id != OUTSIDE) {
-            let number = &mut numbers[self.root(*id) as usize];
-            if *number == OUTSIDE {
-                *number = count;
-                count += 1;
+            let root = self.root(*id) as usize;
+            if numbers[root] == OUTSIDE {
+                numbers[root] = tops.len() as u32;
+                tops.push((self.hills[root].x as usize, self.hills[root].y as usize));
             }
-            *id = *number;
+            *id = numbers[root];
         }
-        (of_pixel, count as usize)
+        (of_pixel, tops)
     }
 }

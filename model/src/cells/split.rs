@@ -4,15 +4,16 @@
 //! where a cell's centre must be, weighted by the network's certainty. Water sinking
 //! from the tops uncovers hills; where two meet, the pass between them tells whether they are one cell: a pass
 //! nearly as high as the lower top is a dent in an oval, a much lower one is the neck between two cells.
-//! Each pixel goes to the hill that it rises to, so that the seam runs along the neck. This is a watershed
-//! with seeds chosen by relative dynamics (Grimaud, "A new measure of contrast: the dynamics", SPIE 1992),
-//! in one sweep over the pixels from high to low.
+//! Each pixel goes to the hill that it rises to, so that the seam runs along the neck, and is straightened where there is
+//! none. This is a watershed with seeds chosen by relative dynamics (Grimaud, "A new measure of contrast: the
+//! dynamics", SPIE 1992), in one sweep over the pixels from high to low.
 
 use super::blur::blur;
 use super::centres::votes;
 use super::certainty::certainty;
 use super::crop::Crop;
 use super::hills::Hills;
+use super::seams::{Disc, straighten};
 
 /// Width of the smoothing relative to the expected diameter.
 const SMOOTHING: f32 = 0.03;
@@ -59,7 +60,14 @@ pub fn split(
         of_pixel[at] = if highest.1 == OUTSIDE { hills.rise(height, x, y) } else { hills.grow(highest.1) };
     }
     hills.absorb_fragments(crop, &of_pixel);
-    hills.number(of_pixel)
+    let (mut parts, tops) = hills.number(of_pixel);
+    if tops.len() > 1
+        && let Some(depth) = crop.depth()
+    {
+        let disc = |&(x, y): &(usize, usize)| Disc::at(x, y, depth[y * crop.width + x], diameter);
+        straighten(crop, &mut parts, &tops.iter().map(disc).collect::<Vec<_>>());
+    }
+    (parts, tops.len())
 }
 
 /// No cell.

@@ -1,0 +1,240 @@
+//! Where the seam between two cells runs.
+//!
+//! The watershed follows the landscape: along a neck it is right, across two cells that overlap without one it
+//! runs around the lower hill. Two discs are parted by the line through the points where their outlines cross, which
+//! is their radical axis: equal power `|x - c|² - r²` to both (Aurenhammer, "Power diagrams", SIAM J. Comput. 1987). Of
+//! the two seams the shorter one stays.
+
+use super::crop::Crop;
+use super::split::OUTSIDE;
+use std::collections::BTreeMap;
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
+
+/// A radius lies within these parts of the expected diameter.
+const RADIUS: (f32, f32) = (0.3, 0.65);
+/// The radical axis must be this much shorter.
+const SHORTER: f32 = 0.9;
+
+/// Centre and radius of one part.
+#[derive(Clone, Copy, Debug)]
+pub struct Disc {
+    pub x: f32,
+    pub y: f32,
+    pub r: f32,
+}
+
+impl Disc {
+    /// The part whose hill has its top at `x, y`; its outline is as far away as the region's.
+    pub fn at(x: usize, y: usize, depth: f32, diameter: f32) -> Self {
+        Self { x: x as f32, y: y as f32, r: depth.clamp(RADIUS.0 * diameter, RADIUS.1 * diameter) }
+    }
+
+    fn power(&self, x: usize, y: usize) -> f32 {
+        (x as f32 - self.x).powi(2) + (y as f32 - self.y).powi(2) - self.r * self.r
+    }
+}
+
+/// Moves the seam of each two parts that touch to the radical axis of their discs where that is shorter. `parts` holds
+/// the part of each pixel of the crop, [`OUTSIDE`] outside of the region.
+pub fn straighten(crop: &Crop, parts: &mut [u32], discs: &[Disc]) {
+    let mut boxes = boxes(crop, parts, discs.len());
+    for (a, b) in neighbours(crop, parts) {
+        let frame = boxes[a as usize].with(&boxes[b as usize]);
+        let pair = Pair { crop, frame, a, b };
+        let before = pair.seam(|at| parts[at]);
+        let Some(proposed) = pair.radical(parts, discs) else { continue };
+        let after = pair.seam(|at| proposed[pair.local(at)]);
+        if after < SHORTER * before {
+            pair.each(|at| {
+                if parts[at] == a || parts[at] == b {
+                    parts[at] = proposed[pair.local(at)];
+                }
+            });
+            boxes[a as usize] = frame;
+            boxes[b as usize] = frame;
+        }
+    }
+}
+
+/// Columns `x0..x1` and rows `y0..y1`.
+#[derive(Clone, Copy)]
+struct Frame {
+    x0: usize,
+    y0: usize,
+    x1: usize,
+    y1: usize,
+}
+
+impl Frame {
+    const NOTHING: Self = Self { x0: usize::MAX, y0: usize::MAX, x1: 0, y1: 0 };
+
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            x0: self.x0.min(other.x0),
+            y0: self.y0.min(other.y0),
+            x1: self.x1.max(other.x1),
+            y1: self.y1.max(other.y1),
+        }
+    }
+}
+
+fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
+    let mut boxes = vec![Frame::NOTHING; count];
+    for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
+        let (x, y) = (at % crop.width, at / crop.width);
+        let pixel = Frame { x0: x, y0: y, x1: x + 1, y1: y + 1 };
+        boxes[part as usize] = boxes[part as usize].with(&pixel);
+    }
+    boxes
+}
+
+/// Each two parts that share pixel sides, the longest border first.
+fn neighbours(crop: &Crop, parts: &[u32]) -> Vec<(u32, u32)> {
+    let mut borders = BTreeMap::<(u32, u32), u32>::new();
+    for (at, &part) in parts.iter().enumerate() {
+        let [_, right, _, below] = crop.around(at);
+        for other in [right, below].into_iter().flatten().map(|next| parts[next]) {
+            if part != other && part != OUTSIDE && other != OUTSIDE {
+                *borders.entry((part.min(other), part.max(other))).or_default() += 1;
+            }
+        }
+    }
+    let mut pairs: Vec<_> = borders.into_iter().collect();
+    pairs.sort_by_key(|&(pair, length)| (std::cmp::Reverse(length), pair));
+    pairs.into_iter().map(|(pair, _)| pair).collect()
+}
+
+struct Pair<'a> {
+    crop: &'a Crop,
+    frame: Frame,
+    a: u32,
+    b: u32,
+}
+
+impl Pair<'_> {
+    fn each(&self, mut of: impl FnMut(usize)) {
+        for y in self.frame.y0..self.frame.y1 {
+            (self.frame.x0..self.frame.x1).for_each(|x| of(y * self.crop.width + x));
+        }
+    }
+
+    /// Index in the frame of a pixel of the crop.
+    fn local(&self, at: usize) -> usize {
+        let (x, y) = (at % self.crop.width, at / self.crop.width);
+        (y - self.frame.y0) * (self.frame.x1 - self.frame.x0) + x - self.frame.x0
+    }
+
+    /// Length of the seam in pixels, by the Cauchy-Crofton formula over four directions.
+    fn seam(&self, part: impl Fn(usize) -> u32) -> f32 {
+        let width = self.crop.width;
+        let (mut straight, mut diagonal) = (0, 0);
+        self.each(|at| {
+            let (x, y) = (at % width, at / width);
+            let here = part(at);
+            if here != self.a && here != self.b {
+                return;
+            }
+            let other = self.a + self.b - here;
+            let (right, below) = (x + 1 < self.frame.x1, y + 1 < self.frame.y1);
+            straight += u32::from(right && part(at + 1) == other);
+            straight += u32::from(below && part(at + width) == other);
+            diagonal += u32::from(right && below && part(at + width + 1) == other);
+            diagonal += u32::from(x > self.frame.x0 && below && part(at + width - 1) == other);
+        });
+        PI / 8.0 * (straight as f32 + diagonal as f32 * FRAC_1_SQRT_2)
+    }
+
+    /// The two parts anew, by the power to their discs; the other pixels of the frame are [`OUTSIDE`]. What does not
+    /// hang together with its centre goes to the other. `None` where a centre does not lie in its part.
+    fn radical(&self, parts: &[u32], discs: &[Disc]) -> Option<Vec<u32>> {
+        let width = self.frame.x1 - self.frame.x0;
+        let mut out = vec![OUTSIDE; width * (self.frame.y1 - self.frame.y0)];
+        let [p, q] = [self.a, self.b].map(|part| discs[part as usize]);
+        self.each(|at| {
+            if parts[at] == self.a || parts[at] == self.b {
+                let (x, y) = (at % self.crop.width, at / self.crop.width);
+                out[self.local(at)] = if p.power(x, y) <= q.power(x, y) { self.a } else { self.b };
+            }
+        });
+        let mut held = vec![false; out.len()];
+        for (part, disc) in [(self.a, p), (self.b, q)] {
+            let start = self.local(disc.y as usize * self.crop.width + disc.x as usize);
+            if out[start] != part {
+                return None;
+            }
+            let mut from = vec![start];
+            held[start] = true;
+            while let Some(at) = from.pop() {
+                let x = at % width;
+                let around = [
+                    (x > 0).then(|| at - 1),
+                    (x + 1 < width).then_some(at + 1),
+                    at.checked_sub(width),
+                    (at + width < out.len()).then_some(at + width),
+                ];
+                for next in around.into_iter().flatten() {
+                    if out[next] == part && !held[next] {
+                        held[next] = true;
+                        from.push(next);
+                    }
+                }
+            }
+        }
+        for (part, held) in out.iter_mut().zip(held) {
+            if *part != OUTSIDE && !held {
+                *part = self.a + self.b - *part;
+            }
+        }
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::regions::{Neighbours, regions};
+    use super::*;
+
+    /// The crop of what `inside` says of a square of this side, with a border that is outside.
+    fn crop(side: u32, inside: impl Fn(f32, f32) -> bool) -> Crop {
+        let at = |at: usize| inside((at as u32 % side) as f32, (at as u32 / side) as f32);
+        Crop::of(&regions(side, side, Neighbours::Four, at)[0], side, side)
+    }
+
+    fn column(crop: &Crop, at: usize) -> f32 {
+        (at % crop.width) as f32 + crop.x as f32
+    }
+
+    #[test]
+    fn a_seam_around_a_lower_hill_becomes_the_line_through_the_crossings() {
+        let disc = |x: f32, y: f32, cx: f32| (x - cx).hypot(y - 40.0) <= 20.0;
+        let crop = crop(100, |x, y| disc(x, y, 35.0) || disc(x, y, 61.0));
+        // The second cell has only a square around its top.
+        let square = |at: usize| {
+            (column(&crop, at) - 61.0).abs() <= 9.0
+                && ((at / crop.width) as f32 + crop.y as f32 - 40.0).abs() <= 9.0
+        };
+        let part = |at: usize| if crop.inside[at] { u32::from(square(at)) } else { OUTSIDE };
+        let mut parts: Vec<u32> = (0..crop.inside.len()).map(part).collect();
+        let top = |x: f32| Disc { x: x - crop.x as f32, y: 40.0 - crop.y as f32, r: 20.0 };
+        straighten(&crop, &mut parts, &[top(35.0), top(61.0)]);
+        for (at, &part) in parts.iter().enumerate() {
+            let expected = if crop.inside[at] { u32::from(column(&crop, at) > 48.0) } else { OUTSIDE };
+            assert_eq!(part, expected, "column {}", column(&crop, at));
+        }
+    }
+
+    #[test]
+    fn a_seam_along_a_neck_stays() {
+        // A lying ellipse and a disc that touch at column 60: the radical axis lies left of the neck, and is longer.
+        let ellipse = |x: f32, y: f32| ((x - 30.0) / 31.0).hypot((y - 40.0) / 14.0) <= 1.0;
+        let crop = crop(100, |x, y| ellipse(x, y) || (x - 78.0).hypot(y - 40.0) <= 19.0);
+        let part = |at: usize| if crop.inside[at] { u32::from(column(&crop, at) > 60.0) } else { OUTSIDE };
+        let before: Vec<u32> = (0..crop.inside.len()).map(part).collect();
+        let mut parts = before.clone();
+        let y = 40.0 - crop.y as f32;
+        let discs =
+            [Disc { x: 30.0 - crop.x as f32, y, r: 14.0 }, Disc { x: 78.0 - crop.x as f32, y, r: 19.0 }];
+        straighten(&crop, &mut parts, &discs);
+        assert_eq!(parts, before);
+    }
+}
