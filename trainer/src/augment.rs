@@ -23,11 +23,15 @@ pub struct Augmentation {
     pub scale: f32,
     /// Colour, light, blur and noise: 0 none, 1 as in the shipped recipe.
     pub colour: f32,
+    /// How much more than 1 the ground in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
+    /// U-Net, 2015, section 3).
+    #[serde(default)]
+    pub gaps: f32,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { scale: 1.6, colour: 1.0 }
+        Self { scale: 1.6, colour: 1.0, gaps: 10.0 }
     }
 }
 
@@ -38,7 +42,7 @@ pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation,
     let spread = how.scale.ln();
     let diameter = working_diameter * rng.random_range(-spread..=spread).exp();
     let level = field.level(diameter);
-    let mut crop = cut(level, side, level.diameter / diameter, &mut rng);
+    let mut crop = cut(level, side, level.diameter / diameter, how.gaps, &mut rng);
     if how.colour > 0.0 {
         recolour(&mut crop.image, side, how.colour, &mut rng);
     }
@@ -46,7 +50,7 @@ pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation,
 }
 
 /// Cuts out a turned and mirrored square; each of its pixels covers `step` pixels of the level.
-fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
+fn cut(level: &Level, side: usize, step: f32, gap_weight: f32, rng: &mut StdRng) -> Crop {
     let (width, height) = (level.image.width() as f32, level.image.height() as f32);
     let quarter = rng.random_range(0..4) as f32 * std::f32::consts::FRAC_PI_2;
     // Half of the crops keep the pixel grid's direction, as test images have it.
@@ -70,6 +74,7 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     let half = (side as f32 - 1.0) / 2.0;
     let image = level.image.as_raw();
     let coverage = level.coverage.as_raw();
+    let gap = level.gap.as_raw();
     let stride = level.image.width() as usize;
     for row in 0..side {
         for column in 0..side {
@@ -94,7 +99,7 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
                 crop.image[channel * area + at] = mix(image, 3, channel);
             }
             crop.target[at] = mix(coverage, 1, 0) / 255.0;
-            crop.weight[at] = if inside { 1.0 } else { 0.0 };
+            crop.weight[at] = if inside { 1.0 + gap_weight * mix(gap, 1, 0) / 255.0 } else { 0.0 };
         }
     }
     crop

@@ -84,9 +84,6 @@ pub struct TrainArgs {
     /// Synthetic smears to train on beside the images; each counts as one training image
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub synthetic: usize,
-    /// Draw a line of ground where cells of the synthetic smears meet or overlap, so that cells come apart
-    #[arg(long)]
-    pub part_synthetic: bool,
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -121,6 +118,9 @@ pub struct TrainArgs {
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
     #[arg(long, value_name = "F", value_parser = not_negative)]
     pub colour_jitter: Option<f32>,
+    /// How much more than other pixels the ground in narrow gaps between cells weighs, which lets cells come apart; 0: no more
+    #[arg(long, value_name = "F", value_parser = not_negative)]
+    pub gap_weight: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Decides folds, first weights and augmentation
@@ -156,6 +156,9 @@ impl TrainArgs {
         }
         if let Some(strength) = self.colour_jitter {
             config.augmentation.colour = strength;
+        }
+        if let Some(weight) = self.gap_weight {
+            config.augmentation.gaps = weight;
         }
         config
     }

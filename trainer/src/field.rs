@@ -3,6 +3,7 @@
 use crate::dataset::Sample;
 use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
+use rbc_model::cells::distance::squared_distance;
 use rbc_model::cells::estimate_diameter;
 use rbc_model::{GrayImage, RgbImage, scale};
 
@@ -35,6 +36,8 @@ pub struct Level {
     pub image: RgbImage,
     /// Share of the pixel that is cell, 0 to 255: the edge is sub-pixel.
     pub coverage: GrayImage,
+    /// Share of the pixel that is ground between cells which nearly touch, 0 to 255.
+    pub gap: GrayImage,
     /// Width of the unlabelled border in pixels of this level.
     pub margin: f32,
 }
@@ -58,12 +61,14 @@ impl Field {
     }
 
     fn new(sample: &Sample, diameter: f32, working_diameter: f32) -> Self {
+        let gaps = gaps(&sample.mask, GAP * diameter);
         let level = |relative: f32| {
             let scale = working_diameter * relative / diameter;
             let image = scale::resample(&sample.image, scale);
             let (width, height) = image.dimensions();
             let coverage = resize(&sample.mask, width, height, FilterType::Triangle);
-            Level { diameter: diameter * scale, image, coverage, margin: sample.margin as f32 * scale }
+            let gap = resize(&gaps, width, height, FilterType::Triangle);
+            Level { diameter: diameter * scale, image, coverage, gap, margin: sample.margin as f32 * scale }
         };
         let levels = LEVELS.map(level).into();
         Self { levels }
@@ -77,5 +82,46 @@ impl Field {
     /// The coarsest level that still has what a crop at this diameter shows.
     pub fn level(&self, diameter: f32) -> &Level {
         self.levels.iter().rev().find(|level| level.diameter >= 0.85 * diameter).unwrap_or(&self.levels[0])
+    }
+}
+
+/// Ground closer than this many cell diameters to cells on both sides is a gap.
+const GAP: f32 = 0.08;
+
+/// Ground that a disc of radius `reach` which keeps off the cells can't get to: morphological closing less the mask.
+fn gaps(mask: &GrayImage, reach: f32) -> GrayImage {
+    let (width, height) = mask.dimensions();
+    let (w, cells, reach) = (width as usize, mask.as_raw(), reach * reach);
+    let away = squared_distance(w, height as usize, |at| cells[at] != 0);
+    let back = squared_distance(w, height as usize, |at| away[at] > reach);
+    GrayImage::from_fn(width, height, |x, y| {
+        let at = y as usize * w + x as usize;
+        image::Luma([if cells[at] == 0 && back[at] > reach { 255 } else { 0 }])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Luma;
+
+    fn discs(centres: &[f32]) -> GrayImage {
+        let inside = |x: f32, y: f32, cx: f32| (x - cx).hypot(y - 30.0) <= 14.0;
+        GrayImage::from_fn(90, 60, |x, y| {
+            let any = centres.iter().any(|&cx| inside(x as f32, y as f32, cx));
+            Luma([if any { 255 } else { 0 }])
+        })
+    }
+
+    #[test]
+    fn a_gap_is_ground_between_two_cells_and_nothing_else() {
+        // One pixel of ground between the two discs.
+        let (mask, two) = (discs(&[30.0, 60.0]), gaps(&discs(&[30.0, 60.0]), 0.08 * 28.0));
+        assert_eq!([29, 30, 31].map(|y| two.get_pixel(45, y).0[0]), [255; 3]);
+        assert!(two.iter().zip(mask.iter()).all(|(gap, cell)| *gap == 0 || *cell == 0));
+        assert_eq!((two.get_pixel(10, 30).0[0], two.get_pixel(45, 10).0[0]), (0, 0));
+        // A lone cell has none, and two cells far from each other.
+        assert!(gaps(&discs(&[30.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
+        assert!(gaps(&discs(&[22.0, 66.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
     }
 }

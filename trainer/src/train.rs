@@ -42,7 +42,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         fields.extend(extra.samples);
         loaded.problems.extend(extra.problems);
     }
-    fields.extend(smears(args.synthetic, args.seed, args.part_synthetic));
+    fields.extend(smears(args.synthetic, args.seed));
     for problem in &loaded.problems {
         eprintln!("left out: {problem}");
     }
@@ -93,14 +93,14 @@ fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
 
 /// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
 /// above all, and masks without a doubt.
-fn smears(count: usize, seed: u64, parted: bool) -> Vec<Sample> {
+fn smears(count: usize, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];
         let seed = (seed << 20) + index as u64;
         let diameter = 45.0 + 10.0 * (index % 7) as f32;
         let smear = synth::smear(SMEAR, SMEAR, seed, &synth::Style::of(family, diameter, seed));
-        let mask = if parted { smear.parted() } else { smear.mask };
         let name = format!("synthetic-{index}");
+        let mask = smear.parted();
         Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, cells: None }
     };
     (0..count).into_par_iter().map(one).collect()

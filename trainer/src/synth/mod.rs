@@ -38,6 +38,8 @@ pub struct Smear {
     pub mask: GrayImage,
     /// 0, or the number of the topmost red cell, 1 to `count`, each of them present.
     pub labels: Labels,
+    /// The same, but where cells overlap the one in which the pixel lies deepest.
+    pub shares: Labels,
     /// Red cells to be seen, those cut by the frame included.
     pub count: usize,
     /// Mean diameter of the circle of equal area, px, of those cells' whole outlines.
@@ -45,14 +47,14 @@ pub struct Smear {
 }
 
 impl Smear {
-    /// The mask with a line of ground where two cells meet or lie on each other, as annotators of malaria smears draw it:
-    /// a network that learns it lets cells come apart.
+    /// The mask with a line of ground where two cells meet or through the middle of their overlap: a network that learns
+    /// it lets cells come apart.
     pub fn parted(&self) -> GrayImage {
-        let (width, height) = self.labels.dimensions();
+        let (width, height) = self.shares.dimensions();
         let reach = (LINE * self.diameter_px).round().max(1.0) as i64;
         let label = |x: i64, y: i64| {
             let inside = x >= 0 && y >= 0 && x < i64::from(width) && y < i64::from(height);
-            if inside { self.labels.get_pixel(x as u32, y as u32).0[0] } else { 0 }
+            if inside { self.shares.get_pixel(x as u32, y as u32).0[0] } else { 0 }
         };
         GrayImage::from_fn(width, height, |x, y| {
             let (x, y) = (i64::from(x), i64::from(y));
@@ -102,7 +104,9 @@ pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {
     });
     let diameters: f32 = cells.iter().map(|c| (c.outline.area() / std::f32::consts::PI).sqrt() * 2.0).sum();
     let diameter_px = if cells.is_empty() { style.diameter_px } else { diameters / cells.len() as f32 };
-    Smear { image: camera::picture(&slide, style, &mut rng), mask, labels, count: cells.len(), diameter_px }
+    let shares = truth::shares(&cells, &labels);
+    let image = camera::picture(&slide, style, &mut rng);
+    Smear { image, mask, labels, shares, count: cells.len(), diameter_px }
 }
 
 /// White cells, none over another, as many as the style's share of red cells asks for.

@@ -44,23 +44,49 @@ pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -
 
 /// Gives `label` to the pixels whose centre lies inside the cell; returns how many there are in the frame.
 fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 {
-    let (width, height) = labels.dimensions();
+    let width = labels.width();
+    let mut own = 0;
+    each_pixel(cell, width, labels.height(), |x, y, _| {
+        own += 1;
+        if !covered[(y * width + x) as usize] {
+            labels.put_pixel(x, y, Luma([label]));
+        }
+    });
+    own
+}
+
+/// Labels by the cell in which a pixel lies deepest, so that two cells that overlap meet in the middle: light goes
+/// through both, and which of them lies on top can't be seen.
+pub fn shares(cells: &[Cell], truth: &Labels) -> Labels {
+    let (width, height) = truth.dimensions();
+    let mut labels = Labels::new(width, height);
+    let mut least = vec![f32::INFINITY; (width * height) as usize];
+    for (i, cell) in cells.iter().enumerate() {
+        each_pixel(cell, width, height, |x, y, far| {
+            let at = (y * width + x) as usize;
+            if far < least[at] && truth.get_pixel(x, y).0[0] > 0 {
+                least[at] = far;
+                labels.put_pixel(x, y, Luma([i as u16 + 1]));
+            }
+        });
+    }
+    labels
+}
+
+/// Calls `of` with column, row and distance from the centre, 1 at the outline, of the cell's pixels in the frame.
+fn each_pixel(cell: &Cell, width: u32, height: u32, mut of: impl FnMut(u32, u32, f32)) {
     let reach = cell.outline.reach() + 1.0;
     let (x0, x1) = span(cell.x, reach, width);
     let (y0, y1) = span(cell.y, reach, height);
-    let mut own = 0;
     for y in y0..y1 {
         for x in x0..x1 {
             let (dx, dy) = (x as f32 + 0.5 - cell.x, y as f32 + 0.5 - cell.y);
-            if dx.hypot(dy) <= cell.outline.towards(dx, dy).0 {
-                own += 1;
-                if !covered[(y * width + x) as usize] {
-                    labels.put_pixel(x, y, Luma([label]));
-                }
+            let far = dx.hypot(dy) / cell.outline.towards(dx, dy).0;
+            if far <= 1.0 {
+                of(x, y, far);
             }
         }
     }
-    own
 }
 
 /// The pixels of an axis of length `size` that lie within `reach` of `centre`.
