@@ -75,7 +75,9 @@ pub fn forward_pooled(
     bias: &[f32],
     relu: bool,
 ) -> (Vec<f32>, Vec<i32>) {
-    assert!(weight.len() == bias.len() * shape.c * 9 && shape.h % 2 == 0 && shape.w % 2 == 0);
+    assert!(
+        weight.len() == bias.len() * shape.c * 9 && shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2)
+    );
     let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
     let source = Source { x, gate: None, places: None, shape };
     let len = shape.n * bias.len() * shape.plane() / 4;
@@ -99,7 +101,9 @@ pub fn forward_unpooled(
     bias: &[f32],
     relu: bool,
 ) -> Vec<f32> {
-    assert!(weight.len() == bias.len() * shape.c * 9 && shape.h % 2 == 0 && shape.w % 2 == 0);
+    assert!(
+        weight.len() == bias.len() * shape.c * 9 && shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2)
+    );
     let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
     whole(Source { x, gate: None, places: Some(places), shape }, filter, bias, relu)
 }
