@@ -79,6 +79,8 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[image])?;
     let before = page.result_text("smear.png")?;
+    let facts = || page.js("return document.getElementById('model-facts').textContent", json!([]));
+    ensure!(facts()?.to_string().contains("mean IoU"), "the card is not told: {}", facts()?);
 
     for (number, (file, word)) in wrong_weights(&scratch)?.into_iter().enumerate() {
         page.pick("weights-input", &[file])?;
@@ -86,12 +88,7 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
         assert_eq!(text.lines().count(), 1, "one error: {text}");
         page.session().click("#dismiss")?;
         page.wait_until_ready()?;
-        ensure!(
-            page.js("return document.getElementById('model-facts').textContent", json!([]))?
-                .to_string()
-                .contains("shipped"),
-            "the old weights are gone"
-        );
+        ensure!(facts()?.to_string().contains("shipped"), "the old weights are gone");
         let next = scratch.write(&format!("after-{number}.png"), png(&piece(0, 0, 160, 160)?)?)?;
         page.segment(&[next])?;
         assert_eq!(page.result_state(&format!("after-{number}.png"))?, "done");
@@ -101,10 +98,12 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
     let own = scratch.path().join("own.safetensors");
     let words = ["export", "--precision", "f16", "--out"].map(OsStr::new);
     trainer(words.into_iter().chain([own.as_os_str()]))?.succeeded()?;
-    page.pick("weights-input", &[own])?;
+    let card = json!({ "data": { "images": 7 }, "cross_validation": { "mean_iou": 0.5 } }).to_string();
+    page.pick("weights-input", &[own, scratch.write("own.json", card)?])?;
     let named = "return document.getElementById('model-facts').textContent.includes('own.safetensors')";
     page.until("the page names the new weights", named, json!([]))?;
     page.wait_until_ready()?;
+    ensure!(facts()?.to_string().contains("on 7 images its mean IoU was 0.50"), "another card: {}", facts()?);
     // What the old ones found may be found anew.
     page.js("document.getElementById('machine').open = true", json!([]))?;
     page.session().click("#run-again")?;

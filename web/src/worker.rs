@@ -73,7 +73,7 @@ pub fn start() {
 
 fn answer(ask: Ask) {
     match ask {
-        Ask::Start { backend, weights, card } => spawn_local(load(backend, bytes(&weights), bytes(&card))),
+        Ask::Start { backend, weights } => spawn_local(load(backend, bytes(&weights))),
         Ask::Segment { id, name, file, diameter } => spawn_local(segment(id, name, bytes(&file), diameter)),
         Ask::Help { weights } => tell(crew::help(&bytes(&weights))),
         Ask::Part { pixels, width, height, orientations } => {
@@ -116,8 +116,8 @@ fn answer(ask: Ask) {
     }
 }
 
-async fn load(backend: String, weights: Vec<u8>, card: Vec<u8>) {
-    match Engine::start(&backend, &weights, &card).await {
+async fn load(backend: String, weights: Vec<u8>) {
+    match Engine::start(&backend, &weights).await {
         Ok(engine) => {
             tell(Tell::Ready { backend: engine.name().into(), facts: engine.facts.clone() });
             ENGINE.set(Some(Rc::new(engine)));

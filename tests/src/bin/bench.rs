@@ -77,7 +77,7 @@ const next = () => worker.postMessage({ kind: "time", side: sides[Object.keys(ti
 worker.onmessage = async ({ data }) => {
   if (data.kind === "up") {
     const weights = await (await fetch("rbc.safetensors")).arrayBuffer();
-    worker.postMessage({ kind: "start", backend, weights, card: new ArrayBuffer(0) });
+    worker.postMessage({ kind: "start", backend, weights });
   } else if (data.kind === "ready") {
     next();
   } else if (data.kind === "timed") {

@@ -1,7 +1,7 @@
 //! Reading what the person dropped and what lies beside the page.
 
 use super::dom;
-use js_sys::ArrayBuffer;
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, Response};
@@ -37,6 +37,11 @@ pub async fn fetch_bytes(path: &str) -> Result<ArrayBuffer, String> {
     let buffer = fetch(path).await?.array_buffer().map_err(|error| dom::reason(&error))?;
     let buffer = JsFuture::from(buffer).await.map_err(|error| dom::reason(&error))?;
     buffer.dyn_into().map_err(|_| format!("{path} did not load"))
+}
+
+/// What is no UTF-8 reads as empty.
+pub fn text(bytes: &ArrayBuffer) -> String {
+    String::from_utf8(Uint8Array::new(bytes).to_vec()).unwrap_or_default()
 }
 
 pub async fn fetch_blob(path: &str) -> Result<Blob, String> {

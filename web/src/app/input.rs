@@ -4,7 +4,6 @@ use super::item::Item;
 use super::state::Weights;
 use super::{App, act, ask, dom, files};
 use crate::js::View;
-use js_sys::ArrayBuffer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
@@ -254,8 +253,10 @@ impl App {
         spawn_local(async move {
             let read = files::read(&bytes).await;
             let card = match &card {
-                Some(card) => files::read(card).await.unwrap_or_else(|_| ArrayBuffer::new(0)),
-                None => ArrayBuffer::new(0),
+                Some(card) => {
+                    files::read(card).await.map_or_else(|_| String::new(), |card| files::text(&card))
+                }
+                None => String::new(),
             };
             act(move |app| match read {
                 Ok(bytes) => app.load_weights(Weights { bytes, card, name }),

@@ -26,12 +26,13 @@ impl App {
     pub fn fetch_weights(&mut self) {
         spawn_local(async {
             let weights = files::fetch_bytes("rbc.safetensors").await;
-            let card = files::fetch_bytes("rbc.json").await;
-            act(move |app| match (weights, card) {
-                (Ok(bytes), Ok(card)) => {
-                    app.load_weights(Weights { bytes, card, name: "shipped weights".into() })
-                }
-                (Err(problem), _) | (_, Err(problem)) => {
+            // Without its card the model works as well.
+            let card = files::fetch_bytes("rbc.json")
+                .await
+                .map_or_else(|_| String::new(), |card| files::text(&card));
+            act(move |app| match weights {
+                Ok(bytes) => app.load_weights(Weights { bytes, card, name: "shipped weights".into() }),
+                Err(problem) => {
                     app.fatal = true;
                     app.complain(&format!("The model's weights are missing: {problem}"));
                     app.refresh();
@@ -46,7 +47,7 @@ impl App {
         dom::set_text("engine-text", "Loading the model…");
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
         // Copies: the originals stay here for a worker that has to be started anew.
-        let ask = Ask::Start { backend, weights: weights.bytes.slice(0), card: weights.card.slice(0) };
+        let ask = Ask::Start { backend, weights: weights.bytes.slice(0) };
         if let Some(network) = &mut self.network {
             network.ask(ask);
         }
@@ -119,8 +120,8 @@ impl App {
                 if let Some(weights) = self.wanted_weights.take() {
                     self.weights = Some(weights);
                 }
-                let name = self.weights.as_ref().map(|weights| weights.name.clone()).unwrap_or_default();
-                dom::set_text("model-facts", &format!("{facts} Model: {name}."));
+                let model = self.weights.as_ref().map(Weights::facts).unwrap_or_default();
+                dom::set_text("model-facts", &format!("{facts} {model}"));
                 self.show_engine();
                 dom::set(&dom::element("engine"), "title", &facts);
                 // Said plainly where the slower way was not the person's own choice.

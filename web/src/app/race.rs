@@ -20,8 +20,7 @@ impl App {
         let other = if self.backend == "webgpu" { "cpu" } else { "webgpu" };
         let generation = self.next_generation();
         if let Ok(mut link) = Link::start(Role::Racer, generation) {
-            let (weights, card) = (weights.bytes.slice(0), weights.card.slice(0));
-            link.ask(Ask::Start { backend: other.into(), weights, card });
+            link.ask(Ask::Start { backend: other.into(), weights: weights.bytes.slice(0) });
             self.racer = Some(link);
             dom::set_text("race-text", &format!("Trying {}…", engine(other)));
         }

@@ -5,15 +5,30 @@ use super::link::{Link, Role};
 use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, ruler::Ruler};
+use crate::js::View as Fields;
 use crate::message::{Rules, Tell};
-use js_sys::ArrayBuffer;
+use js_sys::{ArrayBuffer, JSON};
 
-/// Weights and model card, as they were fetched or dropped.
+/// Weights, as they were fetched or dropped.
 #[derive(Clone)]
 pub struct Weights {
     pub bytes: ArrayBuffer,
-    pub card: ArrayBuffer,
+    /// The model card, JSON as `trainer train` writes it; empty where there is none.
+    pub card: String,
     pub name: String,
+}
+
+impl Weights {
+    /// Which model this is and how well it did, in words.
+    pub fn facts(&self) -> String {
+        let card = JSON::parse(&self.card).unwrap_or_default();
+        let [measured, data] = ["cross_validation", "data"].map(|key| Fields(&card).value(key));
+        let iou = Fields(&measured).maybe_number("mean_iou");
+        let told = iou.zip(Fields(&data).maybe_number("images")).map(|(iou, images)| {
+            format!(" In cross validation on {images} images its mean IoU was {iou:.2}.")
+        });
+        format!("Model: {}.{}", self.name, told.unwrap_or_default())
+    }
 }
 
 pub struct App {

@@ -48,7 +48,6 @@ pub enum Ask {
     Start {
         backend: String,
         weights: ArrayBuffer,
-        card: ArrayBuffer,
     },
     /// Run the network over an image.
     Segment {
@@ -116,10 +115,9 @@ impl Ask {
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
         let message = match self {
-            Self::Start { backend, weights, card } => {
+            Self::Start { backend, weights } => {
                 over.push(&weights);
-                over.push(&card);
-                Build::new("start").with("backend", backend).with("weights", weights).with("card", card)
+                Build::new("start").with("backend", backend).with("weights", weights)
             }
             Self::Segment { id, name, file, diameter } => {
                 over.push(&file);
@@ -198,11 +196,7 @@ impl Ask {
         let id = view.number("id") as u32;
         let name = view.text("name");
         Some(match view.text("kind").as_str() {
-            "start" => Self::Start {
-                backend: view.text("backend"),
-                weights: view.typed("weights")?,
-                card: view.typed("card")?,
-            },
+            "start" => Self::Start { backend: view.text("backend"), weights: view.typed("weights")? },
             "segment" => {
                 Self::Segment { id, name, file: view.typed("file")?, diameter: view.maybe_number("diameter") }
             }

@@ -35,7 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where the weights do not fit, or the forced back end is not to be had; in words for the person.
-    pub async fn start(wish: &str, weights: &[u8], _card: &[u8]) -> Result<Self, String> {
+    pub async fn start(wish: &str, weights: &[u8]) -> Result<Self, String> {
         // The CPU's network first: it tells whether the weights fit, and is the measure for the other.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == "cpu" {
