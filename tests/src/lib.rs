@@ -4,6 +4,7 @@
 pub mod hands;
 pub mod http;
 pub mod mask;
+pub mod memory;
 pub mod page;
 pub mod pictures;
 pub mod recorder;

@@ -45,13 +45,16 @@ pub fn straighten(crop: &Crop, parts: &mut [u32], discs: &[Disc]) {
         let Some(proposed) = pair.radical(parts, discs) else { continue };
         let after = pair.seam(|at| proposed[pair.local(at)]);
         if after < SHORTER * before {
+            let mut grown = [Frame::NOTHING; 2];
             pair.each(|at| {
-                if parts[at] == a || parts[at] == b {
-                    parts[at] = proposed[pair.local(at)];
+                let new = proposed[pair.local(at)];
+                if new != OUTSIDE {
+                    parts[at] = new;
+                    let of = &mut grown[usize::from(new == b)];
+                    *of = of.with(&Frame::pixel(at % crop.width, at / crop.width));
                 }
             });
-            boxes[a as usize] = frame;
-            boxes[b as usize] = frame;
+            [boxes[a as usize], boxes[b as usize]] = grown;
         }
     }
 }
@@ -68,6 +71,10 @@ struct Frame {
 impl Frame {
     const NOTHING: Self = Self { x0: usize::MAX, y0: usize::MAX, x1: 0, y1: 0 };
 
+    fn pixel(x: usize, y: usize) -> Self {
+        Self { x0: x, y0: y, x1: x + 1, y1: y + 1 }
+    }
+
     fn with(&self, other: &Self) -> Self {
         Self {
             x0: self.x0.min(other.x0),
@@ -81,8 +88,7 @@ impl Frame {
 fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
     let mut boxes = vec![Frame::NOTHING; count];
     for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
-        let (x, y) = (at % crop.width, at / crop.width);
-        let pixel = Frame { x0: x, y0: y, x1: x + 1, y1: y + 1 };
+        let pixel = Frame::pixel(at % crop.width, at / crop.width);
         boxes[part as usize] = boxes[part as usize].with(&pixel);
     }
     boxes
@@ -145,7 +151,8 @@ impl Pair<'_> {
     }
 
     /// The two parts anew, by the power to their discs; the other pixels of the frame are [`OUTSIDE`]. What does not
-    /// hang together with its centre goes to the other. `None` where a centre does not lie in its part.
+    /// hang together with its centre goes to the other. `None` where that does not give two parts in one piece each with
+    /// their centres in them.
     fn radical(&self, parts: &[u32], discs: &[Disc]) -> Option<Vec<u32>> {
         let width = self.frame.x1 - self.frame.x0;
         let mut out = vec![OUTSIDE; width * (self.frame.y1 - self.frame.y0)];
@@ -156,37 +163,47 @@ impl Pair<'_> {
                 out[self.local(at)] = if p.power(x, y) <= q.power(x, y) { self.a } else { self.b };
             }
         });
-        let mut held = vec![false; out.len()];
-        for (part, disc) in [(self.a, p), (self.b, q)] {
-            let start = self.local(disc.y as usize * self.crop.width + disc.x as usize);
-            if out[start] != part {
-                return None;
-            }
-            let mut from = vec![start];
-            held[start] = true;
-            while let Some(at) = from.pop() {
-                let x = at % width;
-                let around = [
-                    (x > 0).then(|| at - 1),
-                    (x + 1 < width).then_some(at + 1),
-                    at.checked_sub(width),
-                    (at + width < out.len()).then_some(at + width),
-                ];
-                for next in around.into_iter().flatten() {
-                    if out[next] == part && !held[next] {
-                        held[next] = true;
-                        from.push(next);
-                    }
-                }
-            }
+        let starts = [(self.a, p), (self.b, q)]
+            .map(|(part, disc)| (part, self.local(disc.y as usize * self.crop.width + disc.x as usize)));
+        if starts.iter().any(|&(part, start)| out[start] != part) {
+            return None;
         }
+        let held = reached(&out, width, starts);
+        let mut apart = false;
         for (part, held) in out.iter_mut().zip(held) {
             if *part != OUTSIDE && !held {
                 *part = self.a + self.b - *part;
+                apart = true;
             }
         }
-        Some(out)
+        let whole = |held: Vec<bool>| out.iter().zip(held).all(|(part, held)| *part == OUTSIDE || held);
+        (!apart || whole(reached(&out, width, starts))).then_some(out)
     }
+}
+
+/// Which pixels of a map of this width hang together with the start of their part.
+fn reached(parts: &[u32], width: usize, starts: [(u32, usize); 2]) -> Vec<bool> {
+    let mut reached = vec![false; parts.len()];
+    for (part, start) in starts {
+        let mut from = vec![start];
+        reached[start] = true;
+        while let Some(at) = from.pop() {
+            let x = at % width;
+            let around = [
+                (x > 0).then(|| at - 1),
+                (x + 1 < width).then_some(at + 1),
+                at.checked_sub(width),
+                (at + width < parts.len()).then_some(at + width),
+            ];
+            for next in around.into_iter().flatten() {
+                if parts[next] == part && !reached[next] {
+                    reached[next] = true;
+                    from.push(next);
+                }
+            }
+        }
+    }
+    reached
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use image::{RgbImage, imageops::FilterType};
+use rbc_tests::memory::Peak;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::{synth, trainer};
@@ -12,9 +13,15 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-const SIDES: [u32; 4] = [512, 1024, 2048, 4096];
-/// Segmentations of one image, of which the median counts.
+/// A quarter of a megapixel to a hundred.
+const SIDES: [u32; 5] = [512, 1024, 2048, 4096, 10_000];
+/// Segmentations of one image after the first, of which the median counts.
 const ROUNDS: usize = 3;
+
+/// Fewer where each takes long.
+fn rounds(side: u32) -> usize {
+    if side > 2048 { 1 } else { ROUNDS }
+}
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args_os().nth(1).context("which folder has the page?")?);
@@ -27,23 +34,25 @@ fn main() -> Result<()> {
     println!(
         "WebGPU is computed by the CPU where the browser finds no GPU; compare it within one machine only."
     );
-    println!("{:<16} {:>6} {:>10} {:>10} {:>8}", "", "side", "first s", "then s", "MP/s");
+    println!("{:<16} {:>6} {:>10} {:>10} {:>8} {:>8}", "", "side", "first s", "then s", "MP/s", "peak MB");
     for (name, backend) in
         [("trainer, CPU", None), ("page, CPU", Some(Backend::Cpu)), ("page, WebGPU", Some(Backend::WebGpu))]
     {
         // Where a CPU computes it, more takes minutes.
-        let most = if backend == Some(Backend::WebGpu) { 1024 } else { u32::MAX };
+        let most = if backend == Some(Backend::WebGpu) { 2048 } else { u32::MAX };
         for side in SIDES.into_iter().filter(|side| *side <= most) {
             let image = scratch.path().join(format!("{side}.png"));
             square(&smear, side).save(&image)?;
+            let peak = Peak::watch();
             let seconds = match backend {
-                Some(backend) => in_page(&folder, backend, &image)?,
-                None => native(&image, &scratch.path().join("out"))?,
+                Some(backend) => in_page(&folder, backend, &image, rounds(side))?,
+                None => native(&image, &scratch.path().join("out"), rounds(side))?,
             };
+            let peak = peak.megabytes().map_or_else(|| "-".to_string(), |peak| format!("{peak:.0}"));
             let [first, rest @ ..] = seconds.as_slice() else { continue };
             let steady = median(rest);
             let speed = f64::from(side * side) / 1e6 / steady;
-            println!("{name:<16} {side:>6} {first:>10.2} {steady:>10.2} {speed:>8.2}");
+            println!("{name:<16} {side:>6} {first:>10.2} {steady:>10.2} {speed:>8.2} {peak:>8}");
         }
     }
     if let Some(peer) = std::env::args_os().nth(2) {
@@ -150,18 +159,18 @@ fn stated(page: &Page) -> Result<f64> {
 }
 
 /// Seconds of each run of the program, start and files included: what a user waits.
-fn native(image: &Path, out: &Path) -> Result<Vec<f64>> {
+fn native(image: &Path, out: &Path, rounds: usize) -> Result<Vec<f64>> {
     let run = |_| {
         let start = Instant::now();
         let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
         trainer(words.into_iter().chain([out.as_os_str(), image.as_os_str()]))?.succeeded()?;
         Ok(start.elapsed().as_secs_f64())
     };
-    (0..=ROUNDS).map(run).collect()
+    (0..=rounds).map(run).collect()
 }
 
 /// Seconds of each segmentation as the page states them, in a browser window of their own.
-fn in_page(folder: &Path, backend: Backend, image: &Path) -> Result<Vec<f64>> {
+fn in_page(folder: &Path, backend: Backend, image: &Path, rounds: usize) -> Result<Vec<f64>> {
     let page = Page::start(folder, true, &format!("?backend={}", backend.name()))?;
     page.wait_until_ready()?;
     let run = |round| {
@@ -172,7 +181,7 @@ fn in_page(folder: &Path, backend: Backend, image: &Path) -> Result<Vec<f64>> {
         page.show(&format!("{round}-{}.png", backend.name()))?;
         stated(&page)
     };
-    (0..=ROUNDS).map(run).collect()
+    (0..=rounds).map(run).collect()
 }
 
 fn median(values: &[f64]) -> f64 {
