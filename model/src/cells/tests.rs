@@ -173,3 +173,24 @@ fn the_labels_cover_the_cells_and_are_in_raster_order() {
     }
     assert_eq!(Labels::of_mask(&map).ids.iter().max(), Some(&3));
 }
+
+#[test]
+fn every_cell_of_a_crowd_is_in_one_piece() {
+    let mut state = 3u32;
+    let mut random = |most: f32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 * most
+    };
+    for _ in 0..6 {
+        let crowd: Vec<_> = (0..60).map(|_| (random(300.0), random(240.0), 14.0 + random(10.0))).collect();
+        let found = find_cells(
+            &map(300, 240, discs(&crowd)),
+            &CellOptions { diameter_px: Some(38.0), ..Default::default() },
+        );
+        assert!(found.cells.len() > 15, "{}", found.cells.len());
+        for cell in &found.cells {
+            let pieces = regions(300, 240, Neighbours::Four, |at| found.labels.ids[at] == cell.id);
+            assert_eq!(pieces.len(), 1, "cell {} at {}, {}", cell.id, cell.x, cell.y);
+        }
+    }
+}
