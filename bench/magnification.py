@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Every third image of a data set, resampled: does the mask hold at other magnifications?
+"""The images of a data set, or every Nth, resampled: does the mask hold at other magnifications?
 
-    python3 bench/magnification.py DATA/rbc-164/train OUT       (needs pillow)
-    for scale in 0.5 1 2 3; do trainer evaluate --data OUT/$scale --out OUT/report-$scale; done
+    python3 bench/magnification.py DATA/rbc-164/test OUT [N]       (needs pillow)
+    for scale in 0.25 0.5 1 2 3; do trainer evaluate --data OUT/$scale --out OUT/report-$scale; done
 """
 import sys
 from pathlib import Path
@@ -12,10 +12,11 @@ from PIL import Image
 
 def main():
     source, out = map(Path, sys.argv[1:3])
-    for scale in (0.5, 1, 2, 3):
+    every = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    for scale in (0.25, 0.5, 1, 2, 3):
         for part in ("images", "masks"):
             (out / str(scale) / part).mkdir(parents=True, exist_ok=True)
-        for file in sorted((source / "images").iterdir())[::3]:
+        for file in sorted((source / "images").iterdir())[::every]:
             image = Image.open(file).convert("RGB")
             mask = Image.open(next((source / "masks").glob(f"{file.stem}.*"))).convert("L")
             mask = mask.point(lambda value: 255 if value else 0)

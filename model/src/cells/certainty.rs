@@ -3,8 +3,8 @@
 use super::crop::Crop;
 
 /// How far above the threshold, in grey values, a pixel is certain, and what one at the threshold counts.
-const CERTAIN: f32 = 90.0;
-const UNCERTAIN: f32 = 0.7;
+const CERTAIN: f32 = 120.0;
+const UNCERTAIN: f32 = 0.5;
 
 /// A factor for each pixel of the crop: 1 where the network is certain, less along lines of doubt, such as
 /// between two cells. Doubt that certain pixels enclose is a pale centre and counts in full. `probability`

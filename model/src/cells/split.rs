@@ -18,7 +18,7 @@ use super::seams::{Disc, straighten};
 /// Width of the smoothing relative to the expected diameter.
 const SMOOTHING: f32 = 0.03;
 /// Share of the votes in the height; the rest is depth.
-const VOTES: f32 = 0.65;
+const VOTES: f32 = 0.3;
 /// Regions larger than this many cells are put to the vote; in smaller ones an oval would fall into two.
 const VOTE_FROM: f32 = 1.7;
 /// Heights are compared in these parts of a pixel.
