@@ -33,6 +33,10 @@ const GROUND: f32 = 2.5;
 const RIM: [f32; 2] = [1.5, 5.0];
 /// Pixels this near to the outline make the edge.
 const EDGE: f32 = 1.5;
+/// Probabilities, of 255, that are neither ground nor cell for certain.
+const DOUBT: std::ops::Range<u8> = 26..230;
+/// Doubt this near to certain ground is an outline. In working pixels.
+const BAND: f32 = 3.0;
 /// A rise this share of the contrast is none.
 const FLAT: f32 = 0.05;
 /// Circularity from which on a cell counts as round, and how many whole cells it takes to speak of a share.
@@ -129,14 +133,17 @@ pub fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
         (count > 0).then(|| (sum / count as f64) as f32)
     };
     let certainty = mean(true, &|at| f32::from(p[at]) / 255.0);
-    let (Some(certainty), Some(cells), Some(ground)) =
+    let (Some(certainty), Some(cells), Some(bright)) =
         (certainty, mean(true, &|at| green[at]), mean(false, &|at| green[at]))
     else {
         return 0.0;
     };
-    // The band of doubt along the outline.
-    let slopes = slopes(&green, probability, |at| (26..230).contains(&p[at]));
-    if slopes.is_empty() { 0.0 } else { certainty * rising(&slopes, ground - cells) }
+    // The band of doubt along the outline; not along the seams between cells, where it gets no brighter.
+    let (width, height) = probability.dimensions();
+    let ground = squared_distance(width as usize, height as usize, |at| p[at] < DOUBT.start);
+    let on_outline = |at: usize| DOUBT.contains(&p[at]) && ground[at] <= BAND * BAND;
+    let slopes = slopes(&green, probability, on_outline);
+    if slopes.is_empty() { 0.0 } else { certainty * rising(&slopes, bright - cells) }
 }
 
 fn green(image: &RgbImage) -> Vec<f32> {

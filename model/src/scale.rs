@@ -22,9 +22,9 @@ const WINDOW: f32 = 384.0;
 /// A measured diameter that differs from the guess by no more than this factor confirms it.
 const AGREES: f32 = 1.25;
 /// Likeness to cells (see [`likeness`]) from which on the first guess that is confirmed is taken.
-const SURE: f32 = 0.9;
+const SURE: f32 = 0.85;
 /// Likeness below which what a look shows confirms nothing: the fields trained on reach 0.7, small crops of them 0.3.
-const LEAST: f32 = 0.3;
+const LEAST: f32 = 0.45;
 /// Guesses that differ by less than this factor show the same.
 const SAME: f32 = 1.04;
 /// Looks that follow from one first guess.
