@@ -32,9 +32,10 @@ pub fn split(
     threshold: u8,
     diameter: f32,
 ) -> (Vec<u32>, usize) {
-    let Some(heights) = heights(crop, probability, threshold, diameter) else {
+    let Some(depth) = crop.depth() else {
         return whole(crop);
     };
+    let heights = heights(crop, depth.clone(), probability, threshold, diameter);
     let mut hills = Hills::new(diameter);
     let mut of_pixel = vec![OUTSIDE; heights.len()];
     for at in high_to_low(&heights, &crop.inside) {
@@ -61,9 +62,7 @@ pub fn split(
     }
     hills.absorb_fragments(crop, &of_pixel);
     let (mut parts, tops) = hills.number(of_pixel);
-    if tops.len() > 1
-        && let Some(depth) = crop.depth()
-    {
+    if tops.len() > 1 {
         let disc = |&(x, y): &(usize, usize)| Disc::at(x, y, depth[y * crop.width + x], diameter);
         straighten(crop, &mut parts, &tops.iter().map(disc).collect::<Vec<_>>());
     }
@@ -79,8 +78,13 @@ pub fn whole(crop: &Crop) -> (Vec<u32>, usize) {
 }
 
 /// Depth and votes times certainty, smoothed, in steps.
-fn heights(crop: &Crop, probability: impl Fn(usize) -> u8, threshold: u8, diameter: f32) -> Option<Vec<u16>> {
-    let mut depth = crop.depth()?;
+fn heights(
+    crop: &Crop,
+    mut depth: Vec<f32>,
+    probability: impl Fn(usize) -> u8,
+    threshold: u8,
+    diameter: f32,
+) -> Vec<u16> {
     let radius = ((SMOOTHING * diameter).round() as usize).max(1);
     for _ in 0..2 {
         blur(&mut depth, crop.width, crop.height, radius);
@@ -93,7 +97,7 @@ fn heights(crop: &Crop, probability: impl Fn(usize) -> u8, threshold: u8, diamet
     }
     let certainty = certainty(crop, probability, threshold);
     let steps = depth.iter().zip(certainty).map(|(depth, certainty)| (depth * certainty * STEPS) as u16);
-    Some(steps.collect())
+    steps.collect()
 }
 
 /// Inner pixels by falling height, raster order among equals: a counting sort.
