@@ -63,8 +63,7 @@ impl Packed {
 /// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result `[n, outputs, h, w]`.
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
     assert_eq!(weight.len(), bias.len() * shape.c * 9);
-    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
-    whole(Source { x, gate: None, places: None, shape }, filter, bias, relu)
+    whole(Source { x, gate: None, places: None, shape }, filters(weight, shape.c), bias, relu)
 }
 
 /// [`forward`], then [`pool::max_pool`]: values and places `[n, outputs, h / 2, w / 2]`. `h` and `w` are even.
@@ -78,12 +77,13 @@ pub fn forward_pooled(
     assert!(
         weight.len() == bias.len() * shape.c * 9 && shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2)
     );
-    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
     let source = Source { x, gate: None, places: None, shape };
     let len = shape.n * bias.len() * shape.plane() / 4;
     let mut values = Vec::new();
     let fill = |places: Shared<i32>| {
-        let fill = |values: Shared| convolve(source, filter, bias, relu, Out::Pooled(values, places));
+        let fill = |values: Shared| {
+            convolve(source, filters(weight, shape.c), bias, relu, Out::Pooled(values, places));
+        };
         // SAFETY: the windows of all images make up the output, and each task writes all channels of its own.
         values = unsafe { Shared::fill(len, fill) };
     };
@@ -104,8 +104,7 @@ pub fn forward_unpooled(
     assert!(
         weight.len() == bias.len() * shape.c * 9 && shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2)
     );
-    let filter = |o: usize, c: usize, tap: usize| weight[(o * shape.c + c) * 9 + tap];
-    whole(Source { x, gate: None, places: Some(places), shape }, filter, bias, relu)
+    whole(Source { x, gate: None, places: Some(places), shape }, filters(weight, shape.c), bias, relu)
 }
 
 /// The gradient of [`forward`]'s input: again a convolution, of the gradient with the kernel turned by 180 degrees and
@@ -118,6 +117,11 @@ pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[
     assert_eq!(weight.len(), inputs * shape.c * 9);
     let filter = |c: usize, o: usize, tap: usize| weight[(o * inputs + c) * 9 + 8 - tap];
     whole(Source { x: gradient, gate, places: None, shape }, filter, &vec![0.0; inputs], false)
+}
+
+/// Tap `tap` of the filter from channel `c` to output `o`, in `[outputs, inputs, 3, 3]`.
+fn filters(weight: &[f32], inputs: usize) -> impl Fn(usize, usize, usize) -> f32 {
+    move |o, c, tap| weight[(o * inputs + c) * 9 + tap]
 }
 
 /// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x` is
