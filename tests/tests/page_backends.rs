@@ -5,6 +5,7 @@ use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{piece, png};
 use rbc_tests::scratch::Scratch;
 use serde_json::json;
+use xtask::paths;
 
 #[test]
 fn both_are_timed_when_asked_and_one_can_be_chosen() -> Result<()> {
@@ -28,5 +29,21 @@ fn both_are_timed_when_asked_and_one_can_be_chosen() -> Result<()> {
     ensure!(page.text("timing")?.contains("CPU"), "{}", page.text("timing")?);
     page.show("one.png")?;
     ensure!(page.text("timing")?.contains("WebGPU"), "the first result is gone");
+    Ok(())
+}
+
+#[test]
+fn a_back_end_that_is_not_there_is_refused_and_the_one_before_goes_on() -> Result<()> {
+    let scratch = Scratch::new("refused")?;
+    let image = scratch.write("one.png", png(&piece(0, 0, 120, 100)?)?)?;
+    let page = Page::start(&paths::site(), false, "")?;
+    page.wait_until_ready()?;
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    page.set("#backend", "webgpu")?;
+    page.until_shown("#error", "WebGPU")?;
+    page.until("back to auto", "return document.getElementById('backend').value === 'auto'", json!([]))?;
+    page.wait_until_ready()?;
+    page.segment(&[image])?;
+    ensure!(page.text("timing")?.contains("CPU"), "{}", page.text("timing")?);
     Ok(())
 }

@@ -127,7 +127,9 @@ async fn load(backend: String, weights: Vec<u8>) {
 }
 
 async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
-    let Some(engine) = ENGINE.with_borrow(Option::clone) else { return };
+    let Some(engine) = ENGINE.with_borrow(Option::clone) else {
+        return failed(id, "segment", &format!("{name}: the model is not loaded"));
+    };
     let image = match rbc_model::decode::decode(&file, &name) {
         Ok(image) => image,
         Err(error) => return failed(id, "segment", &error),

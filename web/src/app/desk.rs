@@ -1,6 +1,6 @@
 //! The image being looked at, and the worker that draws, measures and exports it.
 
-use super::item::Phase;
+use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, files};
 use crate::message::{Ask, Measured, Opening, Tell};
@@ -36,6 +36,9 @@ impl App {
         self.hovered = None;
         self.view.forget();
         self.ruler.stop();
+        if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
+            self.set_view("outline");
+        }
         self.sync_controls();
         self.open_active();
         self.refresh();
@@ -46,7 +49,7 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let (id, name) = (item.id, item.name.clone());
         let (file, map, truth) = (item.file.clone(), item.probability.clone(), item.truth.clone());
-        self.desk_open = Some(id);
+        (self.desk_open, self.desk_has) = (Some(id), None);
         spawn_local(async move {
             let bytes = files::read(&file).await;
             let probability = files::read_maybe(map.as_ref()).await;
@@ -55,10 +58,19 @@ impl App {
                 if app.desk_open != Some(id) {
                     return;
                 }
-                let Ok(file) = bytes else {
-                    return; // The network's own reading of it reports.
-                };
                 let Some(item) = app.item(id) else { return };
+                let file = match bytes {
+                    Ok(file) => file,
+                    Err(problem) => {
+                        // The network's own reading of it reports, where that is still to come.
+                        let over = !item.pending();
+                        app.desk_open = None;
+                        if over {
+                            app.complain(&format!("{name}: {problem}"));
+                        }
+                        return;
+                    }
+                };
                 let late = (probability.is_none() && item.probability.is_some())
                     || (truth.is_none() && item.truth.is_some());
                 if late {
@@ -69,6 +81,7 @@ impl App {
                 if probability.is_some() {
                     app.measuring.push(id);
                 }
+                app.desk_has = Some(id);
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, excluded, truth }));
                 app.refresh();
             });
@@ -93,7 +106,8 @@ impl App {
         }
     }
 
-    fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Option<ArrayBuffer>) {
+    /// Has the cells of an image found; without a map where the desk has it open.
+    pub fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Option<ArrayBuffer>) {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
@@ -125,19 +139,13 @@ impl App {
             return;
         }
         if std::mem::take(&mut self.measure_again)
-            && let Some(id) = self.active.filter(|_| self.desk_open == self.active)
+            && let Some(id) = self.active.filter(|_| self.desk_has == self.active)
             && self.item(id).is_some_and(|item| item.probability.is_some())
         {
             self.measure(id, None, None);
             return;
         }
-        let (stamp, active) = (self.stamp, self.active);
-        let stale = self.items.iter().find(|item| {
-            item.probability.is_some()
-                && item.stamp != stamp
-                && Some(item.id) != active
-                && matches!(item.phase, Phase::Done | Phase::Counting)
-        });
+        let stale = self.stale().find(|item| Some(item.id) != self.active);
         let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, item.truth.clone())));
         let Some((id, map, truth)) = found else { return };
         self.measuring.push(id);
@@ -158,6 +166,19 @@ impl App {
                 }
             });
         });
+    }
+
+    /// Results that were found by other rules than the present ones. One that is to be made anew and was stopped counts.
+    fn stale(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| {
+            item.probability.is_some()
+                && item.stamp != self.stamp
+                && matches!(item.phase, Phase::Done | Phase::Counting | Phase::Stopped)
+        })
+    }
+
+    pub fn any_stale(&self) -> bool {
+        self.stale().next().is_some()
     }
 
     pub fn desk_said(&mut self, tell: Tell) {
@@ -192,6 +213,8 @@ impl App {
                     && let Some(item) = self.item_mut(id)
                 {
                     item.truth = None;
+                    item.truth_name.clear();
+                    (item.iou, item.dice) = (None, None);
                 }
                 if task == "measure" || task == "open" {
                     self.answered(id);
@@ -226,6 +249,12 @@ impl App {
             self.view.overlay_changed();
         }
         self.measure_next();
+        if self.table_wanted {
+            self.save_images_table();
+        }
+        if self.zip_wanted {
+            self.pack_all();
+        }
         self.refresh();
     }
 
@@ -235,7 +264,8 @@ impl App {
         self.view.tiles.forget_asked();
         let over = self.measuring.first().copied().or(self.desk_open);
         self.measuring.clear();
-        self.desk_open = None;
+        self.probes.clear();
+        (self.desk_open, self.desk_has) = (None, None);
         self.desk_losses += 1;
         let mut name = String::new();
         let mut again = self.desk_losses < 20;

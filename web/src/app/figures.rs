@@ -73,7 +73,7 @@ impl App {
         let scale = self.rules.um_per_px;
         let item = self.active_item();
         let done = item.filter(|item| item.stamp > 0 && !matches!(item.phase, Phase::Failed(_)));
-        let some = done.filter(|item| item.count() > 0);
+        let some = done.filter(|item| item.whole().next().is_some());
         dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
         dom::set_text("coverage", &percent(done.map(|item| item.covered)));
         let density = done.and_then(|item| density(item, scale));
@@ -82,12 +82,12 @@ impl App {
             &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))),
         );
         let show = |id: &str, text: Option<String>| dom::set_text(id, &text.unwrap_or_else(|| NONE.into()));
-        show("mean-diameter", some.map(|item| spread(item.counted().map(|row| row.diameter), scale, 1)));
-        show("mean-area", some.map(|item| spread(item.counted().map(|row| row.area), scale, 2)));
+        show("mean-diameter", some.map(|item| spread(item.whole().map(|row| row.diameter), scale, 1)));
+        show("mean-area", some.map(|item| spread(item.whole().map(|row| row.area), scale, 2)));
         show(
             "mean-circularity",
             some.map(|item| {
-                let (mean, deviation) = mean_and_spread(item.counted().map(|row| row.circularity));
+                let (mean, deviation) = mean_and_spread(item.whole().map(|row| row.circularity));
                 format!("{mean:.2} ± {deviation:.2}")
             }),
         );

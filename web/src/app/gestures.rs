@@ -129,8 +129,7 @@ impl App {
             return;
         }
         if clicked {
-            self.click = Some(self.view.to_image(x, y));
-            self.probe(x, y);
+            self.probe(x, y, true);
         }
     }
 
@@ -143,31 +142,37 @@ impl App {
         let top = if y / ratio > down - 130.0 { y / ratio - 120.0 } else { y / ratio + 16.0 };
         let _ = tip.style().set_property("left", &format!("{left}px"));
         let _ = tip.style().set_property("top", &format!("{top}px"));
-        self.probe(x, y);
+        self.probe(x, y, false);
     }
 
-    /// Asks the desk which cell is there.
-    fn probe(&mut self, x: f64, y: f64) {
+    /// Asks the desk which cell is there. It answers in the order in which it was asked.
+    fn probe(&mut self, x: f64, y: f64, click: bool) {
         let (Some((id, width, height)), false) = (self.view.image, self.ruler.active) else { return };
         let (x, y) = self.view.to_image(x, y);
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
         if inside && self.active_item().is_some_and(|item| item.stamp > 0) {
+            self.probes.push_back(click.then_some((x, y)));
             self.ask_desk(Ask::Probe { id, x, y });
         } else {
-            self.click = None;
-            self.probed(id, 0);
+            self.pointed(id, 0);
         }
     }
 
     /// The desk's answer: show the cell's measures, or leave it out if it was clicked.
     pub fn probed(&mut self, id: u32, cell: u32) {
+        let click = self.probes.pop_front().flatten();
+        if let (Some(at), true) = (click, cell > 0 && self.active == Some(id)) {
+            self.toggle(cell, Some(at));
+        }
+        self.pointed(id, cell);
+    }
+
+    /// Shows the measures of the cell that is pointed at, if there is one.
+    fn pointed(&mut self, id: u32, cell: u32) {
         if self.active != Some(id) {
             return;
         }
         let cell = Some(cell).filter(|cell| *cell > 0);
-        if let (Some(cell), Some(at)) = (cell, self.click.take()) {
-            self.toggle(cell, Some(at));
-        }
         if self.hovered != cell {
             self.hovered = cell;
             let _ = self.view.canvas.class_list().toggle_with_force("pointing", cell.is_some());

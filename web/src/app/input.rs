@@ -259,7 +259,7 @@ impl App {
                 None => String::new(),
             };
             act(move |app| match read {
-                Ok(bytes) => app.load_weights(Weights { bytes, card, name }),
+                Ok(bytes) => app.load_weights(Weights { bytes, card, name, serial: 0 }),
                 Err(problem) => app.complain(&format!("{name}: {problem}")),
             });
         });

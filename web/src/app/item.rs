@@ -44,8 +44,11 @@ pub struct Item {
     pub summary: String,
     /// The version of the rules that `rows` were found by.
     pub stamp: u32,
-    /// The weights that found it.
-    pub model: String,
+    /// The weights that found it, by their serial number, and those that are at it or were last.
+    pub model: u32,
+    pub ran_by: u32,
+    /// The diameter set by hand when the network began.
+    pub ran_with: Option<f64>,
     /// A sample of ours: nobody loses anything with it.
     pub sample: bool,
     /// A file of the present result has been written.
@@ -79,7 +82,9 @@ impl Item {
             hits: Vec::new(),
             summary: String::new(),
             stamp: 0,
-            model: String::new(),
+            model: 0,
+            ran_by: 0,
+            ran_with: None,
             sample: false,
             saved: false,
             losses: 0,
@@ -99,6 +104,11 @@ impl Item {
     /// The cells that count.
     pub fn counted(&self) -> impl Iterator<Item = &CellRow> {
         self.rows.iter().filter(|row| !row.excluded)
+    }
+
+    /// Those that the edge does not cut: means are of these, as in the tables.
+    pub fn whole(&self) -> impl Iterator<Item = &CellRow> {
+        self.counted().filter(|row| !row.edge)
     }
 
     pub fn count(&self) -> usize {

@@ -12,7 +12,7 @@ use web_sys::Blob;
 impl App {
     pub fn start_network(&mut self) {
         let generation = self.next_generation();
-        self.network_ready = false;
+        (self.network_ready, self.engine_up) = (false, false);
         self.running = None;
         match Link::start(Role::Network, generation) {
             Ok(link) => self.network = Some(link),
@@ -31,7 +31,9 @@ impl App {
                 .await
                 .map_or_else(|_| String::new(), |card| files::text(&card));
             act(move |app| match weights {
-                Ok(bytes) => app.load_weights(Weights { bytes, card, name: "shipped weights".into() }),
+                Ok(bytes) => {
+                    app.load_weights(Weights { bytes, card, name: "shipped weights".into(), serial: 0 })
+                }
                 Err(problem) => {
                     app.fatal = true;
                     app.complain(&format!("The model's weights are missing: {problem}"));
@@ -42,8 +44,12 @@ impl App {
     }
 
     /// Hands weights to the network worker. They count once the worker says that they fit.
-    pub fn load_weights(&mut self, weights: Weights) {
+    pub fn load_weights(&mut self, mut weights: Weights) {
         self.network_ready = false;
+        if weights.serial == 0 {
+            self.last_serial += 1;
+            weights.serial = self.last_serial;
+        }
         dom::set_text("engine-text", "Loading the model…");
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
         // Copies: the originals stay here for a worker that has to be started anew.
@@ -78,8 +84,10 @@ impl App {
         if !self.network_ready || self.running.is_some() {
             return;
         }
+        let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
         let Some(item) = self.items.iter_mut().find(|item| item.phase == Phase::Waiting) else { return };
         item.phase = Phase::Working(0.0);
+        (item.ran_with, item.ran_by) = (item.diameter, serial);
         let (id, name, file, diameter) = (item.id, item.name.clone(), item.file.clone(), item.diameter);
         self.running = Some(id);
         let generation = self.network.as_ref().map(|link| link.generation);
@@ -115,7 +123,7 @@ impl App {
         match tell {
             Tell::Ready { backend, facts } => {
                 self.backend = backend;
-                self.network_ready = true;
+                (self.network_ready, self.engine_up, self.recovering) = (true, true, false);
                 self.fatal = false;
                 if let Some(weights) = self.wanted_weights.take() {
                     self.weights = Some(weights);
@@ -156,11 +164,20 @@ impl App {
 
     fn refused(&mut self, message: &str) {
         self.complain(message);
-        if self.wanted_weights.take().is_some() {
+        let tried = self.wanted_weights.take().is_some();
+        if tried && self.engine_up {
             // The worker keeps the weights it had.
             self.network_ready = true;
             self.show_engine();
             self.pump();
+        } else if !self.backend.is_empty() && !self.recovering {
+            // A fresh worker that has none: back to the weights, and to a place to run, that were good before.
+            self.recovering = true;
+            if self.backend_wish != self.backend {
+                self.backend_wish = "auto".into();
+                dom::find::<web_sys::HtmlSelectElement>("backend").set_value("auto");
+            }
+            self.restart_network();
         } else {
             self.fatal = true;
             dom::set_text("engine-text", "Not running");
@@ -171,9 +188,13 @@ impl App {
     fn segmented(&mut self, result: Segmented) {
         let Segmented { id, width, height, probability, diameter, warnings, seconds, backend } = result;
         self.running = None;
-        let model = self.weights.as_ref().map(|weights| weights.name.clone()).unwrap_or_default();
         if let Some(item) = self.item_mut(id) {
-            (item.model, item.saved) = (model, false);
+            if item.diameter != item.ran_with {
+                // Another one was typed meanwhile.
+                item.phase = Phase::Waiting;
+                return self.pump();
+            }
+            (item.model, item.saved) = (item.ran_by, false);
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             item.estimate = Some(diameter);
@@ -264,8 +285,8 @@ impl App {
 
     /// Results of other weights than the present ones.
     pub fn outdated(&self) -> impl Iterator<Item = &super::item::Item> {
-        let name = self.weights.as_ref().map(|weights| weights.name.as_str()).unwrap_or_default();
-        self.items.iter().filter(move |item| item.phase == Phase::Done && item.model != name)
+        let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
+        self.items.iter().filter(move |item| item.phase == Phase::Done && item.model != serial)
     }
 
     /// Runs an image again, with its present settings.

@@ -1,19 +1,22 @@
 //! Everything of every image in one zip, written by a worker of its own so that the page stays free.
 
-use super::item::Phase;
+use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, dom, files, save};
-use crate::message::{Ask, Opening, Tell};
+use crate::message::{Ask, Opening, Rules, Tell};
 use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
 pub struct Packing {
     pub link: Option<Link>,
-    /// Images still to come, and what the files of each are named by in the zip.
-    todo: Vec<(u32, String)>,
-    /// Images that are in the zip.
+    /// Images still to come, what the files of each are named by in the zip, and the rules they are made by: those of the
+    /// beginning, as in the table.
+    todo: Vec<(u32, String, Rules, Vec<f64>)>,
+    table: String,
+    /// Images that are in the zip, and the one that is being put there.
     packed: Vec<u32>,
+    packing: Option<u32>,
     stem: String,
     total: usize,
     /// The zip so far. Blobs, so that the browser may put them on disk.
@@ -25,9 +28,16 @@ impl App {
         if self.packing.is_some() {
             return;
         }
+        // Files and table tell of one set of rules.
+        self.zip_wanted = self.any_stale();
+        if self.zip_wanted {
+            return self.measure_next();
+        }
         let named = self.items.iter().zip(self.stems());
         let done = named.filter(|(item, _)| item.phase == Phase::Done);
-        let mut todo: Vec<(u32, String)> = done.map(|(item, stem)| (item.id, stem)).collect();
+        let of =
+            |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.excluded.clone());
+        let mut todo: Vec<_> = done.map(of).collect();
         if todo.is_empty() {
             self.complain("There is no result to save yet.");
             return;
@@ -38,7 +48,8 @@ impl App {
                 let total = todo.len();
                 todo.reverse();
                 let (link, stem, parts) = (Some(link), String::new(), Array::new());
-                self.packing = Some(Packing { link, todo, packed: Vec::new(), stem, total, parts });
+                let (table, packed) = (self.images_table(), Vec::new());
+                self.packing = Some(Packing { link, todo, table, packed, packing: None, stem, total, parts });
                 self.pack_next();
             }
             Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
@@ -46,20 +57,19 @@ impl App {
     }
 
     fn pack_next(&mut self) {
-        let table = self.images_table();
         let Some(packing) = &mut self.packing else { return };
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
-        let Some((id, stem)) = packing.todo.pop() else {
+        let Some((id, stem, rules, excluded)) = packing.todo.pop() else {
             if let Some(link) = &mut packing.link {
-                link.ask(Ask::PackEnd { table });
+                link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
             }
             return;
         };
         packing.stem = stem;
         self.show_state();
         let Some(item) = self.item(id) else { return self.pack_next() };
-        let (name, excluded, rules) = (item.name.clone(), item.excluded.clone(), self.rules_of(id));
+        let name = item.name.clone();
         let (file, map) = (item.file.clone(), item.probability.clone());
         spawn_local(async move {
             let file = files::read(&file).await;
@@ -71,7 +81,7 @@ impl App {
                         let opening = Opening { id, name, file, probability, rules, excluded, truth: None };
                         link.ask(Ask::Open(opening));
                         link.ask(Ask::Pack { stem: packing.stem.clone() });
-                        packing.packed.push(id);
+                        packing.packing = Some(id);
                     }
                     (Err(problem), _) => {
                         app.complain(&format!("{name}: {problem}"));
@@ -86,7 +96,9 @@ impl App {
     pub fn packer_said(&mut self, tell: Tell) {
         match tell {
             Tell::Packed { bytes, done } => {
-                let Some(packing) = &self.packing else { return };
+                let Some(packing) = &mut self.packing else { return };
+                // Nothing comes of one that failed.
+                packing.packed.extend(packing.packing.take().filter(|_| bytes.length() > 0));
                 if let Ok(blob) = Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
                     packing.parts.push(&blob);
                 }

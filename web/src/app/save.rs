@@ -31,6 +31,10 @@ impl App {
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
             let named = self.items.iter().zip(self.stems()).find(|(item, _)| item.id == id);
             let Some((_, stem)) = named else { return };
+            if std::mem::take(&mut self.measure_again) {
+                // What is saved has to follow the rules that the page shows.
+                self.measure(id, None, None);
+            }
             self.ask_desk(Ask::Export(Export { id, what: what.to_string(), stem }));
         }
     }

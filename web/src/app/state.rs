@@ -8,6 +8,7 @@ use super::{dom, pack::Packing, ruler::Ruler};
 use crate::js::View as Fields;
 use crate::message::{Rules, Tell};
 use js_sys::{ArrayBuffer, JSON};
+use std::collections::VecDeque;
 
 /// Weights, as they were fetched or dropped.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub struct Weights {
     /// The model card, JSON as `trainer train` writes it; empty where there is none.
     pub card: String,
     pub name: String,
+    /// Which of this sitting's they are: names come again. Zero until they are loaded.
+    pub serial: u32,
 }
 
 impl Weights {
@@ -43,6 +46,11 @@ pub struct App {
     pub network: Option<Link>,
     /// The model is loaded and waits for images.
     pub network_ready: bool,
+    /// The network's worker has a model loaded.
+    pub engine_up: bool,
+    /// A worker that refused its model was replaced and has not answered yet.
+    pub recovering: bool,
+    pub last_serial: u32,
     /// The image that the network is at.
     pub running: Option<u32>,
     pub weights: Option<Weights>,
@@ -58,6 +66,8 @@ pub struct App {
     pub desk: Option<Link>,
     /// The image that the desk holds or is opening.
     pub desk_open: Option<u32>,
+    /// The image that has been handed over; it may still be read from disk before.
+    pub desk_has: Option<u32>,
     /// The images that the desk is to measure and has not answered for.
     pub measuring: Vec<u32>,
     /// The active image is to be measured again as soon as the desk is free.
@@ -67,8 +77,11 @@ pub struct App {
     pub view: View,
     pub ruler: Ruler,
     pub hovered: Option<u32>,
-    /// A click that waits to hear which cell it hit.
-    pub click: Option<(f64, f64)>,
+    /// What the desk was asked to name the cell for, in that order: a click and where, or pointing only.
+    pub probes: VecDeque<Option<(f64, f64)>>,
+    /// The table of all images, or the zip, is to be saved as soon as all is up to date.
+    pub table_wanted: bool,
+    pub zip_wanted: bool,
     pub sorting: Sorting,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
@@ -88,6 +101,9 @@ impl App {
             generation: 0,
             network: None,
             network_ready: false,
+            engine_up: false,
+            recovering: false,
+            last_serial: 0,
             running: None,
             weights: None,
             wanted_weights: None,
@@ -97,13 +113,16 @@ impl App {
             fatal: false,
             desk: None,
             desk_open: None,
+            desk_has: None,
             measuring: Vec::new(),
             measure_again: false,
             desk_losses: 0,
             view: View::new(),
             ruler: Ruler::default(),
             hovered: None,
-            click: None,
+            probes: VecDeque::new(),
+            table_wanted: false,
+            zip_wanted: false,
             sorting: Sorting::default(),
             packing: None,
             racer: None,
@@ -189,8 +208,9 @@ impl App {
     /// Shows the state anew in the next frame; many calls make one.
     pub fn refresh(&mut self) {
         if self.state() == "ready" {
-            // Scripts read the list as soon as the state says so.
+            // Scripts read list and figures as soon as the state says so.
             self.show_results();
+            self.show_figures();
         }
         self.show_state();
         if !self.refresh_asked {

@@ -32,9 +32,9 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
         item.count().to_string(),
         format!("{:.1} %", item.covered * 100.0),
         density(item, scale).map(|(value, unit)| format!("{} {unit}", short(value))).unwrap_or_default(),
-        spread(mean_and_spread(item.counted().map(|row| row.diameter)), 1),
-        spread(mean_and_spread(item.counted().map(|row| row.area)), 2),
-        format!("{:.2}", mean_and_spread(item.counted().map(|row| row.circularity)).0),
+        spread(mean_and_spread(item.whole().map(|row| row.diameter)), 1),
+        spread(mean_and_spread(item.whole().map(|row| row.area)), 2),
+        format!("{:.2}", mean_and_spread(item.whole().map(|row| row.circularity)).0),
         item.iou.map(|iou| format!("{:.1} %", iou * 100.0)).unwrap_or_default(),
         short(item.seconds),
     ]
@@ -67,7 +67,7 @@ impl App {
         }
         let done: Vec<&Item> = self.items.iter().filter(|item| item.stamp > 0).collect();
         let cells: usize = done.iter().map(|item| item.count()).sum();
-        let diameters = mean_and_spread(done.iter().flat_map(|item| item.counted()).map(|row| row.diameter));
+        let diameters = mean_and_spread(done.iter().flat_map(|item| item.whole()).map(|row| row.diameter));
         let foot = dom::element("images-foot");
         foot.set_inner_html("");
         let total = [
@@ -79,7 +79,10 @@ impl App {
         ];
         dom::append(&foot, &line("td", &total));
         let unit = if scale.is_some() { "µm" } else { "px" };
-        dom::set_text("table-note", &format!("lengths in {unit}, mean ± standard deviation"));
+        dom::set_text(
+            "table-note",
+            &format!("lengths in {unit}, mean ± standard deviation of the cells that the edge does not cut"),
+        );
     }
 
     /// What the files of each image are named by, as `trainer predict` does: a name that comes again gets a number.
@@ -116,6 +119,11 @@ impl App {
     }
 
     pub fn save_images_table(&mut self) {
+        // A table tells of one set of rules.
+        self.table_wanted = self.any_stale();
+        if self.table_wanted {
+            return self.measure_next();
+        }
         let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
         for item in self.items.iter_mut().filter(|item| item.stamp > 0) {

@@ -118,8 +118,9 @@ fn passing(
     truth: Option<ArrayBuffer>,
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
-    // A truth that does not fit was reported when it came.
-    let truth = truth.and_then(|truth| read_truth(&bytes(&truth), name, map.dimensions()).ok());
+    let truth = truth.and_then(|truth| {
+        read_truth(&bytes(&truth), name, map.dimensions()).map_err(|error| failed(id, "truth", &error)).ok()
+    });
     let (_, measured) = measure(id, &map, rules, points, truth.as_ref())?;
     tell(Tell::Measured(measured));
     Ok(())
@@ -202,10 +203,13 @@ impl Desk {
 
     fn truth(&mut self, id: u32, name: &str, file: &[u8]) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
-            open.truth = Some(read_truth(file, name, open.image.dimensions())?);
-            if open.probability.is_some() {
-                open.measure()?;
-            }
+            // One that does not fit takes the place of the one before all the same.
+            let truth = read_truth(file, name, open.image.dimensions());
+            let (truth, problem) =
+                truth.map_or_else(|error| (None, Some(error)), |truth| (Some(truth), None));
+            open.truth = truth;
+            open.measure()?;
+            return problem.map_or(Ok(()), Err);
         }
         Ok(())
     }
