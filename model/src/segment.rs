@@ -174,9 +174,14 @@ impl<B: SegBackend> Segmenter<B> {
     /// Reads the weights (safetensors or burnpack) and puts them on the device.
     ///
     /// # Errors
-    /// Where the bytes are no weights of this network.
+    /// Where the bytes are no weights of this network, or those of a network that is still being trained.
     pub fn load(weights: &[u8], device: &B::Device) -> Result<Self, Error> {
         let (network, config) = weights::load(weights, device)?;
+        if config.batch_norm {
+            // It would normalise each tile by itself.
+            let what = "weights from the middle of a training; use the rbc.safetensors that comes out of it";
+            return Err(Error::Weights(what.into()));
+        }
         Ok(Self { network, config, device: device.clone() })
     }
 }

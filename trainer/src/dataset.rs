@@ -70,6 +70,8 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Dataset {
     pub root: PathBuf,
+    /// Those there are folders for.
+    parts: Vec<Part>,
     /// Sorted by part, then name.
     pub entries: Vec<Entry>,
     /// Images without a mask, masks without an image, names used twice.
@@ -96,7 +98,13 @@ impl Dataset {
             );
         }
         let manifest = Manifest::read(&root.join("manifest.csv"))?;
-        let mut dataset = Self { root: root.into(), entries: vec![], problems: vec![], warnings: vec![] };
+        let mut dataset = Self {
+            root: root.into(),
+            parts: parts.iter().map(|(part, _)| *part).collect(),
+            entries: vec![],
+            problems: vec![],
+            warnings: vec![],
+        };
         for (part, folder) in &parts {
             dataset.pair(*part, folder, manifest.as_ref());
         }
@@ -130,7 +138,18 @@ impl Dataset {
     }
 
     fn has(&self, part: Part) -> bool {
-        self.entries.iter().any(|entry| entry.part == part)
+        self.parts.contains(&part)
+    }
+
+    /// Tells on standard error what looks odd, the first few of it.
+    pub fn warn(&self) {
+        const SHOWN: usize = 5;
+        for warning in self.warnings.iter().take(SHOWN) {
+            eprintln!("warning: {warning}");
+        }
+        if let more @ 1.. = self.warnings.len().saturating_sub(SHOWN) {
+            eprintln!("and {more} more warnings, which `trainer check --data {}` lists", self.root.display());
+        }
     }
 
     /// What is wrong with the files of one part.

@@ -21,6 +21,7 @@ use std::time::Instant;
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.data)?;
+    dataset.warn();
     let weights = Weights::find(args.weights.weights.as_deref())?;
     let device = device::choose(args.device.device)?;
     create_folder(&args.out)?;
@@ -204,7 +205,7 @@ mod tests {
         folder.pair("test", "b", 30, 90, 2)?;
         folder.image("test/images/alone.png", 8, 8, 3)?;
         folder.image("train/images/of_no_concern.png", 8, 8, 4)?;
-        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() };
+        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() }.folded();
         let network = config.init::<burn::backend::Flex>(&Default::default());
         let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
         let out = folder.path.join("out");

@@ -21,6 +21,20 @@ impl Pool {
         let draws = samples.iter().enumerate().flat_map(|(at, s)| std::iter::repeat_n(at, share(s).max(1)));
         Self { fields, draws: draws.collect() }
     }
+
+    /// A checksum of all that can be drawn: images, masks, margins and how often.
+    pub fn fingerprint(&self) -> u32 {
+        let mut sum = crc32fast::Hasher::new();
+        for level in self.fields.iter().map(Field::working) {
+            sum.update(level.image.as_raw());
+            sum.update(level.coverage.as_raw());
+            sum.update(&level.margin.to_le_bytes());
+        }
+        for &at in &self.draws {
+            sum.update(&at.to_le_bytes());
+        }
+        sum.finalize()
+    }
 }
 
 /// One image at several resolutions, so that no crop is reduced by more than about 2 and bilinear sampling does.

@@ -1,15 +1,15 @@
 //! Fits one network: batches, loss, optimiser, schedule, checkpoints.
 
 use crate::augment::{self, Augmentation, Crop};
+use crate::checkpoint::Checkpoints;
 use crate::field::{Field, Pool};
+use crate::optimiser::KernelMuon;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::backend::Autodiff;
-use burn::grad_clipping::GradientClippingConfig;
-use burn::module::AutodiffModule;
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
-use burn::record::{BinFileRecorder, FullPrecisionSettings, Recorder};
+use burn::module::{AutodiffModule, Module};
+use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
@@ -17,7 +17,6 @@ use rbc_model::backend::SegBackend;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::normalise;
 use rbc_model::tiling::padded;
-use rbc_model::weights;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
@@ -49,7 +48,7 @@ impl Default for FitConfig {
             epochs: 36,
             batch: 8,
             crop: 128,
-            learning_rate: 3e-3,
+            learning_rate: 2e-2,
             weight_decay: 1e-4,
             seed: 0,
         }
@@ -78,14 +77,6 @@ pub trait Watcher<B: Backend> {
     fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>>;
 }
 
-/// What lies in a checkpoint beside the weights and the optimiser's state.
-#[derive(Serialize, Deserialize)]
-struct Checkpoint {
-    config: FitConfig,
-    epochs_done: usize,
-    seconds: f64,
-}
-
 /// Fits a network to crops of `pool`; keeps `history.csv` and a checkpoint in `out`.
 ///
 /// # Errors
@@ -99,30 +90,16 @@ pub fn fit<B: SegBackend>(
     watcher: &mut dyn Watcher<B>,
 ) -> Result<(Network<B>, Vec<EpochRecord>)> {
     std::fs::create_dir_all(out).map_err(|error| Problem::io(out, "cannot make the folder", &error))?;
-    let clipping = Some(GradientClippingConfig::Norm(1.0));
-    let adam = AdamWConfig::new().with_weight_decay(config.weight_decay).with_grad_clipping(clipping);
-    let mut optimiser = adam.init::<Autodiff<B>, Network<Autodiff<B>>>();
-    let recorder = BinFileRecorder::<FullPrecisionSettings>::new();
-    let [weights_file, state_file, optimiser_file] =
-        ["checkpoint.safetensors", "checkpoint.json", "optimiser.bin"].map(|name| out.join(name));
+    let mut optimiser = KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay);
+    let checkpoints = Checkpoints { folder: out, config, fingerprint: pool.fingerprint() };
 
     B::seed(device, config.seed);
     let mut network = config.network.init::<Autodiff<B>>(device);
     let mut history = Vec::new();
     let mut before = 0.0;
-    if resume && state_file.exists() {
-        let state: Checkpoint = records::read_json(&state_file)?;
-        if serde_json::to_value(&state.config)? != serde_json::to_value(config)? {
-            bail!(
-                "a checkpoint of other settings, take another --out or leave out --resume: {}",
-                out.display()
-            );
-        }
-        let bytes = std::fs::read(&weights_file)
-            .map_err(|error| Problem::io(&weights_file, "cannot read", &error))?;
-        network = weights::load::<Autodiff<B>>(&bytes, device)?.0;
-        let record = recorder.load(optimiser_file.clone(), device);
-        optimiser = optimiser.load_record(record.with_context(|| optimiser_file.display().to_string())?);
+    if resume && let Some((state, (weights, moments))) = checkpoints.last::<Autodiff<B>, _>(device)? {
+        network = network.load_record(weights);
+        optimiser = optimiser.load_record(moments);
         history = records::read_history(&out.join("history.csv"))?;
         history.truncate(state.epochs_done);
         before = state.seconds;
@@ -162,16 +139,10 @@ pub fn fit<B: SegBackend>(
             learning_rate: config.rate((epoch + 1) * STEPS - 1),
             seconds,
         });
-        // The state comes last: a run cut off before it goes on from the epoch before.
         records::write_history(&out.join("history.csv"), &history)?;
-        records::write_whole(&weights_file, &weights::to_safetensors(&network.valid(), &config.network)?)?;
-        recorder
-            .record(optimiser.to_record(), optimiser_file.clone())
-            .with_context(|| optimiser_file.display().to_string())?;
-        records::write_json(
-            &state_file,
-            &Checkpoint { config: config.clone(), epochs_done: epoch + 1, seconds },
-        )?;
+        // As records, for these keep the parameters' names, by which the optimiser finds its moments.
+        let record = (network.clone().into_record(), optimiser.to_record());
+        checkpoints.save::<Autodiff<B>>(record, epoch + 1, seconds)?;
     }
     Ok((folded(network.valid(), config, pool, device)?, history))
 }

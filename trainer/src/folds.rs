@@ -1,9 +1,11 @@
 //! The folds of a cross validation: images of one source stay together, folds are of about one size.
 
 use crate::dataset::Sample;
+use crate::records;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// `splits.json`: by name, which images each fold trains on and which it is validated on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,21 @@ pub struct Fold {
 }
 
 impl Splits {
+    /// Writes `splits.json`.
+    ///
+    /// # Errors
+    /// Where it can't be written, and where a run that goes on began with other folds: its networks have seen images that
+    /// would now be held out.
+    pub fn write(&self, path: &Path, resume: bool) -> Result<()> {
+        if resume && path.exists() && records::read_json::<Self>(path)? != *self {
+            bail!(
+                "the run began with other images, folds or another seed: take another --out or leave out --resume: {}",
+                path.display()
+            );
+        }
+        records::write_json(path, self)
+    }
+
     /// Deals the samples out into `count` folds. The order of the samples does not matter, the seed does.
     pub fn new(samples: &[Sample], count: usize, seed: u64) -> Result<Self> {
         Self::of(samples.iter().map(|sample| (sample.name.as_str(), sample.source.as_str())), count, seed)
@@ -128,6 +145,18 @@ mod tests {
         assert_eq!(split(&names, 5, 3)?, split(&reversed, 5, 3)?);
         assert_ne!(split(&names, 5, 3)?, split(&names, 5, 4)?);
         Ok(())
+    }
+
+    #[test]
+    fn a_run_goes_on_with_its_own_folds_only() -> Result<()> {
+        let folder = crate::fixture::Folder::new("folds")?;
+        let path = folder.path.join("splits.json");
+        let (ours, others) = (split(&names(), 5, 3)?, split(&names()[1..], 5, 3)?);
+        ours.write(&path, true)?;
+        ours.write(&path, true)?;
+        assert!(others.write(&path, true).is_err_and(|error| error.to_string().contains("other images")));
+        assert_eq!(records::read_json::<Splits>(&path)?, ours);
+        others.write(&path, false)
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Row {
     pub name: String,
     /// `train` or `test`, where the file says so.
     pub split: Option<String>,
-    /// `source_file`.
+    /// `source_file`, without extension too: whole fields are found by it.
     pub source: Option<String>,
     /// `unlabelled_margin_px`.
     pub margin: u32,
@@ -62,7 +62,7 @@ impl Manifest {
             let row = Row {
                 name: name.clone(),
                 split: field(split).map(str::to_lowercase),
-                source: field(source).map(str::to_string),
+                source: field(source).map(stem_of_image),
                 margin,
             };
             manifest.rows.entry(name).or_default().push(row);
@@ -76,6 +76,8 @@ impl Manifest {
         rows.iter()
             .find(|row| row.split.as_deref() == Some(part.name()))
             .or_else(|| rows.iter().find(|row| row.split.is_none() || part == Part::Whole))
+            // There is no doubt which image a single line means, whatever it calls the part.
+            .or_else(|| rows.first().filter(|_| rows.len() == 1))
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
@@ -95,14 +97,14 @@ mod tests {
 
     #[test]
     fn names_lose_their_extension_and_splits_tell_them_apart() -> Result<()> {
-        let text =
-            "\u{feff}split,Name,source_file,other\ntrain,a.png,f1.jpg,1\ntest,a.png,f2.jpg,2\n,b.10x,,\n";
+        let text = "\u{feff}split,Name,source_file,other\ntrain,a.png,f1.jpg,1\ntest,a.png,f2.jpg,2\n,b.10x,,\nval,d,f3,\n";
         let manifest = Manifest::parse(text)?;
         let source = |name, part| manifest.find(name, part).and_then(|row| row.source.as_deref());
-        assert_eq!(source("a", Part::Train), Some("f1.jpg"));
-        assert_eq!(source("a", Part::Test), Some("f2.jpg"));
+        assert_eq!(source("a", Part::Train), Some("f1"));
+        assert_eq!(source("a", Part::Test), Some("f2"));
         assert_eq!(source("b.10x", Part::Test), None);
         assert!(manifest.find("b.10x", Part::Test).is_some());
+        assert_eq!(source("d", Part::Train), Some("f3"));
         assert!(manifest.find("c", Part::Test).is_none());
         Ok(())
     }

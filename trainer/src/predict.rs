@@ -123,7 +123,7 @@ mod tests {
         folder.image("in/a.png", 50, 41, 1)?;
         folder.image("in/a.bmp", 33, 64, 2)?;
         folder.file("in/bad.png", b"no picture")?;
-        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() };
+        let config = NetworkConfig { widths: [4, 4, 4], ..NetworkConfig::default() }.folded();
         let network = config.init::<burn::backend::Flex>(&Default::default());
         let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
         let out = folder.path.join("out");

@@ -54,7 +54,7 @@ pub struct FoldRecord {
     pub mean_iou: f64,
     pub min_iou: f64,
     pub median_iou: f64,
-    pub best_epoch: usize,
+    pub epochs: usize,
     pub seconds: f64,
     /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it.
     pub threshold: f32,
@@ -66,7 +66,7 @@ impl FoldRecord {
         fold: usize,
         train_images: usize,
         images: Vec<ImageRecord>,
-        best_epoch: usize,
+        epochs: usize,
         seconds: f64,
         threshold: f32,
     ) -> Self {
@@ -79,7 +79,7 @@ impl FoldRecord {
             mean_iou: summary.mean,
             min_iou: summary.min,
             median_iou: summary.median,
-            best_epoch,
+            epochs,
             seconds,
             threshold,
         }

@@ -14,7 +14,12 @@ const STYLE: &str = include_str!("report.css");
 
 /// Where fold K keeps the picture of one image, as `compare::panels` draws it, for the report to take in.
 pub fn overlay_path(out: &Path, fold: usize, name: &str) -> PathBuf {
-    fold_folder(out, fold).join("overlays").join(format!("{name}.png"))
+    overlays(out, fold).join(format!("{name}.png"))
+}
+
+/// The folder of a fold's pictures.
+pub fn overlays(out: &Path, fold: usize) -> PathBuf {
+    fold_folder(out, fold).join("overlays")
 }
 
 /// `OUT/fold-K`
@@ -123,13 +128,13 @@ fn folds(folds: &[FoldRecord]) -> String {
             fold.mean_iou,
             fold.median_iou,
             fold.min_iou,
-            fold.best_epoch,
+            fold.epochs,
             duration(fold.seconds)
         )
     });
     format!(
         "<h2>Folds</h2>\n<div class=scroll><table><thead><tr><th>fold<th>trained on<th>validated on<th>mean IoU<th>median IoU\
-         <th>lowest IoU<th>best epoch<th>time</tr></thead><tbody>\n{}</tbody></table></div>\n",
+         <th>lowest IoU<th>epochs<th>time</tr></thead><tbody>\n{}</tbody></table></div>\n",
         rows.collect::<String>()
     )
 }

@@ -3,7 +3,7 @@
 use crate::calibrate::{self, Ious};
 use crate::cli::{TrainArgs, command_line};
 use crate::compare;
-use crate::dataset::{Dataset, Sample};
+use crate::dataset::{Dataset, Part, Sample};
 use crate::device::{self, Job};
 use crate::field::{Field, Pool};
 use crate::fit::{self, FitConfig, Watcher};
@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
 use crate::score::score;
-use crate::{card, progress, synth};
+use crate::{card, checkpoint, progress, synth};
 use anyhow::{Result, bail};
 use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
@@ -34,13 +34,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         None => synthetic(&args.out, args.seed)?,
     };
     let dataset = Dataset::open(&data)?;
+    dataset.warn();
     let mut loaded = dataset.load(dataset.training_part());
     let mut fields = Vec::new();
     for folder in &args.fields {
-        let dataset = Dataset::open(folder)?;
-        let extra = dataset.load(dataset.training_part());
-        fields.extend(extra.samples);
+        let whole = Dataset::open(folder)?;
+        whole.warn();
+        let extra = whole.load(whole.training_part());
         loaded.problems.extend(extra.problems);
+        fields.extend(known_fields(folder, extra.samples, &loaded.samples, &dataset));
     }
     fields.extend(smears(args.synthetic, args.seed));
     for problem in &loaded.problems {
@@ -57,7 +59,16 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
         bail!("--fold counts from 0 and there are {} folds", splits.folds.len());
     }
-    records::write_json(&args.out.join("splits.json"), &splits)?;
+    splits.write(&args.out.join("splits.json"), args.resume)?;
+    if !args.resume {
+        let earlier = match args.fold {
+            Some(fold) => vec![fold_folder(&args.out, fold)],
+            None => fits(&args.out)?,
+        };
+        for folder in earlier {
+            checkpoint::clear(&folder)?;
+        }
+    }
     let device = device::choose(args.device.device)?;
     let training = Training {
         args,
@@ -72,6 +83,44 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         bail!("trained without {} bad files, named above", loaded.problems.len());
     }
     Ok(())
+}
+
+/// The fields without those of the test images; tells of those whose source no image names, for no fold can hold them out.
+fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
+    let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
+    let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
+    let before = fields.len();
+    let fields: Vec<Sample> =
+        fields.into_iter().filter(|field| !tested.contains(field.source.as_str())).collect();
+    if fields.len() < before {
+        eprintln!(
+            "warning: left out {} fields that test images come from: {}",
+            before - fields.len(),
+            folder.display()
+        );
+    }
+    let strange = fields.iter().filter(|field| !named.contains(field.source.as_str())).count();
+    if strange > 0 {
+        eprintln!(
+            "warning: {strange} of {} fields have a source that no image has, so every fold trains on them; if images were cut \
+             from them, say so in both manifest.csv (source_file): {}",
+            fields.len(),
+            folder.display()
+        );
+    }
+    fields
+}
+
+/// The folders of the folds and of the final network that lie in `out`.
+fn fits(out: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name == "final" || name.starts_with("fold-")
+        })
+        .collect())
 }
 
 /// A synthetic set, so that a machine with nothing on it can train.
@@ -165,7 +214,7 @@ impl Training<'_> {
     fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
         let (validation, train) = self.parts(fold);
-        let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config);
+        let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
         let pool = self.pool(&train, &validation);
         let (network, history) =
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
@@ -196,6 +245,12 @@ impl Training<'_> {
         let weights = weights::to_safetensors(&network, &self.config.network.folded())?;
         records::write_whole(&out.join("rbc.safetensors"), &weights)?;
         let segmenter = self.segmenter(network, device);
+        let pictures = report::overlays(&self.args.out, fold);
+        if pictures.exists() {
+            // What an earlier run left there would pass for this one's.
+            std::fs::remove_dir_all(&pictures)
+                .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
+        }
         let mut images: Vec<ImageRecord> = Vec::new();
         for sample in &validation {
             let found = segment(&segmenter, sample)?;
@@ -259,7 +314,7 @@ impl Training<'_> {
         device: &B::Device,
     ) -> Result<()> {
         let all: Vec<&Sample> = self.samples.iter().collect();
-        let mut watcher = Watch::new("final".into(), &[], &self.config);
+        let mut watcher = Watch::new("final".into(), &[], &self.config, device);
         let pool = self.pool(&all, &[]);
         let out = self.args.out.join("final");
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
@@ -308,24 +363,25 @@ fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<S
 }
 
 /// Shows how a fit goes and validates it after each epoch.
-struct Watch {
+struct Watch<B: Backend> {
+    device: B::Device,
     bar: ProgressBar,
     name: String,
     /// At the working scale.
     held_out: Vec<Field>,
 }
 
-impl Watch {
-    fn new(name: String, held_out: &[&Sample], config: &FitConfig) -> Self {
+impl<B: Backend> Watch<B> {
+    fn new(name: String, held_out: &[&Sample], config: &FitConfig, device: &B::Device) -> Self {
         let samples: Vec<Sample> = held_out.iter().map(|&sample| sample.clone()).collect();
         let held_out = Field::prepare(&samples, config.network.working_diameter);
         let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
         bar.set_message(name.clone());
-        Self { bar, name, held_out }
+        Self { device: device.clone(), bar, name, held_out }
     }
 }
 
-impl<B: SegBackend> Watcher<B> for Watch {
+impl<B: SegBackend> Watcher<B> for Watch<B> {
     fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
         self.bar.set_length(total as u64);
         // A resumed run starts in the middle: the time left is told from here on.
@@ -343,10 +399,9 @@ impl<B: SegBackend> Watcher<B> for Watch {
         if self.held_out.is_empty() {
             return Ok(None);
         }
-        let device = B::Device::default();
         let (mut loss, mut iou) = (0.0, 0.0);
         for field in &self.held_out {
-            let (one_loss, one_iou) = fit::validate::<B>(network, field, &device)?;
+            let (one_loss, one_iou) = fit::validate::<B>(network, field, &self.device)?;
             loss += one_loss;
             iou += one_iou;
         }

@@ -1,18 +1,20 @@
 //! Writes a data set folder: `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
 
 use std::{
+    collections::HashSet,
     fs,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use image::{GrayImage, RgbImage, imageops};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{Family, Labels, Smear, Style, smear};
+use crate::files::list_images;
 
 /// How much to write. The published experiment had 164 training crops and 40 test images.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ pub fn write_dataset(
             let folder = out.join(split).join(kind);
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            let count = if split == "train" { options.train } else { options.test };
+            refuse_others(&folder, split, count)?;
         }
     }
     let fields = options.train.div_ceil(CROPS_PER_FIELD);
@@ -81,6 +85,24 @@ pub fn write_dataset(
     write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
 }
 
+/// Files that would stay beside the new ones would count as images of the set, without a line in its manifest.
+fn refuse_others(folder: &Path, split: &str, count: usize) -> Result<()> {
+    let ours: HashSet<String> = (0..count).map(|index| file_name(split, index)).collect();
+    let there = list_images(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let others = there.iter().filter(|path| !ours.contains(&crate::files::file_name(path))).count();
+    if others > 0 {
+        bail!(
+            "{others} images of another set lie there, take another --out or empty it: {}",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn file_name(split: &str, index: usize) -> String {
+    format!("{split}_{index:03}.png")
+}
+
 /// A field and the crops cut from it.
 fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<Entry>> {
     let seed = options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(index as u64);
@@ -97,7 +119,7 @@ fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<E
             let image = imageops::crop_imm(&field.image, x, y, CROP, CROP).to_image();
             let mut labels = imageops::crop_imm(&field.labels, x, y, CROP, CROP).to_image();
             let count = renumber(&mut labels);
-            let name = format!("train_{i:03}.png");
+            let name = file_name("train", i);
             write(out, "train", &name, &image, &labels)?;
             let source_file = format!("field_{index:03}");
             Ok(entry("train", name, source_file, count, &field, &style, (x, y, CROP, CROP), seed))
@@ -136,7 +158,7 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
     let mut style = style(index, seed, (long / 300.0).clamp(0.45, 1.3), &mut rng);
     style.coverage = style.coverage.max(0.28);
     let smear = smear(width, height, seed, &style);
-    let name = format!("test_{index:03}.png");
+    let name = file_name("test", index);
     write(out, "test", &name, &smear.image, &smear.labels)?;
     let place = (0, 0, width, height);
     Ok(entry("test", name.clone(), name, smear.count, &smear, &style, place, seed))

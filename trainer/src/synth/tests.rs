@@ -137,6 +137,13 @@ fn data_set_has_what_its_manifest_says() {
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
         assert_eq!(present.len().to_string(), row[2]);
     }
+    // The same again is no other set; a smaller one would leave images behind.
+    write_dataset(&out, &options, &|_, _| {}).expect("written over");
+    let smaller = SynthOptions { train: 4, ..options };
+    assert!(
+        write_dataset(&out, &smaller, &|_, _| {})
+            .is_err_and(|error| error.to_string().contains("another set"))
+    );
     std::fs::remove_dir_all(&out).expect("removed");
 }
 
