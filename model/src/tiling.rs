@@ -17,7 +17,7 @@ pub fn padded(len: usize) -> usize {
 
 /// Tiles of at most `side` by `side` input pixels that together keep each pixel of a padded `height` by `width` image
 /// once. Corners lie on multiples of the alignment and the halo covers the receptive field, so the kept pixels are
-/// exactly those of the untiled network.
+/// those of the untiled network, but for rounding.
 pub fn tiles(height: usize, width: usize, side: usize) -> Vec<Tile> {
     let (rows, columns) = (spans(height, side), spans(width, side));
     let mut tiles = Vec::with_capacity(rows.len() * columns.len());

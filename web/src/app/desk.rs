@@ -36,12 +36,17 @@ impl App {
         self.hovered = None;
         self.view.forget();
         self.ruler.stop();
-        if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
-            self.set_view("outline");
-        }
+        self.leave_difference();
         self.sync_controls();
         self.open_active();
         self.refresh();
+    }
+
+    /// Without a truth there is no difference to show.
+    fn leave_difference(&mut self) {
+        if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
+            self.set_view("outline");
+        }
     }
 
     /// Sends the active image with all that is known of it to the desk.
@@ -145,7 +150,7 @@ impl App {
             self.measure(id, None, None);
             return;
         }
-        let stale = self.stale().find(|item| Some(item.id) != self.active);
+        let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
         let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, item.truth.clone())));
         let Some((id, map, truth)) = found else { return };
         self.measuring.push(id);
@@ -215,6 +220,7 @@ impl App {
                     item.truth = None;
                     item.truth_name.clear();
                     (item.iou, item.dice) = (None, None);
+                    self.leave_difference();
                 }
                 if task == "measure" || task == "open" {
                     self.answered(id);

@@ -104,7 +104,7 @@ impl App {
     /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head.
     pub fn images_table(&self) -> String {
         let mut text = String::new();
-        for (item, stem) in self.items.iter().zip(self.stems()).filter(|(item, _)| item.stamp > 0) {
+        for (item, stem) in self.items.iter().zip(self.stems()).filter(|(item, _)| item.stamp == self.stamp) {
             let (head, line) = item.summary.split_once('\n').unwrap_or_default();
             if text.is_empty() {
                 text.push_str(head);
@@ -126,7 +126,8 @@ impl App {
         }
         let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
-        for item in self.items.iter_mut().filter(|item| item.stamp > 0) {
+        let stamp = self.stamp;
+        for item in self.items.iter_mut().filter(|item| item.stamp == stamp) {
             item.saved = true;
         }
     }
