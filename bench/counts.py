@@ -3,10 +3,13 @@
 
     trainer predict --out OUT/chula DATA/chula-count/images
     trainer predict --out OUT/bccd DATA/bccd-count/images
-    python3 bench/counts.py DATA OUT          (needs numpy, scipy, pillow)
+    trainer synth --out S --train 0 --test 30 --seed 99
+    trainer predict --out OUT/synthetic S/test/images
+    python3 bench/counts.py DATA OUT S          (needs numpy, scipy, pillow)
 
 Chula: the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells
-that an instance's bounding box overlaps with an IoU of at least 0.5.
+that an instance's bounding box overlaps with an IoU of at least 0.5. Synthetic smears: how far the counts are off, for
+those where less and where more than a third of the cells borders on another, and for those with 20 cells or more.
 """
 import csv
 import sys
@@ -56,10 +59,40 @@ def bccd(data, out):
     return matched, total
 
 
+def crowded(truth):
+    """The share of the cells that border on another one."""
+    at_border = set()
+    for a, b in ((truth[:, 1:], truth[:, :-1]), (truth[1:], truth[:-1])):
+        meet = (a != b) & (a > 0) & (b > 0)
+        at_border.update(a[meet], b[meet])
+    return len(at_border) / max(1, len(np.unique(truth[truth > 0])))
+
+
+def synthetic(smears, out):
+    rows = []
+    for file in sorted((smears / "test/labels").glob("*.png")):
+        truth = np.array(Image.open(file))
+        found = len(np.unique(labels(out / "synthetic", file.stem))) - 1
+        rows.append((len(np.unique(truth[truth > 0])), found, crowded(truth)))
+    return rows
+
+
+def off(rows):
+    return f"{np.mean([abs(found - true) / true for true, found, _ in rows]):.1%} off on average, {len(rows)} smears"
+
+
 def main():
-    data, out = map(Path, sys.argv[1:3])
+    data, out, smears = map(Path, sys.argv[1:4])
     for name, (hit, total) in (("chula: centres alone", chula(data, out)), ("bccd: boxes met", bccd(data, out))):
         print(f"{name} {hit} of {total} ({hit / total:.1%})")
+    rows = synthetic(smears, out)
+    print(f"synthetic: {sum(row[1] for row in rows)} of {sum(row[0] for row in rows)} cells; {off(rows)}")
+    for name, which in (
+        ("less than a third crowded", lambda row: row[2] < 1 / 3),
+        ("more", lambda row: row[2] >= 1 / 3),
+        ("20 cells or more", lambda row: row[0] >= 20),
+    ):
+        print(f"  {name}: {off([row for row in rows if which(row)])}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 mod blur;
 mod centres;
-mod certainty;
 mod crop;
 mod diameter;
 pub mod distance;

@@ -33,13 +33,31 @@ impl Crop {
     /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` where
     /// the region has no outline, filling the whole image.
     pub fn depth(&self) -> Option<Vec<f32>> {
-        if self.inside.iter().all(|&inside| inside) {
-            return None;
+        let filled = self.inside.iter().all(|&inside| inside);
+        (!filled).then(|| self.depth_from(|at| !self.inside[at]))
+    }
+
+    /// The same to the outline of the part of the region where `certain` holds. What certain pixels enclose belongs to
+    /// it: doubt in the midst of a cell is its pale centre.
+    pub fn depth_where(&self, certain: impl Fn(usize) -> bool) -> Vec<f32> {
+        let mut open: Vec<bool> = self.inside.iter().map(|&inside| !inside).collect();
+        let mut from: Vec<usize> = (0..open.len()).filter(|&at| open[at]).collect();
+        while let Some(at) = from.pop() {
+            for next in self.around(at).into_iter().flatten() {
+                if !open[next] && !certain(next) {
+                    open[next] = true;
+                    from.push(next);
+                }
+            }
         }
-        let mut depth = squared_distance(self.width, self.height, |at| !self.inside[at]);
+        self.depth_from(|at| open[at])
+    }
+
+    fn depth_from(&self, outside: impl Fn(usize) -> bool) -> Vec<f32> {
+        let mut depth = squared_distance(self.width, self.height, outside);
         // The outline runs half a pixel before the nearest background pixel's centre.
         depth.iter_mut().for_each(|d| *d = (d.sqrt() - 0.5).max(0.0));
-        Some(depth)
+        depth
     }
 
     /// The pixels left, right, above and below of one, by index of the crop.

@@ -4,23 +4,28 @@ use super::crop::Crop;
 use super::split::{OUTSIDE, STEPS};
 
 /// A pass at least this high, relative to the lower top, parts nothing: for tops near each other and for tops far
-/// apart. For two equal discs of radius r whose centres are d apart the pass of the depth is at
+/// apart, which any dip parts. For two equal discs of radius r whose centres are d apart the pass of the depth is at
 /// sqrt(1 - d²/4r²): 0.87 for d = r.
-const PASS: (f32, f32) = (0.85, 0.92);
+const PASS: (f32, f32) = (0.83, 1.0);
 /// What near and far apart mean, in expected diameters.
 const APART: (f32, f32) = (0.35, 0.75);
-/// A top lower than this share of the expected cell radius is no cell of its own.
-const LEAST_HEIGHT: f32 = 0.3;
+/// A top lower than this share of the expected cell radius is no cell of its own; of a cell that the image's edge
+/// cuts, less may show.
+const LEAST_HEIGHT: f32 = 0.1;
+const LEAST_HEIGHT_AT_EDGE: f32 = 0.04;
 /// A dip shallower than this many pixels is the pixel grid's doing.
 const GRID: f32 = 0.4;
 /// A part smaller than this share of the expected cell goes to its neighbour.
-const FRAGMENT: f32 = 0.08;
+const FRAGMENT: f32 = 0.06;
+const FRAGMENT_AT_EDGE: f32 = 0.03;
 
 struct Hill {
     /// Another hill that this one is part of, or itself.
     parent: u32,
     height: u16,
     area: u32,
+    /// Whether it reaches the image's edge.
+    at_edge: bool,
     /// Where the top is.
     x: f32,
     y: f32,
@@ -39,15 +44,17 @@ impl Hills {
     }
 
     /// A new hill with its top at a pixel.
-    pub fn rise(&mut self, height: u16, x: usize, y: usize) -> u32 {
+    pub fn rise(&mut self, height: u16, x: usize, y: usize, at_edge: bool) -> u32 {
         let id = self.hills.len() as u32;
-        self.hills.push(Hill { parent: id, height, area: 1, x: x as f32, y: y as f32 });
+        self.hills.push(Hill { parent: id, height, area: 1, at_edge, x: x as f32, y: y as f32 });
         id
     }
 
     /// Adds a pixel to a hill.
-    pub fn grow(&mut self, id: u32) -> u32 {
-        self.hills[id as usize].area += 1;
+    pub fn grow(&mut self, id: u32, at_edge: bool) -> u32 {
+        let hill = &mut self.hills[id as usize];
+        hill.area += 1;
+        hill.at_edge |= at_edge;
         id
     }
 
@@ -70,11 +77,13 @@ impl Hills {
         let apart = (p.x - q.x).hypot(p.y - q.y) / self.diameter;
         let far = ((apart - APART.0) / (APART.1 - APART.0)).clamp(0.0, 1.0);
         let (low, high) = if p.height < q.height { (a, b) } else { (b, a) };
-        let top = f32::from(self.hills[low as usize].height) / STEPS;
+        let lower = &self.hills[low as usize];
+        let least = if lower.at_edge { LEAST_HEIGHT_AT_EDGE } else { LEAST_HEIGHT };
+        let top = f32::from(lower.height) / STEPS;
         let pass = f32::from(pass) / STEPS;
         let one = pass >= (PASS.0 + (PASS.1 - PASS.0) * far) * top
             || top - pass < GRID
-            || top < LEAST_HEIGHT * self.diameter / 2.0;
+            || top < least * self.diameter / 2.0;
         one.then(|| self.join(low, high))
     }
 
@@ -82,14 +91,20 @@ impl Hills {
     fn join(&mut self, low: u32, high: u32) -> u32 {
         self.hills[low as usize].parent = high;
         self.hills[high as usize].area += self.hills[low as usize].area;
+        self.hills[high as usize].at_edge |= self.hills[low as usize].at_edge;
         high
+    }
+
+    fn is_fragment(&self, id: u32) -> bool {
+        let hill = &self.hills[id as usize];
+        let least = if hill.at_edge { FRAGMENT_AT_EDGE } else { FRAGMENT };
+        (hill.area as f32) < least * std::f32::consts::PI / 4.0 * self.diameter * self.diameter
     }
 
     /// Gives parts too small for a cell to the neighbour with the longest common seam, smallest part first.
     pub fn absorb_fragments(&mut self, crop: &Crop, of_pixel: &[u32]) {
-        let least = FRAGMENT * std::f32::consts::PI / 4.0 * self.diameter * self.diameter;
         let roots = (0..self.hills.len() as u32).filter(|&id| self.hills[id as usize].parent == id);
-        let mut small: Vec<u32> = roots.filter(|&id| (self.hills[id as usize].area as f32) < least).collect();
+        let mut small: Vec<u32> = roots.filter(|&id| self.is_fragment(id)).collect();
         if small.is_empty() {
             return;
         }
@@ -112,7 +127,7 @@ impl Hills {
         }
         for id in small {
             let root = self.root(id);
-            if self.hills[root as usize].area as f32 >= least {
+            if !self.is_fragment(root) {
                 continue;
             }
             let mut lengths = std::collections::BTreeMap::<u32, u32>::new();

@@ -1,7 +1,8 @@
 //! Touching cells come apart.
 //!
-//! A cell is a hill: its height is the depth (distance to the outline) mixed with the votes of the outline for
-//! where a cell's centre must be, weighted by the network's certainty. Water sinking
+//! A cell is a hill: its height is the depth (distance to the outline), mixed with the votes of the outline for
+//! where a cell's centre must be. The depth is the mean over the outlines at several levels of certainty: where cells
+//! overlap, the network doubts, and the higher outlines part what the lowest holds together. Water sinking
 //! from the tops uncovers hills; where two meet, the pass between them tells whether they are one cell: a pass
 //! nearly as high as the lower top is a dent in an oval, a much lower one is the neck between two cells.
 //! Each pixel goes to the hill that it rises to, so that the seam runs along the neck, and is straightened where there is
@@ -10,19 +11,25 @@
 
 use super::blur::blur;
 use super::centres::votes;
-use super::certainty::certainty;
 use super::crop::Crop;
 use super::hills::Hills;
 use super::seams::{Disc, straighten};
 
 /// Width of the smoothing relative to the expected diameter.
 const SMOOTHING: f32 = 0.03;
+/// The outlines above the threshold that the depth is averaged over, and how far above it, in grey values, the
+/// last one lies.
+const LEVELS: u32 = 4;
+const CERTAIN: f32 = 120.0;
+/// What depth beyond the expected radius still counts: the midst of many cells is not the top of one.
+const BEYOND: f32 = 0.2;
 /// Share of the votes in the height; the rest is depth.
-const VOTES: f32 = 0.3;
+const VOTES: f32 = 0.25;
 /// Regions larger than this many cells are put to the vote; in smaller ones an oval would fall into two.
 const VOTE_FROM: f32 = 1.7;
 /// Heights are compared in these parts of a pixel.
 pub const STEPS: f32 = 64.0;
+
 /// Splits a region into cells: for each pixel of the crop the number of its cell from 0, [`OUTSIDE`] outside of
 /// the region; and how many cells there are. `probability` gives the grey value by index of the crop,
 /// `threshold` the grey value from which on a pixel is a cell, `diameter` the expected diameter in pixels.
@@ -35,13 +42,15 @@ pub fn split(
     let Some(depth) = crop.depth() else {
         return whole(crop);
     };
-    let heights = heights(crop, depth.clone(), probability, threshold, diameter);
+    let heights = heights(crop, &depth, probability, threshold, diameter);
     let mut hills = Hills::new(diameter);
     let mut of_pixel = vec![OUTSIDE; heights.len()];
     for at in high_to_low(&heights, &crop.inside) {
         let height = heights[at];
         let mut highest = (0, OUTSIDE);
         let (x, y) = (at % crop.width, at / crop.width);
+        // Elsewhere a crop has a margin.
+        let at_edge = crop.around(at).contains(&None);
         for next in crop.around(at).into_iter().flatten() {
             if of_pixel[next] == OUTSIDE {
                 continue;
@@ -58,7 +67,11 @@ pub fn split(
                 }
             }
         }
-        of_pixel[at] = if highest.1 == OUTSIDE { hills.rise(height, x, y) } else { hills.grow(highest.1) };
+        of_pixel[at] = if highest.1 == OUTSIDE {
+            hills.rise(height, x, y, at_edge)
+        } else {
+            hills.grow(highest.1, at_edge)
+        };
     }
     hills.absorb_fragments(crop, &of_pixel);
     let (mut parts, tops) = hills.number(of_pixel);
@@ -77,27 +90,34 @@ pub fn whole(crop: &Crop) -> (Vec<u32>, usize) {
     (crop.inside.iter().map(|&inside| if inside { 0 } else { OUTSIDE }).collect(), 1)
 }
 
-/// Depth and votes times certainty, smoothed, in steps.
+/// The mean depth over all levels of certainty, and votes, smoothed, in steps.
 fn heights(
     crop: &Crop,
-    mut depth: Vec<f32>,
+    depth: &[f32],
     probability: impl Fn(usize) -> u8,
     threshold: u8,
     diameter: f32,
 ) -> Vec<u16> {
-    let radius = ((SMOOTHING * diameter).round() as usize).max(1);
+    let radius = diameter / 2.0;
+    let bounded = |depth: f32| depth.min(radius) + BEYOND * (depth - radius).max(0.0);
+    let mut height: Vec<f32> = depth.iter().map(|&depth| bounded(depth)).collect();
+    for level in 1..=LEVELS {
+        let least = f32::from(threshold) + CERTAIN * level as f32 / LEVELS as f32;
+        let depth = crop.depth_where(|at| f32::from(probability(at)) >= least);
+        height.iter_mut().zip(depth).for_each(|(sum, depth)| *sum += bounded(depth));
+    }
+    height.iter_mut().for_each(|sum| *sum /= (1 + LEVELS) as f32);
+    let smooth = ((SMOOTHING * diameter).round() as usize).max(1);
     for _ in 0..2 {
-        blur(&mut depth, crop.width, crop.height, radius);
+        blur(&mut height, crop.width, crop.height, smooth);
     }
     let area = crop.inside.iter().filter(|&&inside| inside).count() as f32;
-    if area > VOTE_FROM * std::f32::consts::PI / 4.0 * diameter * diameter {
-        for (depth, vote) in depth.iter_mut().zip(votes(crop, diameter)) {
-            *depth += VOTES * (vote.min(1.0) * diameter / 2.0 - *depth);
+    if area > VOTE_FROM * std::f32::consts::PI * radius * radius {
+        for (height, vote) in height.iter_mut().zip(votes(crop, diameter)) {
+            *height += VOTES * (vote.min(1.0) * radius - *height);
         }
     }
-    let certainty = certainty(crop, probability, threshold);
-    let steps = depth.iter().zip(certainty).map(|(depth, certainty)| (depth * certainty * STEPS) as u16);
-    steps.collect()
+    height.into_iter().map(|height| (height * STEPS) as u16).collect()
 }
 
 /// Inner pixels by falling height, raster order among equals: a counting sort.
