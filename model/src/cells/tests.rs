@@ -108,6 +108,35 @@ fn doubt_parts_cells_along_a_line_but_not_around_a_pale_centre() {
 }
 
 #[test]
+fn doubt_parts_a_crowd_that_is_deepest_in_its_midst() {
+    let r = 20.0f32;
+    let turn = |i: u8| f32::from(i) * std::f32::consts::FRAC_PI_3;
+    let around = (0..6).map(|i| (70.0 + 1.7 * r * turn(i).cos(), 70.0 + 1.7 * r * turn(i).sin()));
+    let centres: Vec<(f32, f32)> = std::iter::once((70.0, 70.0)).chain(around).collect();
+    let crowd = GrayImage::from_fn(140, 140, |x, y| {
+        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+        let mut far: Vec<f32> = centres.iter().map(|c| (x - c.0).hypot(y - c.1)).collect();
+        far.sort_by(f32::total_cmp);
+        image::Luma([if (x - 70.0).hypot(y - 70.0) > 2.7 * r {
+            0
+        } else if far[1] - far[0] < 5.0 {
+            150
+        } else {
+            250
+        }])
+    });
+    let cells = find_cells(&crowd, &CellOptions { diameter_px: Some(2.0 * r), ..Default::default() });
+    assert_eq!(cells.cells.len(), 7);
+}
+
+#[test]
+fn a_sliver_of_a_cell_beyond_the_edge_is_a_cell_of_its_own() {
+    let map = map(80, 80, discs(&[(22.0, 40.0, 20.0), (-16.0, 40.0, 20.0)]));
+    let cells = find_cells(&map, &CellOptions { diameter_px: Some(40.0), ..Default::default() });
+    assert_eq!(cells.cells.len(), 2);
+}
+
+#[test]
 fn discs_that_overlap_without_a_neck_come_apart() {
     for r in [8.0f32, 20.0, 60.0] {
         let three = [(2.0 * r, 2.0 * r, r), (3.4 * r, 2.0 * r, r), (2.7 * r, 3.2 * r, r)];
