@@ -131,9 +131,12 @@ fn doubt_parts_a_crowd_that_is_deepest_in_its_midst() {
 
 #[test]
 fn a_sliver_of_a_cell_beyond_the_edge_is_a_cell_of_its_own() {
-    let map = map(80, 80, discs(&[(22.0, 40.0, 20.0), (-16.0, 40.0, 20.0)]));
-    let cells = find_cells(&map, &CellOptions { diameter_px: Some(40.0), ..Default::default() });
-    assert_eq!(cells.cells.len(), 2);
+    for r in [20.0f32, 40.0] {
+        let size = (4.0 * r) as u32;
+        let map = map(size, size, discs(&[(1.15 * r, 2.0 * r, r), (-0.8 * r, 2.0 * r, r)]));
+        let cells = find_cells(&map, &CellOptions { diameter_px: Some(2.0 * r), ..Default::default() });
+        assert_eq!(cells.cells.len(), 2, "radius {r}");
+    }
 }
 
 #[test]
