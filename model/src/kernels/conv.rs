@@ -8,7 +8,7 @@
 //! No closures in the loops: they would be compiled without the instruction set of the function around them.
 #![allow(unsafe_code)]
 
-use super::padded::{Band, with_scratch};
+use super::padded::{self, with_scratch};
 use super::parallel::{Shared, for_each};
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
@@ -127,11 +127,36 @@ fn filters(weight: &[f32], inputs: usize) -> impl Fn(usize, usize, usize) -> f32
 /// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x` is
 /// pooled, `[n, c, h / 2, w / 2]`.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    x: &'a [f32],
-    gate: Option<&'a [f32]>,
-    places: Option<&'a [i32]>,
-    shape: Shape,
+pub(super) struct Source<'a> {
+    pub x: &'a [f32],
+    pub gate: Option<&'a [f32]>,
+    pub places: Option<&'a [i32]>,
+    pub shape: Shape,
+}
+
+impl<'a> Source<'a> {
+    /// Rows of a channel, `zeros` where they lie outside of the image, and of its gate. `above` counts from the row above the
+    /// image.
+    #[inline(always)]
+    pub fn rows<const R: usize>(
+        &self,
+        n: usize,
+        c: usize,
+        above: usize,
+        zeros: &'a [f32],
+    ) -> ([&'a [f32]; R], Option<[&'a [f32]; R]>) {
+        let Shape { h, w, .. } = self.shape;
+        let plane = (n * self.shape.c + c) * self.shape.plane();
+        let (mut from, mut gates) = ([&zeros[..w]; R], [&zeros[..w]; R]);
+        for (row, (from, gates)) in from.iter_mut().zip(&mut gates).enumerate() {
+            if (1..=h).contains(&(above + row)) {
+                let at = plane + (above + row - 1) * w;
+                *from = &self.x[at..at + w];
+                *gates = self.gate.map_or(*from, |gate| &gate[at..at + w]);
+            }
+        }
+        (from, self.gate.is_some().then_some(gates))
+    }
 }
 
 /// Where the result goes.
@@ -155,7 +180,7 @@ fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &
     assert!(source.gate.is_none_or(|gate| gate.len() == shape.len()));
     assert!(source.places.is_none_or(|places| places.len() * pooled == shape.len()));
     let packed = Packed::new(bias.len(), shape.c, filter);
-    let stride = Band::stride(shape.w, width().lanes);
+    let stride = padded::stride(shape.w, width().lanes);
     let strips = shape.h.div_ceil(ROWS);
     // After the products the zeros above and below the image, and the unpooled rows.
     let lines = PRODUCTS * shape.c + 1 + if source.places.is_some() { PRODUCTS } else { 0 };
@@ -240,62 +265,36 @@ struct Target<'a> {
     relu: bool,
 }
 
-/// Products of each channel's six rows from `y - 1` on: `[product][c][stride]`, with a zero column on the left and zeros
-/// on the right.
+/// Products of each channel's six rows from `y - 1` on: `[product][c][stride]`, each line after a vector that ends
+/// with the zero on its left, and with zeros on the right. Behind them, `scratch` has room for a line of zeros, and for
+/// the unpooled rows where there are places.
 #[inline(always)]
 unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]) {
     let (Shape { c: channels, h, w, .. }, stride) = (source.shape, rows.stride);
-    let (products, lines) = scratch.split_at_mut(PRODUCTS * channels * stride);
+    let step = channels * stride;
+    let (products, lines) = scratch.split_at_mut(PRODUCTS * step);
     let (zeros, unpooled) = lines.split_at_mut(stride);
     zeros.fill(0.0);
     for c in 0..channels {
-        let plane = (rows.n * channels + c) * source.shape.plane();
-        if let Some(places) = source.places {
+        let (from, gates) = if let Some(places) = source.places {
+            let plane = (rows.n * channels + c) * source.shape.plane() / 4;
             for (row, line) in unpooled.chunks_exact_mut(stride).enumerate() {
                 if (1..=h).contains(&(rows.y + row)) {
                     let y = rows.y + row - 1;
-                    let at = plane / 4 + y / 2 * (w / 2);
+                    let at = plane + y / 2 * (w / 2);
                     let (values, places) = (&source.x[at..][..w / 2], &places[at..][..w / 2]);
                     pool::spread(values, places, (y % 2 * 2) as i32, &mut line[..w]);
+                } else {
+                    line[..w].fill(0.0);
                 }
             }
-        }
-        // Rows of the input and, where there is a gate, of the gate.
-        let (mut from, mut gates) = ([&zeros[..w]; PRODUCTS], [&zeros[..w]; PRODUCTS]);
-        for (row, (from, gates)) in from.iter_mut().zip(&mut gates).enumerate() {
-            if (1..=h).contains(&(rows.y + row)) {
-                let at = plane + (rows.y + row - 1) * w;
-                *from = match source.places {
-                    Some(_) => &unpooled[row * stride..][..w],
-                    None => &source.x[at..at + w],
-                };
-                *gates = source.gate.map_or(*from, |gate| &gate[at..at + w]);
-            }
-        }
-        let mut x = 0;
-        // SAFETY: the caller dispatched on the instruction set; a line has room for a whole vector more than `w`.
-        unsafe {
-            while x < w {
-                let len = S::LANES.min(w - x);
-                let mut d = [S::zero(); PRODUCTS];
-                for (d, (from, gate)) in d.iter_mut().zip(from.iter().zip(&gates)) {
-                    *d = strip::get::<S>(&from[x..x + len]);
-                    if source.gate.is_some() {
-                        *d = S::where_positive(strip::get::<S>(&gate[x..x + len]), *d);
-                    }
-                }
-                for (product, value) in winograd::input::<S>(d).into_iter().enumerate() {
-                    let line = &mut products[(product * channels + c) * stride..][..stride];
-                    S::store(line[1 + x..][..S::LANES].as_mut_ptr(), value);
-                }
-                x += S::LANES;
-            }
-        }
-        for product in 0..PRODUCTS {
-            let line = &mut products[(product * channels + c) * stride..][..stride];
-            line[0] = 0.0;
-            line[1 + w..].fill(0.0);
-        }
+            (std::array::from_fn(|row| &unpooled[row * stride..][..w]), None)
+        } else {
+            source.rows::<PRODUCTS>(rows.n, c, rows.y, zeros)
+        };
+        let to = &mut products[c * stride..][..(PRODUCTS - 1) * step + stride];
+        // SAFETY: the caller dispatched on the instruction set.
+        unsafe { strip::products::<S>(&from, &gates, to, step, stride) };
     }
 }
 
@@ -317,7 +316,8 @@ unsafe fn block_body<S: Simd, const B: usize>(
             // Zeroing them first would take a tenth of the time.
             let mut sums = [[[MaybeUninit::<S::V>::uninit(); 2]; B]; PRODUCTS];
             for (product, sums) in sums.iter_mut().enumerate() {
-                let from = products.as_ptr().add(product * shape.c * stride + x);
+                // From the left neighbour on.
+                let from = products.as_ptr().add(product * shape.c * stride + S::LANES - 1 + x);
                 let weights = weights.as_ptr().add(product * shape.c * 3 * B);
                 let found = strip::convolve::<S, B>(from, shape.c, stride, weights);
                 // One by one: the sums would not stay in registers otherwise (seen in wasm).

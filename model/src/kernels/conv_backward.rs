@@ -1,12 +1,14 @@
 //! The backward pass of the 3x3 convolution with ReLU: gradients of input, weights and bias.
 //!
-//! The gradient of the weights correlates gradient and input, with vectors along x.
+//! The gradient of the weights is Winograd's way too (see [`winograd`]): six correlations with three taps, each of one
+//! product of gradient and input, stand for four rows of nine taps. Vectors lie along x.
 #![allow(unsafe_code)]
 
-use super::conv;
-use super::padded::{Band, band_rows, with_scratch};
+use super::conv::{self, Source};
+use super::padded::{stride, with_scratch};
 use super::parallel::{Shared, for_each};
 use super::simd::{Simd, dispatch, width};
+use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, strip};
 
 /// What [`backward`] returns.
@@ -36,98 +38,189 @@ pub fn backward(
     let swapped = Shape { c: outputs, ..shape };
     assert_eq!(x.len(), shape.len());
     assert_eq!(gradient.len(), swapped.len());
+    assert!(output.is_none_or(|output| output.len() == swapped.len()));
     assert_eq!(weight.len(), outputs * shape.c * 9);
-    let filters = outputs * shape.c * 9;
+    let filters = outputs * shape.c;
 
-    // One sum an image, weights then bias.
-    let mut sums = vec![0.0; shape.n * (filters + outputs)];
-    let shared_sums = Shared::new(&mut sums);
-
-    let stride = Band::stride(shape.w, width().lanes);
-    let rows = band_rows(shape.c + outputs, stride, shape.h);
+    let pair = Pair {
+        x: Source { x, gate: None, places: None, shape },
+        gradient: Source { x: gradient, gate: output, places: None, shape: swapped },
+        stride: stride(shape.w, width().lanes),
+    };
+    // Of each image: taps by product, then the sums of the gradient.
+    let each = filters * 3 * PRODUCTS + outputs;
+    let mut sums = vec![0.0; shape.n * each];
+    let shared = Shared::new(&mut sums);
     for_each(shape.n, |n| {
         // SAFETY: one task an image.
-        let sums = unsafe { shared_sums.slice(n * (filters + outputs), filters + outputs) };
-        let (weight_sum, bias_sum) = sums.split_at_mut(filters);
-        let mut y = 0;
-        while y < shape.h {
-            let band = Band { y, rows: rows.min(shape.h - y), stride };
-            with_scratch((shape.c + outputs) * band.plane(), |scratch| {
-                let (inputs, gradients) = scratch.split_at_mut(shape.c * band.plane());
-                band.fill(&x[n * shape.image()..][..shape.image()], None, shape, inputs);
-                let range = n * swapped.image()..(n + 1) * swapped.image();
-                band.fill(&gradient[range.clone()], output.map(|o| &o[range]), swapped, gradients);
-                correlate_band(inputs, gradients, band, shape, outputs, weight_sum);
-                for (o, sum) in bias_sum.iter_mut().enumerate() {
-                    for row in 0..band.rows {
-                        let line = &gradients[o * band.plane() + (row + 1) * stride + 1..][..shape.w];
-                        *sum += line.iter().sum::<f32>();
-                    }
-                }
-            });
-            y += band.rows;
-        }
+        let sums = unsafe { shared.slice(n * each, each) };
+        with_scratch((PRODUCTS * pair.channels() * pair.strips() + 1) * pair.stride, |scratch| {
+            correlate_image(&pair, n, scratch, sums);
+        });
     });
     let input = with_input.then(|| conv::backward(gradient, output, swapped, weight));
 
-    let mut weight = vec![0.0; filters];
-    let mut bias = vec![0.0; outputs];
-    for sums in sums.chunks_exact(filters + outputs) {
-        for (total, sum) in weight.iter_mut().chain(bias.iter_mut()).zip(sums) {
-            *total += sum;
+    let (total, rest) = sums.split_at_mut(each);
+    for sums in rest.chunks_exact(each) {
+        total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    }
+    let mut weight = vec![0.0; filters * 9];
+    for (filter, weight) in weight.chunks_exact_mut(9).enumerate() {
+        for kx in 0..3 {
+            let taps = std::array::from_fn(|product| total[(product * filters + filter) * 3 + kx]);
+            for (ky, value) in winograd::filter_gradient(taps).into_iter().enumerate() {
+                weight[ky * 3 + kx] = value;
+            }
         }
     }
+    let bias = total[each - outputs..].to_vec();
     Gradients { input, weight, bias }
 }
 
-fn correlate_band(
-    inputs: &[f32],
-    gradients: &[f32],
-    band: Band,
-    shape: Shape,
-    outputs: usize,
-    into: &mut [f32],
-) {
-    dispatch!(correlate_body::<S>(
-        inputs: &[f32],
-        gradients: &[f32],
-        band: Band,
-        shape: Shape,
-        outputs: usize,
-        into: &mut [f32],
+/// What is correlated with what.
+struct Pair<'a> {
+    x: Source<'a>,
+    gradient: Source<'a>,
+    stride: usize,
+}
+
+impl Pair<'_> {
+    fn channels(&self) -> usize {
+        self.x.shape.c + self.gradient.shape.c
+    }
+
+    /// How many times four rows are taken at once, so that their products stay in the second-level cache.
+    fn strips(&self) -> usize {
+        const FLOATS: usize = 128 * 1024;
+        (FLOATS / (PRODUCTS * self.channels() * self.stride)).clamp(1, self.x.shape.h.div_ceil(ROWS).max(1))
+    }
+}
+
+fn correlate_image(pair: &Pair, n: usize, scratch: &mut [f32], sums: &mut [f32]) {
+    dispatch!(image_body::<S>(
+        pair: &Pair<'_>,
+        n: usize,
+        scratch: &mut [f32],
+        sums: &mut [f32],
     ))
 }
 
 #[inline(always)]
+unsafe fn image_body<S: Simd>(pair: &Pair<'_>, n: usize, scratch: &mut [f32], sums: &mut [f32]) {
+    let (stride, inputs, outputs) = (pair.stride, pair.x.shape.c, pair.gradient.shape.c);
+    let (taps, bias) = sums.split_at_mut(PRODUCTS * outputs * inputs * 3);
+    let (products, zeros) = scratch.split_at_mut(PRODUCTS * pair.channels() * pair.strips() * stride);
+    zeros.fill(0.0);
+    let h = pair.x.shape.h;
+    for y in (0..h).step_by(pair.strips() * ROWS) {
+        let strips = pair.strips().min((h - y).div_ceil(ROWS));
+        let (of_gradient, of_input) = products.split_at_mut(PRODUCTS * outputs * strips * stride);
+        for strip in 0..strips {
+            let from = Strip { n, y: y + strip * ROWS, strips };
+            // SAFETY: the caller dispatched on the instruction set.
+            unsafe {
+                transform_gradient::<S>(pair, from, zeros, &mut of_gradient[strip * stride..], bias);
+                transform_input::<S>(pair, from, zeros, &mut of_input[strip * stride..]);
+            }
+        }
+        let lines =
+            strip::Lines { count: strips, step: stride, stride: strips * stride, width: pair.x.shape.w };
+        for (product, taps) in taps.chunks_exact_mut(outputs * inputs * 3).enumerate() {
+            let gradient = &of_gradient[product * outputs * strips * stride..];
+            // From the left neighbour on.
+            let input = &of_input[product * inputs * strips * stride + S::LANES - 1..];
+            // SAFETY: as above; all lines have been written.
+            unsafe { correlate_body::<S>(gradient, outputs, input, inputs, lines, taps) };
+        }
+    }
+}
+
+/// Four rows of an image from `y` on, of so many that are taken at once.
+#[derive(Clone, Copy)]
+struct Strip {
+    n: usize,
+    y: usize,
+    strips: usize,
+}
+
+/// Products of four rows of the gradient from `y` on, `[product][outputs][strips][stride]`, with zeros on the right; adds
+/// the sum of each channel to `bias`.
+#[inline(always)]
+unsafe fn transform_gradient<S: Simd>(
+    pair: &Pair<'_>,
+    Strip { n, y, strips }: Strip,
+    zeros: &[f32],
+    products: &mut [f32],
+    bias: &mut [f32],
+) {
+    let (w, channels) = (pair.x.shape.w, pair.gradient.shape.c);
+    let step = channels * strips * pair.stride;
+    for (c, bias) in bias.iter_mut().enumerate() {
+        let (from, gates) = pair.gradient.rows::<ROWS>(n, c, y + 1, zeros);
+        let to = &mut products[c * strips * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
+        // SAFETY: the caller dispatched on the instruction set; a line has room for a whole vector more than `w`.
+        unsafe {
+            let mut sum = S::zero();
+            let mut x = 0;
+            while x < w {
+                let found = winograd::output_gradient::<S>(strip::rows::<S, ROWS>(&from, &gates, x));
+                for (product, &value) in found.iter().enumerate() {
+                    S::store(to.as_mut_ptr().add(product * step + x), value);
+                }
+                // The product whose filter is one in all rows.
+                sum = S::add(sum, found[1]);
+                x += S::LANES;
+            }
+            *bias += S::sum(sum);
+        }
+    }
+}
+
+/// Products of the six rows of the input that four rows from `y` on come from, `[product][inputs][strips][stride]`, each line
+/// after a vector that ends with the zero on its left, and with zeros on the right.
+#[inline(always)]
+unsafe fn transform_input<S: Simd>(
+    pair: &Pair<'_>,
+    Strip { n, y, strips }: Strip,
+    zeros: &[f32],
+    products: &mut [f32],
+) {
+    let channels = pair.x.shape.c;
+    let step = channels * strips * pair.stride;
+    for c in 0..channels {
+        let (from, gates) = pair.x.rows::<PRODUCTS>(n, c, y, zeros);
+        let to = &mut products[c * strips * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
+        // SAFETY: as above.
+        unsafe { strip::products::<S>(&from, &gates, to, step, pair.stride) };
+    }
+}
+
+/// Correlates all channels of the gradient with all of the input; adds to `into`, `[outputs][inputs][3]`.
+#[inline(always)]
 unsafe fn correlate_body<S: Simd>(
-    inputs: &[f32],
-    gradients: &[f32],
-    band: Band,
-    shape: Shape,
+    gradient: &[f32],
     outputs: usize,
+    input: &[f32],
+    inputs: usize,
+    lines: strip::Lines,
     into: &mut [f32],
 ) {
-    let plane = band.plane();
     let mut o = 0;
     while o < outputs {
         let os = if o + 4 <= outputs { 4 } else { 1 };
         let mut c = 0;
-        while c < shape.c {
+        while c < inputs {
             // Two input channels at once only where there are 32 registers.
-            let cs = if S::BLOCK == 8 && c + 2 <= shape.c { 2 } else { 1 };
-            for ky in 0..3 {
-                // SAFETY: both bands have `rows + 2` rows of whole vectors.
-                unsafe {
-                    let g = gradients.as_ptr().add(o * plane + band.stride + 1);
-                    let i = inputs.as_ptr().add(c * plane + ky * band.stride);
-                    let into = &mut into[(o * shape.c + c) * 9 + ky * 3..];
-                    let (s, r, w, f) = (band.stride, band.rows, shape.w, shape.c * 9);
-                    match (os, cs) {
-                        (4, 2) => strip::correlate::<S, 4, 2>(g, plane, i, plane, s, r, w, into, f),
-                        (4, _) => strip::correlate::<S, 4, 1>(g, plane, i, plane, s, r, w, into, f),
-                        (_, 2) => strip::correlate::<S, 1, 2>(g, plane, i, plane, s, r, w, into, f),
-                        _ => strip::correlate::<S, 1, 1>(g, plane, i, plane, s, r, w, into, f),
-                    }
+            let cs = if S::BLOCK == 8 && c + 2 <= inputs { 2 } else { 1 };
+            let into = &mut into[(o * inputs + c) * 3..];
+            // SAFETY: by the caller.
+            unsafe {
+                let (g, i) = (gradient.as_ptr().add(o * lines.stride), input.as_ptr().add(c * lines.stride));
+                match (os, cs) {
+                    (4, 2) => strip::correlate::<S, 4, 2>(g, i, lines, into, inputs * 3),
+                    (4, _) => strip::correlate::<S, 4, 1>(g, i, lines, into, inputs * 3),
+                    (_, 2) => strip::correlate::<S, 1, 2>(g, i, lines, into, inputs * 3),
+                    _ => strip::correlate::<S, 1, 1>(g, i, lines, into, inputs * 3),
                 }
             }
             c += cs;

@@ -32,7 +32,21 @@ pub unsafe trait Simd: Copy {
         let mut lanes = [0.0f32; 16];
         // SAFETY: no instruction set here has more than 16 lanes.
         unsafe { Self::store(lanes.as_mut_ptr(), value) };
-        lanes[..Self::LANES].iter().sum()
+        // By halves: one after the other, each addition would wait for the last.
+        let mut half = Self::LANES / 2;
+        while half > 0 {
+            let (low, high) = lanes.split_at_mut(half);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+            half /= 2;
+        }
+        lanes[0]
+    }
+
+    /// Sums over the lanes of four vectors.
+    #[inline(always)]
+    unsafe fn sums(values: [Self::V; 4]) -> [f32; 4] {
+        // SAFETY: by the caller.
+        values.map(|value| unsafe { Self::sum(value) })
     }
 }
 
@@ -134,6 +148,23 @@ mod x86 {
         unsafe fn where_positive(gate: __m512, value: __m512) -> __m512 {
             unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps()), value) }
         }
+        #[inline(always)]
+        unsafe fn sums(values: [__m512; 4]) -> [f32; 4] {
+            unsafe {
+                // Transposed in parts of four lanes, and added up on the way.
+                let [a, b, c, d] = values;
+                let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+                let all = _mm512_add_ps(
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)),
+                );
+                let parts = std::mem::transmute::<__m512, [__m128; 4]>(all);
+                let found = _mm_add_ps(_mm_add_ps(parts[0], parts[1]), _mm_add_ps(parts[2], parts[3]));
+                std::mem::transmute::<__m128, [f32; 4]>(found)
+            }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -179,6 +210,16 @@ mod x86 {
         #[inline(always)]
         unsafe fn where_positive(gate: __m256, value: __m256) -> __m256 {
             unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(gate, _mm256_setzero_ps()), value) }
+        }
+        #[inline(always)]
+        unsafe fn sums(values: [__m256; 4]) -> [f32; 4] {
+            unsafe {
+                // Pairs of neighbours are added; then the parts of four lanes.
+                let [a, b, c, d] = values;
+                let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+                let parts = std::mem::transmute::<__m256, [__m128; 2]>(all);
+                std::mem::transmute::<__m128, [f32; 4]>(_mm_add_ps(parts[0], parts[1]))
+            }
         }
     }
 }

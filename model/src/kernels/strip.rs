@@ -3,6 +3,7 @@
 
 use super::pool::largest;
 use super::simd::Simd;
+use super::winograd::{self, PRODUCTS};
 
 /// Convolves one strip: `B` output channels of two vectors of pixels of one row, with a window of three columns.
 ///
@@ -39,21 +40,86 @@ pub unsafe fn convolve<S: Simd, const B: usize>(
     }
 }
 
-/// Loads a vector, or what there is at the end of a row and zeros.
+/// Loads a vector of each row from `x` on, or what there is at its end and zeros; zero where the gate is not positive.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The instruction set must be there; all rows and gates must be of one length, more than `x`.
 #[inline(always)]
-pub unsafe fn get<S: Simd>(line: &[f32]) -> S::V {
+pub unsafe fn rows<S: Simd, const R: usize>(
+    rows: &[&[f32]; R],
+    gates: &Option<[&[f32]; R]>,
+    x: usize,
+) -> [S::V; R] {
     unsafe {
-        if line.len() >= S::LANES {
-            S::load(line.as_ptr())
+        let mut values = [S::zero(); R];
+        if x + S::LANES <= rows[0].len() {
+            for (value, row) in values.iter_mut().zip(rows) {
+                *value = S::load(row.as_ptr().add(x));
+            }
+            if let Some(gates) = gates {
+                for (value, gate) in values.iter_mut().zip(gates) {
+                    *value = S::where_positive(S::load(gate.as_ptr().add(x)), *value);
+                }
+            }
         } else {
-            let mut whole = [0.0; 16];
-            whole[..line.len()].copy_from_slice(line);
-            S::load(whole.as_ptr())
+            for (value, row) in values.iter_mut().zip(rows) {
+                *value = end::<S>(&row[x..]);
+            }
+            if let Some(gates) = gates {
+                for (value, gate) in values.iter_mut().zip(gates) {
+                    *value = S::where_positive(end::<S>(&gate[x..]), *value);
+                }
+            }
+        }
+        values
+    }
+}
+
+/// Winograd's products of six rows: lines of `stride` floats, `step` from one to the next, each after a vector that ends
+/// with the zero on its left, and with zeros on the right.
+///
+/// # Safety
+/// The instruction set must be there; rows must be of one length, and a stride have room for two vectors more.
+#[inline(always)]
+pub unsafe fn products<S: Simd>(
+    from: &[&[f32]; PRODUCTS],
+    gates: &Option<[&[f32]; PRODUCTS]>,
+    to: &mut [f32],
+    step: usize,
+    stride: usize,
+) {
+    let w = from[0].len();
+    assert!(to.len() >= (PRODUCTS - 1) * step + stride && stride >= w.next_multiple_of(S::LANES) + S::LANES);
+    // SAFETY: by the caller; what is written lies within the lines.
+    unsafe {
+        let to = to.as_mut_ptr();
+        for product in 0..PRODUCTS {
+            let line = to.add(product * step);
+            S::store(line, S::zero());
+            let mut x = w.next_multiple_of(S::LANES) + S::LANES;
+            while x < stride {
+                S::store(line.add(x), S::zero());
+                x += S::LANES;
+            }
+        }
+        let mut x = 0;
+        while x < w {
+            let values = winograd::input::<S>(rows::<S, PRODUCTS>(from, gates, x));
+            for (product, value) in values.into_iter().enumerate() {
+                S::store(to.add(product * step + S::LANES + x), value);
+            }
+            x += S::LANES;
         }
     }
+}
+
+/// Loads less than a vector, and zeros.
+#[inline(always)]
+unsafe fn end<S: Simd>(line: &[f32]) -> S::V {
+    let mut whole = [0.0; 16];
+    whole[..line.len()].copy_from_slice(line);
+    // SAFETY: no instruction set has more than 16 lanes.
+    unsafe { S::load(whole.as_ptr()) }
 }
 
 /// Stores two vectors, or as much of them as the end of a row takes.
@@ -95,39 +161,44 @@ pub unsafe fn pool<S: Simd>(upper: [S::V; 2], lower: [S::V; 2], values: &mut [f3
     }
 }
 
-/// Correlates `O` rows of gradients with three shifts of `C` input rows, over `rows` rows of `width` pixels:
-/// the gradient of the weights of one kernel row. Adds to `into`, indexed `[O][C][3]` with the given strides.
+/// Lines that are correlated: `count` times `width` floats, `step` from one to the next, and `stride` from one channel to
+/// the next.
+#[derive(Clone, Copy)]
+pub struct Lines {
+    pub count: usize,
+    pub step: usize,
+    pub stride: usize,
+    pub width: usize,
+}
+
+/// Correlates the lines of `O` channels of gradients with three shifts of those of `C` inputs: the gradient of the three
+/// taps along x. Adds to `into`, `[O][C][3]`, with `filter` floats from one output to the next.
 ///
 /// # Safety
-/// The instruction set must be there; `gradient` points at the first pixel of the band's first row, `input` one
-/// column to its left and `ky - 1` rows below; both padded to whole vectors, `gradient` with zeros.
+/// The instruction set must be there; `gradient` points at the first pixel of the first channel's first line, `input` one
+/// column to its left; both padded to whole vectors, with zeros.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
     gradient: *const f32,
-    gradient_plane: usize,
     input: *const f32,
-    input_plane: usize,
-    stride: usize,
-    rows: usize,
-    width: usize,
+    lines: Lines,
     into: &mut [f32],
     filter: usize,
 ) {
     unsafe {
         let mut sum = [[[S::zero(); 3]; C]; O];
-        for row in 0..rows {
+        for line in 0..lines.count {
             let mut x = 0;
-            while x < width {
-                let at = row * stride + x;
+            while x < lines.width {
+                let at = line * lines.step + x;
                 let mut shifted = [[S::zero(); 3]; C];
                 for (c, shifted) in shifted.iter_mut().enumerate() {
                     for (kx, value) in shifted.iter_mut().enumerate() {
-                        *value = S::load(input.add(c * input_plane + at + kx));
+                        *value = S::load(input.add(c * lines.stride + at + kx));
                     }
                 }
                 for (o, sum) in sum.iter_mut().enumerate() {
-                    let g = S::load(gradient.add(o * gradient_plane + at));
+                    let g = S::load(gradient.add(o * lines.stride + at));
                     for (sum, shifted) in sum.iter_mut().zip(&shifted) {
                         for (sum, &value) in sum.iter_mut().zip(shifted) {
                             *sum = S::mul_add(g, value, *sum);
@@ -138,10 +209,14 @@ pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
             }
         }
         for (o, sum) in sum.iter().enumerate() {
-            for (c, sum) in sum.iter().enumerate() {
-                for (kx, &sum) in sum.iter().enumerate() {
-                    into[o * filter + c * 9 + kx] += S::sum(sum);
-                }
+            // Some of four vectors stay zero.
+            let mut flat = [S::zero(); 8];
+            flat.iter_mut().zip(sum.as_flattened()).for_each(|(flat, &sum)| *flat = sum);
+            let (first, rest) =
+                (S::sums([flat[0], flat[1], flat[2], flat[3]]), [flat[4], flat[5], flat[6], flat[7]]);
+            let rest = if C > 1 { S::sums(rest) } else { [0.0; 4] };
+            for (into, sum) in into[o * filter..][..3 * C].iter_mut().zip(first.into_iter().chain(rest)) {
+                *into += sum;
             }
         }
     }

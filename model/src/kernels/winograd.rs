@@ -27,6 +27,16 @@ pub fn filter(g: [f32; 3]) -> [f32; PRODUCTS] {
     [g[0] / 4.0, ends - middle, ends + middle, even + odd, even - odd, g[2]]
 }
 
+/// `Gt m`: the gradient of the filter from that of its products.
+pub fn filter_gradient(m: [f32; PRODUCTS]) -> [f32; 3] {
+    let (near, far) = (m[1] + m[2], m[3] + m[4]);
+    [
+        m[0] / 4.0 - near / 6.0 + far / 24.0,
+        (m[2] - m[1]) / 6.0 + (m[3] - m[4]) / 12.0,
+        (far - near) / 6.0 + m[5],
+    ]
+}
+
 /// `Bt d`.
 ///
 /// # Safety
@@ -67,5 +77,21 @@ pub unsafe fn output<S: Simd>(m: [S::V; PRODUCTS]) -> [S::V; ROWS] {
             S::mul_add(four, far, sum),
             S::add(S::mul_add(eight, slope, difference), m[5]),
         ]
+    }
+}
+
+/// `A d`: the gradient of the products' sums from that of the outputs.
+///
+/// # Safety
+/// The instruction set must be there.
+#[inline(always)]
+pub unsafe fn output_gradient<S: Simd>(d: [S::V; ROWS]) -> [S::V; PRODUCTS] {
+    // SAFETY: the caller dispatched on the instruction set.
+    unsafe {
+        let four = S::splat(4.0);
+        let (even, odd) = (S::add(d[0], d[2]), S::add(d[1], d[3]));
+        let (far, slope) = (S::mul_add(four, d[2], d[0]), S::mul_add(four, d[3], d[1]));
+        let twice = S::add(slope, slope);
+        [d[0], S::add(even, odd), S::sub(even, odd), S::add(far, twice), S::sub(far, twice), d[3]]
     }
 }
