@@ -38,6 +38,8 @@ const WASM: [&str; 8] = [
 ];
 /// The test files that run in a browser, `web/tests` and `model/tests`.
 const WASM_TESTS: [&str; 4] = ["--test", "environment", "--test", "browser"];
+/// The test files that run all kernels.
+const KERNEL_TESTS: [&str; 4] = ["--test", "backend", "--test", "gradients"];
 /// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
 const WASM_SECONDS: &str = "900";
 
@@ -124,6 +126,15 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
             test.env("RBC_DATA", folder);
         }
         counted(&mut test)
+    });
+    step("tests of the kernels without the widest vectors", &mut || {
+        let mut counts = Counts::default();
+        for set in ["avx2", "none"] {
+            let mut test = process::cargo();
+            test.arg("test").args(NATIVE).args(KERNEL_TESTS).env("RBC_SIMD", set);
+            counts.add(counted(&mut test)?);
+        }
+        Ok(counts)
     });
     sum_up(&outcomes, start.elapsed())
 }

@@ -280,6 +280,36 @@ mod wasm {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use wasm::Simd128;
 
+/// Instruction sets of x86 that there are kernels for.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Set {
+    None,
+    Avx2,
+    Avx512,
+}
+
+/// The widest set that this processor has, or a narrower one that the environment variable `RBC_SIMD` asks for (`none`,
+/// `avx2`): so that one machine can try them all.
+#[cfg(target_arch = "x86_64")]
+pub fn set() -> Set {
+    static FOUND: std::sync::OnceLock<Set> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let has = if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
+            Set::None
+        } else if !is_x86_feature_detected!("avx512f") {
+            Set::Avx2
+        } else {
+            Set::Avx512
+        };
+        match std::env::var("RBC_SIMD").as_deref() {
+            Ok("none") => Set::None,
+            Ok("avx2") => Set::Avx2.min(has),
+            _ => has,
+        }
+    })
+}
+
 /// Calls `$body::<S>($args)` with the widest instruction set this processor has.
 ///
 /// `$body` is an `#[inline(always)] unsafe fn` generic over [`Simd`]; it is compiled once for each set,
@@ -299,15 +329,13 @@ macro_rules! dispatch {
             unsafe fn avx2($($arg: $ty),*) {
                 unsafe { $body::<Avx2 $(, $generic)*>($($arg),*) }
             }
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                // SAFETY: just detected.
-                unsafe { avx512($($arg),*) }
-            } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                // SAFETY: just detected.
-                unsafe { avx2($($arg),*) }
-            } else {
+            match crate::kernels::simd::set() {
+                // SAFETY: `set` detected it.
+                crate::kernels::simd::Set::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                crate::kernels::simd::Set::Avx2 => unsafe { avx2($($arg),*) },
                 // SAFETY: needs no instruction set.
-                unsafe { $body::<crate::kernels::simd::Scalar $(, $generic)*>($($arg),*) }
+                crate::kernels::simd::Set::None => unsafe { $body::<crate::kernels::simd::Scalar $(, $generic)*>($($arg),*) },
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
