@@ -37,20 +37,9 @@ impl Crop {
         (!filled).then(|| self.depth_from(|at| !self.inside[at]))
     }
 
-    /// The same to the outline of the part of the region where `certain` holds. What certain pixels enclose belongs to
-    /// it: doubt in the midst of a cell is its pale centre.
-    pub fn depth_where(&self, certain: impl Fn(usize) -> bool) -> Vec<f32> {
-        let mut open: Vec<bool> = self.inside.iter().map(|&inside| !inside).collect();
-        let mut from: Vec<usize> = (0..open.len()).filter(|&at| open[at]).collect();
-        while let Some(at) = from.pop() {
-            for next in self.around(at).into_iter().flatten() {
-                if !open[next] && !certain(next) {
-                    open[next] = true;
-                    from.push(next);
-                }
-            }
-        }
-        self.depth_from(|at| open[at])
+    /// The same to the outline of what a flood from outside has left dry.
+    pub fn depth_above(&self, flood: &Flood) -> Vec<f32> {
+        self.depth_from(|at| flood.wet[at])
     }
 
     fn depth_from(&self, outside: impl Fn(usize) -> bool) -> Vec<f32> {
@@ -74,5 +63,40 @@ impl Crop {
     /// Index in the image of the pixel at this index of the crop.
     pub fn in_image(&self, at: usize, image_width: u32) -> usize {
         (self.y as usize + at / self.width) * image_width as usize + self.x as usize + at % self.width
+    }
+}
+
+/// Water that comes in from the outside of a region and takes what is not certain. What certain pixels enclose stays dry:
+/// doubt in the midst of a cell is its pale centre.
+pub struct Flood {
+    wet: Vec<bool>,
+    /// Dry pixels beside wet ones, some more than once.
+    shore: Vec<usize>,
+}
+
+impl Flood {
+    /// The region is dry.
+    pub fn around(crop: &Crop) -> Self {
+        let wet: Vec<bool> = crop.inside.iter().map(|&inside| !inside).collect();
+        let beside = |&at: &usize| !wet[at] && crop.around(at).into_iter().flatten().any(|next| wet[next]);
+        let shore = (0..wet.len()).filter(beside).collect();
+        Self { wet, shore }
+    }
+
+    /// Goes on to where `certain` holds; less may be certain than before, but not more.
+    pub fn rise(&mut self, crop: &Crop, certain: impl Fn(usize) -> bool) {
+        let mut shore = Vec::new();
+        while let Some(at) = self.shore.pop() {
+            if self.wet[at] {
+                continue;
+            }
+            if certain(at) {
+                shore.push(at);
+                continue;
+            }
+            self.wet[at] = true;
+            self.shore.extend(crop.around(at).into_iter().flatten().filter(|&next| !self.wet[next]));
+        }
+        self.shore = shore;
     }
 }

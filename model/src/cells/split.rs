@@ -11,7 +11,7 @@
 
 use super::blur::blur;
 use super::centres::votes;
-use super::crop::Crop;
+use super::crop::{Crop, Flood};
 use super::hills::Hills;
 use super::seams::{Disc, straighten};
 
@@ -101,10 +101,11 @@ fn heights(
     let radius = diameter / 2.0;
     let bounded = |depth: f32| depth.min(radius) + BEYOND * (depth - radius).max(0.0);
     let mut height: Vec<f32> = depth.iter().map(|&depth| bounded(depth)).collect();
+    let mut flood = Flood::around(crop);
     for level in 1..=LEVELS {
         let least = f32::from(threshold) + CERTAIN * level as f32 / LEVELS as f32;
-        let depth = crop.depth_where(|at| f32::from(probability(at)) >= least);
-        height.iter_mut().zip(depth).for_each(|(sum, depth)| *sum += bounded(depth));
+        flood.rise(crop, |at| f32::from(probability(at)) >= least);
+        height.iter_mut().zip(crop.depth_above(&flood)).for_each(|(sum, depth)| *sum += bounded(depth));
     }
     height.iter_mut().for_each(|sum| *sum /= (1 + LEVELS) as f32);
     let smooth = ((SMOOTHING * diameter).round() as usize).max(1);
