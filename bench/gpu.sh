@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${2:-runs/cuda}
 data=()
-if [ -n "${1:-}" ]; then data=(--data "$1/rbc-164" --fields "$1/fields" --synthetic 24); fi
+if [ -n "${1:-}" ]; then data=(--data "$1/rbc-164" --fields "$1/fields" --synthetic 72); fi
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
 cargo test --release -p rbc-model --features cuda,train --test cuda

@@ -118,6 +118,33 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
 }
 
 #[test]
+fn masks_go_to_the_image_of_their_own_data_set() -> Result<()> {
+    let scratch = Scratch::new("sets")?;
+    // Alike in name, not in size: a mask that went to the other image would be refused.
+    for (set, width, height) in [("a", 200, 160), ("b", 160, 200)] {
+        scratch.write(&format!("sets/{set}/images/x.png"), png(&piece(100, 100, width, height)?)?)?;
+        let mask = image::GrayImage::from_fn(width, height, |x, _| image::Luma([u8::from(x < 100) * 255]));
+        scratch.write(&format!("sets/{set}/masks/x.png"), encoded(mask, ImageFormat::Png)?)?;
+    }
+    let page = Page::open(Backend::Cpu)?;
+    page.drop_paths(&[scratch.path().join("sets")])?;
+    let results = "const all = [...document.querySelectorAll('[data-testid=result]')];";
+    let through =
+        format!("{results} return all.length === 2 && all.every((one) => one.dataset.state === 'done')");
+    page.until("both are through", &through, json!([]))?;
+    page.wait_until_ready()?;
+    for (at, size) in [(0, "200 × 160"), (1, "160 × 200")] {
+        page.js(
+            &format!("{results} (all[arguments[0]].querySelector('button') ?? all[arguments[0]]).click()"),
+            json!([at]),
+        )?;
+        page.until_shown("#picture-facts", size)?;
+        page.until_shown("[data-testid=truth-iou]", "%")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn pasted_pictures_samples_and_the_camera() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     // The samples say that they are synthetic, and bring their truth.

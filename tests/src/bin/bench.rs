@@ -69,7 +69,6 @@ fn square(smear: &RgbImage, side: u32) -> RgbImage {
 
 /// Sides of the squares that the peer is timed on, and rounds; WebGPU computed by a CPU takes minutes beyond.
 const BESIDE: [(Backend, &str, &str, &[u32], usize); 2] = [
-    // Browsers compile what runs often anew: the first few rounds are slower.
     (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024, 2048], 9),
     (Backend::WebGpu, "webgpu", "masks.onnx", &[128, 512], ROUNDS),
 ];
@@ -123,7 +122,7 @@ fn beside(folder: &Path, peer: &Path) -> Result<()> {
         };
         let page = Page::start(folder, true, "?backend=cpu")?;
         page.wait_until_ready()?;
-        page.js(WORKER, json!([backend.name(), sides, rounds + 1]))?;
+        page.js(WORKER, json!([backend.name(), sides, rounds]))?;
         let ours = page.wait("the worker's times", || {
             let times = page.js("return window.timed", json!([]))?;
             if let Some(error) = times["error"].as_str() {

@@ -13,7 +13,7 @@ use web_sys::{
 
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
-/// A file and the name of the folder it came in, if any.
+/// A file and the path of the folder it came in, empty if none.
 pub struct Found {
     file: File,
     folder: String,
@@ -24,7 +24,7 @@ fn listed(list: Option<FileList>) -> Vec<Found> {
     let found = |file: File| {
         // Set where a folder was picked: `slides/masks/a.png`.
         let path = View(&file).text("webkitRelativePath");
-        Found { folder: path.rsplit('/').nth(1).unwrap_or_default().to_string(), file }
+        Found { folder: folder(&path).to_string(), file }
     };
     all.unwrap_or_default().into_iter().map(found).collect()
 }
@@ -123,7 +123,7 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>) {
         // Not asked for by class: Chrome does not expose these.
         if entry.is_file() {
             let file: &FileSystemFileEntry = entry.unchecked_ref();
-            let folder = entry.full_path().rsplit('/').nth(1).unwrap_or_default().to_string();
+            let folder = folder(&entry.full_path()).to_string();
             let file = promised(|done, failed| file.file_with_callback_and_callback(done, failed)).await;
             let file = file.and_then(|file| file.dyn_into::<File>().ok());
             files.extend(file.map(|file| Found { file, folder }));
@@ -158,11 +158,22 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
 /// data sets lie.
 fn truth_of(name: &str, folder: &str) -> Option<String> {
     let stem = stem(name);
-    if matches!(folder.to_lowercase().as_str(), "mask" | "masks" | "truth" | "labels") {
+    let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
+    if matches!(folder.as_str(), "mask" | "masks" | "truth" | "labels") {
         return Some(stem.to_string());
     }
     let marks = [".mask", "_mask", "-mask", ".truth", "_truth", "-truth", "_gt"];
     marks.iter().find_map(|mark| stem.strip_suffix(mark)).map(str::to_string)
+}
+
+/// The folder of a path.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// How many folders two paths share from the top: `a/images` is nearer to `a/masks` than `b/images` is.
+fn shared(one: &str, other: &str) -> usize {
+    one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }
 
 pub fn stem(name: &str) -> &str {
@@ -188,25 +199,28 @@ impl App {
                 continue;
             }
             match truth_of(&name, &folder) {
-                Some(of) => truths.push((of, file)),
-                None => drop(self.enqueue(name, file.into())),
+                Some(of) => truths.push((of, Found { file, folder })),
+                None => drop(self.enqueue(name, folder, file.into())),
             }
         }
-        for (of, file) in truths {
+        for (of, Found { file, folder }) in truths {
             let name = file.name();
-            match self.items.iter().rev().find(|item| stem(&item.name) == of).map(|item| item.id) {
+            // The nearest; among equals the last.
+            let images = self.items.iter().filter(|item| stem(&item.name) == of);
+            match images.max_by_key(|item| shared(&item.folder, &folder)).map(|item| item.id) {
                 Some(id) => self.set_truth(id, name, file.into()),
                 // No image of that name: then it is an image itself.
-                None => drop(self.enqueue(name, file.into())),
+                None => drop(self.enqueue(name, folder, file.into())),
             }
         }
         self.pump();
     }
 
-    pub fn enqueue(&mut self, name: String, file: Blob) -> u32 {
+    /// An image by its name, from the folder of this path.
+    pub fn enqueue(&mut self, name: String, folder: String, file: Blob) -> u32 {
         let id = self.next_id;
         self.next_id += 1;
-        self.items.push(Item::new(id, name, file));
+        self.items.push(Item::new(id, name, folder, file));
         self.refresh();
         let idle = self.active_item().is_none_or(|item| matches!(item.phase, super::item::Phase::Failed(_)));
         if idle {

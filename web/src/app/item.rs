@@ -19,6 +19,8 @@ pub enum Phase {
 pub struct Item {
     pub id: u32,
     pub name: String,
+    /// Path of the folder it came in, empty if none.
+    pub folder: String,
     pub file: Blob,
     pub phase: Phase,
     pub size: Option<(u32, u32)>,
@@ -59,10 +61,11 @@ pub struct Item {
 }
 
 impl Item {
-    pub fn new(id: u32, name: String, file: Blob) -> Self {
+    pub fn new(id: u32, name: String, folder: String, file: Blob) -> Self {
         Self {
             id,
             name,
+            folder,
             file,
             phase: Phase::Waiting,
             size: None,

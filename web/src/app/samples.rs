@@ -57,7 +57,7 @@ async fn take(sample: Sample) {
     };
     act(move |app| match image {
         Ok(image) => {
-            let id = app.enqueue(sample.image, image);
+            let id = app.enqueue(sample.image, String::new(), image);
             if let Some(item) = app.item_mut(id) {
                 item.sample = true;
             }
