@@ -31,6 +31,9 @@ pub const ALIGNMENT: usize = 8;
 /// an aligned block of output pixels through the six deconvolutions, the unpoolings and the encoder gives 30.
 pub const HALO: usize = 32;
 
+/// Channels that a stage may have.
+pub const WIDTHS: std::ops::RangeInclusive<usize> = 1..=1024;
+
 /// A layer's first weights, from their shape and the number of inputs that reach an output.
 type Init<B, D> = fn([usize; 4], f64, &D) -> Param<Tensor<B, 4>>;
 
@@ -55,6 +58,25 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Says what is wrong with a configuration that comes from a file.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.widths.iter().all(|width| WIDTHS.contains(width)) {
+            return Err(format!(
+                "widths {:?} outside of {} to {}",
+                self.widths,
+                WIDTHS.start(),
+                WIDTHS.end()
+            ));
+        }
+        if !(4.0..=1000.0).contains(&self.working_diameter) {
+            return Err(format!("a working diameter of {} pixels", self.working_diameter));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("a dropout of {}", self.dropout));
+        }
+        Ok(())
+    }
+
     /// What describes the network after [`Network::fold`].
     pub fn folded(&self) -> Self {
         Self { batch_norm: false, ..self.clone() }

@@ -138,7 +138,8 @@ pub trait TileNetwork {
         };
         let total = tiles.len() * parts;
         progress(Progress { done: 0, total: tiles.len() });
-        let mut answers = stream::iter((0..total).map(task)).buffer_unordered(self.at_once());
+        // In order: sums of more than two orientations depend on it in their last bit.
+        let mut answers = stream::iter((0..total).map(task)).buffered(self.at_once());
         let mut done = 0;
         while let Some(answer) = answers.next().await {
             let (tile, values): (&Tile, Vec<f32>) = answer?;

@@ -77,6 +77,9 @@ fn fill<B: SegBackend, S: burn_store::ModuleStore>(
 where
     S::Error: std::fmt::Display,
 {
+    config
+        .check()
+        .map_err(|what| Error::Weights(format!("weights with an impossible configuration: {what}")))?;
     let mut network = config.blank::<B>(device);
     let result = network.load_from(store).map_err(|error| unreadable(&error.to_string()))?;
     if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {

@@ -20,6 +20,11 @@ fn backward_of_the_convolution_is_the_definition() {
 }
 
 #[test]
+fn batch_normalisation_is_the_definition() {
+    block_on(checks::normalisation::<Flex>(&Default::default()));
+}
+
+#[test]
 fn pooling_takes_the_first_among_equals() {
     block_on(checks::pooling::<Flex>(&Default::default()));
 }

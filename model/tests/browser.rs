@@ -37,6 +37,11 @@ async fn webgpu_backward_of_the_convolution() {
 }
 
 #[wasm_bindgen_test]
+async fn webgpu_batch_normalisation() {
+    checks::normalisation::<WebGpu>(&webgpu().await).await;
+}
+
+#[wasm_bindgen_test]
 async fn webgpu_pooling() {
     checks::pooling::<WebGpu>(&webgpu().await).await;
     checks::fused::<WebGpu>(&webgpu().await).await;
@@ -74,6 +79,7 @@ async fn webgpu_and_cpu_agree_on_the_whole_network() {
 async fn cpu_convolution() {
     checks::convolution::<Flex>(&Default::default()).await;
     checks::convolution_of_views::<Flex>(&Default::default()).await;
+    checks::convolution_backward::<Flex>(&Default::default()).await;
 }
 
 #[wasm_bindgen_test]

@@ -17,6 +17,7 @@ fn convolution() {
 #[test]
 fn backward_of_the_convolution() {
     block_on(checks::convolution_backward::<Cuda>(&Default::default()));
+    block_on(checks::normalisation::<Cuda>(&Default::default()));
 }
 
 #[test]

@@ -283,7 +283,7 @@ fn at_least_one(text: &str) -> Result<f32, String> {
 fn widths(text: &str) -> Result<[usize; 3], String> {
     let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
     let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
-    let valid = three.filter(|three| three.iter().all(|width| (1..=1024).contains(width)));
+    let valid = three.filter(|three| three.iter().all(|width| rbc_model::network::WIDTHS.contains(width)));
     valid.ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
 }
 

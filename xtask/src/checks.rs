@@ -38,8 +38,8 @@ const WASM: [&str; 8] = [
 ];
 /// The test files that run in a browser, `web/tests` and `model/tests`.
 const WASM_TESTS: [&str; 4] = ["--test", "environment", "--test", "browser"];
-/// The test files that run all kernels.
-const KERNEL_TESTS: [&str; 4] = ["--test", "backend", "--test", "gradients"];
+/// The tests that run all kernels, and the one that says on which vectors.
+const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
 /// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
 const WASM_SECONDS: &str = "900";
 

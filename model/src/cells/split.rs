@@ -18,7 +18,7 @@ use super::seams::{Disc, straighten};
 /// Width of the smoothing relative to the expected diameter.
 const SMOOTHING: f32 = 0.03;
 /// The outlines above the threshold that the depth is averaged over, and how far above it, in grey values, the
-/// last one lies.
+/// last one lies where there is room for it.
 const LEVELS: u32 = 4;
 const CERTAIN: f32 = 120.0;
 /// What depth beyond the expected radius still counts: the midst of many cells is not the top of one.
@@ -102,8 +102,9 @@ fn heights(
     let bounded = |depth: f32| depth.min(radius) + BEYOND * (depth - radius).max(0.0);
     let mut height: Vec<f32> = depth.iter().map(|&depth| bounded(depth)).collect();
     let mut flood = Flood::around(crop);
+    let certain = CERTAIN.min(f32::from(u8::MAX - threshold));
     for level in 1..=LEVELS {
-        let least = f32::from(threshold) + CERTAIN * level as f32 / LEVELS as f32;
+        let least = f32::from(threshold) + certain * level as f32 / LEVELS as f32;
         flood.rise(crop, |at| f32::from(probability(at)) >= least);
         height.iter_mut().zip(crop.depth_above(&flood)).for_each(|(sum, depth)| *sum += bounded(depth));
     }

@@ -125,8 +125,17 @@ fn doubt_parts_a_crowd_that_is_deepest_in_its_midst() {
             250
         }])
     });
-    let cells = find_cells(&crowd, &CellOptions { diameter_px: Some(2.0 * r), ..Default::default() });
-    assert_eq!(cells.cells.len(), 7);
+    let options = CellOptions { diameter_px: Some(2.0 * r), ..Default::default() };
+    assert_eq!(find_cells(&crowd, &options).cells.len(), 7);
+}
+
+#[test]
+fn sure_cells_come_apart_the_same_at_any_threshold() {
+    let map = map(60, 60, discs(&[(20.0, 30.0, 10.0), (32.8, 30.0, 6.0)]));
+    for threshold in [0.1, 0.5, 0.6, 0.75, 0.9, 0.99] {
+        let options = CellOptions { threshold, diameter_px: Some(20.0), ..Default::default() };
+        assert_eq!(find_cells(&map, &options).cells.len(), 2, "threshold {threshold}");
+    }
 }
 
 #[test]

@@ -311,7 +311,7 @@ unsafe fn block_body<S: Simd, const B: usize>(
     let step = 2 * S::LANES;
     let mut x = 0;
     while x < shape.w {
-        // SAFETY: x + step is at most the width rounded up to whole strips, two less than the stride.
+        // SAFETY: x + step is at most the width rounded up to whole strips, two vectors less than the stride.
         unsafe {
             // Zeroing them first would take a tenth of the time.
             let mut sums = [[[MaybeUninit::<S::V>::uninit(); 2]; B]; PRODUCTS];

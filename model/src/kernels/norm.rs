@@ -52,6 +52,7 @@ pub fn backward(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let mut sums = vec![0.0; 2 * shape.c];
     let stats = Shared::new(&mut sums);
+    assert!(x.len() == shape.len() && out.len() == shape.len() && gradient.len() == shape.len());
     let differentiate = |shared: Shared| {
         for_each(shape.c, |c| {
             // SAFETY: one task a channel.

@@ -371,3 +371,17 @@ pub fn width() -> Width {
 unsafe fn width_body<S: Simd>(into: &mut Width) {
     *into = Width { lanes: S::LANES, block: S::BLOCK };
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::{Set, set};
+
+    #[test]
+    fn the_set_is_no_wider_than_asked_for() {
+        match std::env::var("RBC_SIMD").as_deref() {
+            Ok("none") => assert_eq!(set(), Set::None),
+            Ok("avx2") => assert!(set() <= Set::Avx2),
+            _ => assert_eq!(set() == Set::Avx512, is_x86_feature_detected!("avx512f")),
+        }
+    }
+}

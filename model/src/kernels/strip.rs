@@ -89,7 +89,8 @@ pub unsafe fn products<S: Simd>(
     stride: usize,
 ) {
     let w = from[0].len();
-    assert!(to.len() >= (PRODUCTS - 1) * step + stride && stride >= w.next_multiple_of(S::LANES) + S::LANES);
+    assert!(to.len() >= (PRODUCTS - 1) * step + stride);
+    assert!(stride.is_multiple_of(S::LANES) && stride >= w.next_multiple_of(S::LANES) + S::LANES);
     // SAFETY: by the caller; what is written lies within the lines.
     unsafe {
         let to = to.as_mut_ptr();

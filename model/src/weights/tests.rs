@@ -80,3 +80,20 @@ fn what_does_not_fit_is_told_in_one_short_line() -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[test]
+fn impossible_configurations_are_told() -> Result<(), Error> {
+    let network = config().init::<Flex>(&Default::default());
+    let said = |config: NetworkConfig| Ok(message(&safetensors_bytes(&network, &config, Precision::F32)?));
+    let dropout = NetworkConfig { dropout: 2.0, ..config() };
+    let diameter = NetworkConfig { working_diameter: 1e9, ..config() };
+    let widths = NetworkConfig { widths: [16, 32, 1 << 40], ..config() };
+    for (config, what) in
+        [(dropout, "dropout of 2"), (diameter, "1000000000 pixels"), (widths, "1099511627776")]
+    {
+        let said: Result<String, Error> = said(config);
+        let said = said?;
+        assert!(said.contains("impossible") && said.contains(what), "{said}");
+    }
+    Ok(())
+}

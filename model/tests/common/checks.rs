@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
 use rbc_model::backend::{SegBackend, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3};
 
 /// Odd numbers of channels, heights and widths below, at and above the blocks that kernels work in.
-const CONVOLUTIONS: [Case; 12] = [
+const CONVOLUTIONS: [Case; 13] = [
     Case { n: 1, c: 1, o: 1, h: 1, w: 1 },
     Case { n: 1, c: 3, o: 16, h: 8, w: 8 },
     Case { n: 2, c: 5, o: 7, h: 9, w: 11 },
@@ -20,6 +20,8 @@ const CONVOLUTIONS: [Case; 12] = [
     Case { n: 1, c: 9, o: 12, h: 70, w: 5 },
     Case { n: 2, c: 1, o: 5, h: 40, w: 1 },
     Case { n: 1, c: 4, o: 4, h: 65, w: 130 },
+    // More strips than the gradient of the weights takes at once.
+    Case { n: 1, c: 64, o: 64, h: 44, w: 37 },
 ];
 
 /// `n c` planes, height and width of the large side.
@@ -129,6 +131,34 @@ pub async fn convolution_backward<B: SegBackend>(device: &B::Device) {
             close(&format!("{what}: weight"), &floats(of_weight).await, &weight, 1e-5);
             let of_bias: Tensor<B, 1> = Tensor::from_primitive(TensorPrimitive::Float(found.bias));
             close(&format!("{what}: bias"), &floats(of_bias).await, &bias, 1e-5);
+        }
+    }
+}
+
+/// Batch normalisation with ReLU, forward and backward; planes below, at and above the blocks of the kernels.
+pub async fn normalisation<B: SegBackend>(device: &B::Device) {
+    for (seed, shape) in [[2, 3, 5, 7], [1, 4, 1, 2], [3, 2, 7, 11], [2, 1, 8, 16]].into_iter().enumerate() {
+        let [n, c, h, w] = shape;
+        let mut random = Random::new(400 + seed as u64);
+        let (x, gradient) = (random.values(n * c * h * w), random.values(n * c * h * w));
+        let (gamma, beta) = (random.values(c), random.values(c));
+        let four = |values: &[f32]| tensor::<B, 4>(values, shape, device).into_primitive().tensor();
+        let one = |values: &[f32]| tensor::<B, 1>(values, [c], device).into_primitive().tensor();
+        let found = B::norm_relu(four(&x), one(&gamma), one(&beta));
+        let back = B::norm_relu_backward(four(&x), one(&gamma), found.clone(), four(&gradient));
+        let expected = naive::normalisation([n, c, h * w], &x, &gamma, &beta, &gradient);
+        let [of_x, of_gamma, of_beta] = back;
+        let names = ["output", "gradient of x", "mean", "variance", "gradient of gamma", "gradient of beta"];
+        let found = [
+            floats(Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(found.output))).await,
+            floats(Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(of_x))).await,
+            floats(Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(found.mean))).await,
+            floats(Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(found.variance))).await,
+            floats(Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(of_gamma))).await,
+            floats(Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(of_beta))).await,
+        ];
+        for ((name, found), expected) in names.into_iter().zip(&found).zip(&expected) {
+            close(&format!("{shape:?}: {name}"), found, expected, 1e-4);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The operations written down as they are defined, in double precision, with no thought of speed.
 
+use rbc_model::kernels::norm::EPSILON;
+
 /// Images, input channels, output channels, height, width.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -104,4 +106,44 @@ pub fn max_unpool(x: &[f32], places: &[i32], w: usize) -> Vec<f32> {
 
 pub fn max_gather(x: &[f32], places: &[i32], w: usize) -> Vec<f32> {
     places.iter().enumerate().map(|(i, &place)| x[window(i, w)[place as usize]]).collect()
+}
+
+/// Batch normalisation with ReLU of `[n, c, pixels]`: output, gradient of `x`, mean, variance, gradients of `gamma` and
+/// `beta`. The gradient of `x` from the derivatives of mean and variance, one after the other.
+pub fn normalisation(
+    [n, c, pixels]: [usize; 3],
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    gradient: &[f32],
+) -> [Vec<f64>; 6] {
+    let mut found = [0, 1, 2, 3, 4, 5].map(|kind| vec![0.0; if kind < 2 { x.len() } else { c }]);
+    for channel in 0..c {
+        let (gamma, beta) = (f64::from(gamma[channel]), f64::from(beta[channel]));
+        let places: Vec<usize> = (0..n)
+            .flat_map(|image| (image * c + channel) * pixels..(image * c + channel + 1) * pixels)
+            .collect();
+        let count = places.len() as f64;
+        let mean = places.iter().map(|&at| f64::from(x[at])).sum::<f64>() / count;
+        let variance = places.iter().map(|&at| (f64::from(x[at]) - mean).powi(2)).sum::<f64>() / count;
+        let deviation = (variance + f64::from(EPSILON)).sqrt();
+        let unit = |at: usize| (f64::from(x[at]) - mean) / deviation;
+        let through = |at: usize| if gamma * unit(at) + beta > 0.0 { f64::from(gradient[at]) } else { 0.0 };
+        let by_variance: f64 = places
+            .iter()
+            .map(|&at| through(at) * gamma * (f64::from(x[at]) - mean) * -0.5 / deviation.powi(3))
+            .sum();
+        let by_mean: f64 = places.iter().map(|&at| -through(at) * gamma / deviation).sum();
+        for &at in &places {
+            found[0][at] = (gamma * unit(at) + beta).max(0.0);
+            found[1][at] = through(at) * gamma / deviation
+                + by_variance * 2.0 * (f64::from(x[at]) - mean) / count
+                + by_mean / count;
+        }
+        found[2][channel] = mean;
+        found[3][channel] = variance;
+        found[4][channel] = places.iter().map(|&at| through(at) * unit(at)).sum();
+        found[5][channel] = places.iter().map(|&at| through(at)).sum();
+    }
+    found
 }
