@@ -12,7 +12,7 @@ data=()
 if [ -n "${1:-}" ]; then data=(--data "$1/rbc-164" --fields "$1/fields" --synthetic 72); fi
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
-cargo test --release -p rbc-model --features cuda,train --test cuda
+cargo test --release -p rbc-model --features cuda,train --test gpu
 cargo run --release -p rbc-model --features cuda,train --example speed -- model-weights/rbc.safetensors
 if python3 -c 'import torch' 2>/dev/null; then python3 bench/pytorch.py; else echo 'no PyTorch here: not compared'; fi
 cargo build --release -p trainer
