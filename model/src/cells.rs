@@ -1,5 +1,6 @@
 //! From the probability map to single cells and their measures.
 
+mod arc;
 mod blur;
 mod centres;
 mod crop;

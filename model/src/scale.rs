@@ -2,7 +2,8 @@
 //!
 //! The network knows cells of about its working diameter, so an image is resampled until its cells have it. How large
 //! they are, the network says itself: it looks at a part of the image as if cells had a guessed diameter, and the
-//! cells of the mask that comes back are measured. A guess near the truth confirms itself.
+//! cells of the mask that comes back are measured. A guess near the truth confirms itself; where an image is small or
+//! hard, several looks vote.
 
 use crate::cells::estimate_diameter;
 use crate::quality::likeness;
@@ -25,6 +26,12 @@ const AGREES: f32 = 1.25;
 const SURE: f32 = 0.85;
 /// Likeness below which what a look shows confirms nothing: the fields trained on reach 0.7, small crops of them 0.3.
 const LEAST: f32 = 0.45;
+/// An image with room for fewer cells than this is looked at with every guess: one look at a few cells is not enough.
+const MANY: f32 = 16.0;
+/// A look whose guess is farther than this factor from the truth says nothing of it.
+const TELLS: f32 = 2.5;
+/// Votes that a diameter needs: one look at the least likeness.
+const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
 /// Guesses that differ by less than this factor show the same.
 const SAME: f32 = 1.04;
 /// Looks that follow from one first guess.
@@ -69,31 +76,47 @@ fn factor(a: f32, b: f32) -> f32 {
 /// Where the device fails.
 pub async fn estimate(network: &(impl TileNetwork + ?Sized), image: &RgbImage) -> Result<Option<f32>, Error> {
     let largest = 1.5 * image.width().max(image.height()) as f32;
-    let mut confirmed: Option<Look> = None;
-    let mut seen: Vec<f32> = Vec::new();
+    let mut looks: Vec<Look> = Vec::new();
     for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
         // Towards where the guess confirms itself.
         for _ in 0..LOOKS {
             // Other first guesses lead to the same place.
-            if seen.iter().any(|&seen| factor(seen, guess) < SAME) {
+            if looks.iter().any(|look| factor(look.guess, guess) < SAME) {
                 break;
             }
-            seen.push(guess);
             let look = look(network, image, guess).await?;
+            looks.push(look);
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
-                if look.likeness > SURE {
+                let shown = image.width() as f32 * image.height() as f32 / (measured * measured);
+                let agreed = agreed(&looks).is_some_and(|diameter| factor(diameter, measured) < AGREES);
+                if look.likeness > SURE && shown > MANY && agreed {
                     return Ok(Some(measured));
-                }
-                if look.likeness > confirmed.map_or(LEAST, |best| best.likeness) {
-                    confirmed = Some(look);
                 }
                 break;
             }
             guess = measured.clamp(RANGE[0], RANGE[1]);
         }
     }
-    Ok(confirmed.and_then(|look| look.measured))
+    Ok(agreed(&looks))
+}
+
+/// The diameter that most looks agree on. A look counts by the fourth power of its likeness: looks at wrong scales are
+/// many and somewhat alike, those at the right one are few and very much.
+fn agreed(looks: &[Look]) -> Option<f32> {
+    let votes = |diameter: f32| -> f32 {
+        let agrees = |look: &&Look| {
+            look.measured.is_some_and(|measured| factor(measured, diameter) < AGREES)
+                && factor(look.guess, diameter) < TELLS
+                && look.likeness > LEAST
+        };
+        looks.iter().filter(agrees).map(|look| look.likeness.powi(4)).sum()
+    };
+    let candidates = looks.iter().filter(|look| look.disagreement() < TELLS).filter_map(|look| look.measured);
+    let (diameter, most) = candidates
+        .map(|diameter| (diameter, votes(diameter)))
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (most > ENOUGH).then_some(diameter)
 }
 
 /// The diameter to assume where nothing in the image confirms any: a small image shows few cells, but shows them.
@@ -125,4 +148,38 @@ pub async fn look(
     let measured =
         estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
     Ok(Look { guess, measured, likeness })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looks(of: &[(f32, f32, f32)]) -> Vec<Look> {
+        of.iter()
+            .map(|&(guess, measured, likeness)| Look { guess, measured: Some(measured), likeness })
+            .collect()
+    }
+
+    #[test]
+    fn several_looks_outvote_one_that_confirms_itself() {
+        let seen = looks(&[
+            (115.0, 51.0, 0.89),
+            (51.0, 30.0, 0.94),
+            (80.0, 50.0, 0.92),
+            (36.0, 52.0, 0.95),
+            (24.0, 23.0, 0.7),
+        ]);
+        assert!(
+            agreed(&seen).is_some_and(|diameter| (50.0..=52.0).contains(&diameter)),
+            "{:?}",
+            agreed(&seen)
+        );
+    }
+
+    #[test]
+    fn what_looks_like_no_cells_has_no_vote() {
+        assert_eq!(agreed(&looks(&[(80.0, 78.0, 0.4), (52.0, 54.0, 0.3)])), None);
+        assert_eq!(agreed(&looks(&[(250.0, 40.0, 0.9)])), None, "a guess that far off says nothing");
+        assert_eq!(agreed(&[]), None);
+    }
 }

@@ -18,13 +18,13 @@ pub struct SegmentOptions {
     /// Side of a tile in working pixels, halo included; a multiple of 8. Bounds the memory.
     pub tile: usize,
     /// In how many of its eight orientations (turned by right angles, mirrored) an image is looked at: 1, 2, 4 or 8.
-    /// The logits are averaged; the time grows with it.
-    pub orientations: usize,
+    /// The logits are averaged; the time grows with it. `None`: the more, the smaller the image.
+    pub orientations: Option<usize>,
 }
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        Self { diameter_px: None, tile: 640, orientations: 2 }
+        Self { diameter_px: None, tile: 640, orientations: None }
     }
 }
 
@@ -61,6 +61,16 @@ const MOST_PIXELS: f32 = 80e6;
 /// The scale at which this image has [`MOST_PIXELS`].
 fn largest_scale(image: &RgbImage) -> f32 {
     (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
+}
+
+/// Working pixels, over all orientations, that take no time that a user would notice.
+const UNNOTICED: u32 = 1 << 18;
+
+/// In how many orientations to look at an image: as many as go unnoticed, but always at the mirror image too. A small
+/// image has few edges, and every look at them counts.
+fn affordable(working: &RgbImage) -> usize {
+    let goes_unnoticed = |orientations: &u32| orientations * working.width() * working.height() <= UNNOTICED;
+    [8, 4].into_iter().find(goes_unnoticed).unwrap_or(2) as usize
 }
 
 /// A network that answers for one tile at a time. Where it computes is its own matter: on this thread, on a graphics
@@ -104,7 +114,8 @@ pub trait TileNetwork {
             warnings.push(TOO_LARGE.to_string());
         }
         let working = scale::resample(image, scale);
-        let logits = self.logits(&working, options.tile, options.orientations, progress).await?;
+        let orientations = options.orientations.unwrap_or_else(|| affordable(&working));
+        let logits = self.logits(&working, options.tile, orientations, progress).await?;
         let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);
         if warnings.is_empty() {
             warnings.extend(quality.iter().flat_map(Quality::warnings));

@@ -35,6 +35,10 @@ impl Default for Augmentation {
     }
 }
 
+/// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator draws the
+/// outline.
+const AS_TAKEN: f64 = 0.5;
+
 /// Draws one crop of `side` pixels.
 pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -43,7 +47,7 @@ pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation,
     let diameter = working_diameter * rng.random_range(-spread..=spread).exp();
     let level = field.level(diameter);
     let mut crop = cut(level, side, level.diameter / diameter, how.gaps, &mut rng);
-    if how.colour > 0.0 {
+    if how.colour > 0.0 && !rng.random_bool(AS_TAKEN) {
         recolour(&mut crop.image, side, how.colour, &mut rng);
     }
     crop

@@ -58,9 +58,10 @@ pub struct MaskArgs {
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
-    /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower
-    #[arg(long, value_name = "N", default_value_t = SegmentOptions::default().orientations, value_parser = orientations)]
-    pub orientations: usize,
+    /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower [default: 2,
+    /// more for small images]
+    #[arg(long, value_name = "N", value_parser = orientations)]
+    pub orientations: Option<usize>,
 }
 
 impl MaskArgs {

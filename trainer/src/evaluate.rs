@@ -215,7 +215,7 @@ mod tests {
             weights: WeightsArgs { weights: Some(weights) },
             data: folder.path.clone(),
             out: out.clone(),
-            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: 1 },
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: Some(1) },
             worst: 1,
             device: DeviceArgs { device: Request::Only(Device::Cpu) },
         });

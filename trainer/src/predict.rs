@@ -131,7 +131,7 @@ mod tests {
             weights: WeightsArgs { weights: Some(weights) },
             out: out.clone(),
             inputs: vec![folder.path.join("in")],
-            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: 1 },
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: Some(1) },
             um_per_px: None,
             skip_edge: false,
             geojson: true,

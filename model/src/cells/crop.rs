@@ -42,6 +42,12 @@ impl Crop {
         self.depth_from(|at| flood.wet[at])
     }
 
+    /// Distance in pixels from a pixel's centre to the image's edge.
+    pub fn to_edge(&self, at: usize, image_width: u32, image_height: u32) -> f32 {
+        let (x, y) = (self.x + (at % self.width) as u32, self.y + (at / self.width) as u32);
+        x.min(y).min(image_width - 1 - x).min(image_height - 1 - y) as f32 + 0.5
+    }
+
     fn depth_from(&self, outside: impl Fn(usize) -> bool) -> Vec<f32> {
         let mut depth = squared_distance(self.width, self.height, outside);
         // The outline runs half a pixel before the nearest background pixel's centre.

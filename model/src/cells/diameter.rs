@@ -1,5 +1,6 @@
 //! How large a cell is in this image.
 
+use super::arc;
 use super::crop::Crop;
 use super::holes;
 use super::regions::{Neighbours, Region, regions};
@@ -12,6 +13,9 @@ const ENOUGH: u64 = 6_000_000;
 const SINGLE: f64 = 1.75;
 /// Part of an inscribed disc's radius within which no second one may have its centre.
 const APART: f32 = 0.8;
+/// Where whole regions cover less than this share of what regions cut by the image's edge cover, they are as likely
+/// platelets beside cells as cells.
+const WHOLE: f64 = 0.25;
 /// Equivalent diameter of a cell over that of its largest inscribed disc, typical of round and oval cells.
 const OVER_DISC: f64 = 1.08;
 
@@ -19,7 +23,7 @@ const OVER_DISC: f64 = 1.08;
 ///
 /// The median over area: half of the covered area belongs to smaller cells, half to larger ones, so that
 /// specks hardly count. A region that is about as large as its largest inscribed disc is one cell; a clump is taken
-/// apart into discs, largest first. Regions cut by the image's edge count only where there are no others.
+/// apart into discs, largest first. Regions cut by the image's edge count only where there is hardly anything else.
 pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     let (width, height) = mask.dimensions();
     let mut filled = mask.as_raw().clone();
@@ -27,11 +31,12 @@ pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     let all = regions(width, height, Neighbours::Four, |at| filled[at] != 0);
     let (edge, inner): (Vec<Region>, Vec<Region>) =
         all.into_iter().partition(|r| r.touches_edge(width, height));
-    let mut sizes = sizes(&inner, width, height);
-    if sizes.is_empty() {
-        sizes = self::sizes(&edge, width, height);
+    let area = |regions: &[Region]| regions.iter().map(|region| region.area).sum::<u64>() as f64;
+    let mut found = sizes(&inner, width, height);
+    if area(&inner) < WHOLE * area(&edge) {
+        found.extend(sizes(&edge, width, height));
     }
-    weighted_median(&mut sizes).map(|diameter| diameter as f32)
+    weighted_median(&mut found).map(|diameter| diameter as f32)
 }
 
 /// Diameter and weight of everything that looks like a cell.
@@ -40,24 +45,53 @@ fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     let step = total.div_ceil(ENOUGH).max(1) as usize;
     let mut out = Vec::new();
     for region in regions.iter().step_by(step) {
-        let area = region.area as f64;
         let crop = Crop::of(region, width, height);
+        let area = region.area as f64;
+        // A region that fills the whole image has no outline and no depth.
         let depth = crop.depth().unwrap_or_default();
-        let deepest = depth.iter().copied().fold(0.0, f32::max);
-        if depth.is_empty() || area <= SINGLE * PI * f64::from(deepest * deepest) {
-            out.push(((4.0 * area / PI).sqrt(), area));
-        } else {
-            out.extend(discs(&depth, crop.width).into_iter().map(|radius| {
-                let radius = f64::from(radius);
-                (2.0 * radius * OVER_DISC, PI * radius * radius)
-            }));
+        match single(region, &crop, &depth, region.touches_edge(width, height)) {
+            Some(diameter) => out.push((diameter, area)),
+            None => out.extend(clump(&crop, &depth, width, height)),
         }
     }
     out
 }
 
-/// Radii of the largest inscribed discs whose centres lie well apart.
-fn discs(depth: &[f32], width: usize) -> Vec<f32> {
+/// Diameter of a region that is one cell.
+fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64> {
+    let area = region.area as f64;
+    let round = (4.0 * area / PI).sqrt();
+    let deepest = f64::from(depth.iter().copied().fold(0.0, f32::max));
+    if depth.is_empty() {
+        return Some(round);
+    }
+    if cut {
+        // The arc that is seen tells how large the cell is; what lies on none is a clump.
+        return arc::diameter(crop)
+            .map(|diameter| diameter.clamp(round, 2.0 * OVER_DISC * deepest.max(round)));
+    }
+    (area <= SINGLE * PI * deepest * deepest).then_some(round)
+}
+
+/// Diameter and weight of the cells of a clump. One that goes on out of sight ends at the image's edge, or it would be one
+/// huge cell; discs that reach the edge tell little.
+fn clump(crop: &Crop, depth: &[f32], width: u32, height: u32) -> Vec<(f64, f64)> {
+    let edge = |at: usize| crop.to_edge(at, width, height);
+    let within: Vec<f32> = depth.iter().enumerate().map(|(at, depth)| depth.min(edge(at))).collect();
+    let discs = discs(&within, crop.width);
+    let cut = |&at: &usize| within[at] > edge(at) - 1.0;
+    let all_cut = discs.iter().all(cut);
+    let telling = discs.iter().copied().filter(|at| all_cut || !cut(at));
+    telling
+        .map(|at| {
+            let radius = f64::from(within[at]);
+            (2.0 * radius * OVER_DISC, PI * radius * radius)
+        })
+        .collect()
+}
+
+/// Centres of the largest inscribed discs, well apart from each other.
+fn discs(depth: &[f32], width: usize) -> Vec<usize> {
     let mut peaks: Vec<usize> = (0..depth.len()).filter(|&at| is_peak(depth, width, at)).collect();
     peaks.sort_by(|&a, &b| depth[b].total_cmp(&depth[a]).then(a.cmp(&b)));
     // Centres are looked up on a coarse grid, so that a clump of thousands stays quick.
@@ -74,7 +108,7 @@ fn discs(depth: &[f32], width: usize) -> Vec<f32> {
             .any(|&(ox, oy, radius)| (ox - x as f32).hypot(oy - y as f32) < APART * radius);
         if !near {
             taken.entry((cx, cy)).or_default().push((x as f32, y as f32, depth[at]));
-            out.push(depth[at]);
+            out.push(at);
         }
     }
     out

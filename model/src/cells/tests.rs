@@ -196,6 +196,20 @@ fn the_diameter_is_read_off_cells_clumps_and_specks() {
 }
 
 #[test]
+fn cells_cut_by_the_edge_tell_their_diameter_where_no_whole_one_does() {
+    // Two halves and a platelet; a clump that goes on below the image.
+    let halves = [(0.0, 40.0, 20.0), (60.0, 4.0, 20.0), (50.0, 60.0, 6.0)];
+    let clump = [(20.0, 70.0, 20.0), (50.0, 52.0, 20.0), (80.0, 74.0, 20.0)];
+    for shapes in [&halves, &clump] {
+        let found = estimate_diameter(&map(100, 80, discs(shapes))).unwrap();
+        assert!((found / 40.0 - 1.0).abs() < 0.15, "{found}");
+    }
+    // One whole cell says more than they do.
+    let whole = [(0.0, 40.0, 20.0), (60.0, 4.0, 20.0), (60.0, 52.0, 16.0)];
+    assert!((estimate_diameter(&map(100, 80, discs(&whole))).unwrap() / 32.0 - 1.0).abs() < 0.05);
+}
+
+#[test]
 fn the_labels_cover_the_cells_and_are_in_raster_order() {
     let map = map(
         200,
