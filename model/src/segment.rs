@@ -63,7 +63,7 @@ fn largest_scale(image: &RgbImage) -> f32 {
     (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
 }
 
-/// Working pixels, over all orientations, that take no time that a user would notice.
+/// Working pixels, over all orientations, that take a CPU a fraction of a second.
 const UNNOTICED: u32 = 1 << 18;
 
 /// In how many orientations to look at an image: as many as go unnoticed, but always at the mirror image too. A small
