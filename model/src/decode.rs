@@ -33,7 +33,7 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
 }
 
 /// Decodes a mask: a pixel is a red blood cell where any colour channel is not zero; comes back upright as 0 and
-/// 255. Alpha is ignored. In a lossy file (JPEG, lossy WebP), where zeros do not stay zero, a pixel counts from
+/// 255. Alpha is ignored. In a lossy file (JPEG, lossy WebP, either within TIFF), where zeros do not stay zero, a pixel counts from
 /// half of the brightest value on, and a file nowhere brighter than 15 is empty.
 ///
 /// Errors as [`decode`].

@@ -2,10 +2,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use burn::backend::Flex;
+use burn::tensor::backend::Backend;
 use rbc_model::RgbImage;
-use rbc_model::network::NetworkConfig;
+use rbc_model::network::{ALIGNMENT, HALO, NetworkConfig};
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 use rbc_model::tiling::{padded, tiles};
+use std::sync::Mutex;
 
 /// Noise with some structure, so that every layer has something to say.
 fn picture(width: u32, height: u32) -> RgbImage {
@@ -16,7 +18,12 @@ fn picture(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn segmenter() -> Segmenter<Flex> {
+/// With random weights, the same for the same seed.
+fn segmenter(seed: u64) -> Segmenter<Flex> {
+    // Other tests draw from the same generator meanwhile.
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let _drawing = DRAWING.lock();
+    Flex::seed(&Default::default(), seed);
     let config = NetworkConfig::default().folded();
     Segmenter::new(config.init(&Default::default()), config, Default::default())
 }
@@ -40,7 +47,7 @@ fn apart<const N: usize>(segmenter: &Segmenter<Flex>, image: &RgbImage, sides: [
 fn tiled_logits_equal_untiled_ones() {
     // Where two pixels of a pooling window are as good as equal, the last bit decides to which of them the maximum is
     // unpooled, and a tile may round it otherwise: one image in a hundred of random networks. Hence the median of five.
-    let networks: [_; 5] = std::array::from_fn(|_| segmenter());
+    let networks: [_; 5] = [1, 2, 3, 4, 5].map(segmenter);
     let sides = [80, 128];
     for (width, height) in [(301, 173), (97, 250), (8, 333)] {
         let image = picture(width, height);
@@ -55,19 +62,23 @@ fn tiled_logits_equal_untiled_ones() {
 
 #[test]
 fn a_smaller_halo_would_not_do() {
-    // Guards the test above: with the overlap cut, the same comparison has to fail.
-    let segmenter = segmenter();
+    // Of two images that differ from here on, the logits differ from the aligned block on that just sees as far.
+    const FROM: usize = 128;
     let image = picture(256, 64);
-    let whole = logits(&segmenter, &image, 4096);
-    let half = image::imageops::crop_imm(&image, 0, 0, 128, 64).to_image();
-    let alone = logits(&segmenter, &half, 4096);
-    let differs = (0..64).any(|y| (whole[y * 256 + 120] - alone[y * 128 + 120]).abs() > 1e-4);
-    assert!(differs, "a pixel near the cut does not see beyond it");
+    let mut other = image.clone();
+    other.enumerate_pixels_mut().filter(|(x, ..)| *x >= FROM as u32).for_each(|(.., pixel)| pixel.0 = [90, 160, 40]);
+    let differs = |segmenter: &Segmenter<Flex>| {
+        let (one, other) = (logits(segmenter, &image, 4096), logits(segmenter, &other, 4096));
+        (0..256).find(|x| (0..64).any(|y| one[y * 256 + x] != other[y * 256 + x]))
+    };
+    let first = (0..5).filter_map(|seed| differs(&segmenter(seed))).min();
+    let block = FROM - HALO..FROM - HALO + ALIGNMENT;
+    assert!(first.is_some_and(|first| block.contains(&first)), "{first:?}");
 }
 
 #[test]
 fn averaged_over_all_orientations_the_network_does_not_see_which_way_is_up() {
-    let segmenter = segmenter();
+    let segmenter = segmenter(1);
     let image = picture(64, 40);
     let logits = |image: &RgbImage, orientations| {
         let found = pollster::block_on(segmenter.logits(image, 512, orientations, &mut |_| {}));
@@ -102,7 +113,7 @@ fn every_pixel_is_kept_once_and_no_tile_is_too_large() {
 
 #[test]
 fn progress_counts_up_to_all_tiles() {
-    let segmenter = segmenter();
+    let segmenter = segmenter(1);
     let mut heard: Vec<Progress> = Vec::new();
     let image = picture(300, 100);
     pollster::block_on(segmenter.logits(&image, 128, 1, &mut |progress| heard.push(progress)))

@@ -4,7 +4,6 @@ use crate::cli::{TrainArgs, command_line};
 use crate::fit::FitConfig;
 use crate::records::CrossValidation;
 use serde::Serialize;
-use std::path::Path;
 
 /// The model card, as programs read it.
 #[derive(Clone, Debug, Serialize)]
@@ -54,8 +53,9 @@ impl Card {
         validation: Option<(&CrossValidation, f32)>,
         [images, whole_fields]: [usize; 2],
     ) -> Self {
-        // The folder's name alone: where it lay on the training machine is nobody's business.
-        let folder = args.data.as_deref().and_then(Path::file_name);
+        // The folder's name, also where it was given as `.`; the path as it was typed is in the command.
+        let whole = args.data.as_deref().map(|data| data.canonicalize().unwrap_or_else(|_| data.into()));
+        let folder = whole.as_deref().map(|data| data.file_name().unwrap_or(data.as_os_str()));
         let cross_validation = validation.map(|(validation, threshold)| Figures {
             folds: validation.folds.len(),
             mean_iou: validation.mean_iou,

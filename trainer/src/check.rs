@@ -142,12 +142,18 @@ fn duplicates(facts: &[Facts], report: &mut Report) {
 /// Crops of one smear look alike: in training and test both, they flatter the result.
 fn straddlers(facts: &[Facts], report: &mut Report) {
     let of = |part| facts.iter().filter(move |facts| facts.entry.part == part).map(|facts| facts.entry);
-    let training: BTreeMap<&str, &Entry> =
-        of(Part::Train).map(|entry| (entry.source.as_str(), entry)).collect();
+    // Without a manifest an image is its own source, and equal names mean nothing.
+    let named = |entry: &Entry| entry.source != entry.name;
+    let mut training: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in of(Part::Train) {
+        let first = training.entry(entry.source.as_str()).or_insert(entry);
+        if named(entry) {
+            *first = entry;
+        }
+    }
     for entry in of(Part::Test) {
-        // Without a manifest an image is its own source, and equal names mean nothing.
-        let named = entry.source != entry.name;
-        if let Some(other) = training.get(entry.source.as_str()).filter(|_| named) {
+        let other = training.get(entry.source.as_str()).filter(|other| named(entry) || named(other));
+        if let Some(other) = other {
             let what = format!(
                 "its source {} is that of training image {} too, move one of them",
                 entry.source, other.name
@@ -229,13 +235,18 @@ mod tests {
         folder.pair("train", "b", 8, 8, 1)?;
         folder.pair("test", "c", 8, 8, 1)?;
         folder.pair("test", "d", 8, 8, 2)?;
-        folder.file("manifest.csv", b"name,source_file\na.png,s1\nb.png,s2\nc.png,s3\nd.png,s1\n")?;
+        // A whole field to test on, of which a crop is trained on.
+        folder.pair("train", "e", 8, 8, 3)?;
+        folder.pair("test", "field", 8, 8, 4)?;
+        let sources = "a.png,s1\nb.png,s2\nc.png,s3\nd.png,s1\ne.png,field.png\nfield.png,field.png\n";
+        folder.file("manifest.csv", format!("name,source_file\n{sources}").as_bytes())?;
         let dataset = Dataset::open(&folder.path)?;
         assert!(dataset.problems_of(Part::Test).is_empty());
         let report = examine(&dataset);
         let (errors, warnings) = (texts(&report.errors), texts(&report.warnings));
         assert!(errors.contains("the same picture as") && errors.contains("its source s1"), "{errors}");
-        assert_eq!((report.errors.len(), report.warnings.len()), (2, 1), "{errors}{warnings}");
+        assert!(errors.contains("its source field is that of training image e"), "{errors}");
+        assert_eq!((report.errors.len(), report.warnings.len()), (3, 1), "{errors}{warnings}");
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use rbc_model::{GrayImage, RgbImage, decode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which part of a data set a file belongs to.
@@ -255,7 +255,7 @@ impl Entry {
     }
 }
 
-/// How many instances show in the labelled part of an instance image.
+/// How many instances of an instance image have their centre in the labelled part.
 fn count_cells(path: &Path, margin: u32, size: (u32, u32)) -> Result<usize, Problem> {
     let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
     let labels = image::load_from_memory(&bytes)
@@ -266,10 +266,21 @@ fn count_cells(path: &Path, margin: u32, size: (u32, u32)) -> Result<usize, Prob
         let what = format!("the instances are {width} x {height} but their image {} x {}", size.0, size.1);
         return Err(Problem::new(path, what));
     }
-    let (width, height) = (size.0 - 2 * margin, size.1 - 2 * margin);
-    let inner = image::imageops::crop_imm(&labels, margin, margin, width, height).to_image();
-    let ids: BTreeSet<u16> = inner.into_raw().into_iter().filter(|&id| id > 0).collect();
-    Ok(ids.len())
+    let mut sums: BTreeMap<u16, [f64; 3]> = BTreeMap::new();
+    for (x, y, id) in labels.enumerate_pixels().filter(|(.., id)| id.0[0] > 0) {
+        let sum = sums.entry(id.0[0]).or_default();
+        let pixel = [f64::from(x) + 0.5, f64::from(y) + 0.5, 1.0];
+        sum.iter_mut().zip(pixel).for_each(|(sum, of)| *sum += of);
+    }
+    let centres = sums.into_values().map(|[x, y, area]| (x / area, y / area));
+    Ok(centres.filter(|&centre| is_labelled(centre, size, margin)).count())
+}
+
+/// Whether a point of an image lies where there are labels, in pixels from the top left corner.
+pub fn is_labelled((x, y): (f64, f64), (width, height): (u32, u32), margin: u32) -> bool {
+    let margin = f64::from(margin);
+    let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
+    within(x, width) && within(y, height)
 }
 
 /// Reads and decodes one file.

@@ -15,8 +15,8 @@ use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::network::{Network, NetworkConfig};
-use rbc_model::segment::normalise;
-use rbc_model::tiling::padded;
+use rbc_model::metrics::Overlap;
+use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork, normalise};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
@@ -225,40 +225,29 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
     (entropy * weights.clone()).sum() / weights.sum().add_scalar(1e-6)
 }
 
-/// Loss and IoU of a network on one whole labelled image at the working scale.
-pub fn validate<B: SegBackend>(
-    network: &Network<B>,
-    field: &Field,
-    device: &B::Device,
-) -> Result<(f64, f64)> {
+/// Loss and IoU of a network on one whole labelled image at the working scale, which goes through in tiles.
+pub fn validate<B: SegBackend>(segmenter: &Segmenter<B>, field: &Field) -> Result<(f64, f64)> {
     let level = field.working();
-    let (width, height) = (level.image.width() as usize, level.image.height() as usize);
-    let (w, h) = (padded(width), padded(height));
-    let (mut image, mut target, mut weight) = (vec![0.0; 3 * h * w], vec![0.0; h * w], vec![0.0; h * w]);
-    for y in 0..h {
-        for x in 0..w {
-            let (from_x, from_y) = (x.min(width - 1) as u32, y.min(height - 1) as u32);
-            for (channel, &value) in level.image.get_pixel(from_x, from_y).0.iter().enumerate() {
-                image[(channel * h + y) * w + x] = normalise(f32::from(value));
+    let tile = SegmentOptions::default().tile;
+    let logits = pollster::block_on(segmenter.logits(&level.image, tile, 1, &mut |_| {}))?;
+    let (width, height, margin) = (logits.width, logits.height, level.margin as usize);
+    let (mut loss, mut known) = (0.0, 0usize);
+    let mut overlap = Overlap::default();
+    for y in margin..height.saturating_sub(margin) {
+        for x in margin..width.saturating_sub(margin) {
+            let at = y * width + x;
+            let target = f64::from(level.coverage.as_raw()[at]) / 255.0;
+            // The loss that is trained on, without weights.
+            let logit = f64::from(logits.values[at]);
+            loss += logit.max(0.0) + (-logit.abs()).exp().ln_1p() - target * logit;
+            known += 1;
+            match (logit > 0.0, target >= 0.5) {
+                (true, true) => overlap.both += 1,
+                (true, false) => overlap.predicted_only += 1,
+                (false, true) => overlap.truth_only += 1,
+                (false, false) => overlap.neither += 1,
             }
-            let margin = level.margin as usize;
-            let inside = x >= margin && y >= margin && x + margin < width && y + margin < height;
-            target[y * w + x] = f32::from(level.coverage.get_pixel(from_x, from_y).0[0]) / 255.0;
-            weight[y * w + x] = if inside { 1.0 } else { 0.0 };
         }
     }
-    let (truth, known) = (target.clone(), weight.clone());
-    let logits = network.forward(Tensor::<B, 4>::from_data(TensorData::new(image, [1, 3, h, w]), device));
-    let target = Tensor::from_data(TensorData::new(target, [1, h, w]), device);
-    let weight = Tensor::from_data(TensorData::new(weight, [1, h, w]), device);
-    let loss = f64::from(loss(logits.clone(), target, weight).into_scalar().elem::<f32>());
-    let logits: Vec<f32> = logits.into_data().to_vec().map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let (background, cell) = logits.split_at(h * w);
-    let (mut both, mut either) = (0usize, 0usize);
-    for at in (0..h * w).filter(|&at| known[at] > 0.0) {
-        let (predicted, truth) = (cell[at] > background[at], truth[at] >= 0.5);
-        both += usize::from(predicted && truth);
-        either += usize::from(predicted || truth);
-    }
-    Ok((loss, if either == 0 { 1.0 } else { both as f64 / either as f64 }))
+    Ok((loss / known.max(1) as f64, overlap.iou()))
 }

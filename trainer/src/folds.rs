@@ -26,12 +26,12 @@ impl Splits {
     /// Writes `splits.json`.
     ///
     /// # Errors
-    /// Where it can't be written, and where a run that goes on began with other folds: its networks have seen images that
-    /// would now be held out.
-    pub fn write(&self, path: &Path, resume: bool) -> Result<()> {
-        if resume && path.exists() && records::read_json::<Self>(path)? != *self {
+    /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks have
+    /// seen images that would now be held out.
+    pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
+        if goes_on && path.exists() && records::read_json::<Self>(path)? != *self {
             bail!(
-                "the run began with other images, folds or another seed: take another --out or leave out --resume: {}",
+                "the run began with other images, folds or another seed: take another --out, or train all folds without --resume: {}",
                 path.display()
             );
         }

@@ -55,6 +55,14 @@ impl Inputs {
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
             }
+            if let Some(mask) = foreign_mask(out, &stem) {
+                let what = format!(
+                    "its results would overwrite {}, which nothing beside it says is a result; use another --out",
+                    mask.display()
+                );
+                inputs.problems.push(Problem::new(&path, what));
+                continue;
+            }
             inputs.images.push(Input { path, stem });
         }
         inputs
@@ -76,6 +84,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
         return Err(Problem::new(path, "no images in the folder (png, jpg, webp, bmp, gif, tif)"));
     }
     Ok(images)
+}
+
+/// A mask of this name that lies in `out` without the other results: drawn by hand, perhaps.
+fn foreign_mask(out: &Path, stem: &str) -> Option<PathBuf> {
+    let [mask, others @ ..] = SUFFIXES.map(|suffix| out.join(format!("{stem}{suffix}")));
+    (mask.exists() && !others.iter().any(|result| result.exists())).then_some(mask)
 }
 
 /// One name for one file, however it is written; the path as it is where there is no such file.
@@ -115,6 +129,19 @@ mod tests {
         let inputs = Inputs::gather(&[image, like_a_result], &folder.path);
         assert_eq!(inputs.images.len(), 1);
         assert!(inputs.problems[0].to_string().contains("would overwrite"));
+        Ok(())
+    }
+
+    #[test]
+    fn no_result_overwrites_a_mask_drawn_by_hand() -> Result<()> {
+        let folder = Folder::new("by-hand")?;
+        folder.file("a.png", b"")?;
+        folder.file("a.mask.png", b"")?;
+        let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path);
+        assert!(here().images.is_empty() && here().problems[0].to_string().contains("a.mask.png"));
+        // Beside the table it is the result of an earlier run.
+        folder.file("a.cells.csv", b"")?;
+        assert_eq!((here().images.len(), here().problems.len()), (1, 0));
         Ok(())
     }
 

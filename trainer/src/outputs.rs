@@ -8,23 +8,27 @@ use rbc_model::cells::{Cells, Summary};
 use rbc_model::{Error, RgbImage, export};
 use std::path::Path;
 
-/// Writes the results of one image next to each other.
-pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells) -> Result<(), Problem> {
-    let save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
+/// Writes the results of one image next to each other. What cannot be written does not stop the rest.
+pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
         let path = args.out.join(format!("{}{suffix}", input.stem));
-        write_whole(&path, &bytes.map_err(|error| Problem::model(&input.path, error))?)
+        let written = bytes
+            .map_err(|error| Problem::model(&input.path, error))
+            .and_then(|bytes| write_whole(&path, &bytes));
+        problems.extend(written.err());
     };
-    save(".mask.png", export::mask_png(&cells.labels.mask()))?;
-    save(".labels.png", export::labels_png(&cells.labels))?;
-    save(".cells.csv", export::cells_csv(cells).map(String::into_bytes))?;
-    save(".overlay.png", export::overlay_png(image, &cells.labels))?;
+    save(".mask.png", export::mask_png(&cells.labels.mask()));
+    save(".labels.png", export::labels_png(&cells.labels));
+    save(".cells.csv", export::cells_csv(cells).map(String::into_bytes));
+    save(".overlay.png", export::overlay_png(image, &cells.labels));
     if args.geojson {
-        save(".geojson", export::geojson(cells).map(String::into_bytes))?;
+        save(".geojson", export::geojson(cells).map(String::into_bytes));
     }
     if args.rois {
-        save(".rois.zip", export::roi_zip(cells))?;
+        save(".rois.zip", export::roi_zip(cells));
     }
-    Ok(())
+    problems
 }
 
 /// An image that was segmented: its line in `summary.csv`.

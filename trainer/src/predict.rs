@@ -54,12 +54,19 @@ impl Job for Predict<'_> {
         let mut rows = Vec::new();
         let mut failed = 0;
         let bar = bar(self.inputs.images.len() as u64, "images");
+        let report = |problems: &[Problem]| {
+            bar.suspend(|| problems.iter().for_each(|problem| eprintln!("error: {problem}")));
+        };
         for input in &self.inputs.images {
             match self.segment(&segmenter, input, &bar) {
-                Ok(row) => rows.push(row),
+                Ok((row, problems)) => {
+                    rows.push(row);
+                    failed += usize::from(!problems.is_empty());
+                    report(&problems);
+                }
                 Err(problem) => {
                     failed += 1;
-                    bar.suspend(|| eprintln!("error: {problem}"));
+                    report(&[problem]);
                 }
             }
             bar.inc(1);
@@ -72,12 +79,13 @@ impl Job for Predict<'_> {
 }
 
 impl Predict<'_> {
+    /// Segments one image and writes its results; tells of those that could not be written.
     fn segment<B: SegBackend>(
         &self,
         segmenter: &Segmenter<B>,
         input: &Input,
         bar: &ProgressBar,
-    ) -> Result<Row, Problem> {
+    ) -> Result<(Row, Vec<Problem>), Problem> {
         let path = &input.path;
         let args = self.args;
         bar.set_message(input.stem.clone());
@@ -102,8 +110,9 @@ impl Predict<'_> {
                 skip_edge: args.skip_edge,
             },
         );
-        outputs::write(args, input, &image, &cells)?;
-        Ok(Row { stem: input.stem.clone(), summary: Summary::of(&cells), warnings: segmentation.warnings })
+        let problems = outputs::write(args, input, &image, &cells);
+        let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
+        Ok((Row { stem, summary, warnings: segmentation.warnings }, problems))
     }
 }
 

@@ -1,6 +1,6 @@
 //! How well one image was segmented: the same figures in training, cross validation and evaluation.
 
-use crate::dataset::Sample;
+use crate::dataset::{Sample, is_labelled};
 use crate::records::ImageRecord;
 use rbc_model::cells::{Cell, CellOptions, Cells, find_cells};
 use rbc_model::metrics::{self, InstanceScore};
@@ -46,10 +46,7 @@ fn count(cells: &Cells, sample: &Sample) -> usize {
 }
 
 fn labelled(cell: &Cell, sample: &Sample) -> bool {
-    let (width, height) = sample.image.dimensions();
-    let margin = f64::from(sample.margin);
-    let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
-    within(cell.x, width) && within(cell.y, height)
+    is_labelled((cell.x, cell.y), sample.image.dimensions(), sample.margin)
 }
 
 /// The cells found against the regions of the mask; specks are no cells, in the truth either.

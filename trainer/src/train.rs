@@ -13,13 +13,13 @@ use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
 use crate::score::score;
 use crate::{card, checkpoint, progress, synth};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
-use rbc_model::network::Network;
+use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::weights;
 use std::collections::HashSet;
@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
+    let config = args.config();
+    // Or the weights that come out could not be loaded.
+    config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
     let data = match &args.data {
@@ -59,20 +62,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
         bail!("--fold counts from 0 and there are {} folds", splits.folds.len());
     }
-    splits.write(&args.out.join("splits.json"), args.resume)?;
+    // A single fold lies beside others, which must have held out other images.
+    splits.write(&args.out.join("splits.json"), args.resume || args.fold.is_some())?;
     if !args.resume {
-        let earlier = match args.fold {
-            Some(fold) => vec![fold_folder(&args.out, fold)],
-            None => fits(&args.out)?,
-        };
-        for folder in earlier {
-            checkpoint::clear(&folder)?;
-        }
+        clear(args)?;
     }
     let device = device::choose(args.device.device)?;
     let training = Training {
         args,
-        config: args.config(),
+        config,
         samples: loaded.samples,
         fields,
         splits,
@@ -111,6 +109,25 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     fields
 }
 
+/// Takes away what an earlier run left in the folder and this one would not write anew at once: it would pass for this
+/// one's.
+fn clear(args: &TrainArgs) -> Result<()> {
+    if let Some(fold) = args.fold {
+        return checkpoint::clear(&fold_folder(&args.out, fold));
+    }
+    for folder in fits(&args.out)? {
+        checkpoint::clear(&folder)?;
+    }
+    for name in ["cross-validation.json", "report.html", "rbc.safetensors", "rbc.json"] {
+        let path = args.out.join(name);
+        if path.exists() {
+            std::fs::remove_file(&path)
+                .map_err(|error| Problem::io(&path, "cannot take away the earlier run's", &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// The folders of the folds and of the final network that lie in `out`.
 fn fits(out: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
@@ -123,9 +140,9 @@ fn fits(out: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// A synthetic set, so that a machine with nothing on it can train.
+/// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder.
 fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
-    let data = out.join("synthetic");
+    let data = out.join(format!("synthetic-{seed}"));
     let options = synth::SynthOptions { seed, ..Default::default() };
     if !data.join("manifest.csv").exists() {
         eprintln!("no --data: making synthetic smears in {}", data.display());
@@ -364,6 +381,7 @@ fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<S
 
 /// Shows how a fit goes and validates it after each epoch.
 struct Watch<B: Backend> {
+    network: NetworkConfig,
     device: B::Device,
     bar: ProgressBar,
     name: String,
@@ -377,7 +395,7 @@ impl<B: Backend> Watch<B> {
         let held_out = Field::prepare(&samples, config.network.working_diameter);
         let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
         bar.set_message(name.clone());
-        Self { device: device.clone(), bar, name, held_out }
+        Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
     }
 }
 
@@ -399,9 +417,10 @@ impl<B: SegBackend> Watcher<B> for Watch<B> {
         if self.held_out.is_empty() {
             return Ok(None);
         }
+        let segmenter = Segmenter::new(network.clone(), self.network.clone(), self.device.clone());
         let (mut loss, mut iou) = (0.0, 0.0);
         for field in &self.held_out {
-            let (one_loss, one_iou) = fit::validate::<B>(network, field, &self.device)?;
+            let (one_loss, one_iou) = fit::validate(&segmenter, field)?;
             loss += one_loss;
             iou += one_iou;
         }

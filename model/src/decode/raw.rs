@@ -50,7 +50,11 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = samples(DynamicImage::from_decoder(decoder)?);
-    let lossy = format == ImageFormat::Jpeg || start::is_lossy_webp(bytes);
+    let lossy = match format {
+        ImageFormat::Jpeg => true,
+        ImageFormat::Tiff => tiff_rest::is_lossy(bytes),
+        _ => start::is_lossy_webp(bytes),
+    };
     Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
 }
 

@@ -1,4 +1,5 @@
-//! TIFF files that `image` leaves out and microscopes write: palette, 32-bit gray, float gray.
+//! TIFF files that `image` leaves out and microscopes write: palette, 32-bit gray, float gray. And what it does not tell of
+//! the others.
 
 use super::raw::{Raw, Samples, check_size};
 use super::start::CUT_SHORT;
@@ -37,7 +38,15 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         ColorType::Gray(_) => (1, gray(decoder.read_image().map_err(reason)?)?),
         other => return Err(unsupported(&format!("{other:?}"))),
     };
-    Ok(Raw { width, height, channels, samples, orientation, lossy: false })
+    Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })
+}
+
+/// Whether the first page is compressed as JPEG or WebP (TIFF's tag 259).
+pub fn is_lossy(bytes: &[u8]) -> bool {
+    const LOSSY: [u16; 3] = [6, 7, 50_001];
+    let compression = Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.find_tag(Tag::Compression));
+    let compression = compression.ok().flatten().and_then(|value| value.into_u16().ok());
+    compression.is_some_and(|compression| LOSSY.contains(&compression))
 }
 
 /// A palette holds all reds, then all greens, then all blues, 16 bit each (TIFF 6.0, section 5).

@@ -17,7 +17,7 @@ const MOST: u32 = 32_767;
 
 /// One `.roi` file: a traced polygon with a name. Points in image pixels, origin top left.
 ///
-/// Errors: no points, or coordinates beyond 32 767, which ImageJ's format can't hold.
+/// Errors: no points, more than 65 535 of them, or coordinates beyond 32 767, which ImageJ's format can't hold.
 pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
     let span = |axis: usize| {
         let values = points.iter().map(|point| point[axis]);
@@ -26,11 +26,13 @@ pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
     let (Some((left, right)), Some((top, bottom))) = (span(0), span(1)) else {
         return Err(Error::Export(format!("an ImageJ region needs points: {name}")));
     };
-    let count = u16::try_from(points.len()).ok();
-    let Some(count) = count.filter(|_| right.max(bottom) <= MOST) else {
-        return Err(Error::Export(format!(
-            "ImageJ regions end at pixel {MOST}; cut the image into parts: {name}"
-        )));
+    if right.max(bottom) > MOST {
+        let what = format!("ImageJ regions end at pixel {MOST}; cut the image into parts: {name}");
+        return Err(Error::Export(what));
+    }
+    let Ok(count) = u16::try_from(points.len()) else {
+        let what = format!("an ImageJ region has at most {} points; cut the image into parts: {name}", u16::MAX);
+        return Err(Error::Export(what));
     };
     let mut out = Vec::with_capacity(128 + 4 * points.len() + 2 * name.len());
     out.extend(b"Iout");
