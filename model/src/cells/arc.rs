@@ -5,9 +5,47 @@ use super::crop::Crop;
 /// Root mean square distance, in radii, of the outline of a single cell from a circle: an ellipse of axes 4 : 3 has 0.1.
 const ARC: f64 = 0.1;
 
-/// Diameter of the circle on which the outline of a region lies, as far as it is seen: the least squares of Kåsa, "A
-/// circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas. 25, 1976). `None`: it lies on none.
+/// The same for a part of an outline, which is nearer to a circle than the whole cell.
+const PART: f64 = 0.05;
+/// A circle this many times larger than the largest disc in a region is a straight line.
+const STRAIGHT: f64 = 4.0;
+/// Points of an outline that are looked at.
+const LOOKED_AT: usize = 512;
+/// Fewer arcs than this say nothing.
+const ENOUGH: usize = 8;
+
+type Point = [f64; 2];
+
+/// Diameter of the circle on which the outline of a region lies, as far as it is seen. `None`: it lies on none.
 pub fn diameter(crop: &Crop) -> Option<f64> {
+    let circle = Circle::fit(&outline(crop))?;
+    (circle.error < ARC * circle.radius).then_some(2.0 * circle.radius)
+}
+
+/// Diameters of the circles that parts of a clump's outline lie on, each part as far around a point as the largest disc in
+/// the clump reaches (`disc`, its radius in pixels): mostly the arc of one cell. Empty where hardly any part lies on one.
+pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
+    let outline = outline(crop);
+    let mut near = Vec::new();
+    let arc = |&[x, y]: &Point| {
+        near.clear();
+        near.extend(outline.iter().copied().filter(|[ox, oy]| (ox - x).hypot(oy - y) <= disc));
+        let circle = Circle::fit(&near)?;
+        // Towards the middle of the circle lies the cell, or what is seen is the corner between two.
+        let [dx, dy] = [circle.centre[0] - x, circle.centre[1] - y];
+        let step = 2.0 / dx.hypot(dy).max(2.0);
+        let [ix, iy] = [x + dx * step, y + dy * step].map(|at| at.round() as usize);
+        let convex = ix < crop.width && crop.inside.get(iy * crop.width + ix) == Some(&true);
+        let lies_on_it = circle.error < PART * circle.radius && circle.radius < STRAIGHT * disc;
+        (convex && lies_on_it).then_some(2.0 * circle.radius)
+    };
+    let found: Vec<f64> =
+        outline.iter().step_by(outline.len().div_ceil(LOOKED_AT).max(1)).filter_map(arc).collect();
+    if found.len() < ENOUGH { Vec::new() } else { found }
+}
+
+/// Points between the pixels of a region and those beside it, where it ends within the image.
+fn outline(crop: &Crop) -> Vec<Point> {
     let mut outline = Vec::new();
     for at in (0..crop.inside.len()).filter(|&at| crop.inside[at]) {
         for next in crop.around(at).into_iter().flatten().filter(|&next| !crop.inside[next]) {
@@ -18,18 +56,38 @@ pub fn diameter(crop: &Crop) -> Option<f64> {
             ]);
         }
     }
-    let count = outline.len() as f64;
-    let mean = |of: &dyn Fn(f64, f64) -> f64| outline.iter().map(|&[x, y]| of(x, y)).sum::<f64>() / count;
-    let (mx, my) = (mean(&|x, _| x), mean(&|_, y| y));
-    // About the centroid the normal equations are two.
-    let moment = |a: i32, b: i32| mean(&|x, y| (x - mx).powi(a) * (y - my).powi(b));
-    let (xx, yy, xy) = (moment(2, 0), moment(0, 2), moment(1, 1));
-    let (along_x, along_y) = ((moment(3, 0) + moment(1, 2)) / 2.0, (moment(0, 3) + moment(2, 1)) / 2.0);
-    let determinant = xx * yy - xy * xy;
-    let (cx, cy) = ((along_x * yy - along_y * xy) / determinant, (along_y * xx - along_x * xy) / determinant);
-    let radius = (cx * cx + cy * cy + xx + yy).sqrt();
-    let error = mean(&|x, y| ((x - mx - cx).hypot(y - my - cy) - radius).powi(2)).sqrt();
-    (error < ARC * radius).then_some(2.0 * radius)
+    outline
+}
+
+struct Circle {
+    centre: Point,
+    radius: f64,
+    /// Root mean square distance of the points.
+    error: f64,
+}
+
+impl Circle {
+    /// The least squares of Kåsa, "A circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas. 25, 1976).
+    /// `None`: the points lie on a line.
+    fn fit(points: &[Point]) -> Option<Self> {
+        let count = points.len() as f64;
+        let mean = |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|&[x, y]| of(x, y)).sum::<f64>() / count;
+        let (mx, my) = (mean(&|x, _| x), mean(&|_, y| y));
+        // About the centroid the normal equations are two.
+        let moment = |a: i32, b: i32| mean(&|x, y| (x - mx).powi(a) * (y - my).powi(b));
+        let (xx, yy, xy) = (moment(2, 0), moment(0, 2), moment(1, 1));
+        let (along_x, along_y) = ((moment(3, 0) + moment(1, 2)) / 2.0, (moment(0, 3) + moment(2, 1)) / 2.0);
+        let determinant = xx * yy - xy * xy;
+        let (cx, cy) =
+            ((along_x * yy - along_y * xy) / determinant, (along_y * xx - along_x * xy) / determinant);
+        let radius = (cx * cx + cy * cy + xx + yy).sqrt();
+        let error = mean(&|x, y| ((x - mx - cx).hypot(y - my - cy) - radius).powi(2)).sqrt();
+        (radius.is_finite() && error.is_finite()).then_some(Self {
+            centre: [mx + cx, my + cy],
+            radius,
+            error,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -37,10 +95,14 @@ mod tests {
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
-    /// The diameter of the first region of an image of 100 x 80 pixels.
-    fn diameter_of(inside: impl Fn(f32, f32) -> bool) -> Option<f64> {
+    /// The first region of an image of 100 x 80 pixels.
+    fn crop_of(inside: impl Fn(f32, f32) -> bool) -> Crop {
         let at = |at: usize| inside((at % 100) as f32 + 0.5, (at / 100) as f32 + 0.5);
-        diameter(&Crop::of(&regions(100, 80, Neighbours::Four, at)[0], 100, 80))
+        Crop::of(&regions(100, 80, Neighbours::Four, at)[0], 100, 80)
+    }
+
+    fn diameter_of(inside: impl Fn(f32, f32) -> bool) -> Option<f64> {
+        diameter(&crop_of(inside))
     }
 
     #[test]
@@ -56,6 +118,18 @@ mod tests {
     fn a_clump_lies_on_no_circle() {
         let discs = [(8.0f32, 20.0f32), (12.0, 44.0), (36.0, 48.0)];
         assert_eq!(diameter_of(|x, y| discs.iter().any(|(cx, cy)| (x - cx).hypot(y - cy) < 15.0)), None);
+    }
+
+    #[test]
+    fn the_outline_of_a_clump_tells_how_large_its_cells_are() {
+        // The edge cuts all of them.
+        let discs = [(8.0f32, 20.0f32), (12.0, 44.0), (36.0, 78.0), (40.0, 60.0), (12.0, 68.0)];
+        let clump = crop_of(|x, y| discs.iter().any(|(cx, cy)| (x - cx).hypot(y - cy) < 15.0));
+        let mut found = diameters(&clump, 14.0);
+        found.sort_by(f64::total_cmp);
+        let median = found[found.len() / 2];
+        assert!((median / 30.0 - 1.0).abs() < 0.1, "{median} of {}", found.len());
+        assert!(diameters(&crop_of(|_, y| y < 30.0), 14.0).is_empty(), "a straight outline has no arcs");
     }
 
     #[test]

@@ -49,10 +49,13 @@ fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
         let area = region.area as f64;
         // A region that fills the whole image has no outline and no depth.
         let depth = crop.depth().unwrap_or_default();
-        match single(region, &crop, &depth, region.touches_edge(width, height)) {
-            Some(diameter) => out.push((diameter, area)),
-            None => out.extend(clump(&crop, &depth, width, height)),
+        let cut = region.touches_edge(width, height);
+        if let Some(diameter) = single(region, &crop, &depth, cut) {
+            out.push((diameter, area));
+            continue;
         }
+        let discs = clump(&crop, &depth, width, height);
+        out.extend(if cut { cut_clump(discs, &crop, area) } else { discs });
     }
     out
 }
@@ -71,6 +74,18 @@ fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64>
             .map(|diameter| diameter.clamp(round, 2.0 * OVER_DISC * deepest.max(round)));
     }
     (area <= SINGLE * PI * deepest * deepest).then_some(round)
+}
+
+/// Diameter and weight of the cells of a clump that goes on out of sight: the arcs of its outline tell more than its discs,
+/// most of which are cut.
+fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> {
+    let largest = discs.iter().map(|disc| disc.0).fold(0.0, f64::max) / (2.0 * OVER_DISC);
+    let arcs = arc::diameters(crop, largest);
+    if arcs.is_empty() {
+        return discs;
+    }
+    let share = area / arcs.len() as f64;
+    arcs.into_iter().map(|diameter| (diameter, share)).collect()
 }
 
 /// Diameter and weight of the cells of a clump. One that goes on out of sight ends at the image's edge, or it would be one

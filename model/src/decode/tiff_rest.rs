@@ -44,7 +44,8 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
 /// Whether the first page is compressed as JPEG or WebP (TIFF's tag 259).
 pub fn is_lossy(bytes: &[u8]) -> bool {
     const LOSSY: [u16; 3] = [6, 7, 50_001];
-    let compression = Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.find_tag(Tag::Compression));
+    let compression =
+        Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.find_tag(Tag::Compression));
     let compression = compression.ok().flatten().and_then(|value| value.into_u16().ok());
     compression.is_some_and(|compression| LOSSY.contains(&compression))
 }

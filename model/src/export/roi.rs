@@ -31,7 +31,8 @@ pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
         return Err(Error::Export(what));
     }
     let Ok(count) = u16::try_from(points.len()) else {
-        let what = format!("an ImageJ region has at most {} points; cut the image into parts: {name}", u16::MAX);
+        let what =
+            format!("an ImageJ region has at most {} points; cut the image into parts: {name}", u16::MAX);
         return Err(Error::Export(what));
     };
     let mut out = Vec::with_capacity(128 + 4 * points.len() + 2 * name.len());
