@@ -64,7 +64,7 @@ fn largest_scale(image: &RgbImage) -> f32 {
 }
 
 /// Working pixels, over all orientations, that take a CPU a fraction of a second.
-const UNNOTICED: u32 = 1 << 18;
+const UNNOTICED: u32 = 1 << 17;
 
 /// In how many orientations to look at an image: as many as go unnoticed, but always at the mirror image too. A small
 /// image has few edges, and every look at them counts.

@@ -66,7 +66,10 @@ fn a_smaller_halo_would_not_do() {
     const FROM: usize = 128;
     let image = picture(256, 64);
     let mut other = image.clone();
-    other.enumerate_pixels_mut().filter(|(x, ..)| *x >= FROM as u32).for_each(|(.., pixel)| pixel.0 = [90, 160, 40]);
+    other
+        .enumerate_pixels_mut()
+        .filter(|(x, ..)| *x >= FROM as u32)
+        .for_each(|(.., pixel)| pixel.0 = [90, 160, 40]);
     let differs = |segmenter: &Segmenter<Flex>| {
         let (one, other) = (logits(segmenter, &image, 4096), logits(segmenter, &other, 4096));
         (0..256).find(|x| (0..64).any(|y| one[y * 256 + x] != other[y * 256 + x]))

@@ -68,14 +68,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         clear(args)?;
     }
     let device = device::choose(args.device.device)?;
-    let training = Training {
-        args,
-        config,
-        samples: loaded.samples,
-        fields,
-        splits,
-        device: device.to_string(),
-    };
+    let training =
+        Training { args, config, samples: loaded.samples, fields, splits, device: device.to_string() };
     device::dispatch(device, training)?;
     if !loaded.problems.is_empty() {
         bail!("trained without {} bad files, named above", loaded.problems.len());
