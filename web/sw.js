@@ -1,5 +1,6 @@
 // Makes the page work offline. The page's files form one set: they are served from one cache, and replaced
-// together, so that no program ever meets a worker or weights of another version.
+// together, so that a page that loads gets one version of them. One that is open keeps the workers' program and the
+// weights itself, so that it never meets those of another version.
 
 const CACHE = 'rbc-files';
 const FILES = [
@@ -47,7 +48,16 @@ self.addEventListener('install', (event) => {
 
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
+/** When a page last asked for a file. */
+let asked = 0;
+
+/** Waits until no page is in the middle of loading: it would get half of the old set and half of the new. */
+async function quiet() {
+  do await new Promise((done) => setTimeout(done, 1000)); while (Date.now() - asked < 4000);
+}
+
 async function answer(request) {
+  asked = Date.now();
   const cache = await caches.open(CACHE);
   const kept = await cache.match(request, { ignoreSearch: request.mode === 'navigate' });
   if (kept) return kept;
@@ -62,7 +72,5 @@ self.addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || new URL(request.url).origin !== self.location.origin) return;
   event.respondWith(answer(request));
   // A page that opens looks for news in the background, when it no longer needs the line itself.
-  if (request.mode === 'navigate') {
-    event.waitUntil(new Promise((done) => setTimeout(done, 4000)).then(update).catch(() => {}));
-  }
+  if (request.mode === 'navigate') event.waitUntil(quiet().then(update).catch(() => {}));
 });

@@ -2,6 +2,7 @@
 //! masks and scratch folders.
 
 pub mod hands;
+pub mod hold;
 pub mod http;
 pub mod mask;
 pub mod memory;

@@ -33,6 +33,25 @@ fn both_are_timed_when_asked_and_one_can_be_chosen() -> Result<()> {
 }
 
 #[test]
+fn an_image_that_is_removed_ends_its_comparison() -> Result<()> {
+    let scratch = Scratch::new("race-removed")?;
+    let images = [
+        scratch.write("one.png", png(&piece(0, 0, 120, 100)?)?)?,
+        scratch.write("two.png", png(&piece(120, 0, 120, 100)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images[..1])?;
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    let both = "document.getElementById('race').click(); document.querySelector('[data-testid=result] .side').click()";
+    page.js(both, json!([]))?;
+    page.until_shown("#race-text", "removed")?;
+    // The next one can be compared.
+    page.segment(&images[1..])?;
+    page.session().click("#race")?;
+    page.until_shown("#race-text", "two.png").map(drop)
+}
+
+#[test]
 fn a_back_end_that_is_not_there_is_refused_and_the_one_before_goes_on() -> Result<()> {
     let scratch = Scratch::new("refused")?;
     let image = scratch.write("one.png", png(&piece(0, 0, 120, 100)?)?)?;

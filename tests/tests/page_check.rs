@@ -53,6 +53,44 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
+    let scratch = Scratch::new("late-truth")?;
+    let images = [
+        scratch.write("a.png", png(&piece(0, 0, 200, 160)?)?)?,
+        scratch.write("b.png", png(&piece(200, 0, 200, 160)?)?)?,
+    ];
+    let mask = image::GrayImage::from_fn(200, 160, |x, _| image::Luma([u8::from(x < 100) * 255]));
+    let truth = scratch.write("b.mask.png", encoded(mask, image::ImageFormat::Png)?)?;
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images[..1])?;
+
+    // Not the image that is open: its cells are being counted when the truth comes.
+    page.hold("measure")?;
+    page.pick("file-input", &images[1..])?;
+    page.until_held()?;
+    page.pick("file-input", std::slice::from_ref(&truth))?;
+    page.let_go(None)?;
+    page.until_through("b.png")?;
+    page.wait_until_ready()?;
+    ensure!(page.result_text("b.png")?.contains("IoU"), "{}", page.result_text("b.png")?);
+
+    // The open one: the page is busy until the truth is compared.
+    page.show("b.png")?;
+    let before = page.text("truth-iou")?;
+    let own = page.save("export-mask", "b.mask.png")?;
+    page.hold("truth")?;
+    page.pick("truth-input", &[own])?;
+    page.until_held()?;
+    ensure!(page.attribute("state")? == "busy", "{}", page.attribute("state")?);
+    assert_eq!(page.text("truth-iou")?, before);
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    assert_eq!(page.text("truth-iou")?, "100.0 %");
+    Ok(())
+}
+
 /// Writes weights that the page must not take.
 fn wrong_weights(scratch: &Scratch) -> Result<Vec<(std::path::PathBuf, &'static str)>> {
     let shipped = std::fs::read(xtask::paths::root().join("model-weights/rbc.safetensors"))?;
@@ -110,5 +148,53 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
     page.until("all were run again", "return document.getElementById('run-again').hidden", json!([]))?;
     page.wait_until_ready()?;
     assert_eq!(page.result_state("smear.png")?, "done");
+    Ok(())
+}
+
+#[test]
+fn weights_that_come_while_others_load_wait_their_turn() -> Result<()> {
+    let scratch = Scratch::new("weights-in-turn")?;
+    let shipped = std::fs::read(xtask::paths::root().join("model-weights/rbc.safetensors"))?;
+    let bad = scratch.write("bad.safetensors", "no weights at all")?;
+    let [first, second] =
+        ["first.safetensors", "second.safetensors"].map(|name| scratch.write(name, &shipped));
+    let (first, second) = (first?, second?);
+    let page = Page::holding(Some("start"))?;
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    let named = |name: &str| -> Result<()> {
+        page.wait_until_ready()?;
+        let facts = page.shown("#model-facts")?;
+        ensure!(facts.contains(name), "{facts}");
+        Ok(())
+    };
+    let refused = || -> Result<()> {
+        let text = page.until_shown("[data-testid=error]", "weights")?;
+        assert_eq!(text.lines().count(), 1, "one error: {text}");
+        page.session().click("#dismiss")
+    };
+
+    // Wrong ones during the first load cost nothing, neither now nor when the worker is started anew.
+    page.until_held()?;
+    page.pick("weights-input", std::slice::from_ref(&bad))?;
+    page.let_go(None)?;
+    refused()?;
+    named("shipped")?;
+    page.set("#backend", "cpu")?;
+    named("shipped")?;
+    ensure!(page.shown("[data-testid=error]")?.is_empty(), "refused again");
+
+    // Good ones and then wrong ones: the good ones stay.
+    for good in [&first, &second] {
+        page.hold("start")?;
+        page.pick("weights-input", std::slice::from_ref(good))?;
+        page.until_held()?;
+        page.pick("weights-input", std::slice::from_ref(&bad))?;
+        page.let_go(None)?;
+        refused()?;
+        let name = good.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+        named(&name)?;
+        page.set("#backend", "cpu")?;
+        named(&name)?;
+    }
     Ok(())
 }

@@ -70,12 +70,32 @@ fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     let index = scratch.path().join("index.html");
     let html = fs::read_to_string(&index)?.replace("<title>", "<title>New: ");
     fs::write(&index, html)?;
+    // Workers of the new version say so.
+    let program = scratch.path().join("worker.js");
+    let script = fs::read_to_string(&program)?;
+    fs::write(&program, format!("new BroadcastChannel('version').postMessage('new');\n{script}"))?;
     // The visit still shows the kept version, whole; the new one is offered when it has come.
     page.visit(&url)?;
     let title = |page: &Page| -> Result<Value> { page.js("return document.title", json!([])) };
     ensure!(!title(&page)?.to_string().contains("New: "), "half an update");
+    let listen = "window.version = 'old';
+        new BroadcastChannel('version').onmessage = ({ data }) => { window.version = data; }";
+    page.js(listen, json!([]))?;
+    let version = |page: &Page| -> Result<Value> { page.js("return window.version", json!([])) };
     page.until_shown("#update", "new version")?;
+    // The old page goes on with workers of its own version: the hands of the first image, and the one that zips.
+    page.segment(&[scratch.write("smear.png", png(&smear()?)?)?])?;
+    page.save("export-zip", ".zip")?;
+    page.wait_until_ready()?;
+    assert_eq!(version(&page)?, "old");
+    page.set("#backend", "cpu")?;
+    page.wait_until_ready()?;
+    assert_eq!(version(&page)?, "old", "a worker was started anew");
     page.session().click("#reload")?;
     page.wait("the new version is shown", || Ok(title(&page)?.to_string().contains("New: ").then_some(())))?;
+    page.wait_until_ready()?;
+    page.js(listen, json!([]))?;
+    page.set("#backend", "cpu")?;
+    page.until("a worker of the new version", "return window.version === 'new'", json!([]))?;
     page.wait_until_ready()
 }

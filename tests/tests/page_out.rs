@@ -7,7 +7,7 @@ use rbc_tests::pictures::{plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::trainer;
 use rbc_tests::unzip;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -226,5 +226,58 @@ fn what_is_left_out_is_not_saved() -> Result<()> {
     let labels = image::open(page.save("export-labels", "smear.labels.png")?)?.into_luma16();
     let most = labels.pixels().map(|pixel| pixel.0[0]).max();
     assert_eq!(most.map(usize::from), Some(count - 1));
+
+    // Saved in the same moment as another is left out, before anything was measured again.
+    let cells = |table: &str| -> Result<usize> {
+        let mut fields = table.lines().nth(1).context("no image in the table")?.split(',');
+        Ok(fields.nth(3).context("no count")?.parse()?)
+    };
+    let at_once = |row: usize, button: &str| {
+        let body = "document.querySelector(`#cells-body tr:nth-child(${arguments[0]}) input`).click();
+            document.getElementById(arguments[1]).click()";
+        page.js(body, json!([row, button])).map(drop)
+    };
+    let table = page.saved_by("summary.csv", || at_once(5, "export-images"))?;
+    assert_eq!(cells(&fs::read_to_string(table)?)?, count - 2);
+    let zip = unzip::files(&fs::read(page.saved_by(".zip", || at_once(7, "export-zip"))?)?)?;
+    let text = |name: &str| -> Result<&str> {
+        let file = zip.iter().find(|(file, _)| file == name).with_context(|| name.to_string())?;
+        Ok(std::str::from_utf8(&file.1)?)
+    };
+    assert_eq!(cells(text("summary.csv")?)?, count - 3);
+    assert_eq!(text("smear.cells.csv")?.lines().count(), count - 2, "a head and the cells that count");
+    Ok(())
+}
+
+#[test]
+fn cells_left_out_quickly_stay_left_out() -> Result<()> {
+    let scratch = Scratch::new("quickly")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&[image])?;
+    let count: usize = page.text("cell-count")?.parse()?;
+    let click = "for (const row of arguments) document.querySelector(`#cells-body tr[data-cell='${row}'] input`).click()";
+    let out = || {
+        page.js(
+            "return [...document.querySelectorAll('tr.left-out')].map((row) => row.dataset.cell)",
+            json!([]),
+        )
+    };
+
+    // Two before the first is answered; the first is taken in again when only its own answer has come.
+    page.hold("measure")?;
+    page.js(click, json!([3, 5]))?;
+    page.until_held()?;
+    page.let_go(Some("measure"))?;
+    page.until_held()?;
+    ensure!(page.attribute("state")? == "busy", "{}", page.attribute("state")?);
+    page.until("both are out", "return document.querySelectorAll('tr.left-out').length === 2", json!([]))?;
+    page.js(click, json!([3]))?;
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    page.until("one is out", "return document.querySelectorAll('tr.left-out').length === 1", json!([]))?;
+    assert_eq!(out()?, json!(["5"]));
+    assert_eq!(page.text("cell-count")?, (count - 1).to_string());
     Ok(())
 }

@@ -23,20 +23,15 @@ const HOOK: &str = r#"
                 GPUAdapter.prototype.requestDevice = async function (...all) {
                     return globalThis.device = await request.apply(this, all); };
             }
-            const post = globalThis.postMessage.bind(globalThis);
-            let network = false;
-            addEventListener('message', (event) => network ||= event.data.kind === 'start');
+            // All workers run one program; the first message tells them apart. Hands are workers of the worker.
+            let role = 'desk';
+            addEventListener('message', ({ data }) => { role = { start: 'network', help: 'hands' }[data.kind] ?? role; });
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
-                if (data === (network ? 'kill network' : 'kill desk')) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+                if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+                if (data === 'count hands' && role === 'hands') new BroadcastChannel('hands').postMessage('here');
             };
-            // Workers of the worker.
-            const Inner = Blob;
-            globalThis.Blob = function (parts, options) {
-                if (options?.type !== 'text/javascript') return new Inner(parts, options);
-                const hook = "new BroadcastChannel('fault').onmessage = ({ data }) => { if (data === 'kill hands') setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); }); else if (data === 'count hands') postHand(); }; const postHand = () => new BroadcastChannel('hands').postMessage('here');";
-                return new Inner([hook + parts[0]], options);
-            };`;
+            `;
         return new Plain([hook + parts[0]], options);
     };
     window.fault = (what) => new BroadcastChannel('fault').postMessage(what);
@@ -104,6 +99,25 @@ fn workers_that_die_are_started_again() -> Result<()> {
     }
     page.wait_until_ready()?;
     assert_eq!(page.result_text("one.png")?, before);
+    Ok(())
+}
+
+#[test]
+fn a_program_that_does_not_come_is_an_error_and_no_endless_trial() -> Result<()> {
+    let scratch = Scratch::new("no-program")?;
+    for file in xtask::size::list(&paths::site())?.iter().filter(|file| !file.ends_with("worker_bg.wasm")) {
+        scratch.write(&file.to_string_lossy(), std::fs::read(paths::site().join(file))?)?;
+    }
+    let page = Page::start(scratch.path(), true, "?backend=cpu")?;
+    page.until("the page gives up", "return document.body.dataset.state === 'error'", json!([]))?;
+    let said = page.shown("[data-testid=error]")?;
+    ensure!(said.contains("worker_bg.wasm") && said.contains("Reload the page"), "{said}");
+    page.until_shown("#engine-text", "Not running")?;
+    // The person may change what can be changed; the same comes of it, and again an end.
+    page.js("document.getElementById('dismiss').click()", json!([]))?;
+    page.set("#backend", "auto")?;
+    page.until_shown("[data-testid=error]", "Reload the page")?;
+    ensure!(page.attribute("state")? == "error", "{}", page.attribute("state")?);
     Ok(())
 }
 

@@ -170,6 +170,23 @@ fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
 }
 
 #[test]
+fn an_image_that_is_removed_leaves_nothing_behind() -> Result<()> {
+    let scratch = Scratch::new("removed")?;
+    let ground = image::RgbImage::from_pixel(120, 90, image::Rgb([228, 214, 219]));
+    let image = scratch.write("ground.png", png(&ground)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    ensure!(!page.until_shown("#warnings", "")?.is_empty(), "nothing to mind with an empty image?");
+    page.js("document.querySelector('[data-testid=result] .side').click()", json!([]))?;
+    page.until_shown("#welcome", "Drop smear images here")?;
+    let left = "return ['warnings', 'picture-name', 'picture-facts'].map((id) => document.getElementById(id).textContent)";
+    assert_eq!(page.js(left, json!([]))?, json!(["", "", ""]));
+    let label = page.js("return document.getElementById('canvas').ariaLabel", json!([]))?;
+    assert_eq!(label, "No picture yet");
+    Ok(())
+}
+
+#[test]
 fn threshold_and_split_work_live_and_the_diameter_runs_the_model_again() -> Result<()> {
     let (_scratch, page) = opened()?;
     // Whether the model runs is seen by the state of the image in the list.

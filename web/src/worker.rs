@@ -21,7 +21,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, ImageBitmap, MessageEvent};
 
 thread_local! {
-    static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+    /// The model, and the serial number of its weights.
+    static ENGINE: RefCell<Option<(u32, Rc<Engine>)>> = const { RefCell::new(None) };
     static DESK: RefCell<Desk> = RefCell::new(Desk::default());
     static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
 }
@@ -47,7 +48,7 @@ fn bytes(buffer: &ArrayBuffer) -> Vec<u8> {
 }
 
 fn failed(id: u32, task: &str, error: &impl ToString) {
-    tell(Tell::Failed { id, task: task.into(), message: error.to_string() });
+    tell(Tell::Failed { id, task: task.into(), serial: 0, message: error.to_string() });
 }
 
 /// Listens to the page.
@@ -73,14 +74,14 @@ pub fn start() {
 
 fn answer(ask: Ask) {
     match ask {
-        Ask::Start { backend, weights } => spawn_local(load(backend, bytes(&weights))),
+        Ask::Start { serial, backend, weights } => spawn_local(load(serial, backend, bytes(&weights))),
         Ask::Segment { id, name, file, diameter } => spawn_local(segment(id, name, bytes(&file), diameter)),
         Ask::Help { weights } => tell(crew::help(&bytes(&weights))),
         Ask::Part { pixels, width, height, orientations } => {
             spawn_local(async move { tell(crew::part(&pixels, (width, height), orientations).await) });
         }
         Ask::Time { side, rounds } => spawn_local(async move {
-            let Some(engine) = ENGINE.with_borrow(Option::clone) else { return };
+            let Some((_, engine)) = ENGINE.with_borrow(Option::clone) else { return };
             match engine.time(side, rounds).await {
                 Ok(timed) => tell(timed),
                 Err(error) => failed(0, "time", &error),
@@ -101,7 +102,10 @@ fn answer(ask: Ask) {
                 BATCH.with_borrow_mut(|batch| batch.get_or_insert_with(Batch::new).add(desk, &stem))
             });
             match packed {
-                Ok(bytes) => tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: false }),
+                Ok((bytes, missing)) => {
+                    missing.iter().for_each(|line| failed(0, "pack", line));
+                    tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: false });
+                }
                 Err(error) => {
                     failed(0, "pack", &error);
                     tell(Tell::Packed { bytes: Uint8Array::new_with_length(0), done: false });
@@ -116,18 +120,18 @@ fn answer(ask: Ask) {
     }
 }
 
-async fn load(backend: String, weights: Vec<u8>) {
+async fn load(serial: u32, backend: String, weights: Vec<u8>) {
     match Engine::start(&backend, &weights).await {
         Ok(engine) => {
-            tell(Tell::Ready { backend: engine.name().into(), facts: engine.facts.clone() });
-            ENGINE.set(Some(Rc::new(engine)));
+            tell(Tell::Ready { serial, backend: engine.name().into(), facts: engine.facts.clone() });
+            ENGINE.set(Some((serial, Rc::new(engine))));
         }
-        Err(message) => tell(Tell::Refused { message }),
+        Err(message) => tell(Tell::Refused { serial, message }),
     }
 }
 
 async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
-    let Some(engine) = ENGINE.with_borrow(Option::clone) else {
+    let Some((model, engine)) = ENGINE.with_borrow(Option::clone) else {
         return failed(id, "segment", &format!("{name}: the model is not loaded"));
     };
     let image = match rbc_model::decode::decode(&file, &name) {
@@ -159,6 +163,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             warnings: result.warnings,
             seconds: (now() - begun) / 1000.0,
             backend: engine.name().into(),
+            model,
         })),
         // A graphics processor that failed once is not asked again: the page starts a fresh worker.
         Err(rbc_model::Error::Compute(message)) => tell(Tell::Crashed { message }),

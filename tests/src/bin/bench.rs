@@ -75,17 +75,21 @@ const BESIDE: [(Backend, &str, &str, &[u32], usize); 2] = [
 
 /// Asks the page's worker, started as the page starts it, for the network's times.
 const WORKER: &str = r#"
-const [backend, sides, rounds] = arguments;
+(async (backend, sides, rounds) => {
 window.timed = null;
-const program = new URL("worker.js", document.baseURI).href;
-const text = `import init from "${program}";\nself.program = "${program}";\nawait init();`;
+const [script, code] = await Promise.all([
+  fetch("worker.js").then((answer) => answer.text()),
+  WebAssembly.compileStreaming(fetch("worker_bg.wasm")),
+]);
+const text = `${script}\nonmessage = ({ data }) => __wbg_init({ module_or_path: data });`;
 const worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })), { type: "module" });
+worker.postMessage(code);
 const times = {};
 const next = () => worker.postMessage({ kind: "time", side: sides[Object.keys(times).length], rounds });
 worker.onmessage = async ({ data }) => {
   if (data.kind === "up") {
     const weights = await (await fetch("rbc.safetensors")).arrayBuffer();
-    worker.postMessage({ kind: "start", backend, weights });
+    worker.postMessage({ kind: "start", serial: 1, backend, weights });
   } else if (data.kind === "ready") {
     next();
   } else if (data.kind === "timed") {
@@ -97,6 +101,7 @@ worker.onmessage = async ({ data }) => {
     window.timed = { error: data.message };
   }
 };
+})(...arguments);
 "#;
 
 /// The network in the page's worker and in ONNX Runtime Web, in turn, on as many pixels.

@@ -95,7 +95,7 @@ impl App {
             diameter: None,
             um_per_px: Some(scale).filter(|scale| scale.is_finite() && *scale > 0.0),
             skip_edge: dom::input("skip-edge").checked(),
-            stamp: 0,
+            ..Rules::default()
         };
         dom::set_text("threshold-value", &format!("{:.2}", rules.threshold));
         if rules != self.rules {
@@ -176,7 +176,9 @@ impl App {
 
     fn set_backend(&mut self, wish: String) {
         self.backend_wish = wish;
-        self.gpu_lost = false;
+        (self.gpu_lost, self.recovering, self.network_losses) = (false, false, 0);
+        // A new place to run may cure what did not start, but no weights that are missing.
+        self.fatal &= self.weights.is_none();
         self.restart_network();
         self.refresh();
     }

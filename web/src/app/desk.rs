@@ -3,7 +3,7 @@
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, files};
-use crate::message::{Ask, Measured, Opening, Tell};
+use crate::message::{Ask, Measured, Opening, Tell, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
@@ -12,10 +12,7 @@ impl App {
     pub fn start_desk(&mut self) {
         if self.desk.is_none() {
             let generation = self.next_generation();
-            match Link::start(Role::Desk, generation) {
-                Ok(link) => self.desk = Some(link),
-                Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
-            }
+            self.desk = Some(Link::start(Role::Desk, generation));
         }
     }
 
@@ -43,7 +40,7 @@ impl App {
     }
 
     /// Without a truth there is no difference to show.
-    fn leave_difference(&mut self) {
+    pub fn leave_difference(&mut self) {
         if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
             self.set_view("outline");
         }
@@ -53,7 +50,8 @@ impl App {
     pub fn open_active(&mut self) {
         let Some(item) = self.active_item() else { return };
         let (id, name) = (item.id, item.name.clone());
-        let (file, map, truth) = (item.file.clone(), item.probability.clone(), item.truth.clone());
+        let (file, map) = (item.file.clone(), item.probability.clone());
+        let (truth, serial) = (item.truth.clone(), item.truth_serial);
         (self.desk_open, self.desk_has) = (Some(id), None);
         spawn_local(async move {
             let bytes = files::read(&file).await;
@@ -73,13 +71,12 @@ impl App {
                         if over {
                             app.complain(&format!("{name}: {problem}"));
                         }
-                        return;
+                        // Its cells can be found from the map alone.
+                        return app.go_on();
                     }
                 };
-                let late = (probability.is_none() && item.probability.is_some())
-                    || (truth.is_none() && item.truth.is_some());
-                if late {
-                    // The network was faster than the reading.
+                if item.probability != map || item.truth_serial != serial {
+                    // The network, or the person, was faster than the reading.
                     return app.open_active();
                 }
                 let (rules, excluded) = (app.rules_of(id), item.excluded.clone());
@@ -87,6 +84,7 @@ impl App {
                     app.measuring.push(id);
                 }
                 app.desk_has = Some(id);
+                let truth = Truth { file: truth, serial };
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, excluded, truth }));
                 app.refresh();
             });
@@ -96,23 +94,28 @@ impl App {
     /// The rules for one image: those of all, and its own cell diameter.
     pub fn rules_of(&self, id: u32) -> crate::message::Rules {
         let mut rules = self.rules;
-        rules.diameter = self.item(id).and_then(|item| item.diameter.or(item.estimate));
         rules.stamp = self.stamp;
+        if let Some(item) = self.item(id) {
+            rules.diameter = item.diameter.or(item.estimate);
+            rules.choice = item.choice;
+        }
         rules
     }
 
     /// The network's result has come: find its cells.
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
-        let truth_needed = self.item(id).is_some_and(|item| item.truth.is_some());
-        if self.desk_open == Some(id) || !truth_needed {
-            self.measure(id, Some(probability), None);
+        let Some(item) = self.item(id) else { return };
+        let truth = Truth { file: None, serial: item.truth_serial };
+        if self.desk_has == Some(id) || item.truth.is_none() {
+            self.measure(id, Some(probability), truth);
         } else {
+            // The truth has to be read first.
             self.measure_next();
         }
     }
 
-    /// Has the cells of an image found; without a map where the desk has it open.
-    pub fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Option<ArrayBuffer>) {
+    /// Has the cells of an image found. Where the desk has it open, it has its truth as well, and its map if none is given.
+    pub fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Truth) {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
@@ -122,7 +125,7 @@ impl App {
     }
 
     /// The desk answered for an image, or could not.
-    fn answered(&mut self, id: u32) {
+    pub fn answered(&mut self, id: u32) {
         if let Some(at) = self.measuring.iter().position(|measuring| *measuring == id) {
             self.measuring.swap_remove(at);
         }
@@ -133,7 +136,6 @@ impl App {
         self.stamp += 1;
         // Files on disk now tell of other rules.
         self.items.iter_mut().for_each(|item| item.saved = false);
-        self.measure_again = true;
         self.measure_next();
         self.refresh();
     }
@@ -143,47 +145,78 @@ impl App {
         if !self.measuring.is_empty() {
             return;
         }
-        if std::mem::take(&mut self.measure_again)
-            && let Some(id) = self.active.filter(|_| self.desk_has == self.active)
-            && self.item(id).is_some_and(|item| item.probability.is_some())
-        {
-            self.measure(id, None, None);
-            return;
+        if let Some(id) = self.open_and_stale() {
+            return self.measure(id, None, Truth::default());
         }
+        // One that the desk is about to open is measured as it is opened.
         let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
-        let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, item.truth.clone())));
-        let Some((id, map, truth)) = found else { return };
+        let found = stale.and_then(|item| {
+            Some((item.id, item.probability.clone()?, item.truth.clone(), item.truth_serial))
+        });
+        let Some((id, map, truth, serial)) = found else { return };
         self.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
             let truth = files::read_maybe(truth.as_ref()).await;
             act(move |app| {
                 app.answered(id);
+                if app.item(id).and_then(|item| item.probability.as_ref()) != Some(&map) {
+                    // The network has found it anew, or it was removed.
+                    return app.go_on();
+                }
                 match bytes {
-                    Ok(bytes) => app.measure(id, Some(bytes), truth),
+                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, serial }),
                     Err(problem) => {
                         if let Some(item) = app.item_mut(id) {
                             item.phase = Phase::Failed(format!("{}: {problem}", item.name));
                         }
-                        app.measure_next();
-                        app.refresh();
+                        app.go_on();
                     }
                 }
             });
         });
     }
 
-    /// Results that were found by other rules than the present ones. One that is to be made anew and was stopped counts.
+    /// The desk is through with something: what it does next, what was waiting to be saved, what the page shows.
+    pub fn go_on(&mut self) {
+        self.measure_next();
+        if self.table_wanted {
+            self.save_images_table();
+        }
+        if self.zip_wanted {
+            self.pack_all();
+        }
+        self.refresh();
+    }
+
+    /// Results that do not tell of the present rules, left-out cells and truth. One that is to be made anew and was stopped
+    /// counts.
     fn stale(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| {
             item.probability.is_some()
-                && item.stamp != self.stamp
+                && !item.up_to_date(self.stamp)
                 && matches!(item.phase, Phase::Done | Phase::Counting | Phase::Stopped)
         })
     }
 
-    pub fn any_stale(&self) -> bool {
-        self.stale().next().is_some()
+    /// The image that the desk has open, if it is to be measured again.
+    pub fn open_and_stale(&self) -> Option<u32> {
+        self.stale().map(|item| item.id).find(|id| Some(*id) == self.desk_has)
+    }
+
+    /// Whether figures on the page may still change by themselves: nothing is saved before they have settled.
+    pub fn unsettled(&self) -> bool {
+        !self.measuring.is_empty() || self.stale().next().is_some()
+    }
+
+    /// A truth that cannot be used, unless another has come since.
+    pub fn forget_truth(&mut self, id: u32, serial: u32) {
+        if let Some(item) = self.item_mut(id).filter(|item| item.truth_serial == serial) {
+            item.truth = None;
+            item.truth_name.clear();
+            (item.iou, item.dice) = (None, None);
+            self.leave_difference();
+        }
     }
 
     pub fn desk_said(&mut self, tell: Tell) {
@@ -209,24 +242,28 @@ impl App {
                     item.saved = true;
                 }
             }
-            Tell::Failed { id, task, message } => {
+            Tell::Failed { id, task, serial, message } => {
                 // An image that does not decode is reported by the network.
                 if task != "open" {
                     self.complain(&message);
                 }
-                if task == "truth"
-                    && let Some(item) = self.item_mut(id)
-                {
-                    item.truth = None;
-                    item.truth_name.clear();
-                    (item.iou, item.dice) = (None, None);
-                    self.leave_difference();
+                match task.as_str() {
+                    "truth" => self.forget_truth(id, serial),
+                    "measure" => {
+                        self.answered(id);
+                        if let Some(item) = self.item_mut(id) {
+                            item.phase = Phase::Failed(message);
+                        }
+                    }
+                    "open" => {
+                        self.measuring.retain(|measuring| *measuring != id);
+                        if self.desk_open == Some(id) {
+                            (self.desk_open, self.desk_has) = (None, None);
+                        }
+                    }
+                    _ => {}
                 }
-                if task == "measure" || task == "open" {
-                    self.answered(id);
-                    self.measure_next();
-                }
-                self.refresh();
+                self.go_on();
             }
             Tell::Crashed { message } => self.desk_lost(&message),
             _ => {}
@@ -237,8 +274,10 @@ impl App {
         let id = measured.id;
         self.answered(id);
         let active = self.active == Some(id);
-        if let Some(item) = self.item_mut(id) {
+        // An answer to an older list of left-out cells would undo the last click; it is measured again below.
+        if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
             item.stamp = measured.stamp;
+            (item.measured_choice, item.measured_truth) = (measured.choice, measured.truth);
             item.rows = measured.rows;
             // The sum of no cells is minus zero.
             item.covered = measured.covered + 0.0;
@@ -254,14 +293,7 @@ impl App {
         if active {
             self.view.overlay_changed();
         }
-        self.measure_next();
-        if self.table_wanted {
-            self.save_images_table();
-        }
-        if self.zip_wanted {
-            self.pack_all();
-        }
-        self.refresh();
+        self.go_on();
     }
 
     /// Out of memory, most likely: start a fresh desk and open the image again, but not for ever.
@@ -288,7 +320,6 @@ impl App {
         if again {
             self.open_active();
         }
-        self.measure_next();
-        self.refresh();
+        self.go_on();
     }
 }

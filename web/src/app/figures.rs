@@ -119,7 +119,12 @@ impl App {
 
     /// What stands beneath the picture and what a screen reader says of it.
     fn show_picture_facts(&self) {
-        let Some(item) = self.active_item() else { return };
+        let Some(item) = self.active_item() else {
+            for id in ["picture-name", "picture-facts", "warnings"] {
+                dom::set_text(id, "");
+            }
+            return dom::set(&self.view.canvas, "aria-label", "No picture yet");
+        };
         let size = item.size.map(|(width, height)| format!("{width} × {height} px")).unwrap_or_default();
         let truth =
             if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };

@@ -188,14 +188,9 @@ impl App {
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         if let Some(item) = self.active_item_mut() {
             item.toggle(cell, at);
-            self.stamp_only_active();
+            // The others are as they were.
+            self.measure_next();
+            self.refresh();
         }
-    }
-
-    /// Measures the active image again; the others are as they were.
-    fn stamp_only_active(&mut self) {
-        self.measure_again = true;
-        self.measure_next();
-        self.refresh();
     }
 }

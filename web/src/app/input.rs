@@ -1,9 +1,10 @@
 //! How images come in: dropped, picked, pasted, photographed; files or whole folders.
 
 use super::item::Item;
-use super::state::Weights;
 use super::{App, act, ask, dom, files};
 use crate::js::View;
+use crate::message::Ask;
+use js_sys::ArrayBuffer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
@@ -176,8 +177,10 @@ fn shared(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }
 
+/// A file's name without folders and ending. `\` parts folders as well, as for `trainer predict`.
 pub fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
 impl App {
@@ -189,7 +192,7 @@ impl App {
             name.ends_with(".safetensors") || name.ends_with(".json")
         });
         if !weights.is_empty() && !from_folder {
-            self.try_weights(weights.into_iter().map(|found| found.file).collect());
+            self.read_weights(weights.into_iter().map(|found| found.file).collect());
         }
         let mut truths = Vec::new();
         for Found { file, folder } in files {
@@ -230,29 +233,49 @@ impl App {
     }
 
     pub fn set_truth(&mut self, id: u32, name: String, file: Blob) {
-        let open = self.desk_open == Some(id);
         let Some(item) = self.item_mut(id) else { return };
-        item.truth = Some(file.clone());
-        item.truth_name = name.clone();
-        if !open {
-            // Out of date: it is measured again, with the truth, when the desk has time.
-            if item.stamp > 0 {
-                item.stamp = u32::MAX;
-                self.measure_next();
-            }
-            return;
-        }
-        spawn_local(async move {
-            let bytes = files::read(&file).await;
-            act(move |app| match bytes {
-                Ok(file) => app.ask_desk(crate::message::Ask::Truth { id, name, file }),
-                Err(problem) => app.complain(&format!("{name}: {problem}")),
+        item.truth_serial += 1;
+        let serial = item.truth_serial;
+        (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
+        // Out of date now. One that the desk does not have is measured with it when the desk has time, or as it is opened.
+        if self.desk_has == Some(id) {
+            self.measuring.push(id);
+            spawn_local(async move {
+                let bytes = files::read(&file).await;
+                act(move |app| app.truth_read(id, name, serial, bytes));
             });
-        });
+        }
+        self.go_on();
+    }
+
+    /// The truth of the image that the desk had open, and may still have, was read.
+    fn truth_read(&mut self, id: u32, name: String, serial: u32, bytes: Result<ArrayBuffer, String>) {
+        self.answered(id);
+        let here = self.desk_has == Some(id);
+        let (last, found) =
+            self.item(id).map_or((0, false), |item| (item.truth_serial, item.probability.is_some()));
+        match bytes {
+            Ok(file) if here && last == serial => {
+                if found {
+                    self.measuring.push(id);
+                }
+                self.ask_desk(Ask::Truth { id, name, file, serial });
+            }
+            Ok(_) => {}
+            Err(problem) => {
+                self.complain(&format!("{name}: {problem}"));
+                self.forget_truth(id, serial);
+                if here {
+                    // The desk has an earlier one.
+                    self.open_active();
+                }
+            }
+        }
+        self.go_on();
     }
 
     /// Weights that a person brought, with their card if it came along.
-    fn try_weights(&mut self, files: Vec<File>) {
+    fn read_weights(&mut self, files: Vec<File>) {
         let mut bytes = None;
         let mut card = None;
         for file in files {
@@ -273,7 +296,7 @@ impl App {
                 None => String::new(),
             };
             act(move |app| match read {
-                Ok(bytes) => app.load_weights(Weights { bytes, card, name, serial: 0 }),
+                Ok(bytes) => app.own_weights(bytes, card, name),
                 Err(problem) => app.complain(&format!("{name}: {problem}")),
             });
         });

@@ -42,13 +42,17 @@ pub struct Item {
     /// Points (x, y, …) whose cells are left out, and the cell each lies in now.
     pub excluded: Vec<f64>,
     pub hits: Vec<f64>,
+    /// Count up with every change of these points and of the truth; late answers are told from fresh ones by them.
+    pub choice: u32,
+    pub truth_serial: u32,
     /// Head and line in the table of all images, as `trainer predict` writes it.
     pub summary: String,
-    /// The version of the rules that `rows` were found by.
+    /// The version of the rules that `rows` were found by; those of the points and the truth that they tell of.
     pub stamp: u32,
-    /// The weights that found it, by their serial number, and those that are at it or were last.
+    pub measured_choice: u32,
+    pub measured_truth: u32,
+    /// The weights that found it, by their serial number.
     pub model: u32,
-    pub ran_by: u32,
     /// The diameter set by hand when the network began.
     pub ran_with: Option<f64>,
     /// A sample of ours: nobody loses anything with it.
@@ -83,10 +87,13 @@ impl Item {
             truth_name: String::new(),
             excluded: Vec::new(),
             hits: Vec::new(),
+            choice: 0,
+            truth_serial: 0,
             summary: String::new(),
             stamp: 0,
+            measured_choice: 0,
+            measured_truth: 0,
             model: 0,
-            ran_by: 0,
             ran_with: None,
             sample: false,
             saved: false,
@@ -102,6 +109,11 @@ impl Item {
     /// Whether leaving the page now would lose work.
     pub fn unsaved(&self) -> bool {
         !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
+    }
+
+    /// Whether the rows tell of the rules of this version, and of all that the person did to this image.
+    pub fn up_to_date(&self, stamp: u32) -> bool {
+        (self.stamp, self.measured_choice, self.measured_truth) == (stamp, self.choice, self.truth_serial)
     }
 
     /// The cells that count.
@@ -131,11 +143,12 @@ impl Item {
                 }
             }
         } else {
-            let (x, y) = at.unwrap_or((row.x, row.y));
+            let (x, y) = at.unwrap_or(row.inside);
             self.excluded.extend([x, y]);
             self.hits.push(f64::from(cell));
         }
         row.excluded = !row.excluded;
+        self.choice += 1;
         self.saved = false;
     }
 }

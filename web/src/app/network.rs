@@ -5,22 +5,27 @@ use super::link::{Link, Role};
 use super::state::Weights;
 use super::{App, act, dom, files};
 use crate::message::{Ask, Segmented, Tell};
-use js_sys::Array;
+use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
+
+/// So many losses of the worker, one after another with no answer between them, are made up for.
+const MOST_LOSSES: u32 = 2;
 
 impl App {
     pub fn start_network(&mut self) {
         let generation = self.next_generation();
         (self.network_ready, self.engine_up) = (false, false);
         self.running = None;
-        match Link::start(Role::Network, generation) {
-            Ok(link) => self.network = Some(link),
-            Err(problem) => {
-                self.fatal = true;
-                self.complain(&format!("The browser did not start the model's worker ({problem})."));
-            }
-        }
+        self.network = Some(Link::start(Role::Network, generation));
+    }
+
+    /// The model does not run, and will not unless the person does something.
+    fn give_up(&mut self, line: &str) {
+        self.complain(line);
+        self.fatal = true;
+        dom::set_text("engine-text", "Not running");
+        self.refresh();
     }
 
     pub fn fetch_weights(&mut self) {
@@ -31,38 +36,64 @@ impl App {
                 .await
                 .map_or_else(|_| String::new(), |card| files::text(&card));
             act(move |app| match weights {
-                Ok(bytes) => {
-                    app.load_weights(Weights { bytes, card, name: "shipped weights".into(), serial: 0 })
-                }
-                Err(problem) => {
-                    app.fatal = true;
-                    app.complain(&format!("The model's weights are missing: {problem}"));
-                    app.refresh();
-                }
+                Ok(bytes) => app.shipped_weights(bytes, card),
+                Err(problem) => app.give_up(&format!("The model's weights are missing: {problem}")),
             });
         });
     }
 
-    /// Hands weights to the network worker. They count once the worker says that they fit.
-    pub fn load_weights(&mut self, mut weights: Weights) {
-        self.network_ready = false;
-        if weights.serial == 0 {
-            self.last_serial += 1;
-            weights.serial = self.last_serial;
+    /// The shipped weights have come: to be loaded, unless somebody was faster with others, and to fall back on.
+    fn shipped_weights(&mut self, bytes: ArrayBuffer, card: String) {
+        let weights = self.weights_of(bytes, card, "shipped weights".into());
+        if self.weights.is_none() {
+            self.weights = Some(weights.clone());
         }
-        dom::set_text("engine-text", "Loading the model…");
+        if self.trying.is_empty() && !self.engine_up {
+            self.try_weights(weights);
+        }
+    }
+
+    fn weights_of(&mut self, bytes: ArrayBuffer, card: String, name: String) -> Weights {
+        self.last_serial += 1;
+        Weights { bytes, card, name, serial: self.last_serial }
+    }
+
+    /// Weights that a person brought. They count once the worker says that they fit.
+    pub fn own_weights(&mut self, bytes: ArrayBuffer, card: String, name: String) {
+        let weights = self.weights_of(bytes, card, name);
+        self.try_weights(weights);
+    }
+
+    fn try_weights(&mut self, weights: Weights) {
+        self.trying.push_back(weights);
+        if self.trying.len() == 1 {
+            self.load_next();
+        }
+    }
+
+    /// Hands the worker the first of the weights to be tried; the others wait for its answer.
+    fn load_next(&mut self) {
+        let Some(weights) = self.trying.front() else { return };
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
-        // Copies: the originals stay here for a worker that has to be started anew.
-        let ask = Ask::Start { backend, weights: weights.bytes.slice(0) };
+        // A copy: the original stays here for a worker that has to be started anew.
+        let ask = Ask::Start { serial: weights.serial, backend, weights: weights.bytes.slice(0) };
         if let Some(network) = &mut self.network {
             network.ask(ask);
         }
-        if self.weights.is_none() || self.backend.is_empty() {
-            self.weights = Some(weights);
-        } else {
-            self.wanted_weights = Some(weights);
-        }
+        self.network_ready = false;
+        dom::set_text("engine-text", "Loading the model…");
         self.refresh();
+    }
+
+    /// The worker answered for weights: the next ones, or else the queue.
+    fn loaded(&mut self) {
+        if self.trying.is_empty() {
+            self.network_ready = true;
+            self.show_engine();
+            self.pump();
+        } else {
+            self.load_next();
+        }
     }
 
     /// Begins anew with a fresh worker; what was running waits in the queue again.
@@ -73,9 +104,12 @@ impl App {
             item.phase = Phase::Waiting;
         }
         self.start_network();
-        if let Some(weights) = self.wanted_weights.take().or(self.weights.clone()) {
-            self.load_weights(weights);
+        // First those that were good before; what was being tried after them.
+        if let Some(weights) = self.weights.clone() {
+            self.trying.retain(|tried| tried.serial != weights.serial);
+            self.trying.push_front(weights);
         }
+        self.load_next();
     }
 
     /// Gives the network its next image, if it is free.
@@ -84,10 +118,9 @@ impl App {
         if !self.network_ready || self.running.is_some() {
             return;
         }
-        let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
         let Some(item) = self.items.iter_mut().find(|item| item.phase == Phase::Waiting) else { return };
         item.phase = Phase::Working(0.0);
-        (item.ran_with, item.ran_by) = (item.diameter, serial);
+        item.ran_with = item.diameter;
         let (id, name, file, diameter) = (item.id, item.name.clone(), item.file.clone(), item.diameter);
         self.running = Some(id);
         let generation = self.network.as_ref().map(|link| link.generation);
@@ -121,23 +154,22 @@ impl App {
 
     pub fn network_said(&mut self, tell: Tell) {
         match tell {
-            Tell::Ready { backend, facts } => {
+            Tell::Ready { serial, backend, facts } => {
                 self.backend = backend;
-                (self.network_ready, self.engine_up, self.recovering) = (true, true, false);
-                self.fatal = false;
-                if let Some(weights) = self.wanted_weights.take() {
-                    self.weights = Some(weights);
+                (self.engine_up, self.recovering, self.fatal) = (true, false, false);
+                self.network_losses = 0;
+                if let Some(at) = self.trying.iter().position(|weights| weights.serial == serial) {
+                    self.weights = self.trying.remove(at);
                 }
                 let model = self.weights.as_ref().map(Weights::facts).unwrap_or_default();
                 dom::set_text("model-facts", &format!("{facts} {model}"));
-                self.show_engine();
                 dom::set(&dom::element("engine"), "title", &facts);
                 // Said plainly where the slower way was not the person's own choice.
                 dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
                 dom::set_text("engine-note", &facts);
-                self.pump();
+                self.loaded();
             }
-            Tell::Refused { message } => self.refused(&message),
+            Tell::Refused { serial, message } => self.refused(serial, &message),
             Tell::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 if let Some(item) = self.item_mut(id) {
                     item.size = Some((width, height));
@@ -162,31 +194,34 @@ impl App {
         dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" });
     }
 
-    fn refused(&mut self, message: &str) {
-        self.complain(message);
-        let tried = self.wanted_weights.take().is_some();
-        if tried && self.engine_up {
-            // The worker keeps the weights it had.
-            self.network_ready = true;
-            self.show_engine();
-            self.pump();
-        } else if !self.backend.is_empty() && !self.recovering {
-            // A fresh worker that has none: back to the weights, and to a place to run, that were good before.
-            self.recovering = true;
-            if self.backend_wish != self.backend {
-                self.backend_wish = "auto".into();
-                dom::find::<web_sys::HtmlSelectElement>("backend").set_value("auto");
-            }
-            self.restart_network();
-        } else {
-            self.fatal = true;
-            dom::set_text("engine-text", "Not running");
-            self.refresh();
+    fn refused(&mut self, serial: u32, message: &str) {
+        self.trying.retain(|weights| weights.serial != serial);
+        if self.engine_up || !self.trying.is_empty() {
+            // The worker keeps the weights it had, or gets the next.
+            self.complain(message);
+            return self.loaded();
         }
+        let Some(good) = self.weights.as_ref().map(|weights| weights.serial) else {
+            // The shipped ones are still on their way, or it was told that they are missing.
+            return self.complain(message);
+        };
+        let others = good != serial || !self.backend.is_empty();
+        if !others || self.recovering {
+            return self.give_up(message);
+        }
+        // A worker that has none: back to the weights, and to a place to run, that were good before.
+        self.complain(message);
+        self.recovering = true;
+        if !self.backend.is_empty() && self.backend_wish != self.backend {
+            self.backend_wish = "auto".into();
+            dom::find::<web_sys::HtmlSelectElement>("backend").set_value("auto");
+        }
+        self.restart_network();
     }
 
     fn segmented(&mut self, result: Segmented) {
-        let Segmented { id, width, height, probability, diameter, warnings, seconds, backend } = result;
+        let Segmented { id, width, height, probability, diameter, warnings, seconds, backend, model } =
+            result;
         self.running = None;
         if let Some(item) = self.item_mut(id) {
             if item.diameter != item.ran_with {
@@ -194,7 +229,7 @@ impl App {
                 item.phase = Phase::Waiting;
                 return self.pump();
             }
-            (item.model, item.saved) = (item.ran_by, false);
+            (item.model, item.saved) = (model, false);
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             item.estimate = Some(diameter);
@@ -208,17 +243,20 @@ impl App {
 
     /// The worker died: the device was lost, memory ran out, or it hit a mistake of ours.
     fn network_lost(&mut self, message: &str) {
-        let on_gpu = self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu");
-        let running = self.running.take();
-        if self.backend.is_empty() && self.gpu_lost {
-            self.fatal = true;
-            self.complain(&format!("The model did not start on this computer ({message})."));
-            self.network = None;
-            self.refresh();
-            return;
-        }
+        let on_gpu = !self.gpu_lost
+            && (self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu"));
         self.gpu_lost |= on_gpu;
+        self.network_losses += 1;
         let mut name = String::new();
+        // Weights that it was lost over are not tried again, unless the graphics processor may be to blame.
+        let good = self.weights.as_ref().map(|weights| weights.serial);
+        if !on_gpu
+            && self.trying.front().is_some_and(|weights| Some(weights.serial) != good)
+            && let Some(weights) = self.trying.pop_front()
+        {
+            name = weights.name;
+        }
+        let running = self.running.take();
         if let Some(item) = running.and_then(|id| self.item_mut(id)) {
             item.losses += 1;
             name = item.name.clone();
@@ -229,6 +267,12 @@ impl App {
             } else {
                 Phase::Waiting
             };
+        }
+        if self.network_losses > MOST_LOSSES {
+            (self.network, self.network_ready) = (None, false);
+            return self.give_up(&format!(
+                "The model does not start ({message}). Reload the page; if that does not help, close other tabs or try another browser."
+            ));
         }
         let then = if on_gpu { "It goes on on the CPU." } else { "It was started again." };
         let over = if name.is_empty() { String::new() } else { format!(" over {name}") };

@@ -1,15 +1,15 @@
 //! Everything of every image in one zip, written by a worker of its own so that the page stays free.
 
-use super::item::{Item, Phase};
+use super::item::Item;
 use super::link::{Link, Role};
 use super::{App, act, dom, files, save};
-use crate::message::{Ask, Opening, Rules, Tell};
+use crate::message::{Ask, Opening, Rules, Tell, Truth};
 use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
 pub struct Packing {
-    pub link: Option<Link>,
+    pub link: Link,
     /// Images still to come, what the files of each are named by in the zip, and the rules they are made by: those of the
     /// beginning, as in the table.
     todo: Vec<(u32, String, Rules, Vec<f64>)>,
@@ -28,32 +28,26 @@ impl App {
         if self.packing.is_some() {
             return;
         }
-        // Files and table tell of one set of rules.
-        self.zip_wanted = self.any_stale();
+        // Files and table tell of one set of rules, and of the cells that the page shows.
+        self.zip_wanted = self.unsettled();
         if self.zip_wanted {
             return self.measure_next();
         }
-        let named = self.items.iter().zip(self.stems());
-        let done = named.filter(|(item, _)| item.phase == Phase::Done);
         let of =
             |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.excluded.clone());
-        let mut todo: Vec<_> = done.map(of).collect();
+        let mut todo: Vec<_> = self.exportable().map(of).collect();
         if todo.is_empty() {
             self.complain("There is no result to save yet.");
             return;
         }
         let generation = self.next_generation();
-        match Link::start(Role::Packer, generation) {
-            Ok(link) => {
-                let total = todo.len();
-                todo.reverse();
-                let (link, stem, parts) = (Some(link), String::new(), Array::new());
-                let (table, packed) = (self.images_table(), Vec::new());
-                self.packing = Some(Packing { link, todo, table, packed, packing: None, stem, total, parts });
-                self.pack_next();
-            }
-            Err(problem) => self.complain(&format!("The browser did not start a worker ({problem}).")),
-        }
+        let link = Link::start(Role::Packer, generation);
+        let total = todo.len();
+        todo.reverse();
+        let (stem, parts) = (String::new(), Array::new());
+        let (table, packed) = (self.images_table(), Vec::new());
+        self.packing = Some(Packing { link, todo, table, packed, packing: None, stem, total, parts });
+        self.pack_next();
     }
 
     fn pack_next(&mut self) {
@@ -61,9 +55,7 @@ impl App {
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
         let Some((id, stem, rules, excluded)) = packing.todo.pop() else {
-            if let Some(link) = &mut packing.link {
-                link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
-            }
+            packing.link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
             return;
         };
         packing.stem = stem;
@@ -76,18 +68,18 @@ impl App {
             let probability = files::read_maybe(map.as_ref()).await;
             act(move |app| {
                 let Some(packing) = &mut app.packing else { return };
-                match (file, &mut packing.link) {
-                    (Ok(file), Some(link)) => {
-                        let opening = Opening { id, name, file, probability, rules, excluded, truth: None };
-                        link.ask(Ask::Open(opening));
-                        link.ask(Ask::Pack { stem: packing.stem.clone() });
+                match file {
+                    Ok(file) => {
+                        let truth = Truth::default();
+                        let opening = Opening { id, name, file, probability, rules, excluded, truth };
+                        packing.link.ask(Ask::Open(opening));
+                        packing.link.ask(Ask::Pack { stem: packing.stem.clone() });
                         packing.packing = Some(id);
                     }
-                    (Err(problem), _) => {
+                    Err(problem) => {
                         app.complain(&format!("{name}: {problem}"));
                         app.pack_next();
                     }
-                    (Ok(_), None) => {}
                 }
             });
         });

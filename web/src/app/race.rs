@@ -1,5 +1,6 @@
 //! What this computer's other engine would take: the same image, once on each.
 
+use super::item::Phase;
 use super::link::{Link, Role};
 use super::{App, act, dom, files};
 use crate::message::{Ask, Tell};
@@ -12,37 +13,53 @@ fn engine(backend: &str) -> &'static str {
 impl App {
     /// Times the engine that is not in use on the active image.
     pub fn race(&mut self) {
-        let Some(weights) = self.weights.clone() else { return };
-        if self.racer.is_some() || self.active_item().is_none_or(|item| item.probability.is_none()) {
-            dom::set_text("race-text", "Segment an image first.");
+        if self.racer.is_some() {
             return;
         }
+        let done = self.active_item().filter(|item| item.phase == Phase::Done).map(|item| item.id);
+        let (Some(weights), Some(id)) = (self.weights.clone(), done) else {
+            dom::set_text("race-text", "Segment an image first.");
+            return;
+        };
         let other = if self.backend == "webgpu" { "cpu" } else { "webgpu" };
-        let generation = self.next_generation();
-        if let Ok(mut link) = Link::start(Role::Racer, generation) {
-            link.ask(Ask::Start { backend: other.into(), weights: weights.bytes.slice(0) });
-            self.racer = Some(link);
-            dom::set_text("race-text", &format!("Trying {}…", engine(other)));
-        }
+        let mut link = Link::start(Role::Racer, self.next_generation());
+        link.ask(Ask::Start {
+            serial: weights.serial,
+            backend: other.into(),
+            weights: weights.bytes.slice(0),
+        });
+        (self.racer, self.raced) = (Some(link), id);
+        dom::set_text("race-text", &format!("Trying {}…", engine(other)));
+    }
+
+    /// Says how it ended, and lets the worker go.
+    fn race_over(&mut self, text: &str) {
+        dom::set_text("race-text", text);
+        self.racer = None;
     }
 
     pub fn racer_said(&mut self, tell: Tell) {
+        const GONE: &str = "The image was removed.";
         match tell {
             Tell::Ready { .. } => {
-                let Some(item) = self.active_item() else { return };
+                let Some(item) = self.item(self.raced) else { return self.race_over(GONE) };
                 let (id, name, file) = (item.id, item.name.clone(), item.file.clone());
-                let diameter = item.diameter.or(item.estimate);
+                // The same work: the magnification is estimated again where it was.
+                let diameter = item.ran_with;
+                let generation = self.racer.as_ref().map_or(0, |racer| racer.generation);
                 spawn_local(async move {
-                    let Ok(file) = files::read(&file).await else { return };
+                    let file = files::read(&file).await;
                     act(move |app| {
-                        if let Some(racer) = &mut app.racer {
-                            racer.ask(Ask::Segment { id, name, file, diameter });
+                        let Some(racer) = app.link(Role::Racer, generation) else { return };
+                        match file {
+                            Ok(file) => racer.ask(Ask::Segment { id, name, file, diameter }),
+                            Err(problem) => app.race_over(&format!("{name}: {problem}")),
                         }
                     });
                 });
             }
             Tell::Segmented(result) => {
-                let Some(item) = self.item(result.id) else { return };
+                let Some(item) = self.item(result.id) else { return self.race_over(GONE) };
                 let text = format!(
                     "{}: {:.2} s. {}: {:.2} s. ({})",
                     engine(&item.backend),
@@ -51,12 +68,10 @@ impl App {
                     result.seconds,
                     item.name,
                 );
-                dom::set_text("race-text", &text);
-                self.racer = None;
+                self.race_over(&text);
             }
-            Tell::Refused { message } | Tell::Crashed { message } | Tell::Failed { message, .. } => {
-                dom::set_text("race-text", &message);
-                self.racer = None;
+            Tell::Refused { message, .. } | Tell::Crashed { message } | Tell::Failed { message, .. } => {
+                self.race_over(&message);
             }
             _ => {}
         }

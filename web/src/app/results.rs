@@ -143,14 +143,16 @@ impl App {
             card.remove();
         }
         if self.active == Some(id) {
-            self.active = None;
-            self.desk_open = None;
+            (self.active, self.hovered) = (None, None);
+            (self.desk_open, self.desk_has) = (None, None);
             self.view.forget();
+            self.leave_difference();
             if let Some(next) = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id)
             {
                 self.activate(next);
             }
         }
-        self.refresh();
+        // What is to be saved may have waited for this one alone.
+        self.go_on();
     }
 }

@@ -1,7 +1,7 @@
 //! Files to the person's disk.
 
 use super::{App, dom};
-use crate::message::{Ask, Export};
+use crate::message::{Ask, Export, Truth};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -31,9 +31,9 @@ impl App {
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
             let named = self.items.iter().zip(self.stems()).find(|(item, _)| item.id == id);
             let Some((_, stem)) = named else { return };
-            if std::mem::take(&mut self.measure_again) {
-                // What is saved has to follow the rules that the page shows.
-                self.measure(id, None, None);
+            if self.open_and_stale() == Some(id) {
+                // What is saved has to follow what the page shows.
+                self.measure(id, None, Truth::default());
             }
             self.ask_desk(Ask::Export(Export { id, what: what.to_string(), stem }));
         }

@@ -1,7 +1,7 @@
 //! All that the page knows, and who hears what the workers say.
 
 use super::item::{Item, Phase};
-use super::link::{Link, Role};
+use super::link::{Link, Program, Role};
 use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, ruler::Ruler};
@@ -17,7 +17,7 @@ pub struct Weights {
     /// The model card, JSON as `trainer train` writes it; empty where there is none.
     pub card: String,
     pub name: String,
-    /// Which of this sitting's they are: names come again. Zero until they are loaded.
+    /// Which of this sitting's they are: names come again.
     pub serial: u32,
 }
 
@@ -53,9 +53,12 @@ pub struct App {
     pub last_serial: u32,
     /// The image that the network is at.
     pub running: Option<u32>,
+    /// Those that a worker took last; before it took any, the shipped ones.
     pub weights: Option<Weights>,
-    /// Weights that the worker is still trying.
-    pub wanted_weights: Option<Weights>,
+    /// Those that are still to be tried, one after another. The worker has the first and has not answered yet.
+    pub trying: VecDeque<Weights>,
+    /// How often the network's worker was lost since it last took weights.
+    pub network_losses: u32,
     /// What the person or the address asked for: `auto`, `webgpu`, `cpu`.
     pub backend_wish: String,
     /// The graphics processor was lost; stay on the CPU.
@@ -70,8 +73,6 @@ pub struct App {
     pub desk_has: Option<u32>,
     /// The images that the desk is to measure and has not answered for.
     pub measuring: Vec<u32>,
-    /// The active image is to be measured again as soon as the desk is free.
-    pub measure_again: bool,
     pub desk_losses: u32,
 
     pub view: View,
@@ -85,6 +86,8 @@ pub struct App {
     pub sorting: Sorting,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
+    /// The image that is timed on it.
+    pub raced: u32,
     refresh_asked: bool,
 }
 
@@ -106,7 +109,8 @@ impl App {
             last_serial: 0,
             running: None,
             weights: None,
-            wanted_weights: None,
+            trying: VecDeque::new(),
+            network_losses: 0,
             backend_wish: forced.unwrap_or("auto").into(),
             gpu_lost: false,
             backend: String::new(),
@@ -115,7 +119,6 @@ impl App {
             desk_open: None,
             desk_has: None,
             measuring: Vec::new(),
-            measure_again: false,
             desk_losses: 0,
             view: View::new(),
             ruler: Ruler::default(),
@@ -126,6 +129,7 @@ impl App {
             sorting: Sorting::default(),
             packing: None,
             racer: None,
+            raced: 0,
             refresh_asked: false,
         }
     }
@@ -174,18 +178,28 @@ impl App {
         dom::show("error-box", true);
     }
 
+    /// The line to a worker, if that one still serves.
+    pub fn link(&mut self, role: Role, generation: u32) -> Option<&mut Link> {
+        let link = match role {
+            Role::Network => self.network.as_mut(),
+            Role::Desk => self.desk.as_mut(),
+            Role::Packer => self.packing.as_mut().map(|packing| &mut packing.link),
+            Role::Racer => self.racer.as_mut(),
+        };
+        link.filter(|link| link.generation == generation)
+    }
+
+    /// The program for a worker has come, or not.
+    pub fn begun(&mut self, role: Role, generation: u32, program: Result<Program, String>) {
+        let Some(link) = self.link(role, generation) else { return };
+        if let Err(message) = program.and_then(|program| link.begin(&program)) {
+            self.heard(role, generation, Tell::Crashed { message });
+        }
+    }
+
     /// What a worker said. Stale workers are not heard.
     pub fn heard(&mut self, role: Role, generation: u32, tell: Tell) {
-        let link = match role {
-            Role::Network => &mut self.network,
-            Role::Desk => &mut self.desk,
-            Role::Packer => match &mut self.packing {
-                Some(packing) => &mut packing.link,
-                None => return,
-            },
-            Role::Racer => &mut self.racer,
-        };
-        let Some(link) = link.as_mut().filter(|link| link.generation == generation) else { return };
+        let Some(link) = self.link(role, generation) else { return };
         if let Tell::Up = tell {
             link.up();
             return;
@@ -242,8 +256,7 @@ impl App {
     }
 
     fn state(&self) -> &'static str {
-        let working =
-            self.items.iter().any(Item::pending) || !self.measuring.is_empty() || self.measure_again;
+        let working = self.items.iter().any(Item::pending) || self.unsettled();
         match () {
             () if self.fatal => "error",
             () if working || self.packing.is_some() => "busy",

@@ -101,10 +101,16 @@ impl App {
         self.items.iter().map(unique).collect()
     }
 
+    /// What table and zip tell of, with what its files are named by: results that follow the present rules.
+    pub fn exportable(&self) -> impl Iterator<Item = (&Item, String)> {
+        let current = |item: &Item| item.phase == Phase::Done && item.up_to_date(self.stamp);
+        self.items.iter().zip(self.stems()).filter(move |(item, _)| current(item))
+    }
+
     /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head.
     pub fn images_table(&self) -> String {
         let mut text = String::new();
-        for (item, stem) in self.items.iter().zip(self.stems()).filter(|(item, _)| item.stamp == self.stamp) {
+        for (item, stem) in self.exportable() {
             let (head, line) = item.summary.split_once('\n').unwrap_or_default();
             if text.is_empty() {
                 text.push_str(head);
@@ -119,16 +125,14 @@ impl App {
     }
 
     pub fn save_images_table(&mut self) {
-        // A table tells of one set of rules.
-        self.table_wanted = self.any_stale();
+        // A table tells of one set of rules, and of the cells that the page shows.
+        self.table_wanted = self.unsettled();
         if self.table_wanted {
             return self.measure_next();
         }
         let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
-        let stamp = self.stamp;
-        for item in self.items.iter_mut().filter(|item| item.stamp == stamp) {
-            item.saved = true;
-        }
+        let told: Vec<u32> = self.exportable().map(|(item, _)| item.id).collect();
+        self.items.iter_mut().filter(|item| told.contains(&item.id)).for_each(|item| item.saved = true);
     }
 }

@@ -1,6 +1,6 @@
 //! From the page to a worker.
 
-use super::Rules;
+use super::{Rules, Truth};
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float64Array};
 use wasm_bindgen::JsValue;
@@ -15,7 +15,7 @@ pub struct Opening {
     pub rules: Rules,
     /// Points (x, y, x, y, …) whose cells the person left out.
     pub excluded: Vec<f64>,
-    pub truth: Option<ArrayBuffer>,
+    pub truth: Truth,
 }
 
 /// One square of the picture or its overlay. At level `n` a tile pixel is 2ⁿ image pixels wide.
@@ -44,8 +44,10 @@ pub struct Export {
 }
 
 pub enum Ask {
-    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`).
+    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). The next only when these were answered for: a browser's
+    /// graphics processor must not be set up twice at once.
     Start {
+        serial: u32,
         backend: String,
         weights: ArrayBuffer,
     },
@@ -82,7 +84,7 @@ pub enum Ask {
         height: u32,
         rules: Rules,
         excluded: Vec<f64>,
-        truth: Option<ArrayBuffer>,
+        truth: Truth,
     },
     Tile {
         tile: Tile,
@@ -98,6 +100,7 @@ pub enum Ask {
         id: u32,
         name: String,
         file: ArrayBuffer,
+        serial: u32,
     },
     Export(Export),
     /// Add all files of the open image to the zip that this worker is writing, under this name.
@@ -115,9 +118,9 @@ impl Ask {
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
         let message = match self {
-            Self::Start { backend, weights } => {
+            Self::Start { serial, backend, weights } => {
                 over.push(&weights);
-                Build::new("start").with("backend", backend).with("weights", weights)
+                Build::new("start").with("serial", serial).with("backend", backend).with("weights", weights)
             }
             Self::Segment { id, name, file, diameter } => {
                 over.push(&file);
@@ -143,28 +146,26 @@ impl Ask {
             Self::Time { side, rounds } => Build::new("time").with("side", side).with("rounds", rounds),
             Self::Open(open) => {
                 over.push(&open.file);
-                for buffer in [&open.probability, &open.truth].into_iter().flatten() {
+                for buffer in [&open.probability, &open.truth.file].into_iter().flatten() {
                     over.push(buffer);
                 }
-                open.rules
-                    .write(Build::new("open"))
+                open.truth
+                    .write(open.rules.write(Build::new("open")))
                     .with("id", open.id)
                     .with("name", open.name)
                     .with("file", open.file)
                     .maybe("probability", open.probability)
-                    .maybe("truth", open.truth)
                     .with("excluded", Float64Array::from(&open.excluded[..]))
             }
             Self::Measure { id, name, probability, width, height, rules, excluded, truth } => {
-                for buffer in [&probability, &truth].into_iter().flatten() {
+                for buffer in [&probability, &truth.file].into_iter().flatten() {
                     over.push(buffer);
                 }
-                rules
-                    .write(Build::new("measure"))
+                truth
+                    .write(rules.write(Build::new("measure")))
                     .with("id", id)
                     .with("name", name)
                     .maybe("probability", probability)
-                    .maybe("truth", truth)
                     .with("width", width)
                     .with("height", height)
                     .with("excluded", Float64Array::from(&excluded[..]))
@@ -177,9 +178,13 @@ impl Ask {
                 .with("row", tile.row)
                 .with("stamp", stamp),
             Self::Probe { id, x, y } => Build::new("probe").with("id", id).with("x", x).with("y", y),
-            Self::Truth { id, name, file } => {
+            Self::Truth { id, name, file, serial } => {
                 over.push(&file);
-                Build::new("truth").with("id", id).with("name", name).with("file", file)
+                Build::new("truth")
+                    .with("id", id)
+                    .with("name", name)
+                    .with("file", file)
+                    .with("serial", serial)
             }
             Self::Export(Export { id, what, stem }) => {
                 Build::new("export").with("id", id).with("what", what).with("stem", stem)
@@ -194,9 +199,9 @@ impl Ask {
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;
-        let name = view.text("name");
+        let (name, serial) = (view.text("name"), view.number("serial") as u32);
         Some(match view.text("kind").as_str() {
-            "start" => Self::Start { backend: view.text("backend"), weights: view.typed("weights")? },
+            "start" => Self::Start { serial, backend: view.text("backend"), weights: view.typed("weights")? },
             "segment" => {
                 Self::Segment { id, name, file: view.typed("file")?, diameter: view.maybe_number("diameter") }
             }
@@ -215,7 +220,7 @@ impl Ask {
                 probability: view.typed("probability"),
                 rules: Rules::read(&view),
                 excluded: view.numbers("excluded"),
-                truth: view.typed("truth"),
+                truth: Truth::read(&view),
             }),
             "measure" => Self::Measure {
                 id,
@@ -225,7 +230,7 @@ impl Ask {
                 height: view.number("height") as u32,
                 rules: Rules::read(&view),
                 excluded: view.numbers("excluded"),
-                truth: view.typed("truth"),
+                truth: Truth::read(&view),
             },
             "tile" => Self::Tile {
                 tile: Tile {
@@ -238,7 +243,7 @@ impl Ask {
                 stamp: view.number("stamp") as u32,
             },
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
-            "truth" => Self::Truth { id, name, file: view.typed("file")? },
+            "truth" => Self::Truth { id, name, file: view.typed("file")?, serial },
             "export" => Self::Export(Export { id, what: view.text("what"), stem: view.text("stem") }),
             "pack" => Self::Pack { stem: view.text("stem") },
             "pack-end" => Self::PackEnd { table: view.text("table") },

@@ -18,13 +18,17 @@ pub struct Segmented {
     pub warnings: Vec<String>,
     pub seconds: f64,
     pub backend: String,
+    /// The weights that found it, by their serial number.
+    pub model: u32,
 }
 
 /// The cells under the present rules.
 pub struct Measured {
     pub id: u32,
-    /// The version of the rules.
+    /// What this tells of: the versions of the rules and of the list of cells left out, and the truth mask, if any.
     pub stamp: u32,
+    pub choice: u32,
+    pub truth: u32,
     pub rows: Vec<CellRow>,
     /// Share of the picture that counted cells cover, 0 to 1.
     pub covered: f64,
@@ -40,13 +44,15 @@ pub struct Measured {
 pub enum Tell {
     /// The worker's program runs and takes messages.
     Up,
-    /// The model answers, on this back end.
+    /// The model with these weights answers, on this back end.
     Ready {
+        serial: u32,
         backend: String,
         facts: String,
     },
-    /// The model cannot start; the page's earlier one, if any, goes on.
+    /// The model cannot start with these weights; the earlier one, if any, goes on.
     Refused {
+        serial: u32,
         message: String,
     },
     Decoded {
@@ -97,10 +103,12 @@ pub enum Tell {
         bytes: Uint8Array,
         done: bool,
     },
-    /// One task failed; the worker goes on. `task` is the kind of the message that asked for it.
+    /// One task failed; the worker goes on. `task` is the kind of the message that asked for it, `serial` which of its
+    /// image's a truth mask is.
     Failed {
         id: u32,
         task: String,
+        serial: u32,
         message: String,
     },
     /// The worker is lost.
@@ -115,10 +123,12 @@ impl Tell {
         let over = Array::new();
         let message = match self {
             Self::Up => Build::new("up"),
-            Self::Ready { backend, facts } => {
-                Build::new("ready").with("backend", backend).with("facts", facts)
+            Self::Ready { serial, backend, facts } => {
+                Build::new("ready").with("serial", serial).with("backend", backend).with("facts", facts)
             }
-            Self::Refused { message } => Build::new("refused").with("message", message),
+            Self::Refused { serial, message } => {
+                Build::new("refused").with("serial", serial).with("message", message)
+            }
             Self::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 over.push(&thumb.buffer());
                 Build::new("decoded")
@@ -143,6 +153,7 @@ impl Tell {
                     .with("warnings", result.warnings.iter().map(JsValue::from).collect::<Array>())
                     .with("seconds", result.seconds)
                     .with("backend", result.backend)
+                    .with("model", result.model)
             }
             Self::Part { values } => {
                 over.push(&values.buffer());
@@ -161,6 +172,8 @@ impl Tell {
                 Build::new("measured")
                     .with("id", measured.id)
                     .with("stamp", measured.stamp)
+                    .with("choice", measured.choice)
+                    .with("truth", measured.truth)
                     .with("rows", rows)
                     .with("covered", measured.covered)
                     .maybe("iou", measured.iou)
@@ -192,9 +205,11 @@ impl Tell {
                 over.push(&bytes.buffer());
                 Build::new("packed").with("bytes", bytes).with("done", done)
             }
-            Self::Failed { id, task, message } => {
-                Build::new("failed").with("id", id).with("task", task).with("message", message)
-            }
+            Self::Failed { id, task, serial, message } => Build::new("failed")
+                .with("id", id)
+                .with("task", task)
+                .with("serial", serial)
+                .with("message", message),
             Self::Crashed { message } => Build::new("crashed").with("message", message),
         };
         (message.done(), over)
@@ -205,10 +220,11 @@ impl Tell {
         let view = View(message);
         let id = view.number("id") as u32;
         let (width, height) = (view.number("width") as u32, view.number("height") as u32);
+        let serial = view.number("serial") as u32;
         Some(match view.text("kind").as_str() {
             "up" => Self::Up,
-            "ready" => Self::Ready { backend: view.text("backend"), facts: view.text("facts") },
-            "refused" => Self::Refused { message: view.text("message") },
+            "ready" => Self::Ready { serial, backend: view.text("backend"), facts: view.text("facts") },
+            "refused" => Self::Refused { serial, message: view.text("message") },
             "decoded" => Self::Decoded {
                 id,
                 width,
@@ -227,6 +243,7 @@ impl Tell {
                 warnings: view.texts("warnings"),
                 seconds: view.number("seconds"),
                 backend: view.text("backend"),
+                model: view.number("model") as u32,
             }),
             "part" => Self::Part { values: view.typed("values")? },
             "timed" => Self::Timed { alone: view.numbers("alone"), together: view.numbers("together") },
@@ -237,6 +254,8 @@ impl Tell {
                 Self::Measured(Measured {
                     id,
                     stamp: view.number("stamp") as u32,
+                    choice: view.number("choice") as u32,
+                    truth: view.number("truth") as u32,
                     rows: rows.iter().map(CellRow::from_numbers).collect(),
                     covered: view.number("covered"),
                     iou: view.maybe_number("iou"),
@@ -264,7 +283,7 @@ impl Tell {
                 bytes: view.typed("bytes")?,
             },
             "packed" => Self::Packed { bytes: view.typed("bytes")?, done: view.flag("done") },
-            "failed" => Self::Failed { id, task: view.text("task"), message: view.text("message") },
+            "failed" => Self::Failed { id, task: view.text("task"), serial, message: view.text("message") },
             "crashed" => Self::Crashed { message: view.text("message") },
             _ => return None,
         })

@@ -53,19 +53,24 @@ impl Batch {
         std::mem::take(&mut self.pipe.0.borrow_mut())
     }
 
-    /// Adds all files of the open image; returns what the zip has grown by.
+    /// Adds all files of the open image that can be made; returns what the zip has grown by, and for each file that is
+    /// missing a line that says why.
     ///
     /// # Errors
-    /// Where a file cannot be made.
-    pub fn add(&mut self, desk: &Desk, stem: &str) -> Result<Vec<u8>, Error> {
+    /// Where there is nothing to make files from, or the zip cannot take them.
+    pub fn add(&mut self, desk: &Desk, stem: &str) -> Result<(Vec<u8>, Vec<String>), Error> {
         let open =
             desk.opened().ok_or_else(|| Error::Export(format!("the image could not be opened: {stem}")))?;
         let cells = open.counted().ok_or_else(|| Error::Export(format!("there is no result: {stem}")))?;
-        for kind in exports::KINDS {
-            let file = exports::of(open, &cells, kind)?;
-            self.write(&format!("{stem}.{}", file.ending), &file.bytes)?;
+        let mut missing = Vec::new();
+        for kind in &exports::KINDS {
+            let path = format!("{stem}.{}", kind.ending);
+            match kind.bytes(open, &cells) {
+                Ok(bytes) => self.write(&path, &bytes)?,
+                Err(error) => missing.push(format!("{path} is not in the zip: {error}")),
+            }
         }
-        Ok(self.drain())
+        Ok((self.drain(), missing))
     }
 
     /// Adds the table of all images and ends the zip.

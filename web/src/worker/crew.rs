@@ -4,7 +4,7 @@
 use super::{bytes, scope};
 use crate::message::{Ask, Tell};
 use burn::backend::Flex;
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use rbc_model::network::NetworkConfig;
 use rbc_model::segment::{Segmenter, TileNetwork};
 use rbc_model::{Error, RgbImage};
@@ -12,21 +12,10 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
+use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// Each has the feature maps of a tile in memory, and phones with many cores have little of that.
 const MOST: usize = 4;
-
-/// What a hand runs before our program does: it gets the program compiled already.
-const BOOT: &str = r#"
-const lost = (event) => {
-  event.preventDefault(); // Else it would count as an error of the worker that it helps.
-  postMessage({ kind: "crashed", message: String(event.reason ?? event.message ?? event) });
-};
-addEventListener("unhandledrejection", lost);
-addEventListener("error", lost);
-onmessage = async ({ data }) => { await init({ module_or_path: data }); };
-"#;
 
 /// The network on this thread, and the hands that help it.
 pub struct Crew {
@@ -91,15 +80,10 @@ impl TileNetwork for Crew {
 
 impl Hand {
     fn start() -> Result<Self, JsValue> {
-        // Told by the page, which knows where the program is; a worker from a blob does not.
-        let program = Reflect::get(&scope(), &"program".into())?.as_string().ok_or(JsValue::NULL)?;
-        let kind = BlobPropertyBag::new();
-        kind.set_type("text/javascript");
-        let text = format!("import init from {program:?};{BOOT}");
-        let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&text.into()), &kind)?;
+        // From where this worker was started: the same program, whatever lies beside the page by now.
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        Ok(Self(Worker::new_with_options(&Url::create_object_url_with_blob(&blob)?, &options)?))
+        Ok(Self(Worker::new_with_options(&scope().location().href(), &options)?))
     }
 
     /// The next message of this hand.
@@ -164,9 +148,9 @@ pub fn help(weights: &[u8]) -> Tell {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
             NETWORK.set(Some(network));
-            Tell::Ready { backend: "cpu".into(), facts: String::new() }
+            Tell::Ready { serial: 0, backend: "cpu".into(), facts: String::new() }
         }
-        Err(error) => Tell::Refused { message: error.to_string() },
+        Err(error) => Tell::Refused { serial: 0, message: error.to_string() },
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
-use crate::message::{Ask, CellRow, Measured, Opening, Rules, Tell, Tile};
+use crate::message::{Ask, CellRow, Measured, Opening, Rules, Tell, Tile, Truth};
 use image::GrayImage;
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::Uint8Array;
 use rbc_model::cells::{Cell, CellOptions, Cells, Summary, find_cells};
 use rbc_model::decode::{decode, decode_mask};
 use rbc_model::metrics::Overlap;
@@ -18,6 +18,8 @@ pub struct Open {
     pub image: RgbImage,
     probability: Option<GrayImage>,
     truth: Option<GrayImage>,
+    /// Which of the page's truths for this image that is, also where it could not be used.
+    truth_serial: u32,
     found: Option<Found>,
     rules: Rules,
     points: Vec<f64>,
@@ -45,27 +47,44 @@ fn options(rules: &Rules) -> CellOptions {
     }
 }
 
-/// The cell at a point: the one whose pixel it is, else the one whose centroid it is (a crescent's lies outside it).
+/// The cell at a point, 0 if none.
 fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
     let labels = &cells.labels;
     if x < 0.0 || y < 0.0 || x >= f64::from(labels.width) || y >= f64::from(labels.height) {
         return 0;
     }
     let at = y as usize * labels.width as usize + x as usize;
-    match labels.ids.get(at) {
-        Some(0) | None => {
-            let near = |cell: &&Cell| (cell.x - x).hypot(cell.y - y) < 0.75;
-            cells.cells.iter().find(near).map_or(0, |cell| cell.id)
-        }
-        Some(id) => *id,
-    }
+    labels.ids.get(at).copied().unwrap_or(0)
 }
 
-fn row(cell: &Cell, excluded: bool) -> CellRow {
+/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle of
+/// its longest row, which a stricter threshold leaves last.
+fn inside(cells: &Cells, cell: &Cell) -> (f64, f64) {
+    if cell_at(cells, cell.x, cell.y) == cell.id {
+        return (cell.x, cell.y);
+    }
+    let [left, top, width, height] = cell.bounds;
+    let (mut longest, mut middle) = (0, (cell.x, cell.y));
+    for y in top..top + height {
+        let mut run = 0;
+        for x in left..left + width {
+            let own = cell_at(cells, f64::from(x), f64::from(y)) == cell.id;
+            run = if own { run + 1 } else { 0 };
+            if run > longest {
+                longest = run;
+                middle = (f64::from(x - run / 2) + 0.5, f64::from(y) + 0.5);
+            }
+        }
+    }
+    middle
+}
+
+fn row(cells: &Cells, cell: &Cell, excluded: bool) -> CellRow {
     CellRow {
         id: cell.id,
         x: cell.x,
         y: cell.y,
+        inside: inside(cells, cell),
         area: cell.area_px,
         perimeter: cell.perimeter_px,
         diameter: cell.diameter_px,
@@ -83,7 +102,7 @@ fn measure(
     map: &GrayImage,
     rules: &Rules,
     points: &[f64],
-    truth: Option<&GrayImage>,
+    (truth, serial): (Option<&GrayImage>, u32),
 ) -> Result<(Found, Measured), Error> {
     let mut cells = find_cells(map, &options(rules));
     let overlap = truth.map(|truth| Overlap::of(&cells.labels.mask(), truth)).transpose()?;
@@ -96,7 +115,9 @@ fn measure(
     let measured = Measured {
         id,
         stamp: rules.stamp,
-        rows: cells.cells.iter().map(|cell| row(cell, excluded.contains(&cell.id))).collect(),
+        choice: rules.choice,
+        truth: serial,
+        rows: cells.cells.iter().map(|cell| row(&cells, cell, excluded.contains(&cell.id))).collect(),
         covered: summary.covered,
         iou: overlap.as_ref().map(Overlap::iou),
         dice: overlap.as_ref().map(Overlap::dice),
@@ -115,13 +136,15 @@ fn passing(
     map: Option<GrayImage>,
     rules: &Rules,
     points: &[f64],
-    truth: Option<ArrayBuffer>,
+    truth: Truth,
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
-    let truth = truth.and_then(|truth| {
-        read_truth(&bytes(&truth), name, map.dimensions()).map_err(|error| failed(id, "truth", &error)).ok()
+    let serial = truth.serial;
+    let truth = truth.file.and_then(|truth| {
+        let truth = read_truth(&bytes(&truth), name, map.dimensions());
+        truth.map_err(|error| refuse_truth(id, serial, &error)).ok()
     });
-    let (_, measured) = measure(id, &map, rules, points, truth.as_ref())?;
+    let (_, measured) = measure(id, &map, rules, points, (truth.as_ref(), serial))?;
     tell(Tell::Measured(measured));
     Ok(())
 }
@@ -154,18 +177,18 @@ impl Desk {
                     self.open.as_ref().filter(|open| open.id == id).and_then(|open| open.found.as_ref());
                 tell(Tell::Probed { id, cell: found.map_or(0, |found| cell_at(&found.cells, x, y)) });
             }
-            Ask::Truth { id, name, file } => {
-                if let Err(error) = self.truth(id, &name, &bytes(&file)) {
-                    failed(id, "truth", &error);
+            Ask::Truth { id, name, file, serial } => {
+                if let Err(error) = self.truth(id, &name, &bytes(&file), serial) {
+                    failed(id, "measure", &error);
                 }
             }
             Ask::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
                 Some(open) => match exports::make(open, &export.what) {
-                    Ok(file) => tell(Tell::Exported {
+                    Ok((kind, bytes)) => tell(Tell::Exported {
                         id: export.id,
-                        name: format!("{}.{}", export.stem, file.ending),
-                        mime: file.mime.into(),
-                        bytes: Uint8Array::from(&file.bytes[..]),
+                        name: format!("{}.{}", export.stem, kind.ending),
+                        mime: kind.mime.into(),
+                        bytes: Uint8Array::from(&bytes[..]),
                     }),
                     Err(error) => failed(export.id, "export", &error),
                 },
@@ -184,32 +207,25 @@ impl Desk {
         drop(file);
         let (width, height) = image.dimensions();
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
-        let truth = truth.map(|truth| read_truth(&bytes(&truth), &name, image.dimensions())).transpose();
         tell(Tell::Opened { id, width, height });
-        let (truth, problem) = match truth {
-            Ok(truth) => (truth, None),
-            Err(error) => (None, Some(error)),
-        };
-        let mut open = Open { id, name, image, probability, truth, found: None, rules, points };
-        if open.probability.is_some() {
-            open.measure()?;
-        }
+        let truth_serial = truth.serial;
+        let truth = truth.file.and_then(|truth| {
+            let truth = read_truth(&bytes(&truth), &name, image.dimensions());
+            truth.map_err(|error| refuse_truth(id, truth_serial, &error)).ok()
+        });
+        let mut open = Open { id, name, image, probability, truth, truth_serial, found: None, rules, points };
+        open.measure()?;
         self.open = Some(open);
-        problem.map_or(Ok(()), |problem| {
-            failed(id, "truth", &problem);
-            Ok(())
-        })
+        Ok(())
     }
 
-    fn truth(&mut self, id: u32, name: &str, file: &[u8]) -> Result<(), Error> {
+    fn truth(&mut self, id: u32, name: &str, file: &[u8], serial: u32) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
             // One that does not fit takes the place of the one before all the same.
             let truth = read_truth(file, name, open.image.dimensions());
-            let (truth, problem) =
-                truth.map_or_else(|error| (None, Some(error)), |truth| (Some(truth), None));
-            open.truth = truth;
+            open.truth = truth.map_err(|error| refuse_truth(id, serial, &error)).ok();
+            open.truth_serial = serial;
             open.measure()?;
-            return problem.map_or(Ok(()), Err);
         }
         Ok(())
     }
@@ -236,6 +252,11 @@ impl Desk {
     }
 }
 
+/// Says that a truth mask cannot be used; its image is measured without one.
+fn refuse_truth(id: u32, serial: u32, error: &Error) {
+    tell(Tell::Failed { id, task: "truth".into(), serial, message: error.to_string() });
+}
+
 /// A truth mask, which must be the size of its image.
 fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, Error> {
     let truth = decode_mask(file, name)?;
@@ -251,7 +272,8 @@ fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, 
 impl Open {
     fn measure(&mut self) -> Result<(), Error> {
         let Some(map) = &self.probability else { return Ok(()) };
-        let (found, measured) = measure(self.id, map, &self.rules, &self.points, self.truth.as_ref())?;
+        let truth = (self.truth.as_ref(), self.truth_serial);
+        let (found, measured) = measure(self.id, map, &self.rules, &self.points, truth)?;
         self.found = Some(found);
         tell(Tell::Measured(measured));
         Ok(())

@@ -4,34 +4,53 @@ use super::desk::Open;
 use rbc_model::cells::Cells;
 use rbc_model::{Error, export};
 
-pub struct File {
+/// One kind of file.
+pub struct Kind {
+    /// What the page asks for it by.
+    pub what: &'static str,
     pub ending: &'static str,
     pub mime: &'static str,
-    pub bytes: Vec<u8>,
+}
+
+const fn kind(what: &'static str, ending: &'static str, mime: &'static str) -> Kind {
+    Kind { what, ending, mime }
 }
 
 /// All kinds, in the order in which a zip holds them.
-pub const KINDS: [&str; 6] = ["mask", "labels", "overlay", "csv", "geojson", "roi"];
+pub const KINDS: [Kind; 6] = [
+    kind("mask", "mask.png", "image/png"),
+    kind("labels", "labels.png", "image/png"),
+    kind("overlay", "overlay.png", "image/png"),
+    kind("csv", "cells.csv", "text/csv"),
+    kind("geojson", "geojson", "application/geo+json"),
+    kind("roi", "rois.zip", "application/zip"),
+];
 
 /// Makes one file of the open image.
 ///
 /// # Errors
 /// Where there is no result yet, or it does not fit the format.
-pub fn make(open: &Open, what: &str) -> Result<File, Error> {
+pub fn make(open: &Open, what: &str) -> Result<(&'static Kind, Vec<u8>), Error> {
     let cells =
         open.counted().ok_or_else(|| Error::Export(format!("there is no result yet: {}", open.name)))?;
-    of(open, &cells, what)
+    let kind = KINDS.iter().find(|kind| kind.what == what);
+    let kind = kind.ok_or_else(|| Error::Export(format!("no such export: {what}")))?;
+    Ok((kind, kind.bytes(open, &cells)?))
 }
 
-pub fn of(open: &Open, cells: &Cells, what: &str) -> Result<File, Error> {
-    let (ending, mime, bytes) = match what {
-        "mask" => ("mask.png", "image/png", export::mask_png(&cells.labels.mask())?),
-        "labels" => ("labels.png", "image/png", export::labels_png(&cells.labels)?),
-        "overlay" => ("overlay.png", "image/png", export::overlay_png(&open.image, &cells.labels)?),
-        "csv" => ("cells.csv", "text/csv", export::cells_csv(cells)?.into_bytes()),
-        "geojson" => ("geojson", "application/geo+json", export::geojson(cells)?.into_bytes()),
-        "roi" => ("rois.zip", "application/zip", export::roi_zip(cells)?),
-        other => return Err(Error::Export(format!("no such export: {other}"))),
-    };
-    Ok(File { ending, mime, bytes })
+impl Kind {
+    /// The file's content.
+    ///
+    /// # Errors
+    /// Where the result does not fit the format.
+    pub fn bytes(&self, open: &Open, cells: &Cells) -> Result<Vec<u8>, Error> {
+        Ok(match self.what {
+            "mask" => export::mask_png(&cells.labels.mask())?,
+            "labels" => export::labels_png(&cells.labels)?,
+            "overlay" => export::overlay_png(&open.image, &cells.labels)?,
+            "csv" => export::cells_csv(cells)?.into_bytes(),
+            "geojson" => export::geojson(cells)?.into_bytes(),
+            _ => export::roi_zip(cells)?,
+        })
+    }
 }
