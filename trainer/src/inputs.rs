@@ -57,7 +57,7 @@ impl Inputs {
             }
             if let Some(mask) = foreign_mask(out, &stem) {
                 let what = format!(
-                    "its results would overwrite {}, which nothing beside it says is a result; use another --out",
+                    "its results would overwrite the mask {}, beside which no other results lie; use another --out",
                     mask.display()
                 );
                 inputs.problems.push(Problem::new(&path, what));

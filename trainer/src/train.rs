@@ -62,12 +62,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
         bail!("--fold counts from 0 and there are {} folds", splits.folds.len());
     }
+    // Before anything of an earlier run is taken away.
+    let device = device::choose(args.device.device)?;
     // A single fold lies beside others, which must have held out other images.
     splits.write(&args.out.join("splits.json"), args.resume || args.fold.is_some())?;
     if !args.resume {
         clear(args)?;
     }
-    let device = device::choose(args.device.device)?;
     let training =
         Training { args, config, samples: loaded.samples, fields, splits, device: device.to_string() };
     device::dispatch(device, training)?;
@@ -103,8 +104,7 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     fields
 }
 
-/// Takes away what an earlier run left in the folder and this one would not write anew at once: it would pass for this
-/// one's.
+/// Takes away what an earlier run left in the folder: until this one has written its own, it would pass for this one's.
 fn clear(args: &TrainArgs) -> Result<()> {
     if let Some(fold) = args.fold {
         return checkpoint::clear(&fold_folder(&args.out, fold));
