@@ -28,9 +28,10 @@ use std::f32::consts::PI;
 /// A region smaller than this share of the expected cell is a speck, not a cell.
 const SPECK: f32 = 0.1;
 /// A region cut by the image's edge may show this much less of its cell.
-const SPECK_AT_EDGE: f32 = 0.03;
-/// A region smaller than this share of the expected cell is not taken apart.
+const SPECK_AT_EDGE: f32 = 0.02;
+/// A region smaller than this share of the expected cell is not taken apart; at the image's edge little may show of two.
 const SPLIT_FROM: f32 = 0.5;
+const SPLIT_FROM_AT_EDGE: f32 = 0.15;
 
 /// How cells are read off a probability map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,11 +168,13 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
         let at_edge = region.touches_edge(width, height);
         let area = region.area as f32;
-        if area < cell_area * if at_edge { SPECK_AT_EDGE } else { SPECK } {
+        let (speck, split_from) =
+            if at_edge { (SPECK_AT_EDGE, SPLIT_FROM_AT_EDGE) } else { (SPECK, SPLIT_FROM) };
+        if area < speck * cell_area {
             continue;
         }
         let crop = Crop::of(&region, width, height);
-        let (parts, number) = if options.split && area >= SPLIT_FROM * cell_area {
+        let (parts, number) = if options.split && area >= split_from * cell_area {
             let value = |at| probability.as_raw()[crop.in_image(at, width)];
             split::split(&crop, value, level, diameter)
         } else {

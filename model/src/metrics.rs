@@ -23,6 +23,10 @@ pub struct MaskScore {
     pub miou: f64,
     /// Twice the intersection over the sum of both areas (Dice, F1).
     pub dice: f64,
+    /// Share of what was predicted that is cell; 1 where nothing was.
+    pub precision: f64,
+    /// Share of the true cells' pixels that was found; 1 where there are none.
+    pub recall: f64,
     /// See [`boundary_f1`], at [`boundary_tolerance`].
     pub boundary_f1: f64,
 }
@@ -39,6 +43,8 @@ pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Resu
         iou: overlap.iou(),
         miou: overlap.miou(),
         dice: overlap.dice(),
+        precision: overlap.precision(),
+        recall: overlap.recall(),
         boundary_f1: boundary_f1(&predicted, &truth, boundary_tolerance(truth.width(), truth.height()))?,
     })
 }

@@ -12,8 +12,10 @@ pub struct Crop {
     pub image: Vec<f32>,
     /// `[side, side]`, share of each pixel that is cell, 0 to 1.
     pub target: Vec<f32>,
-    /// `[side, side]`, 0 where nothing is known.
-    pub weight: Vec<f32>,
+    /// `[side, side]`, 1 where the pixel is labelled, else 0.
+    pub known: Vec<f32>,
+    /// `[side, side]`, share of each pixel that is ground in a narrow gap between cells, 0 to 1.
+    pub gap: Vec<f32>,
 }
 
 /// How strongly crops are varied.
@@ -23,21 +25,17 @@ pub struct Augmentation {
     pub scale: f32,
     /// Colour, light, blur and noise: 0 none, 1 as in the shipped recipe.
     pub colour: f32,
-    /// How much more than 1 the ground in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
-    /// U-Net, 2015, section 3).
+    /// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator draws
+    /// the outline.
     #[serde(default)]
-    pub gaps: f32,
+    pub as_taken: f64,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { scale: 1.6, colour: 1.0, gaps: 10.0 }
+        Self { scale: 1.6, colour: 1.0, as_taken: 0.75 }
     }
 }
-
-/// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator draws the
-/// outline.
-const AS_TAKEN: f64 = 0.5;
 
 /// Draws one crop of `side` pixels.
 pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
@@ -46,15 +44,15 @@ pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation,
     let spread = how.scale.ln();
     let diameter = working_diameter * rng.random_range(-spread..=spread).exp();
     let level = field.level(diameter);
-    let mut crop = cut(level, side, level.diameter / diameter, how.gaps, &mut rng);
-    if how.colour > 0.0 && !rng.random_bool(AS_TAKEN) {
+    let mut crop = cut(level, side, level.diameter / diameter, &mut rng);
+    if how.colour > 0.0 && !rng.random_bool(how.as_taken) {
         recolour(&mut crop.image, side, how.colour, &mut rng);
     }
     crop
 }
 
 /// Cuts out a turned and mirrored square; each of its pixels covers `step` pixels of the level.
-fn cut(level: &Level, side: usize, step: f32, gap_weight: f32, rng: &mut StdRng) -> Crop {
+fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     let (width, height) = (level.image.width() as f32, level.image.height() as f32);
     let quarter = rng.random_range(0..4) as f32 * std::f32::consts::FRAC_PI_2;
     // Half of the crops keep the pixel grid's direction, as test images have it.
@@ -74,7 +72,9 @@ fn cut(level: &Level, side: usize, step: f32, gap_weight: f32, rng: &mut StdRng)
     let (cx, cy) = (centre(width), centre(height));
 
     let area = side * side;
-    let mut crop = Crop { image: vec![0.0; 3 * area], target: vec![0.0; area], weight: vec![0.0; area] };
+    let plane = vec![0.0; area];
+    let mut crop =
+        Crop { image: vec![0.0; 3 * area], target: plane.clone(), known: plane.clone(), gap: plane };
     let half = (side as f32 - 1.0) / 2.0;
     let image = level.image.as_raw();
     let coverage = level.coverage.as_raw();
@@ -103,7 +103,8 @@ fn cut(level: &Level, side: usize, step: f32, gap_weight: f32, rng: &mut StdRng)
                 crop.image[channel * area + at] = mix(image, 3, channel);
             }
             crop.target[at] = mix(coverage, 1, 0) / 255.0;
-            crop.weight[at] = if inside { 1.0 + gap_weight * mix(gap, 1, 0) / 255.0 } else { 0.0 };
+            crop.known[at] = f32::from(u8::from(inside));
+            crop.gap[at] = mix(gap, 1, 0) / 255.0;
         }
     }
     crop

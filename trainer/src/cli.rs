@@ -119,6 +119,9 @@ pub struct TrainArgs {
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
     #[arg(long, value_name = "F", value_parser = not_negative)]
     pub colour_jitter: Option<f32>,
+    /// Share of the crops that keep their colours, 0 to 1; less for smears of many looks, where colour tells nothing
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub as_taken: Option<f32>,
     /// How much more than other pixels the ground in narrow gaps between cells weighs, which lets cells come apart; 0: no more
     #[arg(long, value_name = "F", value_parser = not_negative)]
     pub gap_weight: Option<f32>,
@@ -158,8 +161,11 @@ impl TrainArgs {
         if let Some(strength) = self.colour_jitter {
             config.augmentation.colour = strength;
         }
+        if let Some(share) = self.as_taken {
+            config.augmentation.as_taken = f64::from(share);
+        }
         if let Some(weight) = self.gap_weight {
-            config.augmentation.gaps = weight;
+            config.gap_weight = weight;
         }
         config
     }

@@ -170,7 +170,7 @@ fn figures(evaluation: &Evaluation) -> String {
     evaluation.images.iter().for_each(|image| instances += image.instances);
     format!(
         "{} images: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
-         cell by cell, where the masks part touching cells: F1 {:.4} at IoU 0.5\n\
+         cell by cell, where the masks part touching cells: F1 {:.4}, panoptic quality {:.4} at IoU 0.5\n\
          {:.1} s on {}, {:.2} megapixels a second",
         evaluation.images.len(),
         evaluation.mean_iou,
@@ -178,6 +178,7 @@ fn figures(evaluation: &Evaluation) -> String {
         evaluation.min_iou,
         (evaluation.share_above_95 * evaluation.images.len() as f64).round(),
         instances.f1(),
+        instances.panoptic_quality(),
         evaluation.seconds,
         evaluation.device,
         evaluation.megapixels_per_second,
@@ -228,8 +229,18 @@ mod tests {
             assert!(report[key].is_number(), "{key}");
         }
         assert_eq!((&report["device"], report["images"].as_array().map(Vec::len)), (&"cpu".into(), Some(2)));
-        for key in ["width", "height", "iou", "miou", "dice", "boundary_f1", "cells_true", "cells_predicted"]
-        {
+        for key in [
+            "width",
+            "height",
+            "iou",
+            "miou",
+            "dice",
+            "precision",
+            "recall",
+            "boundary_f1",
+            "cells_true",
+            "cells_predicted",
+        ] {
             assert!(report["images"][0][key].is_number(), "{key}");
         }
         assert_eq!(report["images"][1]["name"], "b");

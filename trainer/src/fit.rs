@@ -26,6 +26,10 @@ use std::time::Instant;
 pub struct FitConfig {
     pub network: NetworkConfig,
     pub augmentation: Augmentation,
+    /// How much more than 1 the ground in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
+    /// U-Net, 2015, section 3).
+    #[serde(default)]
+    pub gap_weight: f32,
     /// An epoch is [`STEPS`] batches of random crops: with crops drawn at random there is no pass over the data.
     pub epochs: usize,
     pub batch: usize,
@@ -45,6 +49,7 @@ impl Default for FitConfig {
         Self {
             network: NetworkConfig::default(),
             augmentation: Augmentation::default(),
+            gap_weight: 10.0,
             epochs: 36,
             batch: 8,
             crop: 128,
@@ -205,7 +210,8 @@ fn batch<B: Backend>(
     let gather = |part: fn(&Crop) -> &Vec<f32>| crops.iter().flat_map(move |crop| part(crop).iter().copied());
     let images: Vec<f32> = gather(|crop| &crop.image).map(normalise).collect();
     let targets: Vec<f32> = gather(|crop| &crop.target).collect();
-    let weights: Vec<f32> = gather(|crop| &crop.weight).collect();
+    let weight = |(known, gap): (f32, f32)| known * (1.0 + config.gap_weight * gap);
+    let weights: Vec<f32> = gather(|crop| &crop.known).zip(gather(|crop| &crop.gap)).map(weight).collect();
     (
         Tensor::from_data(TensorData::new(images, [n, 3, side, side]), device),
         Tensor::from_data(TensorData::new(targets, [n, side, side]), device),

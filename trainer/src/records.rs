@@ -34,6 +34,9 @@ pub struct ImageRecord {
     pub iou: f64,
     pub miou: f64,
     pub dice: f64,
+    /// Share of the predicted pixels that is cell, and of the true ones that was found: made up or missed?
+    pub precision: f64,
+    pub recall: f64,
     pub boundary_f1: f64,
     pub cells_true: usize,
     pub cells_predicted: usize,
@@ -253,6 +256,8 @@ mod tests {
             iou,
             miou: iou,
             dice: iou,
+            precision: iou,
+            recall: iou,
             boundary_f1: iou,
             cells_true: 2,
             cells_predicted: 2,

@@ -171,13 +171,15 @@ fn images(folds: &[FoldRecord]) -> String {
     let rows = rows.iter().map(|(fold, image)| {
         let class = if image.iou >= GOOD_IOU { "good" } else { "bad" };
         format!(
-            "<tr><td>{}<td>{fold}<td>{} x {}<td class={class}>{:.4}<td>{:.4}<td>{:.4}<td>{:.4}<td>{}<td>{}</tr>\n",
+            "<tr><td>{}<td>{fold}<td>{} x {}<td class={class}>{:.4}<td>{:.4}<td>{:.4}<td>{:.4}<td>{:.4}<td>{:.4}<td>{}<td>{}</tr>\n",
             escape(&image.name),
             image.width,
             image.height,
             image.iou,
             image.miou,
             image.dice,
+            image.precision,
+            image.recall,
             image.boundary_f1,
             image.cells_true,
             image.cells_predicted
@@ -185,7 +187,7 @@ fn images(folds: &[FoldRecord]) -> String {
     });
     format!(
         "<h2>Every image</h2>\n<details><summary>The figures of each image</summary><div class=scroll><table><thead><tr>\
-         <th>image<th>fold<th>size<th>IoU<th>mIoU<th>Dice<th>boundary F1<th>cells<th>predicted</tr></thead><tbody>\n{}\
+         <th>image<th>fold<th>size<th>IoU<th>mIoU<th>Dice<th>precision<th>recall<th>boundary F1<th>cells<th>predicted</tr></thead><tbody>\n{}\
          </tbody></table></div></details>\n",
         rows.collect::<String>()
     )
@@ -219,6 +221,8 @@ mod tests {
             iou,
             miou: iou,
             dice: iou,
+            precision: iou,
+            recall: iou,
             boundary_f1: iou,
             cells_true,
             cells_predicted,

@@ -32,6 +32,8 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
         iou: score.iou,
         miou: score.miou,
         dice: score.dice,
+        precision: score.precision,
+        recall: score.recall,
         boundary_f1: score.boundary_f1,
         cells_true,
         cells_predicted: count(&predicted, sample),

@@ -12,9 +12,11 @@ const APART: (f32, f32) = (0.35, 0.75);
 /// A top lower than this share of the expected cell radius is no cell of its own; of a cell that the image's edge
 /// cuts, less may show.
 const LEAST_HEIGHT: f32 = 0.1;
-const LEAST_HEIGHT_AT_EDGE: f32 = 0.04;
-/// A dip shallower than this many pixels is the pixel grid's doing.
+const LEAST_HEIGHT_AT_EDGE: f32 = 0.02;
+/// A dip shallower than this many pixels is the pixel grid's doing; a cell that the edge cuts is a lower hill with a
+/// shallower dip.
 const GRID: f32 = 0.4;
+const GRID_AT_EDGE: f32 = 0.3;
 /// A part smaller than this share of the expected cell goes to its neighbour.
 const FRAGMENT: f32 = 0.06;
 const FRAGMENT_AT_EDGE: f32 = 0.03;
@@ -78,11 +80,12 @@ impl Hills {
         let far = ((apart - APART.0) / (APART.1 - APART.0)).clamp(0.0, 1.0);
         let (low, high) = if p.height < q.height { (a, b) } else { (b, a) };
         let lower = &self.hills[low as usize];
-        let least = if lower.at_edge { LEAST_HEIGHT_AT_EDGE } else { LEAST_HEIGHT };
+        let (least, grid) =
+            if lower.at_edge { (LEAST_HEIGHT_AT_EDGE, GRID_AT_EDGE) } else { (LEAST_HEIGHT, GRID) };
         let top = f32::from(lower.height) / STEPS;
         let pass = f32::from(pass) / STEPS;
         let one = pass >= (PASS.0 + (PASS.1 - PASS.0) * far) * top
-            || top - pass < GRID
+            || top - pass < grid
             || top < least * self.diameter / 2.0;
         one.then(|| self.join(low, high))
     }

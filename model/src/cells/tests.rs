@@ -149,6 +149,16 @@ fn a_sliver_of_a_cell_beyond_the_edge_is_a_cell_of_its_own() {
 }
 
 #[test]
+fn two_cells_that_the_edge_leaves_little_of_come_apart_and_one_does_not() {
+    let options = CellOptions { diameter_px: Some(60.0), ..Default::default() };
+    let count = |cells: &[(f32, f32, f32)]| find_cells(&map(150, 90, discs(cells)), &options).cells.len();
+    // Caps of 12 pixels, 0.14 of a cell each, that overlap by 4 pixels along the edge.
+    assert_eq!(count(&[(50.0, -18.0, 30.0), (94.0, -18.0, 30.0)]), 2);
+    // One of 18 pixels, 0.25 of a cell.
+    assert_eq!(count(&[(70.0, -12.0, 30.0)]), 1);
+}
+
+#[test]
 fn discs_that_overlap_without_a_neck_come_apart() {
     for r in [8.0f32, 20.0, 60.0] {
         let three = [(2.0 * r, 2.0 * r, r), (3.4 * r, 2.0 * r, r), (2.7 * r, 3.2 * r, r)];

@@ -27,10 +27,14 @@ fn overlap_is_counted() {
 fn two_empty_masks_agree_and_one_does_not() {
     let (empty, full) = (GrayImage::new(4, 4), GrayImage::from_pixel(4, 4, image::Luma([1])));
     let same = score_mask(&empty, &empty, 0).unwrap();
-    assert_eq!(same, MaskScore { iou: 1.0, miou: 1.0, dice: 1.0, boundary_f1: 1.0 });
+    assert_eq!(
+        same,
+        MaskScore { iou: 1.0, miou: 1.0, dice: 1.0, precision: 1.0, recall: 1.0, boundary_f1: 1.0 }
+    );
     assert_eq!(score_mask(&full, &full, 0).unwrap(), same);
     let other = score_mask(&empty, &full, 0).unwrap();
     assert_eq!((other.iou, other.miou, other.dice), (0.0, 0.0, 0.0));
+    assert_eq!((other.precision, other.recall), (1.0, 0.0));
     let spot = mask(&["....", ".##.", "....", "...."]);
     assert_eq!(score_mask(&spot, &empty, 0).unwrap().boundary_f1, 0.0);
     assert_eq!(score_mask(&empty, &spot, 0).unwrap().boundary_f1, 0.0);
