@@ -103,7 +103,7 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
         scratch.write("smear.png", png(&smear)?)?,
         scratch.write(
             "smear.bmp",
-            rbc_tests::pictures::encoded(part(0, 0, 200, 160)?, image::ImageFormat::Bmp)?,
+            rbc_tests::pictures::encoded(part(12, 8, 200, 160)?, image::ImageFormat::Bmp)?,
         )?,
         scratch.write("day 2, slide 1.png", png(&part(200, 100, 200, 160)?)?)?,
         scratch.write("nothing.png", png(&RgbImage::from_pixel(120, 90, image::Rgb([228, 214, 219])))?)?,
