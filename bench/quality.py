@@ -4,11 +4,10 @@
     python3 bench/quality.py TRAINER FOLDER...
 
 Prints for each folder how many of its images drew a warning, and does the same for the photographs that come with
-scikit-image, and for the first folder's images blurred by 1, 2 and 3 working pixels (needs pillow, scikit-image).
+scikit-image, and for the first folder's images blurred by 1, 2 and 3 twenty-eighths of a cell (needs pillow, scikit-image).
 """
 
 import csv
-import json
 import pathlib
 import re
 import subprocess
@@ -17,8 +16,6 @@ import tempfile
 
 import skimage
 from PIL import Image, ImageFilter
-
-CARD = pathlib.Path(__file__).parent.parent / "model-weights" / "rbc.json"
 
 
 def warned(trainer, folder, out):
@@ -40,13 +37,12 @@ def main(trainer, *folders):
         for index, folder in enumerate(folders):
             warned(trainer, folder, scratch / str(index))
         sizes = diameters(scratch / "0")
-        working = json.loads(CARD.read_text())["config"]["network"]["working_diameter"]
         for sigma in (1, 2, 3):
             blurred = scratch / f"blurred-by-{sigma}"
             blurred.mkdir()
             for path in sorted(pathlib.Path(folders[0]).iterdir()):
                 if size := sizes.get(path.stem):
-                    radius = sigma * size / working
+                    radius = sigma * size / 28
                     picture = Image.open(path).convert("RGB").filter(ImageFilter.GaussianBlur(radius))
                     picture.save(blurred / f"{path.stem}.png")
             warned(trainer, blurred, scratch / f"out-{sigma}")

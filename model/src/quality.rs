@@ -2,11 +2,13 @@
 //!
 //! The network always answers, also for a photograph of a cat. But cells in a stained smear look alike: darker than
 //! the ground all around, round, of one size, with a clear edge. How far that holds of what was found is measured
-//! here at the working scale, and what does not hold becomes a warning.
+//! here, at one scale for networks of any working diameter, and what does not hold becomes a warning.
 
 use crate::cells::distance::squared_distance;
 use crate::cells::{Cell, CellOptions, find_cells};
 use crate::{GrayImage, RgbImage};
+use image::imageops::{FilterType, crop_imm, resize};
+use image::{ImageBuffer, Pixel};
 use serde::{Deserialize, Serialize};
 
 /// What was measured. Shares and certainties run from 0 to 1.
@@ -22,20 +24,22 @@ pub struct Quality {
     pub round: Option<f32>,
     /// Grey levels of green, of 255, between the bright ground and the cells' rims.
     pub contrast: f32,
-    /// Slope of the edge: share of the contrast that one working pixel takes. Less in a blurred image.
+    /// Slope of the edge: share of the contrast that one pixel takes where a cell is 28 across. Less in a blurred image.
     pub sharpness: f32,
 }
 
-/// Side of the part that is looked at, in working pixels: large images are the same all over.
-const PART: usize = 1024;
-/// A pixel this far outside of the cells is ground; rims lie between the two depths. In working pixels.
+/// Cell diameter at which all is measured: the pixels of the figures here and below are of that size.
+const DIAMETER: f32 = 28.0;
+/// Side of the part that is looked at: large images are the same all over.
+const PART: f32 = 1024.0;
+/// A pixel this far outside of the cells is ground; rims lie between the two depths.
 const GROUND: f32 = 2.5;
 const RIM: [f32; 2] = [1.5, 5.0];
 /// Pixels this near to the outline make the edge.
 const EDGE: f32 = 1.5;
 /// Probabilities, of 255, that are neither ground nor cell for certain.
 const DOUBT: std::ops::Range<u8> = 26..230;
-/// Doubt this near to certain ground is an outline. In working pixels.
+/// Doubt this near to certain ground is an outline.
 const BAND: f32 = 3.0;
 /// A rise this share of the contrast is none.
 const FLAT: f32 = 0.05;
@@ -53,10 +57,12 @@ const LEAST_CONTRAST: f32 = 14.0;
 const LEAST_SHARPNESS: f32 = 0.16;
 
 impl Quality {
-    /// Measures an image and its probability map, both at the working scale. `None`: there is no cell, or no ground.
-    pub fn measure(image: &RgbImage, probability: &GrayImage, working_diameter: f32) -> Option<Self> {
-        let (image, probability) = (middle(image), middle(probability));
-        let options = CellOptions { diameter_px: Some(working_diameter), ..CellOptions::default() };
+    /// Measures an image and its probability map, in both of which a cell is `diameter` pixels across. `None`: there is
+    /// no cell, or no ground.
+    pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Option<Self> {
+        let scale = DIAMETER / diameter;
+        let (image, probability) = (middle(image, scale), middle(probability, scale));
+        let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;
         let (width, height) = (image.width() as usize, image.height() as usize);
@@ -175,13 +181,20 @@ fn rising(slopes: &[f32], contrast: f32) -> f32 {
     rising as f32 / slopes.len() as f32
 }
 
-/// The middle of an image, at most [`PART`] wide and high.
-fn middle<P: image::Pixel + 'static>(
-    image: &image::ImageBuffer<P, Vec<P::Subpixel>>,
-) -> image::ImageBuffer<P, Vec<P::Subpixel>> {
-    let [width, height] = [image.width(), image.height()].map(|side| side.min(PART as u32));
+/// The middle of an image, resampled by `scale`, then at most [`PART`] wide and high.
+fn middle<P>(image: &ImageBuffer<P, Vec<u8>>, scale: f32) -> ImageBuffer<P, Vec<u8>>
+where
+    P: Pixel<Subpixel = u8> + 'static,
+{
+    let [width, height] = [image.width(), image.height()].map(|side| side.min((PART / scale) as u32));
     let (left, top) = ((image.width() - width) / 2, (image.height() - height) / 2);
-    image::imageops::crop_imm(image, left, top, width, height).to_image()
+    let part = crop_imm(image, left, top, width, height).to_image();
+    let [width, height] = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
+    if (width, height) == part.dimensions() {
+        part
+    } else {
+        resize(&part, width, height, FilterType::Triangle)
+    }
 }
 
 /// Gradient of a value that is looked up by index, at a pixel that is not at the border.
@@ -224,6 +237,23 @@ mod tests {
     #[test]
     fn a_clear_smear_gives_no_warning() {
         assert_eq!(warnings(0.5, 120.0, 230.0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_figure_means_the_same_at_any_scale() {
+        let (image, probability) = smear(1.5, 120.0, 230.0);
+        let fine = |side: u32| side * 3 / 2;
+        let (width, height) = (fine(image.width()), fine(image.height()));
+        let finer = resize(&image, width, height, FilterType::Triangle);
+        let sure = resize(&probability, width, height, FilterType::Triangle);
+        let measured = |image, probability, diameter| {
+            Quality::measure(image, probability, diameter).map(|q| q.sharpness)
+        };
+        let (one, other) = (measured(&image, &probability, 28.0), measured(&finer, &sure, 42.0));
+        assert!(
+            one.zip(other).is_some_and(|(one, other)| (one - other).abs() < 0.1 * one),
+            "{one:?} {other:?}"
+        );
     }
 
     #[test]
