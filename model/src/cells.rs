@@ -16,7 +16,7 @@ mod split;
 mod summary;
 
 pub use diameter::estimate_diameter;
-pub use outline::outline;
+pub use outline::outlines;
 pub use summary::{Spread, Summary};
 
 use crate::GrayImage;

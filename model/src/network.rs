@@ -53,7 +53,7 @@ pub struct NetworkConfig {
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { widths: [16, 32, 64], working_diameter: 28.0, dropout: 0.5, batch_norm: true }
+        Self { widths: [16, 32, 64], working_diameter: 34.0, dropout: 0.5, batch_norm: true }
     }
 }
 

@@ -2,31 +2,60 @@
 
 use super::{Cell, Labels};
 
-/// The outer border of a cell as a closed polygon along the pixels' corners, clockwise on the screen, from the top
-/// left corner of the cell's first pixel in raster order; the first corner is not repeated at the end. Points in
-/// image pixels (pixel x covers x to x + 1), only where the direction changes. Holes are left out.
+/// The borders of a cell as closed polygons along the pixels' corners: the outer one first, clockwise on the screen, then
+/// one counterclockwise for each hole. The first corner is not repeated at the end. Points in image pixels (pixel x
+/// covers x to x + 1), only where the direction changes.
 ///
-/// A cell's pixels hang together by their sides, so that one polygon holds them all. Empty where the label image
-/// does not hold the cell.
-pub fn outline(labels: &Labels, cell: &Cell) -> Vec<[u32; 2]> {
-    let [left, top, width, _] = cell.bounds;
-    let inside = |x: i64, y: i64| {
+/// A cell's pixels hang together by their sides, so that one polygon is around them all. No polygon comes to a corner
+/// twice: ground that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does not
+/// hold the cell.
+pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
+    let [left, top, width, height] = cell.bounds;
+    let inside = |[x, y]: [i64; 2]| {
         x >= 0
             && y >= 0
             && x < i64::from(labels.width)
             && y < i64::from(labels.height)
             && labels.ids[y as usize * labels.width as usize + x as usize] == cell.id
     };
-    let Some(first) = (left..left + width).find(|&x| inside(i64::from(x), i64::from(top))) else {
-        return Vec::new();
-    };
-    let start = [i64::from(first), i64::from(top)];
-    // Right along the upper side of the first pixel; the cell stays on the right hand.
-    let (mut at, mut heading) = (start, [1i64, 0]);
-    let mut points = vec![[first, top]];
+    // Pixels whose lower side a polygon has passed.
+    let mut passed = vec![false; width as usize * height as usize];
+    let place = |[x, y]: [i64; 2]| (y as usize - top as usize) * width as usize + x as usize - left as usize;
+    let pixels =
+        (top..top + height).flat_map(|y| (left..left + width).map(move |x| [i64::from(x), i64::from(y)]));
+    let mut rings = Vec::new();
+    for [x, y] in pixels.filter(|pixel| inside(*pixel)) {
+        if rings.is_empty() {
+            // Right along the upper side of the first pixel.
+            rings.push(trace([x, y], [1, 0], inside, |pixel| passed[place(pixel)] = true));
+        }
+        if !inside([x, y + 1]) && !passed[place([x, y])] {
+            rings.push(trace([x + 1, y + 1], [-1, 0], inside, |pixel| passed[place(pixel)] = true));
+        }
+    }
+    rings
+}
+
+/// Follows a border from a corner, the cell on the right hand, until it closes. `below` hears of each pixel of the cell
+/// whose lower side is passed.
+fn trace(
+    start: [i64; 2],
+    first: [i64; 2],
+    inside: impl Fn([i64; 2]) -> bool,
+    mut below: impl FnMut([i64; 2]),
+) -> Vec<[u32; 2]> {
+    let (mut at, mut heading) = (start, first);
+    let mut points = vec![start.map(|axis| axis as u32)];
     loop {
         at = [at[0] + heading[0], at[1] + heading[1]];
+        if heading == [-1, 0] {
+            below([at[0], at[1] - 1]);
+        }
         if at == start {
+            if heading == first {
+                // It began in the middle of a side.
+                points.remove(0);
+            }
             return points;
         }
         // The two pixels ahead, on either side of the line.
@@ -34,16 +63,15 @@ pub fn outline(labels: &Labels, cell: &Cell) -> Vec<[u32; 2]> {
             // Half steps along the heading and to the side, doubled to stay whole.
             let x = 2 * at[0] + heading[0] - side * heading[1];
             let y = 2 * at[1] + heading[1] + side * heading[0];
-            inside(x.div_euclid(2), y.div_euclid(2))
+            inside([x.div_euclid(2), y.div_euclid(2)])
         };
-        // At a corner where two pixels of the cell only touch, the border turns right and stays with its own.
         let turned = match (ahead(1), ahead(-1)) {
-            (false, _) => [-heading[1], heading[0]],
+            (_, true) => [heading[1], -heading[0]],
             (true, false) => heading,
-            (true, true) => [heading[1], -heading[0]],
+            (false, false) => [-heading[1], heading[0]],
         };
         if turned != heading {
-            points.push([at[0] as u32, at[1] as u32]);
+            points.push(at.map(|axis| axis as u32));
             heading = turned;
         }
     }
@@ -55,34 +83,54 @@ mod tests {
     use super::*;
     use crate::GrayImage;
 
-    fn traced(rows: &[&str]) -> Vec<[u32; 2]> {
+    fn traced(rows: &[&str]) -> Vec<Vec<[u32; 2]>> {
         let ids = rows.concat().bytes().map(|b| u32::from(b == b'#')).collect();
         let labels = Labels { width: rows[0].len() as u32, height: rows.len() as u32, ids };
         let cells = measure(&labels, 1, &GrayImage::new(labels.width, labels.height));
-        outline(&labels, &cells[0])
+        outlines(&labels, &cells[0])
     }
 
-    fn area(points: &[[u32; 2]]) -> f64 {
-        let next = points.iter().cycle().skip(1);
+    /// Areas with their sign: holes are negative.
+    fn areas(rings: &[Vec<[u32; 2]>]) -> Vec<f64> {
         let cross = |(a, b): (&[u32; 2], &[u32; 2])| {
             f64::from(a[0]) * f64::from(b[1]) - f64::from(b[0]) * f64::from(a[1])
         };
-        points.iter().zip(next).map(cross).sum::<f64>() / 2.0
+        let area =
+            |ring: &Vec<[u32; 2]>| ring.iter().zip(ring.iter().cycle().skip(1)).map(cross).sum::<f64>() / 2.0;
+        rings.iter().map(area).collect()
     }
 
     #[test]
     fn a_rectangle_has_four_corners() {
-        assert_eq!(traced(&["....", ".##.", ".##."]), [[1, 1], [3, 1], [3, 3], [1, 3]]);
-        assert_eq!(traced(&["#"]), [[0, 0], [1, 0], [1, 1], [0, 1]]);
+        assert_eq!(traced(&["....", ".##.", ".##."]), [[[1, 1], [3, 1], [3, 3], [1, 3]]]);
+        assert_eq!(traced(&["#"]), [[[0, 0], [1, 0], [1, 1], [0, 1]]]);
     }
 
     #[test]
-    fn the_polygon_has_the_area_of_the_pixels() {
-        assert_eq!(area(&traced(&[".#..", "####", ".##."])), 7.0);
-        assert_eq!(area(&traced(&["..#", "###", "#.."])), 5.0);
-        // The hole counts as inside: the polygon is the outer border.
-        assert_eq!(area(&traced(&["###", "#.#", "###"])), 9.0);
-        // Two arms that touch only at a corner.
-        assert_eq!(area(&traced(&["####", "#..#", "##.#", "..##"])), 14.0 - 3.0);
+    fn the_polygons_have_the_area_of_the_pixels() {
+        assert_eq!(areas(&traced(&[".#..", "####", ".##."])), [7.0]);
+        assert_eq!(areas(&traced(&["..#", "###", "#.."])), [5.0]);
+        // A hole of two pixels and, after it in reading order, one of one.
+        assert_eq!(areas(&traced(&["#####", "#..##", "###.#", "#####"])), [20.0, -2.0, -1.0]);
+        // Two arms that touch only at a corner shut a hole in.
+        assert_eq!(areas(&traced(&["####", "#..#", "##.#", "..##"])), [14.0, -3.0]);
+    }
+
+    #[test]
+    fn a_hole_has_its_corners_and_no_others() {
+        let rings = traced(&["#####", "#...#", "#####"]);
+        let mut hole = rings[1].clone();
+        hole.sort_unstable();
+        assert_eq!(hole, [[1, 1], [1, 2], [4, 1], [4, 2]]);
+    }
+
+    #[test]
+    fn no_polygon_comes_to_a_corner_twice() {
+        for ring in traced(&["#######", "#.#.#.#", "##.#.##", "#######"]) {
+            let mut corners = ring.clone();
+            corners.sort_unstable();
+            corners.dedup();
+            assert_eq!(corners.len(), ring.len(), "{ring:?}");
+        }
     }
 }

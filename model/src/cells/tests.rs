@@ -234,7 +234,7 @@ fn the_labels_cover_the_cells_and_are_in_raster_order() {
         seen = seen.max(id);
     }
     for cell in &cells.cells {
-        assert!(outline(&cells.labels, cell).len() > 8);
+        assert!(outlines(&cells.labels, cell)[0].len() > 8);
     }
     assert_eq!(Labels::of_mask(&map).ids.iter().max(), Some(&3));
 }

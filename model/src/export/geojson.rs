@@ -1,10 +1,10 @@
 //! Outlines as GeoJSON, as QuPath reads it.
 
 use crate::Error;
-use crate::cells::{Cells, outline};
+use crate::cells::{Cells, outlines};
 use serde_json::json;
 
-/// A `FeatureCollection` of one polygon per cell, in pixels, origin top left. The properties are those that
+/// A `FeatureCollection` of one polygon per cell, with its holes, in pixels, origin top left. The properties are those that
 /// QuPath (0.4 and later, "import objects from GeoJSON") takes up: `objectType` "detection", `name`,
 /// `classification` and `measurements`. QuPath keeps measurements in pixels as they are; lengths in
 /// micrometres are added where the scale is known.
@@ -13,9 +13,9 @@ pub fn geojson(cells: &Cells) -> Result<String, Error> {
         .cells
         .iter()
         .map(|cell| {
-            let mut ring = outline(&cells.labels, cell);
+            let mut rings = outlines(&cells.labels, cell);
             // RFC 7946: closed, the outer ring counterclockwise with y upwards, which is clockwise on a screen.
-            ring.extend(ring.first().copied());
+            rings.iter_mut().for_each(|ring| ring.extend(ring.first().copied()));
             let mut measurements = json!({
                 "Area px^2": cell.area_px,
                 "Perimeter px": rounded(cell.perimeter_px),
@@ -31,7 +31,7 @@ pub fn geojson(cells: &Cells) -> Result<String, Error> {
             }
             json!({
                 "type": "Feature",
-                "geometry": { "type": "Polygon", "coordinates": [ring] },
+                "geometry": { "type": "Polygon", "coordinates": rings },
                 "properties": {
                     "objectType": "detection",
                     "name": format!("RBC {}", cell.id),

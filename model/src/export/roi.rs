@@ -1,26 +1,35 @@
 //! Outlines as ImageJ regions of interest.
 //!
 //! The format is described in ImageJ's own sources, `ij/io/RoiDecoder.java` and `RoiEncoder.java`: a header of 64
-//! bytes, big-endian, that starts with "Iout"; then the points, all x before all y, relative to the bounding box;
-//! then a second header of 64 bytes, which says where the name stands.
+//! bytes, big-endian, that starts with "Iout"; then the points, all x before all y, relative to the bounding box, or
+//! for a region with holes the segments of its path; then a second header of 64 bytes, which says where the name stands.
 
 use super::archive::Archive;
 use crate::Error;
-use crate::cells::{Cells, outline};
+use crate::cells::{Cells, outlines};
 
 /// The least version that knows names.
 const VERSION: u16 = 227;
 /// Type of a traced outline, as the magic wand leaves it: a polygon along pixel corners.
 const TRACED: u8 = 8;
+/// Type of a region of several outlines, together with the length of its path, which else is zero.
+const COMPOSITE: u8 = 1;
+/// Segments of a path, as in `java.awt.geom.PathIterator`.
+const MOVE: f32 = 0.0;
+const LINE: f32 = 1.0;
+const CLOSE: f32 = 4.0;
 /// Beyond, 16-bit coordinates overflow and the bounds don't fit.
 const MOST: u32 = 32_767;
 
-/// One `.roi` file: a traced polygon with a name. Points in image pixels, origin top left.
+/// One `.roi` file with a name: a traced polygon, or a composite region where there are holes. The outer outline
+/// comes first. Points in image pixels, origin top left.
 ///
-/// Errors: no points, more than 65 535 of them, or coordinates beyond 32 767, which ImageJ's format can't hold.
-pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
+/// Errors: no points, more than 65 535 of them in the only outline, or coordinates beyond 32 767, which ImageJ's format
+/// can't hold.
+pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> {
+    let outer = rings.first().map_or(&[][..], Vec::as_slice);
     let span = |axis: usize| {
-        let values = points.iter().map(|point| point[axis]);
+        let values = outer.iter().map(|point| point[axis]);
         values.clone().min().zip(values.max())
     };
     let (Some((left, right)), Some((top, bottom))) = (span(0), span(1)) else {
@@ -30,28 +39,33 @@ pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
         let what = format!("ImageJ regions end at pixel {MOST}; cut the image into parts: {name}");
         return Err(Error::Export(what));
     }
+    let path = if rings.len() > 1 { path(rings) } else { Vec::new() };
+    let (kind, points) = if path.is_empty() { (TRACED, outer) } else { (COMPOSITE, &[][..]) };
     let Ok(count) = u16::try_from(points.len()) else {
         let what =
             format!("an ImageJ region has at most {} points; cut the image into parts: {name}", u16::MAX);
         return Err(Error::Export(what));
     };
-    let mut out = Vec::with_capacity(128 + 4 * points.len() + 2 * name.len());
+    let mut out = Vec::with_capacity(128 + 4 * points.len() + 4 * path.len() + 2 * name.len());
     out.extend(b"Iout");
     out.extend(VERSION.to_be_bytes());
-    out.extend([TRACED, 0]);
+    out.extend([kind, 0]);
     for side in [top, left, bottom, right] {
         out.extend((side as u16).to_be_bytes());
     }
     out.extend(count.to_be_bytes());
-    // Colours, options and the rest at their defaults.
+    // Colours, options and the rest at their defaults, but for offset 36: numbers in the path.
+    out.resize(36, 0);
+    out.extend((path.len() as u32).to_be_bytes());
     out.resize(60, 0);
-    let second_header = 64 + 4 * points.len() as u32;
+    let second_header = 64 + 4 * (points.len() + path.len()) as u32;
     out.extend(second_header.to_be_bytes());
     for (axis, origin) in [(0, left), (1, top)] {
         for point in points {
             out.extend(((point[axis] - origin) as u16).to_be_bytes());
         }
     }
+    out.extend(path.into_iter().flat_map(f32::to_be_bytes));
     let utf16: Vec<u16> = name.encode_utf16().collect();
     let mut header = [0u8; 64];
     // Offsets 16 and 20: where the name stands and how long it is.
@@ -62,6 +76,18 @@ pub fn roi_bytes(name: &str, points: &[[u32; 2]]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
+/// The segments of all outlines, each a kind and where it leads, in image pixels. What lies in an even number of them is out.
+fn path(rings: &[Vec<[u32; 2]>]) -> Vec<f32> {
+    let mut path = Vec::new();
+    for ring in rings {
+        for (at, point) in ring.iter().enumerate() {
+            path.extend([if at == 0 { MOVE } else { LINE }, point[0] as f32, point[1] as f32]);
+        }
+        path.push(CLOSE);
+    }
+    path
+}
+
 /// All cells as a zip of `.roi` files, which Fiji's ROI manager opens: `0001.roi` is the cell with id 1.
 ///
 /// Errors as [`roi_bytes`].
@@ -70,7 +96,7 @@ pub fn roi_zip(cells: &Cells) -> Result<Vec<u8>, Error> {
     let digits = cells.cells.len().to_string().len().max(4);
     for cell in &cells.cells {
         let name = format!("{:0digits$}", cell.id);
-        archive.add(&format!("{name}.roi"), &roi_bytes(&name, &outline(&cells.labels, cell))?)?;
+        archive.add(&format!("{name}.roi"), &roi_bytes(&name, &outlines(&cells.labels, cell))?)?;
     }
     archive.finish()
 }

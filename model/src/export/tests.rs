@@ -104,7 +104,7 @@ fn geojson_is_valid_and_closed() {
 
 #[test]
 fn imagej_regions_hold_name_bounds_and_points() {
-    let bytes = roi_bytes("cell α", &[[10, 20], [15, 20], [15, 28], [10, 28]]).unwrap();
+    let bytes = roi_bytes("cell α", &[vec![[10, 20], [15, 20], [15, 28], [10, 28]]]).unwrap();
     let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
     let long = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     assert_eq!(&bytes[..4], b"Iout");
@@ -116,8 +116,21 @@ fn imagej_regions_hold_name_bounds_and_points() {
     let name: Vec<u16> = (0..length).map(|i| word(name + 2 * i)).collect();
     assert_eq!(String::from_utf16(&name).unwrap(), "cell α");
     assert_eq!(bytes.len(), 80 + 64 + 12);
-    assert!(roi_bytes("far", &[[0, 0], [40_000, 0], [0, 1]]).is_err());
+    assert!(roi_bytes("far", &[vec![[0, 0], [40_000, 0], [0, 1]]]).is_err());
     assert!(roi_bytes("none", &[]).is_err());
+}
+
+#[test]
+fn an_imagej_region_with_a_hole_is_a_path() {
+    let (outer, hole) = (vec![[10, 20], [15, 20], [15, 28], [10, 28]], vec![[12, 22], [12, 24], [13, 24]]);
+    let bytes = roi_bytes("ring", &[outer, hole]).unwrap();
+    let long = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let count = long(36) as usize;
+    let path: Vec<f32> = (0..count).map(|at| f32::from_bits(long(64 + 4 * at))).collect();
+    assert_eq!((bytes[6], count), (1, 7 * 3 + 2));
+    assert_eq!(path[..6], [0.0, 10.0, 20.0, 1.0, 15.0, 20.0]);
+    assert_eq!(path[12..16], [4.0, 0.0, 12.0, 22.0]);
+    assert_eq!((long(60) as usize, bytes.len()), (64 + 4 * count, 64 + 4 * count + 64 + 8));
 }
 
 #[test]
