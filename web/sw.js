@@ -37,6 +37,9 @@ async function update() {
     const old = await cache.match(file);
     if (old && await digest(old) === await digest(response.clone())) continue;
     await store(set);
+    // What was kept beside the set is of the former version.
+    const own = new Set(FILES.map((file) => new URL(file, self.registration.scope).href));
+    await Promise.all((await cache.keys()).filter((kept) => !own.has(kept.url)).map((kept) => cache.delete(kept)));
     for (const client of await self.clients.matchAll()) client.postMessage('updated');
     return;
   }
@@ -59,11 +62,16 @@ async function quiet() {
 async function answer(request) {
   asked = Date.now();
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(request, { ignoreSearch: request.mode === 'navigate' });
+  const visit = request.mode === 'navigate';
+  // One page, whatever it is called by: a second copy would never be renewed with the set.
+  const home = new URL('./', self.registration.scope).pathname;
+  const { pathname } = new URL(request.url);
+  const page = visit && (pathname === home || pathname === `${home}index.html`);
+  const kept = await cache.match(page ? './' : request, { ignoreSearch: visit });
   if (kept) return kept;
   const response = await fetch(request);
   // Samples and the like: kept once seen.
-  if (response.ok && response.type === 'basic') await cache.put(request, response.clone());
+  if (!visit && response.ok && response.type === 'basic') await cache.put(request, response.clone());
   return response;
 }
 

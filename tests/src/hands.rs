@@ -65,6 +65,12 @@ impl Page {
         self.mouse(json!([step(x, y), down(), up()]))
     }
 
+    /// Presses the right button, as for a menu, and comes back with the button up.
+    pub fn click_right_at(&self, (x, y): (f64, f64)) -> Result<()> {
+        let press = |kind: &str| json!({ "type": kind, "button": 2 });
+        self.mouse(json!([step(x, y), press("pointerDown"), press("pointerUp")]))
+    }
+
     pub fn drag(&self, from: (f64, f64), to: (f64, f64)) -> Result<()> {
         let middle = ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0);
         self.mouse(json!([step(from.0, from.1), down(), step(middle.0, middle.1), step(to.0, to.1), up()]))

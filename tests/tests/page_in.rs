@@ -114,7 +114,11 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
     assert_eq!(count, 5, "only the pictures are taken from a folder");
     page.show("five.png")?;
     page.until_shown("[data-testid=truth-iou]", "%")?;
-    Ok(())
+
+    // Nothing to be had is said.
+    scratch.write("notes/readme.txt", "no picture")?;
+    page.drop_paths(&[scratch.path().join("notes")])?;
+    page.until_shown("[data-testid=error]", "No picture in the folder").map(drop)
 }
 
 #[test]

@@ -86,6 +86,44 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
 }
 
 #[test]
+fn a_second_run_keeps_the_first_result_until_it_has_another() -> Result<()> {
+    let scratch = Scratch::new("again")?;
+    let image = scratch.write("smear.png", png(&spread(&smear()?, 1800, 1500, 1))?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    let (count, hint) = (page.text("cell-count")?, page.until_shown("#diameter-hint", "Estimated")?);
+
+    // Stopped: the result is there as before, and so is the diameter that it was found with.
+    page.set("#diameter", "25")?;
+    until_state(&page, "working", 1)?;
+    page.session().click("#cancel")?;
+    page.wait_until_ready()?;
+    assert_eq!(states(&page)?, json!({ "done": 1 }));
+    assert_eq!((page.text("cell-count")?, page.shown("#diameter-hint")?), (count.clone(), hint));
+    let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
+    assert_eq!(table.lines().count(), 2, "a head and a line: {table}");
+
+    // Typed while the cells of one run are being found: the model runs once more.
+    let type_then = "window.seen = []; let typed = false;
+        new MutationObserver(() => {
+            const { state } = document.querySelector('[data-testid=result]').dataset;
+            if (window.seen.at(-1) !== state) window.seen.push(state);
+            if (typed || state !== 'counting') return;
+            typed = true;
+            const field = document.getElementById('diameter');
+            field.value = '61';
+            field.dispatchEvent(new Event('change'));
+        }).observe(document.getElementById('results'), { subtree: true, attributes: true, attributeFilter: ['data-state'] })";
+    page.js(type_then, json!([]))?;
+    page.set("#diameter", "58")?;
+    page.until("the first run counts", "return window.seen.includes('counting')", json!([]))?;
+    page.wait_until_ready()?;
+    let seen = page.js("return window.seen.filter((state) => state === 'working').length", json!([]))?;
+    assert_eq!(seen, 2, "{}", page.js("return window.seen", json!([]))?);
+    Ok(())
+}
+
+#[test]
 fn leaving_asks_until_all_is_saved() -> Result<()> {
     let scratch = Scratch::new("unsaved")?;
     let images = [

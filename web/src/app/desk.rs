@@ -189,13 +189,12 @@ impl App {
         self.refresh();
     }
 
-    /// Results that do not tell of the present rules, left-out cells and truth. One that is to be made anew and was stopped
-    /// counts.
+    /// Results that do not tell of the present rules, left-out cells and truth.
     fn stale(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| {
             item.probability.is_some()
                 && !item.up_to_date(self.stamp)
-                && matches!(item.phase, Phase::Done | Phase::Counting | Phase::Stopped)
+                && matches!(item.phase, Phase::Done | Phase::Counting)
         })
     }
 
@@ -274,9 +273,11 @@ impl App {
         let id = measured.id;
         self.answered(id);
         let active = self.active == Some(id);
+        let mut again = false;
         // An answer to an older list of left-out cells would undo the last click; it is measured again below.
         if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
             item.stamp = measured.stamp;
+            item.measurings += 1;
             (item.measured_choice, item.measured_truth) = (measured.choice, measured.truth);
             item.rows = measured.rows;
             // The sum of no cells is minus zero.
@@ -284,7 +285,11 @@ impl App {
             item.hits = measured.hits;
             item.summary = measured.summary;
             (item.iou, item.dice) = (measured.iou, measured.dice);
-            if item.phase == Phase::Counting {
+            if item.phase == Phase::Counting && item.diameter != item.found_with {
+                // Another one was typed meanwhile.
+                item.phase = Phase::Waiting;
+                again = true;
+            } else if item.phase == Phase::Counting {
                 item.phase = Phase::Done;
                 let line = format!("{}: {}", item.name, super::figures::cells(item.count()));
                 super::dom::set_text("spoken", &line);
@@ -292,6 +297,9 @@ impl App {
         }
         if active {
             self.view.overlay_changed();
+        }
+        if again {
+            self.pump();
         }
         self.go_on();
     }
@@ -307,11 +315,13 @@ impl App {
         self.desk_losses += 1;
         let mut name = String::new();
         let mut again = self.desk_losses < 20;
+        let active = self.active;
         if let Some(item) = over.and_then(|id| self.item_mut(id)) {
             item.desk_losses += 1;
             name = item.name.clone();
             if item.desk_losses > 1 {
-                again = false;
+                // The picture that is looked at is another's matter.
+                again &= active != over;
                 item.phase =
                     Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
             }

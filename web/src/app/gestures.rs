@@ -41,6 +41,10 @@ pub fn listen() {
 
     let state = fingers.clone();
     dom::on(&canvas, "pointerdown", move |event: PointerEvent| {
+        // The other buttons open menus and the like.
+        if event.button() != 0 {
+            return;
+        }
         let (x, y) = place(&event);
         let canvas: HtmlCanvasElement = dom::find("canvas");
         let _ = canvas.set_pointer_capture(event.pointer_id());
@@ -56,6 +60,11 @@ pub fn listen() {
     dom::on(&canvas, "pointermove", move |event: PointerEvent| {
         let (x, y) = place(&event);
         let mut fingers = state.borrow_mut();
+        if event.buttons() == 0 && !fingers.down.is_empty() {
+            // Let go where it was not heard, over a menu for one.
+            fingers.down.clear();
+            act(move |app| app.released(false, x, y));
+        }
         let Some(index) = fingers.down.iter().position(|finger| finger.0 == event.pointer_id()) else {
             act(move |app| app.point_at(x, y));
             return;
@@ -76,6 +85,9 @@ pub fn listen() {
         dom::on(&canvas, kind, move |event: PointerEvent| {
             let (x, y) = place(&event);
             let mut fingers = state.borrow_mut();
+            if !fingers.down.iter().any(|finger| finger.0 == event.pointer_id()) {
+                return;
+            }
             fingers.down.retain(|finger| finger.0 != event.pointer_id());
             if !fingers.down.is_empty() {
                 // The rest of a pinch is no click.

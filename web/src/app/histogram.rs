@@ -1,4 +1,4 @@
-//! How the sizes of the counted cells are spread.
+//! How the sizes of the counted cells are spread, those left aside that the image's edge cuts.
 
 use super::figures::{short, sized};
 use super::item::mean_and_spread;
@@ -22,13 +22,14 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let scale = self.rules.um_per_px;
         let (_, unit) = sized(1.0, scale, 1);
-        let sizes: Vec<f64> = item.counted().map(|row| sized(row.diameter, scale, 1).0).collect();
+        let sizes: Vec<f64> = item.whole().map(|row| sized(row.diameter, scale, 1).0).collect();
         let place = dom::element("histogram");
         place.set_inner_html("");
         let top = sizes.iter().copied().fold(0.0, f64::max);
         let low = sizes.iter().copied().fold(f64::INFINITY, f64::min);
         if sizes.is_empty() {
-            dom::set_text("histogram-text", "No cells.");
+            dom::set_text("histogram-text", "No whole cells.");
+            dom::set_text("table-note", "");
             return;
         }
         let step = ((top - low) / BINS as f64).max(1e-9);
@@ -39,7 +40,7 @@ impl App {
         let highest = bins.iter().copied().max().unwrap_or(1).max(1);
         let (mean, deviation) = mean_and_spread(sizes.iter().copied());
         let text = format!(
-            "Diameters of {} cells: {} to {} {unit}, mean {}, standard deviation {}. Highest bar: {highest} cells.",
+            "Diameters of {} whole cells: {} to {} {unit}, mean {}, standard deviation {}. Highest bar: {highest} cells.",
             sizes.len(),
             short(low),
             short(top),

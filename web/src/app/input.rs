@@ -52,12 +52,7 @@ pub fn listen() {
         let input = dom::input("truth-input");
         let files = listed(input.files());
         input.set_value("");
-        act(move |app| {
-            if let (Some(Found { file, .. }), Some(id)) = (files.into_iter().next(), app.active) {
-                let name = file.name();
-                app.set_truth(id, name, file.into());
-            }
-        });
+        act(move |app| app.truth_picked(files));
     });
     dom::on(&dom::element("weights-input"), "change", |_: Event| {
         let input = dom::input("weights-input");
@@ -97,6 +92,10 @@ fn listen_for_drops() {
         event.prevent_default();
         over(false);
         let Some(data) = event.data_transfer() else { return };
+        if meant_as_truth(&event) {
+            let files = listed(data.files());
+            return act(move |app| app.truth_picked(files));
+        }
         let items = data.items();
         // Entries must be taken before the event ends; a folder can only be had this way.
         let entries: Vec<FileSystemEntry> = (0..items.length())
@@ -104,11 +103,14 @@ fn listen_for_drops() {
             .collect();
         if entries.iter().any(FileSystemEntry::is_directory) {
             spawn_local(async move {
-                let mut files = Vec::new();
+                let (mut files, mut unread) = (Vec::new(), Vec::new());
                 for entry in entries {
-                    collect(entry, &mut files).await;
+                    collect(entry, &mut files, &mut unread).await;
                 }
-                act(move |app| app.add(files, true));
+                act(move |app| {
+                    unread.iter().for_each(|path| app.complain(&format!("{path} could not be read.")));
+                    app.add(files, true);
+                });
             });
         } else {
             let files = listed(data.files());
@@ -117,8 +119,15 @@ fn listen_for_drops() {
     });
 }
 
-/// All files under an entry, in the order of their names.
-async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>) {
+/// Whether something was let go over the field for the truth mask.
+fn meant_as_truth(event: &DragEvent) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    let label = target.and_then(|target| target.closest("label.file").ok().flatten());
+    label.is_some_and(|label| label.contains(Some(&dom::element("truth-input"))))
+}
+
+/// All files under an entry, in the order of their names, and what could not be read.
+async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Vec<String>) {
     let mut todo = vec![entry];
     while let Some(entry) = todo.pop() {
         // Not asked for by class: Chrome does not expose these.
@@ -126,8 +135,10 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>) {
             let file: &FileSystemFileEntry = entry.unchecked_ref();
             let folder = folder(&entry.full_path()).to_string();
             let file = promised(|done, failed| file.file_with_callback_and_callback(done, failed)).await;
-            let file = file.and_then(|file| file.dyn_into::<File>().ok());
-            files.extend(file.map(|file| Found { file, folder }));
+            match file.and_then(|file| file.dyn_into::<File>().ok()) {
+                Some(file) => files.push(Found { file, folder }),
+                None => unread.push(entry.full_path()),
+            }
         } else if entry.is_directory() {
             let folder: &FileSystemDirectoryEntry = entry.unchecked_ref();
             let reader = folder.create_reader();
@@ -137,7 +148,11 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>) {
                 let batch = promised(|done, failed| {
                     let _ = reader.read_entries_with_callback_and_callback(done, failed);
                 });
-                let batch = batch.await.map(|batch| js_sys::Array::from(&batch)).unwrap_or_default();
+                let batch = batch.await.map(|batch| js_sys::Array::from(&batch));
+                if batch.is_none() {
+                    unread.push(entry.full_path());
+                }
+                let batch = batch.unwrap_or_default();
                 if batch.length() == 0 {
                     break;
                 }
@@ -191,8 +206,15 @@ impl App {
             let name = found.file.name();
             name.ends_with(".safetensors") || name.ends_with(".json")
         });
-        if !weights.is_empty() && !from_folder {
-            self.read_weights(weights.into_iter().map(|found| found.file).collect());
+        // Nor the weights among the pictures, unless they lay beside the folder.
+        let meant: Vec<File> = weights
+            .into_iter()
+            .filter(|found| !from_folder || found.folder.is_empty())
+            .map(|found| found.file)
+            .collect();
+        let mut taken = !meant.is_empty();
+        if taken {
+            self.read_weights(meant);
         }
         let mut truths = Vec::new();
         for Found { file, folder } in files {
@@ -201,6 +223,7 @@ impl App {
             if from_folder && (!ENDINGS.contains(&ending.as_str()) || name.starts_with('.')) {
                 continue;
             }
+            taken = true;
             match truth_of(&name, &folder) {
                 Some(of) => truths.push((of, Found { file, folder })),
                 None => drop(self.enqueue(name, folder, file.into())),
@@ -216,7 +239,18 @@ impl App {
                 None => drop(self.enqueue(name, folder, file.into())),
             }
         }
+        if from_folder && !taken {
+            self.complain("No picture in the folder: PNG, JPEG, WebP, BMP, GIF and TIFF are read. Weights are dropped as a file of their own.");
+        }
         self.pump();
+    }
+
+    /// A truth mask for the image that is looked at.
+    fn truth_picked(&mut self, files: Vec<Found>) {
+        if let (Some(Found { file, .. }), Some(id)) = (files.into_iter().next(), self.active) {
+            let name = file.name();
+            self.set_truth(id, name, file.into());
+        }
     }
 
     /// An image by its name, from the folder of this path.

@@ -53,8 +53,11 @@ pub struct Item {
     pub measured_truth: u32,
     /// The weights that found it, by their serial number.
     pub model: u32,
-    /// The diameter set by hand when the network began.
+    /// The diameter set by hand when the network began, and the one that the present map was found with.
     pub ran_with: Option<f64>,
+    pub found_with: Option<f64>,
+    /// Goes up with every set of rows.
+    pub measurings: u32,
     /// A sample of ours: nobody loses anything with it.
     pub sample: bool,
     /// A file of the present result has been written.
@@ -95,6 +98,8 @@ impl Item {
             measured_truth: 0,
             model: 0,
             ran_with: None,
+            found_with: None,
+            measurings: 0,
             sample: false,
             saved: false,
             losses: 0,
@@ -104,6 +109,15 @@ impl Item {
 
     pub fn pending(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
+    }
+
+    /// A run that comes to nothing: an earlier result stays, with the diameter that it was found with.
+    pub fn give_up(&mut self, phase: Phase) {
+        if self.probability.is_some() {
+            (self.diameter, self.phase) = (self.found_with, Phase::Done);
+        } else {
+            self.phase = phase;
+        }
     }
 
     /// Whether leaving the page now would lose work.

@@ -51,7 +51,7 @@ pub fn listen() {
         if key.chars().count() == 1 && !canvas && !dom::input("single-keys").checked() {
             return;
         }
-        if (arrow && canvas) || (key == " " && !event.repeat()) {
+        if (arrow && canvas) || key == " " {
             event.prevent_default();
         }
         if arrow && !canvas {
@@ -61,12 +61,11 @@ pub fn listen() {
     });
     dom::on(&dom::document(), "keyup", |event: KeyboardEvent| {
         if event.key() == " " {
-            act(|app| {
-                app.view.peeking = false;
-                app.draw_soon();
-            });
+            act(App::stop_peeking);
         }
     });
+    // A key that is let go elsewhere is not heard here.
+    dom::on(&dom::window(), "blur", |_: web_sys::Event| act(App::stop_peeking));
 }
 
 fn click(id: &str) {
@@ -105,6 +104,11 @@ impl App {
             "ArrowDown" => self.view.move_by(0.0, -STEP),
             _ => return,
         }
+        self.draw_soon();
+    }
+
+    fn stop_peeking(&mut self) {
+        self.view.peeking = false;
         self.draw_soon();
     }
 

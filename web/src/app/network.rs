@@ -144,11 +144,12 @@ impl App {
     pub fn fail(&mut self, id: u32, line: &str) {
         self.complain(line);
         if let Some(item) = self.item_mut(id) {
-            item.phase = Phase::Failed(line.to_string());
+            item.give_up(Phase::Failed(line.to_string()));
         }
         if self.running == Some(id) {
             self.running = None;
         }
+        self.given_up();
         self.pump();
     }
 
@@ -229,7 +230,7 @@ impl App {
                 item.phase = Phase::Waiting;
                 return self.pump();
             }
-            (item.model, item.saved) = (model, false);
+            (item.model, item.saved, item.found_with) = (model, false, item.ran_with);
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             item.estimate = Some(diameter);
@@ -260,13 +261,12 @@ impl App {
         if let Some(item) = running.and_then(|id| self.item_mut(id)) {
             item.losses += 1;
             name = item.name.clone();
-            item.phase = if item.losses > 1 {
-                Phase::Failed(format!(
-                    "{name}: the browser ran out of memory or failed over this image ({message})"
-                ))
+            if item.losses > 1 {
+                let what = "the browser ran out of memory or failed over this image";
+                item.give_up(Phase::Failed(format!("{name}: {what} ({message})")));
             } else {
-                Phase::Waiting
-            };
+                item.phase = Phase::Waiting;
+            }
         }
         if self.network_losses > MOST_LOSSES {
             (self.network, self.network_ready) = (None, false);
@@ -278,6 +278,7 @@ impl App {
         let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
         self.complain(&format!("The model stopped{over} ({message}). {then} No result is lost."));
         self.restart_network();
+        self.given_up();
     }
 
     /// Stops what is not done. A worker in the middle of a computation hears nothing, so it is replaced.
@@ -285,14 +286,14 @@ impl App {
         let was_running = self.running.is_some();
         for item in &mut self.items {
             if matches!(item.phase, Phase::Waiting | Phase::Working(_)) {
-                item.phase = Phase::Stopped;
+                item.give_up(Phase::Stopped);
             }
         }
         if was_running {
             self.running = None;
             self.restart_network();
         }
-        self.refresh();
+        self.given_up();
     }
 
     /// Stops one image: the one being looked at, if it is not done, else the one that the network is at.
@@ -304,13 +305,21 @@ impl App {
     }
 
     pub fn stop(&mut self, id: u32) {
-        if let Some(item) = self.item_mut(id) {
-            item.phase = Phase::Stopped;
+        let begun = |item: &&mut super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
+        if let Some(item) = self.item_mut(id).filter(begun) {
+            item.give_up(Phase::Stopped);
         }
         if self.running == Some(id) {
             self.running = None;
             self.restart_network();
         }
+        self.given_up();
+    }
+
+    /// Earlier results stand again, with their diameters; the rules may have changed since.
+    fn given_up(&mut self) {
+        self.sync_controls();
+        self.measure_next();
         self.refresh();
     }
 

@@ -37,8 +37,7 @@ impl App {
             |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.excluded.clone());
         let mut todo: Vec<_> = self.exportable().map(of).collect();
         if todo.is_empty() {
-            self.complain("There is no result to save yet.");
-            return;
+            return self.complain(super::summary::NOTHING);
         }
         let generation = self.next_generation();
         let link = Link::start(Role::Packer, generation);
@@ -47,6 +46,7 @@ impl App {
         let (stem, parts) = (String::new(), Array::new());
         let (table, packed) = (self.images_table(), Vec::new());
         self.packing = Some(Packing { link, todo, table, packed, packing: None, stem, total, parts });
+        self.tell_of_pending();
         self.pack_next();
     }
 

@@ -40,6 +40,9 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     ]
 }
 
+/// There is nothing to put into a file.
+pub const NOTHING: &str = "There is no result to save yet.";
+
 /// A field of a CSV line.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
@@ -130,9 +133,25 @@ impl App {
         if self.table_wanted {
             return self.measure_next();
         }
-        let bytes = js_sys::Uint8Array::from(self.images_table().as_bytes());
+        let table = self.images_table();
+        if table.is_empty() {
+            return self.complain(NOTHING);
+        }
+        let bytes = js_sys::Uint8Array::from(table.as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
         let told: Vec<u32> = self.exportable().map(|(item, _)| item.id).collect();
         self.items.iter_mut().filter(|item| told.contains(&item.id)).for_each(|item| item.saved = true);
+        self.tell_of_pending();
+    }
+
+    /// Says how many images a table or zip came too early for.
+    pub fn tell_of_pending(&mut self) {
+        let pending = self.items.iter().filter(|item| item.pending()).count();
+        let what = match pending {
+            0 => return,
+            1 => "One image is not done yet and not in the file.".to_string(),
+            _ => format!("{pending} images are not done yet and not in the file."),
+        };
+        self.complain(&what);
     }
 }

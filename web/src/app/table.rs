@@ -15,7 +15,7 @@ pub struct Sorting {
     column: usize,
     falling: bool,
     rows: usize,
-    /// What the table shows now: image, measuring, rows; it is only rebuilt when that changes.
+    /// What the table shows now: image, set of rows, how many of them; it is only rebuilt when that changes.
     shown: Option<(u32, u32, usize, usize, bool, String)>,
 }
 
@@ -148,10 +148,15 @@ impl App {
     fn show_cells(&mut self) {
         let Some(item) = self.active_item() else { return };
         let scale = self.rules.um_per_px;
+        let unit = if scale.is_some() { "µm" } else { "px" };
+        dom::set_text(
+            "table-note",
+            &format!("{}, lengths in {unit}", super::figures::cells(item.rows.len())),
+        );
         let out: usize = item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum();
         let sorting = format!("{:?} {out} {}", scale, self.sorting.column);
         let (rows, falling) = (self.sorting.rows, self.sorting.falling);
-        let shown = Some((item.id, item.stamp, item.rows.len(), rows, falling, sorting));
+        let shown = Some((item.id, item.measurings, item.rows.len(), rows, falling, sorting));
         if self.sorting.shown == shown {
             return;
         }
@@ -180,8 +185,6 @@ impl App {
         {
             let _ = element.focus();
         }
-        let unit = if scale.is_some() { "µm" } else { "px" };
-        dom::set_text("table-note", &format!("{}, lengths in {unit}", super::figures::cells(sorted.len())));
         dom::show("more-rows", sorted.len() > rows);
         for (index, head) in dom::all("#cells-head th").iter().enumerate() {
             let order = match (index == column, falling) {
