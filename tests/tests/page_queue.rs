@@ -99,7 +99,7 @@ fn a_second_run_keeps_the_first_result_until_it_has_another() -> Result<()> {
     page.session().click("#cancel")?;
     page.wait_until_ready()?;
     assert_eq!(states(&page)?, json!({ "done": 1 }));
-    assert_eq!((page.text("cell-count")?, page.shown("#diameter-hint")?), (count.clone(), hint));
+    assert_eq!((page.text("cell-count")?, page.shown("#diameter-hint")?), (count, hint));
     let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     assert_eq!(table.lines().count(), 2, "a head and a line: {table}");
 
