@@ -9,20 +9,22 @@ use crate::dataset::Sample;
 use rbc_model::cells::{CellOptions, find_cells};
 use rbc_model::{Error, GrayImage, metrics};
 
-/// What there is to choose from.
-pub const THRESHOLDS: [f32; 11] = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75];
+/// IoU of one image at each threshold there is to choose from.
+pub type Ious = [f64; 21];
 
-/// IoU of one image at each threshold.
-pub type Ious = [f64; THRESHOLDS.len()];
+/// 0.25 to 0.75 in steps of 0.025.
+fn threshold(at: usize) -> f32 {
+    (10 + at) as f32 / 40.0
+}
 
-/// Scores a probability map at each of the [`THRESHOLDS`].
+/// Scores a probability map at each threshold.
 ///
 /// # Errors
 /// Where map and mask differ in size.
 pub fn ious(sample: &Sample, probability: &GrayImage, diameter_px: f32) -> Result<Ious, Error> {
     let mut ious = Ious::default();
-    for (iou, threshold) in ious.iter_mut().zip(THRESHOLDS) {
-        let diameter_px = Some(diameter_px);
+    for (at, iou) in ious.iter_mut().enumerate() {
+        let (threshold, diameter_px) = (threshold(at), Some(diameter_px));
         let options = CellOptions { threshold, diameter_px, split: false, ..CellOptions::default() };
         let mask = find_cells(probability, &options).labels.mask();
         *iou = metrics::score_mask(&mask, &sample.mask, sample.margin)?.iou;
@@ -37,9 +39,9 @@ pub fn best<'a>(images: impl IntoIterator<Item = &'a Ious>) -> f32 {
         sums.iter_mut().zip(ious).for_each(|(sum, iou)| *sum += iou);
     }
     // Of equals the one nearest to one half, so that nothing moves without a reason.
-    let far = |at: usize| (THRESHOLDS[at] - 0.5).abs();
+    let far = |at: usize| (threshold(at) - 0.5).abs();
     let best = (0..sums.len()).max_by(|&a, &b| sums[a].total_cmp(&sums[b]).then(far(b).total_cmp(&far(a))));
-    best.map_or(0.5, |at| THRESHOLDS[at])
+    best.map_or(0.5, threshold)
 }
 
 /// What to add to the logit so that the outline at this threshold comes to lie at one half.
@@ -65,7 +67,7 @@ mod tests {
         let sample = Sample { name, source, image: RgbImage::new(40, 40), mask, margin: 0, cells: None };
         let ious = ious(&sample, &probability, 24.0)?;
         assert_eq!(best([&ious]), 0.4);
-        assert!(ious[3] > 0.97 && ious[5] < 0.97, "{ious:?}");
+        assert!(ious[6] > 0.97 && ious[10] < 0.97, "{ious:?}");
         Ok(())
     }
 
