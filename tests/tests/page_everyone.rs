@@ -182,7 +182,7 @@ fn less_motion_is_respected_and_a_missing_webgpu_is_said() -> Result<()> {
     let page = Page::start(&paths::site(), false, "")?;
     page.wait_until_ready()?;
     let note = page.until_shown("#engine-note", "CPU")?;
-    ensure!(note.contains("WebGPU") && note.contains("several times as long"), "{note}");
+    ensure!(note.contains("WebGPU") && note.contains("may take longer"), "{note}");
     ensure!(page.shown("#engine-text")?.contains("CPU"), "the head does not say what runs");
     let motion = "document.body.dataset.state = 'busy'; const d = document.querySelector('.engine .dot');
         return [getComputedStyle(d).animationName, getComputedStyle(document.getElementById('add')).transitionDuration]";

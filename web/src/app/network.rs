@@ -192,7 +192,7 @@ impl App {
     }
 
     fn show_engine(&self) {
-        dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU, slower" });
+        dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU" });
     }
 
     fn refused(&mut self, serial: u32, message: &str) {

@@ -52,7 +52,7 @@ impl Engine {
             Err(why) => Ok(Self {
                 network: Network::Cpu(Crew::new(cpu, weights)),
                 facts: format!(
-                    "Runs on the CPU, because {why}. Results are the same; a large image takes several times as long."
+                    "Runs on the CPU, because {why}. Results are the same, a large image may take longer."
                 ),
             }),
         }
