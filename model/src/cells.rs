@@ -10,7 +10,7 @@ mod hills;
 mod holes;
 mod measure;
 mod outline;
-mod regions;
+pub(crate) mod regions;
 mod seams;
 mod split;
 mod summary;

@@ -9,11 +9,13 @@ pub mod decode;
 pub mod error;
 pub mod export;
 pub mod kernels;
+pub mod light;
 pub mod metrics;
 pub mod network;
 pub mod quality;
 pub mod scale;
 pub mod segment;
+pub mod surround;
 pub mod tiling;
 pub mod weights;
 

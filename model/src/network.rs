@@ -12,8 +12,10 @@
 //! ReLU). After Noh, Hong, Han: Learning Deconvolution Network for Semantic Segmentation, ICCV 2015. The last layer
 //! gives the logits of background and red blood cell and has no ReLU.
 
+use crate::RgbImage;
 use crate::backend::{SegBackend, conv3x3, conv3x3_pool2, max_pool2, norm_relu, unpool2_conv3x3};
 use crate::kernels::norm::EPSILON;
+use crate::light::{Correction, Lights};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
@@ -44,6 +46,9 @@ pub struct NetworkConfig {
     pub widths: [usize; 3],
     /// Cell diameter in pixels at which the network works; images are resampled to it.
     pub working_diameter: f32,
+    /// The lights it was trained in. `None`: not known, images are shown to it as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lights: Option<Lights>,
     /// Probability that dropout zeroes an element between encoder and decoder, in training.
     pub dropout: f64,
     /// Whether each layer but the last is batch-normalised. In training only: [`Network::fold`] takes it out again.
@@ -53,7 +58,7 @@ pub struct NetworkConfig {
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { widths: [16, 32, 64], working_diameter: 34.0, dropout: 0.5, batch_norm: true }
+        Self { widths: [16, 32, 64], working_diameter: 34.0, lights: None, dropout: 0.5, batch_norm: true }
     }
 }
 
@@ -75,6 +80,11 @@ impl NetworkConfig {
             return Err(format!("a dropout of {}", self.dropout));
         }
         Ok(())
+    }
+
+    /// What brings an image into a light that it knows.
+    pub fn correction(&self, image: &RgbImage) -> Correction {
+        self.lights.map_or(Correction::NONE, |lights| lights.correction(image))
     }
 
     /// What describes the network after [`Network::fold`].

@@ -6,10 +6,15 @@
 //! hard, several looks vote.
 
 use crate::cells::estimate_diameter;
+use crate::light::Correction;
 use crate::quality::likeness;
 use crate::segment::{Logits, TileNetwork};
+use crate::surround::Surround;
 use crate::{Error, RgbImage};
-use image::imageops::{FilterType, crop_imm, resize};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::imageops::crop_imm;
 
 /// Cell diameter in pixels that is assumed where an image says nothing: between the 70 and 105 of the fields trained on.
 pub const DEFAULT_DIAMETER: f32 = 85.0;
@@ -44,7 +49,31 @@ pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     if (width, height) == image.dimensions() {
         return image.clone();
     }
-    resize(image, width, height, FilterType::Triangle)
+    let mut out = RgbImage::new(width, height);
+    let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let from = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw());
+    let to = TypedImage::<U8x3>::from_buffer(width, height, &mut out);
+    let both = from.ok().zip(to.ok());
+    let done = both.and_then(|(from, mut to)| Resizer::new().resize_typed(&from, &mut to, &bilinear).ok());
+    done.expect("both have three bytes for each of their pixels");
+    out
+}
+
+/// An image as the network is to see it, resampled by `scale`, in a light that it knows, and where no light falls on it.
+/// Cells are `diameter` pixels wide then.
+pub fn working(
+    image: &RgbImage,
+    scale: f32,
+    light: Correction,
+    diameter: f32,
+) -> (RgbImage, Option<Surround>) {
+    let image = light.apply(resample(image, scale));
+    let Some((ground, surround)) =
+        light.ground().and_then(|ground| Some((ground, Surround::find(&image, ground, diameter)?)))
+    else {
+        return (image, None);
+    };
+    (surround.fill(image, ground), Some(surround))
 }
 
 /// What a look at an image with a guessed diameter showed.
@@ -74,7 +103,11 @@ fn factor(a: f32, b: f32) -> f32 {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn estimate(network: &(impl TileNetwork + ?Sized), image: &RgbImage) -> Result<Option<f32>, Error> {
+pub async fn estimate(
+    network: &(impl TileNetwork + ?Sized),
+    image: &RgbImage,
+    light: Correction,
+) -> Result<Option<f32>, Error> {
     let largest = 1.5 * image.width().max(image.height()) as f32;
     let mut looks: Vec<Look> = Vec::new();
     for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
@@ -84,7 +117,7 @@ pub async fn estimate(network: &(impl TileNetwork + ?Sized), image: &RgbImage) -
             if looks.iter().any(|look| factor(look.guess, guess) < SAME) {
                 break;
             }
-            let look = look(network, image, guess).await?;
+            let look = look(network, image, light, guess).await?;
             looks.push(look);
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
@@ -95,7 +128,12 @@ pub async fn estimate(network: &(impl TileNetwork + ?Sized), image: &RgbImage) -
                 }
                 break;
             }
-            guess = measured.clamp(RANGE[0], RANGE[1]);
+            let next = measured.clamp(RANGE[0], RANGE[1]);
+            // Where large and small cells are about as many, two guesses lead to each other: between them, then.
+            let back = |look: &Look| {
+                factor(look.guess, next) < SAME && look.measured.is_some_and(|led| factor(led, guess) < SAME)
+            };
+            guess = if looks.iter().any(back) { (guess * next).sqrt() } else { next };
         }
     }
     Ok(agreed(&looks))
@@ -124,13 +162,14 @@ pub fn fallback(image: &RgbImage) -> f32 {
     DEFAULT_DIAMETER.min(0.6 * image.width().min(image.height()) as f32).max(RANGE[0])
 }
 
-/// Looks at the middle of an image as if its cells had the guessed diameter.
+/// Looks at the middle of an image, its light corrected, as if its cells had the guessed diameter.
 ///
 /// # Errors
 /// Where the device fails.
 pub async fn look(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
+    light: Correction,
     guess: f32,
 ) -> Result<Look, Error> {
     let scale = network.config().working_diameter / guess;
@@ -138,8 +177,11 @@ pub async fn look(
     let (width, height) = (side.min(image.width()), side.min(image.height()));
     let part =
         crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
-    let working = resample(&part, scale);
-    let logits = network.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
+    let (working, surround) = working(&part, scale, light, network.config().working_diameter);
+    let mut logits = network.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
+    if let Some(surround) = surround {
+        surround.clear(&mut logits);
+    }
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
     let likeness = likeness(&working, &probability);
@@ -153,6 +195,24 @@ pub async fn look(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resampling_is_a_triangle_filter() {
+        let image = RgbImage::from_fn(97, 61, |x, y| {
+            image::Rgb([0, 1, 2].map(|c| ((x * x + 7 * y * y + 31 * c * x) % 251) as u8))
+        });
+        for scale in [0.13, 0.4, 0.9, 1.7] {
+            let found = resample(&image, scale);
+            let wanted = image::imageops::resize(
+                &image,
+                found.width(),
+                found.height(),
+                image::imageops::FilterType::Triangle,
+            );
+            let apart = found.iter().zip(wanted.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(apart <= Some(1), "{scale}: {apart:?}");
+        }
+    }
 
     fn looks(of: &[(f32, f32, f32)]) -> Vec<Look> {
         of.iter()

@@ -1,4 +1,4 @@
-//! The way of one image: scale, tiles, network, probability map.
+//! The way of one image: light, scale, tiles, network, probability map.
 
 use crate::backend::SegBackend;
 use crate::network::{Network, NetworkConfig};
@@ -101,9 +101,10 @@ pub trait TileNetwork {
         options: &SegmentOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Segmentation, Error> {
+        let light = self.config().correction(image);
         let (diameter_px, mut warnings) = match options.diameter_px {
             Some(diameter) => (diameter, Vec::new()),
-            None => match scale::estimate(self, image).await? {
+            None => match scale::estimate(self, image, light).await? {
                 Some(diameter) => (diameter, Vec::new()),
                 None => (scale::fallback(image), vec![NO_CELLS.to_string()]),
             },
@@ -113,9 +114,12 @@ pub trait TileNetwork {
         if scale * diameter_px < 0.99 * working_diameter {
             warnings.push(TOO_LARGE.to_string());
         }
-        let working = scale::resample(image, scale);
+        let (working, surround) = scale::working(image, scale, light, working_diameter);
         let orientations = options.orientations.unwrap_or_else(|| affordable(&working));
-        let logits = self.logits(&working, options.tile, orientations, progress).await?;
+        let mut logits = self.logits(&working, options.tile, orientations, progress).await?;
+        if let Some(surround) = surround {
+            surround.clear(&mut logits);
+        }
         let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);
         if warnings.is_empty() {
             warnings.extend(quality.iter().flat_map(Quality::warnings));

@@ -19,6 +19,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
+use rbc_model::light::Lights;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::weights;
@@ -47,7 +48,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         loaded.problems.extend(extra.problems);
         fields.extend(known_fields(folder, extra.samples, &loaded.samples, &dataset));
     }
-    fields.extend(smears(args.synthetic, args.seed));
     for problem in &loaded.problems {
         eprintln!("left out: {problem}");
     }
@@ -69,8 +69,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if !args.resume {
         clear(args)?;
     }
-    let training =
-        Training { args, config, samples: loaded.samples, fields, splits, device: device.to_string() };
+    let training = Training {
+        args,
+        config,
+        samples: loaded.samples,
+        fields,
+        smears: smears(args.synthetic, args.seed),
+        splits,
+        device: device.to_string(),
+    };
     device::dispatch(device, training)?;
     if !loaded.problems.is_empty() {
         bail!("trained without {} bad files, named above", loaded.problems.len());
@@ -175,6 +182,8 @@ struct Training<'a> {
     samples: Vec<Sample>,
     /// Whole fields that crops are drawn from in place of the samples of the same source.
     fields: Vec<Sample>,
+    /// Synthetic ones, that every network is trained on.
+    smears: Vec<Sample>,
     splits: Splits,
     device: String,
 }
@@ -230,7 +239,8 @@ impl Training<'_> {
         let (network, history) =
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
-        let segmenter = self.segmenter(network.clone(), device);
+        let config = self.shipped(&train, &validation);
+        let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
         let ious = self.whole(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             Ok(calibrate::ious(sample, &found.probability, found.diameter_px)?)
@@ -238,7 +248,7 @@ impl Training<'_> {
         let ious = ious.collect::<Result<_>>()?;
         // The history knows the time of the runs before, where this one went on from a checkpoint.
         let seconds = history.last().map_or(0.0, |epoch| epoch.seconds);
-        Ok(Fitted { fold: fold.clone(), network, epochs: history.len(), seconds, ious })
+        Ok(Fitted { fold: fold.clone(), network, config, epochs: history.len(), seconds, ious })
     }
 
     /// Measures a fold's network on the images held out, whole way as `trainer evaluate` goes it.
@@ -253,9 +263,9 @@ impl Training<'_> {
         let out = fold_folder(&self.args.out, fold);
         let (validation, train) = self.parts(&fitted.fold);
         let network = fitted.network.clone().shift(calibrate::logit(threshold));
-        let weights = weights::to_safetensors(&network, &self.config.network.folded())?;
+        let weights = weights::to_safetensors(&network, &fitted.config)?;
         records::write_whole(&out.join("rbc.safetensors"), &weights)?;
-        let segmenter = self.segmenter(network, device);
+        let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
         let pictures = report::overlays(&self.args.out, fold);
         if pictures.exists() {
             // What an earlier run left there would pass for this one's.
@@ -313,8 +323,14 @@ impl Training<'_> {
             .collect()
     }
 
-    fn segmenter<B: SegBackend>(&self, network: Network<B>, device: &B::Device) -> Segmenter<B> {
-        Segmenter::new(network, self.config.network.folded(), device.clone())
+    /// What describes a network that was trained on these where it is used.
+    fn shipped(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
+        NetworkConfig { lights: self.lights(train, held_out), ..self.config.network.folded() }
+    }
+
+    /// The lights of what is trained on. Those of synthetic smears are seldom or never seen in a microscope.
+    fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
+        Lights::of(self.drawn(train, held_out).map(|sample| &sample.image))
     }
 
     /// The final network, on all images, with the recipe that was cross-validated.
@@ -332,27 +348,37 @@ impl Training<'_> {
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
         let network = network.shift(calibrate::logit(threshold));
-        records::write_whole(&file, &weights::to_safetensors(&network, &self.config.network.folded())?)?;
+        records::write_whole(&file, &weights::to_safetensors(&network, &self.shipped(&all, &[]))?)?;
+        let lights = self.lights(&all, &[]);
+        let config = FitConfig {
+            network: NetworkConfig { lights, ..self.config.network.clone() },
+            ..self.config.clone()
+        };
         let card = card::Card::new(
             self.args,
-            &self.config,
+            &config,
             &self.device,
             validation.map(|validation| (validation, threshold)),
-            [self.samples.len(), self.fields.len() - self.args.synthetic],
+            [self.samples.len(), self.fields.len()],
         );
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
         println!("weights: {}", file.display());
         Ok(())
     }
 
-    /// What crops are drawn from: the whole fields of the training images' sources, and the training images
+    /// The images that crops are drawn from: the whole fields of the training images' sources, and the training images
     /// themselves where their source has no field. Fields of sources held out stay out.
-    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
+    fn drawn<'a>(&'a self, train: &[&'a Sample], held_out: &[&Sample]) -> impl Iterator<Item = &'a Sample> {
         let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
-        let fields = self.fields.iter().filter(|field| !away.contains(field.source.as_str()));
+        let fields = self.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
         let covered: HashSet<&str> = self.fields.iter().map(|field| field.source.as_str()).collect();
-        let rest = train.iter().copied().filter(|sample| !covered.contains(sample.source.as_str()));
-        let samples: Vec<Sample> = fields.chain(rest).cloned().collect();
+        let rest = train.iter().copied().filter(move |sample| !covered.contains(sample.source.as_str()));
+        fields.chain(rest)
+    }
+
+    /// What crops are drawn from: those images and the synthetic smears.
+    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
+        let samples: Vec<Sample> = self.drawn(train, held_out).chain(&self.smears).cloned().collect();
         // A field counts as often as training images were cut from it: the mixture of smears is theirs.
         let cuts = |of: &Sample| train.iter().filter(|sample| sample.source == of.source).count();
         Pool::new(&samples, self.config.network.working_diameter, cuts)
@@ -363,6 +389,7 @@ impl Training<'_> {
 struct Fitted<B: Backend> {
     fold: Fold,
     network: Network<B>,
+    config: NetworkConfig,
     epochs: usize,
     seconds: f64,
     /// Of each field held out.

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Do cells stay cells in another light? Smears that nobody trained on, as another lamp, camera or file would show them.
+
+    python3 bench/light.py TRAINER DATA OUT [--weights FILE]          (needs numpy, scipy, pillow)
+
+For each change: the share of the centres marked in chula-count that lie in an instance of their own, the share of the red
+cells' boxes of bccd-count that an instance's box meets with an IoU of 0.5 (of both those in the light), how many of the
+boxes of white cells are mostly mask, and the mean IoU of the mask with that of the unchanged image, there too.
+"""
+import csv
+import io
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+import counts
+
+
+def luma(a):
+    return (a @ np.array([0.3, 0.59, 0.11]))[..., None]
+
+
+def hue(a, degrees):
+    """Chroma turned about the grey axis (YIQ)."""
+    yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    angle = np.deg2rad(degrees)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    return a @ (np.linalg.inv(yiq) @ turn @ yiq).T
+
+
+def from_centre(a):
+    """Distance from the centre in half heights."""
+    y, x = np.mgrid[: a.shape[0], : a.shape[1]] - np.array(a.shape[:2]).reshape(2, 1, 1) / 2
+    return np.hypot(x, y)[..., None] / (a.shape[0] / 2)
+
+
+def jpeg(a, quality):
+    file = io.BytesIO()
+    Image.fromarray(a.astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).astype(float)
+
+
+CHANGES = {
+    "as taken": lambda a: a,
+    "yellow lamp (1, 0.85, 0.6)": lambda a: a * [1.0, 0.85, 0.6],
+    "blue light (0.65, 0.85, 1)": lambda a: a * [0.65, 0.85, 1.0],
+    "half the exposure": lambda a: a * 0.5,
+    "gamma 0.45": lambda a: 255 * (a / 255) ** 0.45,
+    "gamma 2": lambda a: 255 * (a / 255) ** 2,
+    "haze, half the contrast": lambda a: a * 0.5 + 110,
+    "haze, a third of the contrast": lambda a: a * 0.35 + 150,
+    "colours 1.8 times as strong": lambda a: luma(a) + 1.8 * (a - luma(a)),
+    "hue turned by 40 degrees": lambda a: hue(a, 40),
+    "hue turned by -40 degrees": lambda a: hue(a, -40),
+    "grey": lambda a: np.repeat(luma(a), 3, 2),
+    "corners at half the light": lambda a: a * (1 - 0.5 * from_centre(a) ** 2 / from_centre(a).max() ** 2),
+    "through an eyepiece, black around it": lambda a: a * np.clip(40 * (1.1 - from_centre(a)), 0, 1),
+    "JPEG at quality 15": lambda a: jpeg(a, 15),
+    "noise of 12 grey levels": lambda a: a + np.random.default_rng(1).normal(0, 12, a.shape),
+}
+
+
+def mask(folder, name):
+    return np.array(Image.open(folder / f"{name}.mask.png")) > 0
+
+
+def box(row):
+    return [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
+
+
+class Tally:
+    """What became of the cells of all images under one change."""
+
+    def __init__(self):
+        self.own, self.centres, self.met, self.boxes, self.taken, self.whites = 0, 0, 0, 0, 0, 0
+        self.ious = []
+
+    def chula(self, rows, found, lit):
+        places = [(int(float(row["y"])), int(float(row["x"]))) for row in rows]
+        places = [(min(y, found.shape[0] - 1), min(x, found.shape[1] - 1)) for y, x in places]
+        ids = [found[place] for place in places if lit[place]]
+        times = Counter(ids)
+        self.own += sum(1 for i in ids if i and times[i] == 1)
+        self.centres += len(ids)
+
+    def bccd(self, rows, found, lit):
+        slices = ndimage.find_objects(found)
+        instances = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
+        for row in rows:
+            left, top, right, bottom = (int(value) for value in box(row))
+            if not lit[(top + bottom) // 2, (left + right) // 2]:
+                continue
+            if row["class"] == "RBC":
+                self.met += any(counts.overlap(box(row), other) >= 0.5 for other in instances)
+                self.boxes += 1
+            elif row["class"] == "WBC":
+                self.taken += (found[top:bottom, left:right] > 0).mean() > 0.4
+                self.whites += 1
+
+
+def main():
+    trainer, data, out, *options = sys.argv[1:]
+    data, out = Path(data), Path(out)
+    print("| | Chula | BCCD | white cells taken for red | IoU |\n|---|---|---|---|---|")
+    for number, (name, change) in enumerate(CHANGES.items()):
+        tally = Tally()
+        for part, kind in (("chula", "points"), ("bccd", "boxes")):
+            images, found = out / "images" / str(number) / part, out / str(number) / part
+            images.mkdir(parents=True, exist_ok=True)
+            for file in sorted((data / f"{part}-count/images").iterdir()):
+                pixels = change(np.asarray(Image.open(file).convert("RGB")).astype(float))
+                changed = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+                changed.save(images / f"{file.stem}.png", compress_level=1)
+            subprocess.run([trainer, "predict", *options, "--out", found, images], check=True, capture_output=True)
+            for file in images.iterdir():
+                lit = np.array(Image.open(file)).max(axis=2) > 12
+                a, b = mask(found, file.stem) & lit, mask(out / "0" / part, file.stem) & lit
+                tally.ious.append((a & b).sum() / max(1, (a | b).sum()))
+                rows = list(csv.DictReader((data / f"{part}-count/{kind}/{file.stem}.csv").open()))
+                getattr(tally, part)(rows, counts.labels(found, file.stem), lit)
+        t = tally
+        print(
+            f"| {name} | {t.own} of {t.centres} ({t.own / t.centres:.1%}) | {t.met} of {t.boxes} ({t.met / t.boxes:.1%}) "
+            f"| {t.taken} of {t.whites} | {np.mean(t.ious):.3f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    main()

@@ -1,0 +1,246 @@
+//! The light that an image was taken in.
+//!
+//! Halogen lamps are yellow, daylight is blue, a camera's exposure is anything, stains are faint or strong; a network
+//! knows what it was trained in. The empty ground of a bright-field image shows its light, and how much darker its dark
+//! pixels are its contrast. Where light or contrast is none of those known, it is brought to the nearest one that is.
+
+use crate::RgbImage;
+use serde::{Deserialize, Serialize};
+
+/// Share of the bright pixels that are no brighter than what passes for the ground: where white cells make up the dark
+/// ones, red cells are most of the bright.
+const SHARE: f64 = 0.9;
+/// More gain than this would show nothing but noise.
+const MOST_GAIN: f32 = 8.0;
+/// Nor is contrast raised by more than this: in an empty field it is that of the noise.
+const MOST_CONTRAST: f32 = 3.0;
+/// Share of the images trained on that are too faint to go by.
+const FAINT: f32 = 0.05;
+/// Pixels that are looked at, about: an image's light is told from fewer than a camera takes.
+const ENOUGH: f64 = 1e6;
+
+/// The least and the greatest of some values.
+type Range = [f32; 2];
+
+/// The lights that a network was trained in, by the grounds of the images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lights {
+    /// Green, 0 to 255.
+    green: Range,
+    /// Red as a share of green.
+    red: Range,
+    /// Blue as a share of green.
+    blue: Range,
+    /// Least contrast: logarithm of the ground's green as a multiple of that of the dark pixels.
+    contrast: f32,
+}
+
+impl Lights {
+    /// The lights of images. `None`: there are no images.
+    pub fn of<'a>(images: impl IntoIterator<Item = &'a RgbImage>) -> Option<Self> {
+        let seen: Vec<Light> = images.into_iter().map(Light::of).collect();
+        let range = |of: fn(&Light) -> f32| {
+            let least = seen.iter().map(of).reduce(f32::min)?;
+            Some([least, seen.iter().map(of).fold(least, f32::max)])
+        };
+        let mut contrasts: Vec<f32> = seen.iter().map(Light::contrast).collect();
+        contrasts.sort_by(f32::total_cmp);
+        Some(Self {
+            green: range(|light| light.ground[1])?,
+            red: range(|light| light.ground[0] / light.ground[1])?,
+            blue: range(|light| light.ground[2] / light.ground[1])?,
+            contrast: contrasts[(FAINT * contrasts.len() as f32) as usize],
+        })
+    }
+
+    /// What brings an image into these lights.
+    pub fn correction(&self, image: &RgbImage) -> Correction {
+        let light = Light::of(image);
+        let [red, green, blue] = light.ground;
+        let within = |value: f32, [least, greatest]: Range| value.clamp(least, greatest);
+        let known = within(green, self.green);
+        let wanted = [known * within(red / green, self.red), known, known * within(blue / green, self.blue)];
+        let contrast = (self.contrast / light.contrast()).clamp(1.0, MOST_CONTRAST);
+        // Less than a hundredth may be rounding.
+        let same = |channel: usize| (wanted[channel] / light.ground[channel] - 1.0).abs() < 0.01;
+        if contrast < 1.01 && (0..3).all(same) {
+            return Correction { tables: None, ground: Some(light.ground) };
+        }
+        let to: [f32; 3] =
+            std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.ground[channel]));
+        let table = |channel: usize| {
+            let (ground, to) = (light.ground[channel], to[channel]);
+            // Rounded, and cut off at 255, by the conversion.
+            std::array::from_fn(|value| (to * (value as f32 / ground).powf(contrast) + 0.5) as u8)
+        };
+        Correction { tables: Some([table(0), table(1), table(2)]), ground: Some(to) }
+    }
+}
+
+/// What each value of each channel becomes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correction {
+    /// `None`: what it was.
+    tables: Option<[[u8; 256]; 3]>,
+    ground: Option<[f32; 3]>,
+}
+
+impl Correction {
+    /// Leaves images as they are.
+    pub const NONE: Self = Self { tables: None, ground: None };
+
+    /// The colour that an image's ground has then, if that is known.
+    pub fn ground(&self) -> Option<[f32; 3]> {
+        self.ground
+    }
+
+    /// The image with its values changed.
+    pub fn apply(&self, mut image: RgbImage) -> RgbImage {
+        let Some(tables) = &self.tables else { return image };
+        for pixel in image.pixels_mut() {
+            for (value, table) in pixel.0.iter_mut().zip(tables) {
+                *value = table[usize::from(*value)];
+            }
+        }
+        image
+    }
+}
+
+/// What an image shows of its light.
+struct Light {
+    /// The colour of the empty ground, 1 to 255.
+    ground: [f32; 3],
+    /// Green of the dark pixels, 1 to 255.
+    dark: f32,
+}
+
+impl Light {
+    /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of blood
+    /// absorb most, parts the bright pixels from the dark; the ground is the brighter part of the bright ones.
+    fn of(image: &RgbImage) -> Self {
+        let pixels = f64::from(image.width()) * f64::from(image.height());
+        let step = (pixels / ENOUGH).sqrt().ceil().max(1.0) as usize;
+        let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
+        let mut greens = [0u32; 256];
+        some().for_each(|[_, green, _]| greens[usize::from(green)] += 1);
+        let threshold = otsu(&greens);
+        let mut bright = [[0u32; 256]; 3];
+        for pixel in some().filter(|[_, green, _]| usize::from(*green) > threshold) {
+            for (counts, value) in bright.iter_mut().zip(pixel) {
+                counts[usize::from(value)] += 1;
+            }
+        }
+        greens[threshold + 1..].fill(0);
+        let value = |counts: &[u32; 256], share: f64| quantile(counts, share).max(1) as f32;
+        Self { ground: bright.map(|counts| value(&counts, SHARE)), dark: value(&greens, 0.5) }
+    }
+
+    fn contrast(&self) -> f32 {
+        (self.ground[1] / self.dark).ln().max(1e-3)
+    }
+}
+
+/// The value after which to part a histogram in two so that their means lie farthest apart, weighted by their sizes.
+/// 0 where there is but one value.
+fn otsu(counts: &[u32; 256]) -> usize {
+    let counts = counts.map(f64::from);
+    let all: f64 = counts.iter().sum();
+    let total: f64 = counts.iter().enumerate().map(|(value, count)| count * value as f64).sum();
+    let (mut below, mut sum_below, mut best) = (0.0, 0.0, (0.0, 0));
+    for (value, count) in counts.iter().enumerate() {
+        below += count;
+        sum_below += count * value as f64;
+        let above = all - below;
+        if below > 0.0 && above > 0.0 {
+            let apart = sum_below / below - (total - sum_below) / above;
+            let between = below * above * apart * apart;
+            if between > best.0 {
+                best = (between, value);
+            }
+        }
+    }
+    best.1
+}
+
+/// The smallest value that `share` of what was counted does not exceed.
+fn quantile(counts: &[u32; 256], share: f64) -> usize {
+    let wanted = share * counts.iter().map(|&count| f64::from(count)).sum::<f64>();
+    let mut seen = 0.0;
+    let reached = |&value: &usize| {
+        seen += f64::from(counts[value]);
+        seen >= wanted
+    };
+    (0..256).find(reached).unwrap_or(255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    /// Ground, every fourth pixel a red cell's, and a dark nucleus in a corner; some noise.
+    fn smear(light: [f32; 3]) -> RgbImage {
+        RgbImage::from_fn(60, 40, |x, y| {
+            let color = match (x, y) {
+                (0..10, 0..10) => [60.0, 20.0, 90.0],
+                _ if x % 4 == 0 => [190.0, 140.0, 150.0],
+                _ => [225.0; 3],
+            };
+            let noise = ((x * 7 + y * 13) % 5) as f32 - 2.0;
+            Rgb(std::array::from_fn(|c| ((color[c] + noise) * light[c]).round() as u8))
+        })
+    }
+
+    fn known() -> Lights {
+        let [dark, bright] = [smear([0.8, 0.8, 0.78]), smear([1.0; 3])];
+        Lights::of([&dark, &bright]).expect("two images")
+    }
+
+    #[test]
+    fn an_image_in_a_known_light_stays_as_it_is() {
+        for light in [[0.8, 0.8, 0.78], [0.9; 3], [1.0; 3]] {
+            assert_eq!(known().correction(&smear(light)).tables, None, "{light:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_smear_looks_the_same_in_any_light() {
+        for light in [[1.0, 0.85, 0.6], [0.6, 0.85, 1.0], [0.3, 0.3, 0.3]] {
+            let image = smear(light);
+            let seen = known().correction(&image).apply(image);
+            let [red, green, blue] = Light::of(&seen).ground;
+            assert!((0.78 * 222.0..=228.0).contains(&green), "{light:?}: {green}");
+            assert!(
+                [red, blue].iter().all(|value| (0.95..1.03).contains(&(value / green))),
+                "{light:?}: {red}, {blue}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_faint_stain_gets_the_least_contrast_that_is_known() {
+        // Without the nucleus.
+        let plain = image::imageops::crop_imm(&smear([1.0; 3]), 12, 0, 48, 40).to_image();
+        let faint = |value: u8| (227.0 * (f32::from(value) / 227.0).powf(0.4)) as u8;
+        let pale = RgbImage::from_fn(48, 40, |x, y| Rgb(plain.get_pixel(x, y).0.map(faint)));
+        let seen = known().correction(&pale).apply(pale.clone());
+        let contrast = |image| Light::of(image).contrast();
+        assert!(contrast(&pale) < 0.6 * contrast(&plain));
+        assert!(
+            (contrast(&seen) / contrast(&plain) - 1.0).abs() < 0.1,
+            "{} {}",
+            contrast(&seen),
+            contrast(&plain)
+        );
+    }
+
+    #[test]
+    fn an_image_without_light_or_structure_is_no_trouble() {
+        let black = RgbImage::new(5, 3);
+        assert_eq!(known().correction(&black).apply(black.clone()), black);
+        let flat = RgbImage::from_pixel(4, 4, Rgb([90; 3]));
+        let seen = known().correction(&flat).apply(flat);
+        assert!(seen.get_pixel(0, 0).0[0] > 170, "{seen:?}");
+        assert_eq!(Lights::of([]), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Where a picture ends before its file does: what an eyepiece lets through is round, and a camera behind it takes black
+//! corners too. There is no cell in them, and their rim is no cell's.
+
+use crate::RgbImage;
+use crate::cells::distance::squared_distance;
+use crate::cells::regions::{Neighbours, regions};
+use crate::segment::Logits;
+use std::f32::consts::PI;
+
+/// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
+/// for specks.
+const UNLIT: f32 = 0.12;
+/// Least size of an unlit region, in areas of a typical cell.
+const LEAST: f32 = 0.5;
+/// Beyond an unlit region lies its rim: what is darker than this share of the ground, no farther off than this many cell
+/// diameters.
+const RIM: f32 = 0.6;
+const REACH: f32 = 0.3;
+/// A logit that leaves no doubt.
+const GROUND: f32 = -20.0;
+
+/// The unlit surround of a picture.
+#[derive(Clone, Debug)]
+pub struct Surround {
+    unlit: Vec<bool>,
+}
+
+impl Surround {
+    /// The unlit regions that reach the edge of an image whose ground has this colour and whose cells are this wide in
+    /// pixels. `None`: light falls everywhere.
+    pub fn find(image: &RgbImage, ground: [f32; 3], diameter: f32) -> Option<Self> {
+        let (width, height) = image.dimensions();
+        let pixels = image.as_raw();
+        // Of the ground's, in the brightest channel.
+        let level = |at: usize| {
+            let share = |channel: usize| f32::from(pixels[3 * at + channel]) / ground[channel];
+            share(0).max(share(1)).max(share(2))
+        };
+        let row = |y: u32| (0..width).map(move |x| (y * width + x) as usize);
+        let column = |x: u32| (0..height).map(move |y| (y * width + x) as usize);
+        let mut edge = row(0).chain(row(height - 1)).chain(column(0)).chain(column(width - 1));
+        if !edge.any(|at| level(at) < UNLIT) {
+            return None;
+        }
+        let least = LEAST * PI / 4.0 * diameter * diameter;
+        let mut black = vec![false; (width * height) as usize];
+        let dark = regions(width, height, Neighbours::Four, |at| level(at) < UNLIT);
+        let surround =
+            dark.iter().filter(|region| region.touches_edge(width, height) && region.area as f32 >= least);
+        for run in surround.flat_map(|region| &region.runs) {
+            let line = run.y as usize * width as usize;
+            black[line + run.start as usize..line + run.end as usize].fill(true);
+        }
+        if !black.contains(&true) {
+            return None;
+        }
+        let away = squared_distance(width as usize, height as usize, |at| black[at]);
+        let reach = (REACH * diameter).powi(2);
+        let rim = |at: usize| away[at] <= 1.0 || away[at] <= reach && level(at) < RIM;
+        Some(Self { unlit: (0..black.len()).map(rim).collect() })
+    }
+
+    /// The image with the ground's colour where no light falls.
+    pub fn fill(&self, mut image: RgbImage, ground: [f32; 3]) -> RgbImage {
+        let ground = ground.map(|value| value as u8);
+        for (pixel, _) in image.pixels_mut().zip(&self.unlit).filter(|(_, unlit)| **unlit) {
+            pixel.0 = ground;
+        }
+        image
+    }
+
+    /// Takes away what was found where no light falls.
+    pub fn clear(&self, logits: &mut Logits) {
+        for (logit, _) in logits.values.iter_mut().zip(&self.unlit).filter(|(_, unlit)| **unlit) {
+            *logit = GROUND;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    const LIT: [f32; 3] = [200.0, 210.0, 205.0];
+
+    /// Ground within `radius` of the middle, black beyond, and a dark disc of 20 pixels at the edge.
+    fn picture(radius: f32, disc: u8) -> RgbImage {
+        RgbImage::from_fn(120, 90, |x, y| {
+            let far = |cx: f32, cy: f32| (x as f32 - cx).hypot(y as f32 - cy);
+            match far(60.0, 45.0) {
+                _ if far(60.0, 5.0) < 10.0 => Rgb([disc; 3]),
+                away if away < radius => Rgb(LIT.map(|value| value as u8)),
+                away if away < radius + 2.0 => Rgb([90; 3]),
+                _ => Rgb([4, 3, 2]),
+            }
+        })
+    }
+
+    #[test]
+    fn black_corners_become_ground_and_hold_no_cell() {
+        let image = picture(50.0, 60);
+        let surround = Surround::find(&image, LIT, 20.0).expect("black corners");
+        let filled = surround.fill(image, LIT);
+        assert_eq!(filled.get_pixel(0, 0).0, LIT.map(|value| value as u8));
+        // The rim too, but not the cell within the field.
+        assert!(filled.pixels().all(|pixel| pixel.0[0] >= 60), "something black is left");
+        assert_eq!(filled.get_pixel(60, 5).0, [60; 3]);
+        let mut logits = Logits { width: 120, height: 90, values: vec![3.0; 120 * 90] };
+        surround.clear(&mut logits);
+        assert!(logits.values[0] < -9.0 && logits.values[45 * 120 + 60] == 3.0);
+    }
+
+    #[test]
+    fn a_dark_cell_at_the_edge_is_no_surround() {
+        assert!(Surround::find(&picture(500.0, 60), LIT, 20.0).is_none(), "darker than any cell trained on");
+        assert!(Surround::find(&picture(500.0, 4), LIT, 40.0).is_none(), "smaller than half a cell");
+        assert!(Surround::find(&picture(500.0, 4), LIT, 20.0).is_some());
+    }
+}
