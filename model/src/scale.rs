@@ -68,12 +68,10 @@ pub fn working(
     diameter: f32,
 ) -> (RgbImage, Option<Surround>) {
     let image = light.apply(resample(image, scale));
-    let Some((ground, surround)) =
-        light.ground().and_then(|ground| Some((ground, Surround::find(&image, ground, diameter)?)))
-    else {
+    let Some(surround) = light.ground().and_then(|ground| Surround::find(&image, ground, diameter)) else {
         return (image, None);
     };
-    (surround.fill(image, ground), Some(surround))
+    (surround.fill(image), Some(surround))
 }
 
 /// What a look at an image with a guessed diameter showed.

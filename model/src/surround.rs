@@ -5,6 +5,7 @@ use crate::RgbImage;
 use crate::cells::distance::squared_distance;
 use crate::cells::regions::{Neighbours, regions};
 use crate::segment::Logits;
+use std::collections::VecDeque;
 use std::f32::consts::PI;
 
 /// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
@@ -60,11 +61,24 @@ impl Surround {
         Some(Self { unlit: (0..black.len()).map(rim).collect() })
     }
 
-    /// The image with the ground's colour where no light falls.
-    pub fn fill(&self, mut image: RgbImage, ground: [f32; 3]) -> RgbImage {
-        let ground = ground.map(|value| value as u8);
-        for (pixel, _) in image.pixels_mut().zip(&self.unlit).filter(|(_, unlit)| **unlit) {
-            pixel.0 = ground;
+    /// The image with its last lit pixels repeated where no light falls, as at the edge of a file: another colour would
+    /// be another step in brightness, where the light falls off.
+    pub fn fill(&self, mut image: RgbImage) -> RgbImage {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let mut filled: Vec<bool> = self.unlit.iter().map(|unlit| !unlit).collect();
+        let mut next: VecDeque<usize> = (0..filled.len()).filter(|at| filled[*at]).collect();
+        while let Some(from) = next.pop_front() {
+            let (x, y) = (from % width, from / width);
+            let around = [
+                (x > 0).then(|| from - 1),
+                (x + 1 < width).then_some(from + 1),
+                (y > 0).then(|| from - width),
+                (y + 1 < height).then_some(from + width),
+            ];
+            for at in around.into_iter().flatten().filter(|at| !std::mem::replace(&mut filled[*at], true)) {
+                image.copy_within(3 * from..3 * from + 3, 3 * at);
+                next.push_back(at);
+            }
         }
         image
     }
@@ -101,7 +115,7 @@ mod tests {
     fn black_corners_become_ground_and_hold_no_cell() {
         let image = picture(50.0, 60);
         let surround = Surround::find(&image, LIT, 20.0).expect("black corners");
-        let filled = surround.fill(image, LIT);
+        let filled = surround.fill(image);
         assert_eq!(filled.get_pixel(0, 0).0, LIT.map(|value| value as u8));
         // The rim too, but not the cell within the field.
         assert!(filled.pixels().all(|pixel| pixel.0[0] >= 60), "something black is left");

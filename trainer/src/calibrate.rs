@@ -6,6 +6,7 @@
 //! Measure, 2014). It is chosen on images that the network was not trained on and put into its last bias.
 
 use crate::dataset::Sample;
+use rayon::prelude::*;
 use rbc_model::cells::{CellOptions, find_cells};
 use rbc_model::{Error, GrayImage, metrics};
 
@@ -23,12 +24,13 @@ fn threshold(at: usize) -> f32 {
 /// Where map and mask differ in size.
 pub fn ious(sample: &Sample, probability: &GrayImage, diameter_px: f32) -> Result<Ious, Error> {
     let mut ious = Ious::default();
-    for (at, iou) in ious.iter_mut().enumerate() {
+    ious.par_iter_mut().enumerate().try_for_each(|(at, iou)| {
         let (threshold, diameter_px) = (threshold(at), Some(diameter_px));
         let options = CellOptions { threshold, diameter_px, split: false, ..CellOptions::default() };
         let mask = find_cells(probability, &options).labels.mask();
         *iou = metrics::score_mask(&mask, &sample.mask, sample.margin)?.iou;
-    }
+        Ok::<_, Error>(())
+    })?;
     Ok(ious)
 }
 
