@@ -59,6 +59,12 @@ impl Lights {
         })
     }
 
+    /// Whether there are such lights: weights come from files.
+    pub(crate) fn possible(&self) -> bool {
+        let all = [self.green, self.red, self.blue, [self.typical; 2], [self.contrast; 2]];
+        all.iter().all(|[least, greatest]| 0.0 < *least && least <= greatest && greatest.is_finite())
+    }
+
     /// What brings an image into these lights.
     pub fn correction(&self, image: &RgbImage) -> Correction {
         let light = Light::of(image);
@@ -249,5 +255,6 @@ mod tests {
         let seen = known().correction(&flat).apply(flat);
         assert!(seen.get_pixel(0, 0).0[0] > 170, "{seen:?}");
         assert_eq!(Lights::of([]), None);
+        assert!(known().possible() && !Lights { green: [200.0, 100.0], ..known() }.possible());
     }
 }

@@ -76,6 +76,9 @@ impl NetworkConfig {
         if !(4.0..=1000.0).contains(&self.working_diameter) {
             return Err(format!("a working diameter of {} pixels", self.working_diameter));
         }
+        if !self.lights.is_none_or(|lights| lights.possible()) {
+            return Err("lights that no image is taken in".into());
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(format!("a dropout of {}", self.dropout));
         }
