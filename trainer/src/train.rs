@@ -348,10 +348,10 @@ impl Training<'_> {
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
         let network = network.shift(calibrate::logit(threshold));
-        records::write_whole(&file, &weights::to_safetensors(&network, &self.shipped(&all, &[]))?)?;
-        let lights = self.lights(&all, &[]);
+        let shipped = self.shipped(&all, &[]);
+        records::write_whole(&file, &weights::to_safetensors(&network, &shipped)?)?;
         let config = FitConfig {
-            network: NetworkConfig { lights, ..self.config.network.clone() },
+            network: NetworkConfig { lights: shipped.lights, ..self.config.network.clone() },
             ..self.config.clone()
         };
         let card = card::Card::new(
