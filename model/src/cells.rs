@@ -14,12 +14,14 @@ pub(crate) mod regions;
 mod seams;
 mod split;
 mod summary;
+mod unlit;
 
 pub use diameter::estimate_diameter;
 pub use outline::outlines;
 pub use summary::{Spread, Summary};
 
 use crate::GrayImage;
+use crate::segment::UNLIT;
 use crop::Crop;
 use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
@@ -76,7 +78,7 @@ pub struct Cell {
     pub eccentricity: f64,
     /// Mean probability inside, 0 to 1.
     pub mean_probability: f64,
-    /// Whether it reaches the first or last row or column of the image: it may go on beyond.
+    /// Whether it reaches the first or last row or column of the image, or where no light falls: it may go on beyond.
     pub touches_edge: bool,
     /// Bounding box: x, y, width, height.
     pub bounds: [u32; 4],
@@ -142,7 +144,7 @@ impl Cells {
     }
 }
 
-/// Finds the cells of a probability map (255 = certain).
+/// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
 ///
 /// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
 /// cell are dropped; touching cells are parted, if asked. Cells are numbered from 1 in raster order of
@@ -187,15 +189,18 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     }
     number_in_raster_order(&mut cells.labels.ids, count as usize);
     cells.cells = measure::measure(&cells.labels, count as usize, probability);
+    for (cell, cut) in cells.cells.iter_mut().zip(unlit::cuts(&cells.labels, count as usize, probability)) {
+        cell.touches_edge |= cut;
+    }
     if options.skip_edge {
         cells.retain(|cell| !cell.touches_edge);
     }
     cells
 }
 
-/// The least grey value that counts as a cell; at least 1, so that the background stays out at threshold 0.
+/// The least grey value that counts as a cell; so much that the background stays out at threshold 0.
 fn grey_level(threshold: f32) -> u8 {
-    (threshold * 255.0).ceil().clamp(1.0, 255.0) as u8
+    (threshold * 255.0).ceil().clamp(f32::from(UNLIT) + 1.0, 255.0) as u8
 }
 
 fn number_in_raster_order(ids: &mut [u32], count: usize) {

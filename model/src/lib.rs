@@ -18,6 +18,7 @@ pub mod segment;
 pub mod surround;
 pub mod tiling;
 pub mod weights;
+mod window;
 
 pub use error::Error;
 pub use image::{GrayImage, RgbImage};

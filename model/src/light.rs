@@ -5,6 +5,7 @@
 //! pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
 
 use crate::RgbImage;
+use crate::window::sampling;
 use serde::{Deserialize, Serialize};
 
 /// Share of the bright pixels that are no brighter than what passes for the ground: where white cells make up the dark
@@ -16,8 +17,11 @@ const MOST_GAIN: f32 = 8.0;
 const MOST_CONTRAST: f32 = 3.0;
 /// Share of the images trained on that are too faint to go by.
 const FAINT: f32 = 0.05;
-/// Pixels that are looked at, about: an image's light is told from fewer than a camera takes.
-const ENOUGH: f64 = 1e6;
+/// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
+/// for specks.
+pub(crate) const UNLIT: f32 = 0.12;
+/// Share of an image that may be specks: where more is unlit, it is told from the rest.
+const SPECKS: f64 = 0.005;
 
 /// The least and the greatest of some values.
 type Range = [f32; 2];
@@ -68,6 +72,7 @@ impl Lights {
     /// What brings an image into these lights.
     pub fn correction(&self, image: &RgbImage) -> Correction {
         let light = Light::of(image);
+        let stained = light.stained();
         let [red, green, blue] = light.ground;
         let within = |value: f32, [least, greatest]: Range| value.clamp(least, greatest);
         let [least, greatest] = self.green;
@@ -77,7 +82,7 @@ impl Lights {
         // Less than a hundredth may be rounding.
         let same = |channel: usize| (wanted[channel] / light.ground[channel] - 1.0).abs() < 0.01;
         if contrast < 1.01 && (0..3).all(same) {
-            return Correction { tables: None, ground: Some(light.ground) };
+            return Correction { tables: None, ground: Some(light.ground), stained };
         }
         let to: [f32; 3] =
             std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.ground[channel]));
@@ -86,7 +91,7 @@ impl Lights {
             // Rounded, and cut off at 255, by the conversion.
             std::array::from_fn(|value| (to * (value as f32 / ground).powf(contrast) + 0.5) as u8)
         };
-        Correction { tables: Some([table(0), table(1), table(2)]), ground: Some(to) }
+        Correction { tables: Some([table(0), table(1), table(2)]), ground: Some(to), stained }
     }
 }
 
@@ -96,11 +101,21 @@ pub struct Correction {
     /// `None`: what it was.
     tables: Option<[[u8; 256]; 3]>,
     ground: Option<[f32; 3]>,
+    /// Least and greatest green of what is stained, before the correction.
+    stained: [u8; 2],
 }
 
 impl Correction {
-    /// Leaves images as they are.
-    pub const NONE: Self = Self { tables: None, ground: None };
+    /// Leaves an image as it is.
+    pub fn none(image: &RgbImage) -> Self {
+        Self { tables: None, ground: None, stained: Light::of(image).stained() }
+    }
+
+    /// Whether a pixel, not corrected yet, is darker than the ground, but not black.
+    pub fn is_stained(&self, [_, green, _]: [u8; 3]) -> bool {
+        let [least, greatest] = self.stained;
+        (least..=greatest).contains(&green)
+    }
 
     /// The colour that an image's ground has then, if that is known.
     pub fn ground(&self) -> Option<[f32; 3]> {
@@ -119,33 +134,61 @@ impl Correction {
     }
 }
 
+/// Brightness of a pixel as a share of the ground's, in the brightest channel.
+pub(crate) fn level(pixel: [u8; 3], ground: [f32; 3]) -> f32 {
+    let share = |channel: usize| f32::from(pixel[channel]) / ground[channel];
+    share(0).max(share(1)).max(share(2))
+}
+
 /// What an image shows of its light.
 struct Light {
     /// The colour of the empty ground, 1 to 255.
     ground: [f32; 3],
+    /// Green that parts the bright pixels from the dark, which it belongs to.
+    threshold: u8,
     /// Green of the dark pixels, 1 to 255.
     dark: f32,
 }
 
 impl Light {
+    /// Where the picture does not fill its file, that of the lit part.
+    fn of(image: &RgbImage) -> Self {
+        let step = sampling(image.dimensions());
+        let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
+        let all = Self::seen(some());
+        let lit = |pixel: &[u8; 3]| level(*pixel, all.ground) >= UNLIT;
+        let (lit_pixels, pixels) = (some().filter(lit).count() as f64, some().count() as f64);
+        if lit_pixels == 0.0 || lit_pixels > (1.0 - SPECKS) * pixels {
+            all
+        } else {
+            Self::seen(some().filter(lit))
+        }
+    }
+
     /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of blood
     /// absorb most, parts the bright pixels from the dark; the ground is the brighter part of the bright ones.
-    fn of(image: &RgbImage) -> Self {
-        let pixels = f64::from(image.width()) * f64::from(image.height());
-        let step = (pixels / ENOUGH).sqrt().ceil().max(1.0) as usize;
-        let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
+    fn seen(pixels: impl Iterator<Item = [u8; 3]> + Clone) -> Self {
         let mut greens = [0u32; 256];
-        some().for_each(|[_, green, _]| greens[usize::from(green)] += 1);
+        pixels.clone().for_each(|[_, green, _]| greens[usize::from(green)] += 1);
         let threshold = otsu(&greens);
         let mut bright = [[0u32; 256]; 3];
-        for pixel in some().filter(|[_, green, _]| usize::from(*green) > threshold) {
+        for pixel in pixels.filter(|[_, green, _]| usize::from(*green) > threshold) {
             for (counts, value) in bright.iter_mut().zip(pixel) {
                 counts[usize::from(value)] += 1;
             }
         }
         greens[threshold + 1..].fill(0);
         let value = |counts: &[u32; 256], share: f64| quantile(counts, share).max(1) as f32;
-        Self { ground: bright.map(|counts| value(&counts, SHARE)), dark: value(&greens, 0.5) }
+        Self {
+            ground: bright.map(|counts| value(&counts, SHARE)),
+            threshold: threshold as u8,
+            dark: value(&greens, 0.5),
+        }
+    }
+
+    /// Least and greatest green of what is darker than the ground, but not black.
+    fn stained(&self) -> [u8; 2] {
+        [(UNLIT * self.ground[1]) as u8, self.threshold]
     }
 
     fn contrast(&self) -> f32 {

@@ -87,7 +87,7 @@ impl NetworkConfig {
 
     /// What brings an image into a light that it knows.
     pub fn correction(&self, image: &RgbImage) -> Correction {
-        self.lights.map_or(Correction::NONE, |lights| lights.correction(image))
+        self.lights.map_or_else(|| Correction::none(image), |lights| lights.correction(image))
     }
 
     /// What describes the network after [`Network::fold`].

@@ -6,6 +6,7 @@
 
 use crate::cells::distance::squared_distance;
 use crate::cells::{Cell, CellOptions, find_cells};
+use crate::window::Density;
 use crate::{GrayImage, RgbImage};
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageBuffer, Pixel};
@@ -30,7 +31,7 @@ pub struct Quality {
 
 /// Cell diameter at which all is measured: the pixels of the figures here and below are of that size.
 const DIAMETER: f32 = 28.0;
-/// Side of the part that is looked at: large images are the same all over.
+/// Side of the part that is looked at: where a large image has cells, it is the same all over.
 const PART: f32 = 1024.0;
 /// A pixel this far outside of the cells is ground; rims lie between the two depths.
 const GROUND: f32 = 2.5;
@@ -61,7 +62,9 @@ impl Quality {
     /// no cell, or no ground.
     pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Option<Self> {
         let scale = DIAMETER / diameter;
-        let (image, probability) = (middle(image, scale), middle(probability, scale));
+        let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
+            .part((PART / scale) as u32);
+        let (image, probability) = (resampled(image, part, scale), resampled(probability, part, scale));
         let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;
@@ -181,13 +184,15 @@ fn rising(slopes: &[f32], contrast: f32) -> f32 {
     rising as f32 / slopes.len() as f32
 }
 
-/// The middle of an image, resampled by `scale`, then at most [`PART`] wide and high.
-fn middle<P>(image: &ImageBuffer<P, Vec<u8>>, scale: f32) -> ImageBuffer<P, Vec<u8>>
+/// A part of an image, resampled by `scale`.
+fn resampled<P>(
+    image: &ImageBuffer<P, Vec<u8>>,
+    [left, top, width, height]: [u32; 4],
+    scale: f32,
+) -> ImageBuffer<P, Vec<u8>>
 where
     P: Pixel<Subpixel = u8> + 'static,
 {
-    let [width, height] = [image.width(), image.height()].map(|side| side.min((PART / scale) as u32));
-    let (left, top) = ((image.width() - width) / 2, (image.height() - height) / 2);
     let part = crop_imm(image, left, top, width, height).to_image();
     let [width, height] = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
     if (width, height) == part.dimensions() {

@@ -10,6 +10,7 @@ use crate::light::Correction;
 use crate::quality::likeness;
 use crate::segment::{Logits, TileNetwork};
 use crate::surround::Surround;
+use crate::window::Density;
 use crate::{Error, RgbImage};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -106,6 +107,7 @@ pub async fn estimate(
     image: &RgbImage,
     light: Correction,
 ) -> Result<Option<f32>, Error> {
+    let stain = Density::of(image.dimensions(), |x, y| light.is_stained(image.get_pixel(x, y).0));
     let largest = 1.5 * image.width().max(image.height()) as f32;
     let mut looks: Vec<Look> = Vec::new();
     for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
@@ -115,7 +117,7 @@ pub async fn estimate(
             if looks.iter().any(|look| factor(look.guess, guess) < SAME) {
                 break;
             }
-            let look = look(network, image, light, guess).await?;
+            let look = look(network, image, &stain, light, guess).await?;
             looks.push(look);
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
@@ -160,21 +162,20 @@ pub fn fallback(image: &RgbImage) -> f32 {
     DEFAULT_DIAMETER.min(0.6 * image.width().min(image.height()) as f32).max(RANGE[0])
 }
 
-/// Looks at the middle of an image, its light corrected, as if its cells had the guessed diameter.
+/// Looks at a part of an image, its light corrected, as if its cells had the guessed diameter.
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn look(
+async fn look(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
+    stain: &Density,
     light: Correction,
     guess: f32,
 ) -> Result<Look, Error> {
     let scale = network.config().working_diameter / guess;
-    let side = (WINDOW / scale).ceil() as u32;
-    let (width, height) = (side.min(image.width()), side.min(image.height()));
-    let part =
-        crop_imm(image, (image.width() - width) / 2, (image.height() - height) / 2, width, height).to_image();
+    let [x, y, width, height] = stain.part((WINDOW / scale).ceil() as u32);
+    let part = crop_imm(image, x, y, width, height).to_image();
     let (working, surround) = working(&part, scale, light, network.config().working_diameter);
     let mut logits = network.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
     if let Some(surround) = surround {

@@ -38,7 +38,7 @@ pub struct Progress {
 /// What the network says of one image, at the image's own resolution.
 #[derive(Clone, Debug)]
 pub struct Segmentation {
-    /// Probability of red blood cell, 0 to 255 for 0 to 1, the size of the image.
+    /// Probability of red blood cell, 0 to 255 for 0 to 1, and [`UNLIT`], the size of the image.
     pub probability: GrayImage,
     /// Cell diameter in image pixels that the working scale was chosen for (estimated or given).
     pub diameter_px: f32,
@@ -264,6 +264,9 @@ pub fn normalise(value: f32) -> f32 {
     (value - 127.5) / 64.0
 }
 
+/// In a probability map: a pixel that no light falls on, beyond the picture. A probability is never this.
+pub const UNLIT: u8 = 1;
+
 /// Logit of red blood cell against background for each pixel of the working image.
 #[derive(Clone, Debug)]
 pub struct Logits {
@@ -273,7 +276,10 @@ pub struct Logits {
 }
 
 impl Logits {
-    /// Probabilities, 0 to 255, at another size: logits are interpolated bilinearly, so edges are sub-pixel.
+    /// What stands where no light falls. A hundredth of it is no doubt: cells go on up to the last lit pixel.
+    pub(crate) const UNLIT: f32 = -1000.0;
+
+    /// Probabilities, 0 to 255, or [`UNLIT`], at another size: logits are interpolated bilinearly, so edges are sub-pixel.
     pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
         let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
         let mut out = GrayImage::new(width, height);
@@ -284,7 +290,11 @@ impl Logits {
             for (pixel, tap) in line.iter_mut().zip(&columns) {
                 let logit = row
                     .mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
-                *pixel = (255.0 / (1.0 + (-logit).exp())).round() as u8;
+                *pixel = match (255.0 / (1.0 + (-logit).exp())).round() as u8 {
+                    UNLIT => 0,
+                    _ if logit < 0.1 * Self::UNLIT => UNLIT,
+                    probability => probability,
+                };
             }
         }
         out

@@ -4,21 +4,17 @@
 use crate::RgbImage;
 use crate::cells::distance::squared_distance;
 use crate::cells::regions::{Neighbours, regions};
+use crate::light::{self, UNLIT};
 use crate::segment::Logits;
 use std::collections::VecDeque;
 use std::f32::consts::PI;
 
-/// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
-/// for specks.
-const UNLIT: f32 = 0.12;
 /// Least size of an unlit region, in areas of a typical cell.
 const LEAST: f32 = 0.5;
 /// Beyond an unlit region lies its rim: what is darker than this share of the ground, no farther off than this many cell
 /// diameters.
 const RIM: f32 = 0.6;
 const REACH: f32 = 0.3;
-/// A logit that leaves no doubt.
-const GROUND: f32 = -20.0;
 
 /// The unlit surround of a picture.
 #[derive(Clone, Debug)]
@@ -32,11 +28,8 @@ impl Surround {
     pub fn find(image: &RgbImage, ground: [f32; 3], diameter: f32) -> Option<Self> {
         let (width, height) = image.dimensions();
         let pixels = image.as_raw();
-        // Of the ground's, in the brightest channel.
-        let level = |at: usize| {
-            let share = |channel: usize| f32::from(pixels[3 * at + channel]) / ground[channel];
-            share(0).max(share(1)).max(share(2))
-        };
+        let level =
+            |at: usize| light::level([pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]], ground);
         let row = |y: u32| (0..width).map(move |x| (y * width + x) as usize);
         let column = |x: u32| (0..height).map(move |y| (y * width + x) as usize);
         let mut edge = row(0).chain(row(height - 1)).chain(column(0)).chain(column(width - 1));
@@ -86,7 +79,7 @@ impl Surround {
     /// Takes away what was found where no light falls.
     pub fn clear(&self, logits: &mut Logits) {
         for (logit, _) in logits.values.iter_mut().zip(&self.unlit).filter(|(_, unlit)| **unlit) {
-            *logit = GROUND;
+            *logit = Logits::UNLIT;
         }
     }
 }

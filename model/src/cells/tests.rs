@@ -195,6 +195,24 @@ fn specks_are_dropped_and_edge_cells_marked() {
 }
 
 #[test]
+fn cells_at_the_edge_of_the_light_are_marked() {
+    let mut map = map(120, 60, discs(&[(30.0, 30.0, 15.0), (66.0, 30.0, 15.0), (96.0, 30.0, 8.0)]));
+    for (_, _, pixel) in map.enumerate_pixels_mut().filter(|(x, ..)| *x >= 75) {
+        pixel.0 = [crate::segment::UNLIT];
+    }
+    let marked = |map: &GrayImage| {
+        let found = find_cells(map, &CellOptions { diameter_px: Some(30.0), ..Default::default() });
+        found.cells.iter().map(|cell| cell.touches_edge).collect::<Vec<_>>()
+    };
+    assert_eq!(marked(&map), [false, true]);
+    map.iter_mut().filter(|p| **p == crate::segment::UNLIT).for_each(|p| *p = 0);
+    assert_eq!(marked(&map), [false, false], "without a word of the light");
+    map.iter_mut().filter(|p| **p == 0).for_each(|p| *p = crate::segment::UNLIT);
+    let all = find_cells(&map, &CellOptions { threshold: 0.0, ..Default::default() });
+    assert_eq!(all.cells.len(), 2, "the dark is no cell at any threshold");
+}
+
+#[test]
 fn the_diameter_is_read_off_cells_clumps_and_specks() {
     let single = [(40.0, 40.0, 20.0), (110.0, 40.0, 20.0), (180.0, 50.0, 19.0)];
     let clump = [(40.0, 150.0, 20.0), (74.0, 150.0, 20.0), (108.0, 150.0, 20.0), (142.0, 140.0, 20.0)];
