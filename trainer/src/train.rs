@@ -1,22 +1,24 @@
 //! `trainer train`: cross validation, then the final network on all images.
 
+mod earlier;
+mod material;
+mod watch;
+
 use crate::calibrate::{self, Ious};
+use crate::card;
 use crate::cli::{TrainArgs, command_line};
 use crate::compare;
-use crate::dataset::{Dataset, Part, Sample};
+use crate::dataset::{Dataset, Sample};
 use crate::device::{self, Job};
-use crate::field::{Field, Pool};
-use crate::fit::{self, FitConfig, Watcher};
+use crate::field::Pool;
+use crate::fit::{self, FitConfig};
 use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
 use crate::score::score;
-use crate::{card, checkpoint, progress, synth};
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::Backend;
-use indicatif::ProgressBar;
-use rayon::prelude::*;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
@@ -24,8 +26,8 @@ use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::weights;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
+use watch::Watch;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
     let config = args.config();
@@ -35,7 +37,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         .map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
     let data = match &args.data {
         Some(data) => data.clone(),
-        None => synthetic(&args.out, args.seed)?,
+        None => material::synthetic(&args.out, args.seed)?,
     };
     let dataset = Dataset::open(&data)?;
     dataset.warn();
@@ -46,7 +48,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         whole.warn();
         let extra = whole.load(whole.training_part());
         loaded.problems.extend(extra.problems);
-        fields.extend(known_fields(folder, extra.samples, &loaded.samples, &dataset));
+        fields.extend(material::known_fields(folder, extra.samples, &loaded.samples, &dataset));
     }
     for problem in &loaded.problems {
         eprintln!("left out: {problem}");
@@ -67,14 +69,14 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     // A single fold lies beside others, which must have held out other images.
     splits.write(&args.out.join("splits.json"), args.resume || args.fold.is_some())?;
     if !args.resume {
-        clear(args)?;
+        earlier::clear(args)?;
     }
     let training = Training {
         args,
         config,
         samples: loaded.samples,
         fields,
-        smears: smears(args.synthetic, args.seed),
+        smears: material::smears(args.synthetic, args.seed),
         splits,
         device: device.to_string(),
     };
@@ -84,97 +86,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     Ok(())
 }
-
-/// The fields without those of the test images; tells of those whose source no image names, for no fold can hold them out.
-fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
-    let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
-    let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
-    let before = fields.len();
-    let fields: Vec<Sample> =
-        fields.into_iter().filter(|field| !tested.contains(field.source.as_str())).collect();
-    if fields.len() < before {
-        eprintln!(
-            "warning: left out {} fields that test images come from: {}",
-            before - fields.len(),
-            folder.display()
-        );
-    }
-    let strange = fields.iter().filter(|field| !named.contains(field.source.as_str())).count();
-    if strange > 0 {
-        eprintln!(
-            "warning: {strange} of {} fields have a source that no image has, so every fold trains on them; if images were cut \
-             from them, say so in both manifest.csv (source_file): {}",
-            fields.len(),
-            folder.display()
-        );
-    }
-    fields
-}
-
-/// Takes away what an earlier run left in the folder: until this one has written its own, it would pass for this one's.
-fn clear(args: &TrainArgs) -> Result<()> {
-    if let Some(fold) = args.fold {
-        return checkpoint::clear(&fold_folder(&args.out, fold));
-    }
-    for folder in fits(&args.out)? {
-        checkpoint::clear(&folder)?;
-    }
-    for name in ["cross-validation.json", "report.html", "rbc.safetensors", "rbc.json"] {
-        let path = args.out.join(name);
-        if path.exists() {
-            std::fs::remove_file(&path)
-                .map_err(|error| Problem::io(&path, "cannot take away the earlier run's", &error))?;
-        }
-    }
-    Ok(())
-}
-
-/// The folders of the folds and of the final network that lie in `out`.
-fn fits(out: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
-    let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name == "final" || name.starts_with("fold-")
-        })
-        .collect())
-}
-
-/// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder.
-fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
-    let data = out.join(format!("synthetic-{seed}"));
-    let options = synth::SynthOptions { seed, ..Default::default() };
-    if !data.join("manifest.csv").exists() {
-        eprintln!("no --data: making synthetic smears in {}", data.display());
-        let bar = progress::bar(1, "smears");
-        let written = synth::write_dataset(&data, &options, &|done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        written?;
-    }
-    Ok(data)
-}
-
-/// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
-/// above all, and masks without a doubt.
-fn smears(count: usize, seed: u64) -> Vec<Sample> {
-    let one = |index: usize| {
-        let family = synth::Family::ALL[index % synth::Family::ALL.len()];
-        let seed = (seed << 20) + index as u64;
-        let diameter = 45.0 + 10.0 * (index % 7) as f32;
-        let smear = synth::smear(SMEAR, SMEAR, seed, &synth::Style::of(family, diameter, seed));
-        let name = format!("synthetic-{index}");
-        let mask = smear.parted();
-        Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, cells: None }
-    };
-    (0..count).into_par_iter().map(one).collect()
-}
-
-/// Side of a synthetic smear in pixels.
-const SMEAR: u32 = 640;
 
 struct Training<'a> {
     args: &'a TrainArgs,
@@ -398,54 +309,4 @@ struct Fitted<B: Backend> {
 
 fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
     Ok(pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?)
-}
-
-/// Shows how a fit goes and validates it after each epoch.
-struct Watch<B: Backend> {
-    network: NetworkConfig,
-    device: B::Device,
-    bar: ProgressBar,
-    name: String,
-    /// At the working scale.
-    held_out: Vec<Field>,
-}
-
-impl<B: Backend> Watch<B> {
-    fn new(name: String, held_out: &[&Sample], config: &FitConfig, device: &B::Device) -> Self {
-        let samples: Vec<Sample> = held_out.iter().map(|&sample| sample.clone()).collect();
-        let held_out = Field::prepare(&samples, config.network.working_diameter);
-        let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
-        bar.set_message(name.clone());
-        Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
-    }
-}
-
-impl<B: SegBackend> Watcher<B> for Watch<B> {
-    fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
-        self.bar.set_length(total as u64);
-        // A resumed run starts in the middle: the time left is told from here on.
-        if self.bar.position() == 0 && done > 1 {
-            self.bar.set_position(done as u64);
-            self.bar.reset_eta();
-        }
-        self.bar.set_position(done as u64);
-        if let Some(loss) = loss {
-            self.bar.set_message(format!("{}, loss {loss:.4}", self.name));
-        }
-    }
-
-    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>> {
-        if self.held_out.is_empty() {
-            return Ok(None);
-        }
-        let segmenter = Segmenter::new(network.clone(), self.network.clone(), self.device.clone());
-        let (mut loss, mut iou) = (0.0, 0.0);
-        for field in &self.held_out {
-            let (one_loss, one_iou) = fit::validate(&segmenter, field)?;
-            loss += one_loss;
-            iou += one_iou;
-        }
-        let count = self.held_out.len() as f64;
-        Ok(Some((loss / count, iou / count)))
-    }
 }

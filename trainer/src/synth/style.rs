@@ -34,6 +34,11 @@ impl Family {
         }
     }
 
+    /// Whether its red cells are violet to blue, as elsewhere only white ones are.
+    pub fn is_violet(self) -> bool {
+        matches!(self, Self::Violet | Self::Slate)
+    }
+
     /// Cell diameters usual for the family, px, smallest and largest.
     pub fn usual_diameter(self) -> (f32, f32) {
         match self {

@@ -1,0 +1,62 @@
+//! Shows how a fit goes, and measures it on the images held out.
+
+use crate::dataset::Sample;
+use crate::field::Field;
+use crate::fit::{self, FitConfig, Watcher};
+use crate::progress;
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use indicatif::ProgressBar;
+use rbc_model::backend::SegBackend;
+use rbc_model::network::{Network, NetworkConfig};
+use rbc_model::segment::Segmenter;
+
+/// Shows how a fit goes and validates it after each epoch.
+pub struct Watch<B: Backend> {
+    network: NetworkConfig,
+    device: B::Device,
+    pub bar: ProgressBar,
+    name: String,
+    /// At the working scale.
+    held_out: Vec<Field>,
+}
+
+impl<B: Backend> Watch<B> {
+    pub fn new(name: String, held_out: &[&Sample], config: &FitConfig, device: &B::Device) -> Self {
+        let samples: Vec<Sample> = held_out.iter().map(|&sample| sample.clone()).collect();
+        let held_out = Field::prepare(&samples, config.network.working_diameter);
+        let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
+        bar.set_message(name.clone());
+        Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
+    }
+}
+
+impl<B: SegBackend> Watcher<B> for Watch<B> {
+    fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
+        self.bar.set_length(total as u64);
+        // A resumed run starts in the middle: the time left is told from here on.
+        if self.bar.position() == 0 && done > 1 {
+            self.bar.set_position(done as u64);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done as u64);
+        if let Some(loss) = loss {
+            self.bar.set_message(format!("{}, loss {loss:.4}", self.name));
+        }
+    }
+
+    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>> {
+        if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        let segmenter = Segmenter::new(network.clone(), self.network.clone(), self.device.clone());
+        let (mut loss, mut iou) = (0.0, 0.0);
+        for field in &self.held_out {
+            let (one_loss, one_iou) = fit::validate(&segmenter, field)?;
+            loss += one_loss;
+            iou += one_iou;
+        }
+        let count = self.held_out.len() as f64;
+        Ok(Some((loss / count, iou / count)))
+    }
+}
