@@ -28,17 +28,13 @@ def labels(folder, name):
     return np.array(Image.open(folder / f"{name}.labels.png"))
 
 
-def chula(data, out):
-    own = total = 0
-    for file in sorted((data / "chula-count/points").glob("*.csv")):
-        found = labels(out / "chula", file.stem)
-        height, width = found.shape
-        rows = list(csv.DictReader(file.open()))
-        ids = [found[min(int(float(r["y"])), height - 1), min(int(float(r["x"])), width - 1)] for r in rows]
-        times = Counter(ids)
-        own += sum(1 for i in ids if i and times[i] == 1)
-        total += len(ids)
-    return own, total
+def alone(rows, found, lit):
+    """Of one image's marked centres, those in the light: how many lie in an instance of their own, and of how many."""
+    height, width = found.shape
+    places = [(min(int(float(r["y"])), height - 1), min(int(float(r["x"])), width - 1)) for r in rows]
+    ids = [found[place] for place in places if lit[place]]
+    times = Counter(ids)
+    return sum(1 for i in ids if i and times[i] == 1), len(ids)
 
 
 def overlap(a, b):
@@ -49,17 +45,31 @@ def overlap(a, b):
     return both / max(area(a) + area(b) - both, 1e-9)
 
 
-def bccd(data, out):
-    matched = total = 0
-    for file in sorted((data / "bccd-count/boxes").glob("*.csv")):
-        slices = ndimage.find_objects(labels(out / "bccd", file.stem))
-        found = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
-        for row in csv.DictReader(file.open()):
-            if row["class"] == "RBC":
-                box = [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
-                matched += any(overlap(box, other) >= 0.5 for other in found)
-                total += 1
-    return matched, total
+def sides(row):
+    return [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
+
+
+def centre_lit(row, lit):
+    left, top, right, bottom = sides(row)
+    return lit[int(top + bottom) // 2, int(left + right) // 2]
+
+
+def met(rows, found, lit):
+    """Of one image's boxes of red cells, those in the light: how many an instance's box meets, and of how many."""
+    slices = ndimage.find_objects(found)
+    instances = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
+    boxes = [sides(row) for row in rows if row["class"] == "RBC" and centre_lit(row, lit)]
+    return sum(any(overlap(box, other) >= 0.5 for other in instances) for box in boxes), len(boxes)
+
+
+def all_of(count, tables, out):
+    """Of all images of a data set."""
+    hit = total = 0
+    for file in sorted(tables.glob("*.csv")):
+        found = labels(out, file.stem)
+        one, of = count(list(csv.DictReader(file.open())), found, np.ones(found.shape, bool))
+        hit, total = hit + one, total + of
+    return hit, total
 
 
 def crowded(truth):
@@ -100,8 +110,10 @@ def tell(name, rows):
 
 def main():
     data, out, smears = map(Path, sys.argv[1:4])
-    for name, (hit, total) in (("chula: centres alone", chula(data, out)), ("bccd: boxes met", bccd(data, out))):
-        print(f"{name} {hit} of {total} ({hit / total:.1%})")
+    hit, total = all_of(alone, data / "chula-count/points", out / "chula")
+    print(f"chula: centres alone {hit} of {total} ({hit / total:.1%})")
+    hit, total = all_of(met, data / "bccd-count/boxes", out / "bccd")
+    print(f"bccd: boxes met {hit} of {total} ({hit / total:.1%})")
     sets = sorted(folder for folder in smears.iterdir() if (folder / "test/labels").is_dir())
     rows = {folder.name: synthetic(folder, out / "synthetic" / folder.name) for folder in sets}
     for name in rows:

@@ -11,12 +11,10 @@ import csv
 import io
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 import counts
 
@@ -69,10 +67,6 @@ def mask(folder, name):
     return np.array(Image.open(folder / f"{name}.mask.png")) > 0
 
 
-def box(row):
-    return [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
-
-
 class Tally:
     """What became of the cells of all images under one change."""
 
@@ -81,24 +75,15 @@ class Tally:
         self.ious = []
 
     def chula(self, rows, found, lit):
-        places = [(int(float(row["y"])), int(float(row["x"]))) for row in rows]
-        places = [(min(y, found.shape[0] - 1), min(x, found.shape[1] - 1)) for y, x in places]
-        ids = [found[place] for place in places if lit[place]]
-        times = Counter(ids)
-        self.own += sum(1 for i in ids if i and times[i] == 1)
-        self.centres += len(ids)
+        own, centres = counts.alone(rows, found, lit)
+        self.own, self.centres = self.own + own, self.centres + centres
 
     def bccd(self, rows, found, lit):
-        slices = ndimage.find_objects(found)
-        instances = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
+        met, boxes = counts.met(rows, found, lit)
+        self.met, self.boxes = self.met + met, self.boxes + boxes
         for row in rows:
-            left, top, right, bottom = (int(value) for value in box(row))
-            if not lit[(top + bottom) // 2, (left + right) // 2]:
-                continue
-            if row["class"] == "RBC":
-                self.met += any(counts.overlap(box(row), other) >= 0.5 for other in instances)
-                self.boxes += 1
-            elif row["class"] == "WBC":
+            if row["class"] == "WBC" and counts.centre_lit(row, lit):
+                left, top, right, bottom = map(int, counts.sides(row))
                 self.taken += (found[top:bottom, left:right] > 0).mean() > 0.4
                 self.whites += 1
 
