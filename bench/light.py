@@ -4,8 +4,8 @@
     python3 bench/light.py TRAINER DATA OUT [--weights FILE]          (needs numpy, scipy, pillow)
 
 Every second image. For each change: the share of the centres marked in chula-count that lie in an instance of their own, the share of the red
-cells' boxes of bccd-count that an instance's box meets with an IoU of 0.5 (of both those in the light), how many of the
-boxes of white cells are mostly mask, and the mean IoU of the mask with that of the unchanged image, there too.
+cells' boxes of bccd-count that an instance's box meets with an IoU of 0.5 (of both those that still show), how many of the
+boxes of white cells are mostly mask, and the mean IoU of the mask with that of the unchanged image, there too, and how many cells lie where nothing shows.
 """
 import csv
 import io
@@ -43,6 +43,18 @@ def jpeg(a, quality):
     return np.asarray(Image.open(file)).astype(float)
 
 
+def eyepiece(a):
+    return from_centre(a) < 1.1
+
+
+def frame(a):
+    """All but a border of a tenth of the width."""
+    inside = np.zeros(a.shape[:2] + (1,), bool)
+    border = a.shape[1] // 10
+    inside[border:-border, border:-border] = True
+    return inside
+
+
 CHANGES = {
     "as taken": lambda a: a,
     "yellow lamp (1, 0.85, 0.6)": lambda a: a * [1.0, 0.85, 0.6],
@@ -58,9 +70,13 @@ CHANGES = {
     "grey": lambda a: np.repeat(luma(a), 3, 2),
     "corners at half the light": lambda a: a * (1 - 0.5 * from_centre(a) ** 2 / from_centre(a).max() ** 2),
     "through an eyepiece, black around it": lambda a: a * np.clip(40 * (1.1 - from_centre(a)), 0, 1),
+    "in a white frame": lambda a: np.where(frame(a), a, 255),
     "JPEG at quality 15": lambda a: jpeg(a, 15),
     "noise of 12 grey levels": lambda a: a + np.random.default_rng(1).normal(0, 12, a.shape),
 }
+
+# Where the image still shows the smear; else all over.
+SHOWN = {"through an eyepiece, black around it": eyepiece, "in a white frame": frame}
 
 
 def mask(folder, name):
@@ -73,6 +89,7 @@ class Tally:
     def __init__(self):
         self.own, self.centres, self.met, self.boxes, self.taken, self.whites = 0, 0, 0, 0, 0, 0
         self.ious = []
+        self.invented = 0
 
     def chula(self, rows, found, lit):
         own, centres = counts.alone(rows, found, lit)
@@ -91,7 +108,7 @@ class Tally:
 def main():
     trainer, data, out, *options = sys.argv[1:]
     data, out = Path(data), Path(out)
-    print("| | Chula | BCCD | white cells taken for red | IoU |\n|---|---|---|---|---|")
+    print("| | Chula | BCCD | white cells taken for red | IoU | cells beyond |\n|---|---|---|---|---|---|")
     for number, (name, change) in enumerate(CHANGES.items()):
         tally = Tally()
         for part, kind in (("chula", "points"), ("bccd", "boxes")):
@@ -103,15 +120,19 @@ def main():
                 changed.save(images / f"{file.stem}.png", compress_level=1)
             subprocess.run([trainer, "predict", *options, "--out", found, images], check=True, capture_output=True)
             for file in images.iterdir():
-                lit = np.array(Image.open(file)).max(axis=2) > 12
+                pixels = np.array(Image.open(file))
+                lit = SHOWN[name](pixels)[..., 0] if name in SHOWN else np.ones(pixels.shape[:2], bool)
                 a, b = mask(found, file.stem) & lit, mask(out / "0" / part, file.stem) & lit
                 tally.ious.append((a & b).sum() / max(1, (a | b).sum()))
                 rows = list(csv.DictReader((data / f"{part}-count/{kind}/{file.stem}.csv").open()))
-                getattr(tally, part)(rows, counts.labels(found, file.stem), lit)
+                labels = counts.labels(found, file.stem)
+                seen = np.bincount(labels[lit], minlength=labels.max() + 1)
+                tally.invented += int((seen < 0.5 * np.bincount(labels.ravel()))[1:].sum())
+                getattr(tally, part)(rows, labels, lit)
         t = tally
         print(
             f"| {name} | {t.own} of {t.centres} ({t.own / t.centres:.1%}) | {t.met} of {t.boxes} ({t.met / t.boxes:.1%}) "
-            f"| {t.taken} of {t.whites} | {np.mean(t.ious):.3f} |",
+            f"| {t.taken} of {t.whites} | {np.mean(t.ious):.3f} | {t.invented} |",
             flush=True,
         )
 

@@ -8,6 +8,7 @@ pub mod cells;
 pub mod decode;
 pub mod error;
 pub mod export;
+mod frame;
 pub mod kernels;
 pub mod light;
 pub mod metrics;

@@ -75,8 +75,8 @@ impl Lights {
         let stained = light.stained();
         let [red, green, blue] = light.ground;
         let within = |value: f32, [least, greatest]: Range| value.clamp(least, greatest);
-        let [least, greatest] = self.green;
-        let known = if green < least { self.typical } else { green.min(greatest) };
+        // A brighter one stays: in less light red cells would be as dark as white ones were in training.
+        let known = if green < self.green[0] { self.typical } else { green };
         let wanted = [known * within(red / green, self.red), known, known * within(blue / green, self.blue)];
         let contrast = (self.contrast / light.contrast()).clamp(1.0, MOST_CONTRAST);
         // Less than a hundredth may be rounding.
@@ -141,9 +141,9 @@ pub(crate) fn level(pixel: [u8; 3], ground: [f32; 3]) -> f32 {
 }
 
 /// What an image shows of its light.
-struct Light {
+pub(crate) struct Light {
     /// The colour of the empty ground, 1 to 255.
-    ground: [f32; 3],
+    pub(crate) ground: [f32; 3],
     /// Green that parts the bright pixels from the dark, which it belongs to.
     threshold: u8,
     /// Green of the dark pixels, 1 to 255.
@@ -152,7 +152,7 @@ struct Light {
 
 impl Light {
     /// Where the picture does not fill its file, that of the lit part.
-    fn of(image: &RgbImage) -> Self {
+    pub(crate) fn of(image: &RgbImage) -> Self {
         let step = sampling(image.dimensions());
         let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
         let all = Self::seen(some());
@@ -257,6 +257,12 @@ mod tests {
         for light in [[0.8, 0.8, 0.78], [0.9; 3], [1.0; 3]] {
             assert_eq!(known().correction(&smear(light)).tables, None, "{light:?}");
         }
+    }
+
+    #[test]
+    fn a_brighter_image_is_not_darkened() {
+        let dark = Lights::of([&smear([0.7; 3]), &smear([0.8; 3])]).expect("two images");
+        assert_eq!(dark.correction(&smear([1.0; 3])).tables, None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::cells::distance::squared_distance;
 use crate::cells::{Cell, CellOptions, find_cells};
+use crate::segment::UNLIT;
 use crate::window::Density;
 use crate::{GrayImage, RgbImage};
 use image::imageops::{FilterType, crop_imm, resize};
@@ -64,7 +65,9 @@ impl Quality {
         let scale = DIAMETER / diameter;
         let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
             .part((PART / scale) as u32);
-        let (image, probability) = (resampled(image, part, scale), resampled(probability, part, scale));
+        let (image, mut probability) = (resampled(image, part, scale), resampled(probability, part, scale));
+        // Between 0 and more, resampling makes what would pass for it.
+        probability.iter_mut().filter(|value| **value == UNLIT).for_each(|value| *value = 0);
         let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;

@@ -1,6 +1,7 @@
 //! The way of one image: light, scale, tiles, network, probability map.
 
 use crate::backend::SegBackend;
+use crate::frame::Frame;
 use crate::network::{Network, NetworkConfig};
 use crate::quality::Quality;
 use crate::tiling::{Tile, padded, tiles};
@@ -96,6 +97,23 @@ pub trait TileNetwork {
     /// # Errors
     /// Where the device fails.
     async fn segment(
+        &self,
+        image: &RgbImage,
+        options: &SegmentOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Segmentation, Error> {
+        let Some(frame) = Frame::find(image) else {
+            return self.segment_picture(image, options, progress).await;
+        };
+        let found = self.segment_picture(&frame.picture(image), options, progress).await?;
+        Ok(Segmentation { probability: frame.around(&found.probability), ..found })
+    }
+
+    /// The same for an image that has no frame around it.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    async fn segment_picture(
         &self,
         image: &RgbImage,
         options: &SegmentOptions,

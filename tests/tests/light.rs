@@ -1,4 +1,4 @@
-//! The same smear in another light, or where part of a picture is dark or bare, gives the same mask, with the shipped
+//! The same smear in another light, in a frame, or where part of a picture is dark or bare, gives the same mask, with the shipped
 //! weights.
 
 use anyhow::{Context, Result, ensure};
@@ -139,6 +139,33 @@ fn there_are_no_cells_around_an_eyepiece() -> Result<()> {
     }
     let [whole, cut] = cut;
     ensure!(whole > 12 && cut > 2, "{whole} whole cells, {cut} cut by the rim");
+    Ok(())
+}
+
+#[test]
+fn a_frame_changes_nothing_within_it() -> Result<()> {
+    let bench = Bench::new("frame")?;
+    let smear = bench.smear("test_015")?;
+    let mut picture = RgbImage::from_pixel(smear.width() + 150, smear.height() + 90, Rgb([255; 3]));
+    image::imageops::replace(&mut picture, &smear, 100, 30);
+    bench.give("alone", &smear)?;
+    bench.give("picture", &picture)?;
+    bench.predict()?;
+    let (alone, framed) = (mask(&bench.out(), "alone")?, mask(&bench.out(), "picture")?);
+    let (mut differ, mut beyond, mut cells) = (0, 0, 0);
+    for (x, y, pixel) in framed.enumerate_pixels() {
+        let inside = x >= 100 && y >= 30 && x < 100 + smear.width() && y < 30 + smear.height();
+        let alone = inside && alone.get_pixel(x - 100, y - 30).0[0] > 0;
+        let found = pixel.0[0] > 0;
+        differ += u32::from(inside && found != alone);
+        beyond += u32::from(found && !inside);
+        cells += u32::from(alone);
+    }
+    // The lines next to the frame are cut off with it.
+    ensure!(
+        beyond == 0 && differ < cells / 25,
+        "{differ} of {cells} pixels differ, {beyond} lie in the frame"
+    );
     Ok(())
 }
 

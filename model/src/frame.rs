@@ -1,0 +1,226 @@
+//! The picture within a frame: screenshots, figures and slides have borders of one colour around it, whose step in
+//! brightness the network would take for the outlines of cells.
+
+use crate::light::Light;
+use crate::segment::UNLIT;
+use crate::{GrayImage, RgbImage};
+use image::imageops::{crop_imm, replace};
+
+/// Grey levels, in any channel, by which the pixels of a frame may differ: JPEG makes them.
+const FLAT: u8 = 6;
+/// Share of a line's pixels that may differ by more.
+const RINGING: f32 = 0.01;
+/// Grey levels, in some channel, by which a frame differs from the ground: the empty lines of an overexposed picture do not.
+const APART: f32 = 8.0;
+/// Lines within a frame that are cut off too: resampling has mixed them.
+const MIXED: u32 = 2;
+/// What is left is a picture from this side on.
+const LEAST: u32 = 16;
+
+/// Where in an image the picture lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    size: (u32, u32),
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+}
+
+/// One of the four sides.
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Top,
+    Right,
+    Bottom,
+}
+
+const SIDES: [Side; 4] = [Side::Left, Side::Top, Side::Right, Side::Bottom];
+
+impl Frame {
+    /// `None`: the picture fills the image.
+    pub fn find(image: &RgbImage) -> Option<Self> {
+        let (right, bottom) = image.dimensions();
+        let whole = Self { size: (right, bottom), left: 0, top: 0, right, bottom };
+        let mut inner = whole;
+        let mut colours = [None; 4];
+        // Bars on the left and right first may leave others above and below.
+        loop {
+            let before = inner;
+            for side in SIDES {
+                inner.peel(image, side, &mut colours[side as usize]);
+            }
+            if inner == before {
+                break;
+            }
+        }
+        if inner == whole || inner.width() < LEAST || inner.height() < LEAST {
+            return None;
+        }
+        let ground = Light::of(&inner.picture(image)).ground;
+        let mut found = whole;
+        for side in SIDES {
+            if colours[side as usize].is_some_and(|colour| {
+                // The picture sets in at once; a cell that covers one side of a small image ends little by little.
+                let line = inner.inside(side);
+                let sets_in = differing(image, line, colour).nth(length(line) / 2).is_some();
+                let apart = |channel: usize| (f32::from(colour[channel]) - ground[channel]).abs() > APART;
+                sets_in && (0..3).any(apart)
+            }) {
+                found.cut(side, &inner);
+            }
+        }
+        (found != whole).then_some(found)
+    }
+
+    fn width(&self) -> u32 {
+        self.right - self.left
+    }
+
+    fn height(&self) -> u32 {
+        self.bottom - self.top
+    }
+
+    /// Takes lines of one colour off a side.
+    fn peel(&mut self, image: &RgbImage, side: Side, colour: &mut Option<[u8; 3]>) {
+        while self.width() > 0 && self.height() > 0 {
+            let line = self.line(side);
+            let [x, y, ..] = line;
+            let wanted = colour.unwrap_or(image.get_pixel(x, y).0);
+            if !flat(image, line, wanted) {
+                break;
+            }
+            *colour = Some(wanted);
+            match side {
+                Side::Left => self.left += 1,
+                Side::Top => self.top += 1,
+                Side::Right => self.right -= 1,
+                Side::Bottom => self.bottom -= 1,
+            }
+        }
+    }
+
+    /// The outermost line on a side: x, y, width and height.
+    fn line(&self, side: Side) -> [u32; 4] {
+        match side {
+            Side::Left => [self.left, self.top, 1, self.height()],
+            Side::Top => [self.left, self.top, self.width(), 1],
+            Side::Right => [self.right - 1, self.top, 1, self.height()],
+            Side::Bottom => [self.left, self.bottom - 1, self.width(), 1],
+        }
+    }
+
+    /// The line on a side that is past what is mixed with the frame.
+    fn inside(&self, side: Side) -> [u32; 4] {
+        let mut inner = *self;
+        inner.cut(side, self);
+        inner.line(side)
+    }
+
+    /// Moves a side to where it is in another frame, and past what is mixed with it.
+    fn cut(&mut self, side: Side, to: &Self) {
+        match side {
+            Side::Left => self.left = to.left + MIXED,
+            Side::Top => self.top = to.top + MIXED,
+            Side::Right => self.right = to.right - MIXED,
+            Side::Bottom => self.bottom = to.bottom - MIXED,
+        }
+    }
+
+    /// The picture alone.
+    pub fn picture(&self, image: &RgbImage) -> RgbImage {
+        crop_imm(image, self.left, self.top, self.width(), self.height()).to_image()
+    }
+
+    /// The picture's probability map for the whole image: beyond, no light falls.
+    pub fn around(&self, probability: &GrayImage) -> GrayImage {
+        let mut whole = GrayImage::from_pixel(self.size.0, self.size.1, image::Luma([UNLIT]));
+        replace(&mut whole, probability, self.left.into(), self.top.into());
+        whole
+    }
+}
+
+fn length([_, _, width, height]: [u32; 4]) -> usize {
+    (width * height) as usize
+}
+
+/// The pixels of a line that have another colour.
+fn differing(
+    image: &RgbImage,
+    [x, y, width, height]: [u32; 4],
+    colour: [u8; 3],
+) -> impl Iterator<Item = [u8; 3]> {
+    let pixels = (y..y + height).flat_map(move |y| (x..x + width).map(move |x| image.get_pixel(x, y).0));
+    pixels.filter(move |pixel| (0..3).any(|channel| pixel[channel].abs_diff(colour[channel]) > FLAT))
+}
+
+/// Whether all but a few pixels of a line have this colour.
+fn flat(image: &RgbImage, line: [u32; 4], colour: [u8; 3]) -> bool {
+    let few = (RINGING * length(line) as f32) as usize;
+    differing(image, line, colour).nth(few).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    /// Noisy ground with dark stripes.
+    fn picture(ground: u8) -> RgbImage {
+        RgbImage::from_fn(60, 40, |x, y| {
+            let value = if (x / 6 + y / 9) % 3 == 0 { 120 } else { ground };
+            Rgb([value - 4 + ((x * 31 + y * 17) % 9) as u8; 3])
+        })
+    }
+
+    fn framed(colours: [u8; 2], [left, top, right, bottom]: [u32; 4], ground: u8) -> RgbImage {
+        let mut image = RgbImage::from_fn(60 + left + right, 40 + top + bottom, |x, _| {
+            Rgb([colours[usize::from(x > left + 30)]; 3])
+        });
+        replace(&mut image, &picture(ground), left.into(), top.into());
+        image
+    }
+
+    #[test]
+    fn a_picture_is_found_in_its_frame() {
+        for margins in [[20, 10, 20, 10], [1, 1, 1, 1], [30, 0, 5, 0], [0, 12, 0, 0], [100, 100, 100, 100]] {
+            for colour in [255, 0, 90] {
+                let image = framed([colour; 2], margins, 200);
+                let frame = Frame::find(&image).expect("a frame");
+                let inner = frame.picture(&image);
+                let cut = |margin: u32| if margin > 0 { MIXED } else { 0 };
+                let [left, top, right, bottom] = margins.map(cut);
+                assert_eq!(
+                    inner.dimensions(),
+                    (60 - left - right, 40 - top - bottom),
+                    "{margins:?}, {colour}"
+                );
+                assert_eq!(inner.get_pixel(0, 0), picture(200).get_pixel(left, top));
+                let map =
+                    frame.around(&GrayImage::from_pixel(inner.width(), inner.height(), image::Luma([9])));
+                assert_eq!(map.dimensions(), image.dimensions());
+                let inside = map.iter().filter(|value| **value == 9).count();
+                assert_eq!(inside as u32, inner.width() * inner.height());
+            }
+        }
+        // Bars of two colours.
+        assert!(Frame::find(&framed([255, 0], [20, 0, 20, 0], 200)).is_some());
+    }
+
+    #[test]
+    fn a_picture_without_a_frame_is_whole() {
+        assert_eq!(Frame::find(&picture(200)), None);
+        // A cell that covers a side of it, and empty lines of its own ground.
+        let cell = RgbImage::from_fn(60, 60, |x, y| {
+            let edge = (f32::from(x as u16) - 30.0).hypot(f32::from(y as u16) + 100.0) - 140.0;
+            Rgb([(150.0 + (edge * 20.0).clamp(-50.0, 70.0)) as u8; 3])
+        });
+        assert_eq!(Frame::find(&cell), None);
+        assert_eq!(Frame::find(&framed([251; 2], [20, 10, 20, 10], 251)), None);
+        for (width, height) in [(1, 1), (50, 40), (1, 300)] {
+            assert_eq!(Frame::find(&RgbImage::from_pixel(width, height, Rgb([7; 3]))), None);
+        }
+        assert_eq!(Frame::find(&RgbImage::new(0, 0)), None);
+    }
+}
