@@ -85,6 +85,10 @@ pub struct TrainArgs {
     /// Synthetic smears to train on beside the images; each counts as one training image
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub synthetic: usize,
+    /// White cells in them for each 100 red ones, at least, but where red cells are violet: 6 where the images show none and
+    /// other laboratories' will [default: few, as in blood]
+    #[arg(long, value_name = "N", default_value_t = 0.0, hide_default_value = true, value_parser = not_negative)]
+    pub white_cells: f32,
     /// Folder for all that comes out: folds, reports, rbc.safetensors
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -76,7 +76,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         config,
         samples: loaded.samples,
         fields,
-        smears: material::smears(args.synthetic, args.seed),
+        smears: material::smears(args.synthetic, args.white_cells, args.seed),
         splits,
         device: device.to_string(),
     };

@@ -51,15 +51,16 @@ pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
 }
 
 /// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
-/// above all, and masks without a doubt.
-pub fn smears(count: usize, seed: u64) -> Vec<Sample> {
+/// above all, and masks without a doubt. `white_cells` for each 100 red ones at least, but not where red cells have their
+/// colour: there more of them teach that what is violet is no red cell.
+pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];
         let seed = (seed << 20) + index as u64;
         let diameter = 45.0 + 10.0 * (index % 7) as f32;
         let mut style = synth::Style::of(family, diameter, seed);
         if !family.is_violet() {
-            style.white_cells = style.white_cells.max(WHITE_CELLS);
+            style.white_cells = style.white_cells.max(white_cells / 100.0);
         }
         let smear = synth::smear(SMEAR, SMEAR, seed, &style);
         let name = format!("synthetic-{index}");
@@ -69,8 +70,5 @@ pub fn smears(count: usize, seed: u64) -> Vec<Sample> {
     (0..count).into_par_iter().map(one).collect()
 }
 
-/// White cells for each red one in a synthetic smear, at least: more than in blood, for there are few in real training
-/// images. Not where red cells have their colour: there more of them teach that what is violet is no red cell.
-const WHITE_CELLS: f32 = 0.06;
 /// Side of a synthetic smear in pixels.
 const SMEAR: u32 = 640;
