@@ -20,8 +20,8 @@ const FAINT: f32 = 0.05;
 /// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
 /// for specks.
 pub(crate) const UNLIT: f32 = 0.12;
-/// Share of an image that may be specks: where more is unlit, it is told from the rest.
-const SPECKS: f64 = 0.005;
+/// Share of an image that may be the insides of dark cells: where more is unlit, the light is told from the rest.
+const DARK: f64 = 0.05;
 
 /// The least and the greatest of some values.
 type Range = [f32; 2];
@@ -158,7 +158,7 @@ impl Light {
         let all = Self::seen(some());
         let lit = |pixel: &[u8; 3]| level(*pixel, all.ground) >= UNLIT;
         let (lit_pixels, pixels) = (some().filter(lit).count() as f64, some().count() as f64);
-        if lit_pixels == 0.0 || lit_pixels > (1.0 - SPECKS) * pixels {
+        if lit_pixels == 0.0 || lit_pixels > (1.0 - DARK) * pixels {
             all
         } else {
             Self::seen(some().filter(lit))
