@@ -17,8 +17,8 @@ const MOST_GAIN: f32 = 8.0;
 const MOST_CONTRAST: f32 = 3.0;
 /// Share of the images trained on that are too faint to go by.
 const FAINT: f32 = 0.05;
-/// A pixel is unlit where no channel reaches this share of the ground's. The darkest cells trained on stay above it, but
-/// for specks.
+/// A pixel is unlit where no channel reaches this share of the ground's. All but the insides of the darkest cells trained
+/// on stay above it.
 pub(crate) const UNLIT: f32 = 0.12;
 /// Share of an image that may be the insides of dark cells: where more is unlit, the light is told from the rest.
 const DARK: f64 = 0.05;
@@ -29,7 +29,7 @@ type Range = [f32; 2];
 /// The lights that a network was trained in, by the grounds of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lights {
-    /// Green, 0 to 255.
+    /// Green, 0 to 255. The greatest is for readers of the file: nothing is darkened to it.
     green: Range,
     /// The median of it: where a darker image is brought to. In the least light known, few kinds of smears are known.
     typical: f32,
