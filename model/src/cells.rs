@@ -13,11 +13,13 @@ mod outline;
 pub(crate) mod regions;
 mod seams;
 mod split;
+mod strokes;
 mod summary;
 mod unlit;
 
 pub use diameter::estimate_diameter;
 pub use outline::outlines;
+pub use strokes::Stroke;
 pub use summary::{Spread, Summary};
 
 use crate::GrayImage;
@@ -142,6 +144,15 @@ impl Cells {
         }
         self.labels.ids.iter_mut().for_each(|id| *id = renamed[*id as usize]);
     }
+
+    /// Numbers what the labels show, ids to `most`, in raster order, and measures it.
+    fn number_and_measure(&mut self, most: usize, probability: &GrayImage) {
+        let count = number_in_raster_order(&mut self.labels.ids, most);
+        self.cells = measure::measure(&self.labels, count, probability);
+        for (cell, cut) in self.cells.iter_mut().zip(unlit::cuts(&self.labels, count, probability)) {
+            cell.touches_edge |= cut;
+        }
+    }
 }
 
 /// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
@@ -187,11 +198,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         }
         count += number as u32;
     }
-    number_in_raster_order(&mut cells.labels.ids, count as usize);
-    cells.cells = measure::measure(&cells.labels, count as usize, probability);
-    for (cell, cut) in cells.cells.iter_mut().zip(unlit::cuts(&cells.labels, count as usize, probability)) {
-        cell.touches_edge |= cut;
-    }
+    cells.number_and_measure(count as usize, probability);
     if options.skip_edge {
         cells.retain(|cell| !cell.touches_edge);
     }
@@ -203,8 +210,9 @@ fn grey_level(threshold: f32) -> u8 {
     (threshold * 255.0).ceil().clamp(f32::from(UNLIT) + 1.0, 255.0) as u8
 }
 
-fn number_in_raster_order(ids: &mut [u32], count: usize) {
-    let mut renamed = vec![0; count + 1];
+/// Numbers the ids from 1 to `most` that occur in raster order of their first pixels; returns how many they are.
+fn number_in_raster_order(ids: &mut [u32], most: usize) -> usize {
+    let mut renamed = vec![0; most + 1];
     let mut next = 0;
     for id in ids.iter_mut().filter(|id| **id != 0) {
         let new = &mut renamed[*id as usize];
@@ -214,6 +222,7 @@ fn number_in_raster_order(ids: &mut [u32], count: usize) {
         }
         *id = *new;
     }
+    next as usize
 }
 
 #[cfg(test)]

@@ -73,7 +73,15 @@ impl Page {
 
     pub fn drag(&self, from: (f64, f64), to: (f64, f64)) -> Result<()> {
         let middle = ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0);
-        self.mouse(json!([step(from.0, from.1), down(), step(middle.0, middle.1), step(to.0, to.1), up()]))
+        self.trace(&[from, middle, to])
+    }
+
+    /// Draws a line through these points with the button held down.
+    pub fn trace(&self, points: &[(f64, f64)]) -> Result<()> {
+        let mut actions: Vec<_> = points.iter().map(|&(x, y)| step(x, y)).collect();
+        actions.insert(actions.len().min(1), down());
+        actions.push(up());
+        self.mouse(Value::Array(actions))
     }
 
     /// Turns the wheel; negative is away from the person, which zooms in.

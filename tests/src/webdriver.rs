@@ -78,8 +78,11 @@ impl Session {
 
     /// Clicks an element as a person would: it must be in sight.
     pub fn click(&self, selector: &str) -> Result<()> {
-        let element = self.element(selector)?;
-        self.post(&format!("/element/{element}/click"), &json!({})).map(drop)
+        let click =
+            || self.post(&format!("/element/{}/click", self.element(selector)?), &json!({})).map(drop);
+        // Tables are drawn anew between finding and clicking: once more, then.
+        click()
+            .or_else(|error| if error.to_string().contains("stale element") { click() } else { Err(error) })
     }
 
     /// Types into an element; into a file input, the names of files, one a line.

@@ -16,6 +16,7 @@ mod keys;
 mod link;
 mod network;
 mod pack;
+mod pen;
 mod race;
 mod results;
 mod ruler;
@@ -60,6 +61,7 @@ pub fn start() {
     gestures::listen();
     input::listen();
     keys::listen();
+    pen::listen();
     table::listen();
     samples::show();
     act(App::begin);

@@ -11,7 +11,8 @@ pub use ask::{Ask, Export, Opening, Tile};
 pub use tell::{Measured, Segmented, Tell};
 
 use crate::js::{Build, View};
-use js_sys::ArrayBuffer;
+use js_sys::{Array, ArrayBuffer, Float64Array};
+use wasm_bindgen::JsCast;
 
 /// How cells are read off a probability map; mirrors the model's own options, which the page does not link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct Rules {
     pub diameter: Option<f64>,
     pub um_per_px: Option<f64>,
     pub skip_edge: bool,
-    /// The page's version of these rules, and of the list of cells left out of this image; both come back with what was
+    /// The page's version of these rules, and of what was corrected by hand in this image; both come back with what was
     /// found by them.
     pub stamp: u32,
     pub choice: u32,
@@ -63,6 +64,54 @@ impl Rules {
             skip_edge: object.flag("skipEdge"),
             stamp: object.number("stamp") as u32,
             choice: object.number("choice") as u32,
+        }
+    }
+}
+
+/// A line that a person drew over the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stroke {
+    /// Whether it parts the cells that it crosses; else it goes around one.
+    pub cut: bool,
+    /// x, y, … in pixels of the image.
+    pub points: Vec<f64>,
+}
+
+/// What a person corrected in the cells of one image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ByHand {
+    /// In the order in which they were drawn.
+    pub strokes: Vec<Stroke>,
+    /// Points (x, y, …) whose cells are left out.
+    pub excluded: Vec<f64>,
+}
+
+impl ByHand {
+    pub fn count(&self) -> usize {
+        self.strokes.len() + self.excluded.len() / 2
+    }
+
+    fn write(&self, object: Build) -> Build {
+        let strokes = self.strokes.iter().map(|stroke| {
+            let numbers: Vec<f64> =
+                [f64::from(u8::from(stroke.cut))].iter().chain(&stroke.points).copied().collect();
+            Float64Array::from(&numbers[..])
+        });
+        object
+            .with("strokes", strokes.collect::<Array>())
+            .with("excluded", Float64Array::from(&self.excluded[..]))
+    }
+
+    fn read(object: &View) -> Self {
+        let strokes = object.typed::<Array>("strokes").unwrap_or_default();
+        let stroke = |numbers: Float64Array| {
+            let numbers = numbers.to_vec();
+            let (cut, points) = numbers.split_first()?;
+            Some(Stroke { cut: *cut > 0.0, points: points.to_vec() })
+        };
+        Self {
+            strokes: strokes.iter().filter_map(|numbers| stroke(numbers.dyn_into().ok()?)).collect(),
+            excluded: object.numbers("excluded"),
         }
     }
 }

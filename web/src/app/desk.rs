@@ -33,6 +33,7 @@ impl App {
         self.hovered = None;
         self.view.forget();
         self.ruler.stop();
+        self.pen.lift();
         self.leave_difference();
         self.sync_controls();
         self.open_active();
@@ -79,13 +80,13 @@ impl App {
                     // The network, or the person, was faster than the reading.
                     return app.open_active();
                 }
-                let (rules, excluded) = (app.rules_of(id), item.excluded.clone());
+                let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
                 if probability.is_some() {
                     app.measuring.push(id);
                 }
                 app.desk_has = Some(id);
                 let truth = Truth { file: truth, serial };
-                app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, excluded, truth }));
+                app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
                 app.refresh();
             });
         });
@@ -119,9 +120,9 @@ impl App {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
-        let (name, excluded) = (item.name.clone(), item.excluded.clone());
+        let (name, by_hand) = (item.name.clone(), item.by_hand.clone());
         self.measuring.push(id);
-        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, excluded, truth });
+        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, by_hand, truth });
     }
 
     /// The desk answered for an image, or could not.
@@ -189,7 +190,7 @@ impl App {
         self.refresh();
     }
 
-    /// Results that do not tell of the present rules, left-out cells and truth.
+    /// Results that do not tell of the present rules, corrections and truth.
     fn stale(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| {
             item.probability.is_some()
@@ -274,7 +275,7 @@ impl App {
         self.answered(id);
         let active = self.active == Some(id);
         let mut again = false;
-        // An answer to an older list of left-out cells would undo the last click; it is measured again below.
+        // An answer to older corrections would undo the last one; it is measured again below.
         if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
             item.stamp = measured.stamp;
             item.measurings += 1;
@@ -297,6 +298,7 @@ impl App {
         }
         if active {
             self.view.overlay_changed();
+            self.stroke_measured(measured.choice, measured.vain);
         }
         if again {
             self.pump();

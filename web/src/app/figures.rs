@@ -129,7 +129,12 @@ impl App {
         let truth =
             if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
         dom::set_text("picture-name", &item.name);
-        dom::set_text("picture-facts", &format!("{size}{truth}"));
+        let corrections = match item.by_hand.count() {
+            0 => String::new(),
+            1 => ", 1 correction by hand".into(),
+            count => format!(", {count} corrections by hand"),
+        };
+        dom::set_text("picture-facts", &format!("{size}{truth}{corrections}"));
         let label = match &item.phase {
             Phase::Done => format!("{}: {}", item.name, cells(item.count())),
             Phase::Failed(why) => why.clone(),
@@ -148,6 +153,7 @@ impl App {
                 dom::append(&list, &dom::make("li", "", warning));
             }
         }
+        let _ = dom::element("undo").toggle_attribute_with_force("disabled", !item.can_undo());
         for button in dom::all("[data-export]") {
             let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0);
         }

@@ -53,7 +53,7 @@ pub fn listen() {
             fingers.travelled = 0.0;
         }
         fingers.down.push((event.pointer_id(), x, y));
-        act(move |app| app.ruler.press(app.view.to_image(x, y)));
+        act(move |app| app.pressed(x, y));
     });
 
     let state = fingers.clone();
@@ -99,22 +99,25 @@ pub fn listen() {
         });
     }
     dom::on(&canvas, "pointerleave", |_: PointerEvent| {
-        act(|app| {
-            app.hovered = None;
-            dom::show("tip", false);
-            app.draw_soon();
-        });
+        act(App::pointed_at_nothing);
     });
     dom::on(&canvas, "dblclick", |event: MouseEvent| event.prevent_default());
     dom::on(&dom::window(), "resize", |_: web_sys::Event| act(App::draw_soon));
 }
 
 impl App {
-    /// Moves the picture with one finger, zooms it with two, or draws the ruler.
+    fn pressed(&mut self, x: f64, y: f64) {
+        let at = self.view.to_image(x, y);
+        self.ruler.press(at);
+        self.pen.press(at);
+    }
+
+    /// Moves the picture with one finger, zooms it with two, or draws with the ruler or the pen.
     fn dragged(&mut self, before: &[(i32, f64, f64)], now: &[(i32, f64, f64)]) {
         match (before, now) {
             ([(_, x0, y0)], [(_, x1, y1)]) => {
-                if self.ruler.drag(self.view.to_image(*x1, *y1)) {
+                let to = self.view.to_image(*x1, *y1);
+                if self.ruler.drag(to) || self.pen.drag(to) {
                     self.draw_soon();
                     return;
                 }
@@ -141,8 +144,20 @@ impl App {
             return;
         }
         if clicked {
+            self.pen.lift();
+        } else if self.pen_released() {
+            return;
+        }
+        if clicked {
             self.probe(x, y, true);
         }
+    }
+
+    pub fn pointed_at_nothing(&mut self) {
+        self.hovered = None;
+        let _ = self.view.canvas.class_list().remove_1("pointing");
+        dom::show("tip", false);
+        self.draw_soon();
     }
 
     fn point_at(&mut self, x: f64, y: f64) {
@@ -159,7 +174,8 @@ impl App {
 
     /// Asks the desk which cell is there. It answers in the order in which it was asked.
     fn probe(&mut self, x: f64, y: f64, click: bool) {
-        let (Some((id, width, height)), false) = (self.view.image, self.ruler.active) else { return };
+        let busy = self.ruler.active || (self.pen.tool.is_some() && !click);
+        let (Some((id, width, height)), false) = (self.view.image, busy) else { return };
         let (x, y) = self.view.to_image(x, y);
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
         if inside && self.active_item().is_some_and(|item| item.stamp > 0) {

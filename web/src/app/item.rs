@@ -1,6 +1,6 @@
 //! One image of the queue, and all that is known of it.
 
-use crate::message::CellRow;
+use crate::message::{ByHand, CellRow, Stroke};
 use web_sys::Blob;
 
 /// Where an image stands.
@@ -39,15 +39,17 @@ pub struct Item {
     pub dice: Option<f64>,
     pub truth: Option<Blob>,
     pub truth_name: String,
-    /// Points (x, y, …) whose cells are left out, and the cell each lies in now.
-    pub excluded: Vec<f64>,
+    /// What the person corrected, and the same before each correction.
+    pub by_hand: ByHand,
+    before: Vec<ByHand>,
+    /// The cell that each left-out point lies in now.
     pub hits: Vec<f64>,
-    /// Count up with every change of these points and of the truth; late answers are told from fresh ones by them.
+    /// Count up with every correction and every other truth; late answers are told from fresh ones by them.
     pub choice: u32,
     pub truth_serial: u32,
     /// Head and line in the table of all images, as `trainer predict` writes it.
     pub summary: String,
-    /// The version of the rules that `rows` were found by; those of the points and the truth that they tell of.
+    /// The version of the rules that `rows` were found by; those of the corrections and the truth that they tell of.
     pub stamp: u32,
     pub measured_choice: u32,
     pub measured_truth: u32,
@@ -88,7 +90,8 @@ impl Item {
             dice: None,
             truth: None,
             truth_name: String::new(),
-            excluded: Vec::new(),
+            by_hand: ByHand::default(),
+            before: Vec::new(),
             hits: Vec::new(),
             choice: 0,
             truth_serial: 0,
@@ -147,21 +150,46 @@ impl Item {
     /// Leaves a cell out, or takes it in again.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
+        self.before.push(self.by_hand.clone());
         if row.excluded {
             let hits = std::mem::take(&mut self.hits);
-            let points = std::mem::take(&mut self.excluded);
+            let points = std::mem::take(&mut self.by_hand.excluded);
             for (point, hit) in points.chunks_exact(2).zip(hits) {
                 if hit != f64::from(cell) {
-                    self.excluded.extend(point);
+                    self.by_hand.excluded.extend(point);
                     self.hits.push(hit);
                 }
             }
         } else {
             let (x, y) = at.unwrap_or(row.inside);
-            self.excluded.extend([x, y]);
+            self.by_hand.excluded.extend([x, y]);
             self.hits.push(f64::from(cell));
         }
         row.excluded = !row.excluded;
+        self.corrected();
+    }
+
+    /// Draws a line that adds a cell or parts some.
+    pub fn draw(&mut self, stroke: Stroke) {
+        self.before.push(self.by_hand.clone());
+        self.by_hand.strokes.push(stroke);
+        self.corrected();
+    }
+
+    pub fn can_undo(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Takes the last correction back; whether there was one.
+    pub fn undo(&mut self) -> bool {
+        let Some(before) = self.before.pop() else { return false };
+        self.by_hand = before;
+        self.corrected();
+        true
+    }
+
+    /// What was found is to be measured again, and what was saved is old.
+    fn corrected(&mut self) {
         self.choice += 1;
         self.saved = false;
     }

@@ -1,6 +1,7 @@
 //! Single keys, as the tooltips name them; never while someone types. Who dictates or hits keys by mistake can switch
 //! them off: they then work on the picture alone (WCAG 2.1.4).
 
+use super::pen::Tool;
 use super::{App, act, dom};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
@@ -42,7 +43,15 @@ fn listen_to_the_switch() {
 pub fn listen() {
     listen_to_the_switch();
     dom::on(&dom::document(), "keydown", |event: KeyboardEvent| {
-        if event.ctrl_key() || event.meta_key() || event.alt_key() || typing(&event) {
+        if typing(&event) {
+            return;
+        }
+        let held = event.ctrl_key() || event.meta_key();
+        if held && !event.shift_key() && !event.alt_key() && event.key() == "z" {
+            event.prevent_default();
+            act(App::undo);
+        }
+        if held || event.alt_key() {
             return;
         }
         let canvas = dom::document().active_element().is_some_and(|element| element.id() == "canvas");
@@ -86,6 +95,9 @@ impl App {
             "s" => click("split"),
             "e" => click("skip-edge"),
             "m" => self.toggle_ruler(),
+            "c" => self.take_pen(Tool::Outline),
+            "x" => self.take_pen(Tool::Cut),
+            "u" => self.undo(),
             "z" => click("export-zip"),
             "j" => self.step(1),
             "k" => self.step(-1),
@@ -97,6 +109,7 @@ impl App {
             "]" => self.nudge_threshold(0.02),
             " " => self.view.peeking = true,
             "Escape" if self.ruler.active || self.ruler.length() > 0.0 => self.ruler.stop(),
+            "Escape" if self.pen.tool.is_some() => self.put_pen_down(),
             "Escape" => self.cancel_current(),
             "ArrowLeft" => self.view.move_by(STEP, 0.0),
             "ArrowRight" => self.view.move_by(-STEP, 0.0),

@@ -3,7 +3,7 @@
 use super::item::Item;
 use super::link::{Link, Role};
 use super::{App, act, dom, files, save};
-use crate::message::{Ask, Opening, Rules, Tell, Truth};
+use crate::message::{Ask, ByHand, Opening, Rules, Tell, Truth};
 use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -12,7 +12,7 @@ pub struct Packing {
     pub link: Link,
     /// Images still to come, what the files of each are named by in the zip, and the rules they are made by: those of the
     /// beginning, as in the table.
-    todo: Vec<(u32, String, Rules, Vec<f64>)>,
+    todo: Vec<(u32, String, Rules, ByHand)>,
     table: String,
     /// Images that are in the zip, and the one that is being put there.
     packed: Vec<u32>,
@@ -34,7 +34,7 @@ impl App {
             return self.measure_next();
         }
         let of =
-            |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.excluded.clone());
+            |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.by_hand.clone());
         let mut todo: Vec<_> = self.exportable().map(of).collect();
         if todo.is_empty() {
             return self.complain(super::summary::NOTHING);
@@ -54,7 +54,7 @@ impl App {
         let Some(packing) = &mut self.packing else { return };
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
-        let Some((id, stem, rules, excluded)) = packing.todo.pop() else {
+        let Some((id, stem, rules, by_hand)) = packing.todo.pop() else {
             packing.link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
             return;
         };
@@ -71,7 +71,7 @@ impl App {
                 match file {
                     Ok(file) => {
                         let truth = Truth::default();
-                        let opening = Opening { id, name, file, probability, rules, excluded, truth };
+                        let opening = Opening { id, name, file, probability, rules, by_hand, truth };
                         packing.link.ask(Ask::Open(opening));
                         packing.link.ask(Ask::Pack { stem: packing.stem.clone() });
                         packing.packing = Some(id);

@@ -70,6 +70,7 @@ impl App {
         if self.ruler.active || self.ruler.length() > 0.0 {
             self.ruler.stop();
         } else {
+            self.put_pen_down();
             self.ruler.start();
         }
         self.draw_soon();

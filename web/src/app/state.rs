@@ -4,7 +4,7 @@ use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
 use super::table::Sorting;
 use super::view::View;
-use super::{dom, pack::Packing, ruler::Ruler};
+use super::{dom, pack::Packing, pen::Pen, ruler::Ruler};
 use crate::js::View as Fields;
 use crate::message::{Rules, Tell};
 use js_sys::{ArrayBuffer, JSON};
@@ -77,6 +77,7 @@ pub struct App {
 
     pub view: View,
     pub ruler: Ruler,
+    pub pen: Pen,
     pub hovered: Option<u32>,
     /// What the desk was asked to name the cell for, in that order: a click and where, or pointing only.
     pub probes: VecDeque<Option<(f64, f64)>>,
@@ -122,6 +123,7 @@ impl App {
             desk_losses: 0,
             view: View::new(),
             ruler: Ruler::default(),
+            pen: Pen::default(),
             hovered: None,
             probes: VecDeque::new(),
             table_wanted: false,

@@ -249,6 +249,7 @@ impl App {
         }
         self.ring(&context);
         self.ruler.draw(&context, &self.view);
+        self.pen.draw(&context, &self.view);
     }
 
     /// A ring about the cell that is pointed at.

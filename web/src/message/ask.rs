@@ -1,8 +1,8 @@
 //! From the page to a worker.
 
-use super::{Rules, Truth};
+use super::{ByHand, Rules, Truth};
 use crate::js::{Build, View};
-use js_sys::{Array, ArrayBuffer, Float64Array};
+use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen::JsValue;
 
 /// An image to open for drawing, measuring and export.
@@ -13,8 +13,7 @@ pub struct Opening {
     /// Its probability map, where the network has been over it.
     pub probability: Option<ArrayBuffer>,
     pub rules: Rules,
-    /// Points (x, y, x, y, …) whose cells the person left out.
-    pub excluded: Vec<f64>,
+    pub by_hand: ByHand,
     pub truth: Truth,
 }
 
@@ -83,7 +82,7 @@ pub enum Ask {
         width: u32,
         height: u32,
         rules: Rules,
-        excluded: Vec<f64>,
+        by_hand: ByHand,
         truth: Truth,
     },
     Tile {
@@ -149,26 +148,25 @@ impl Ask {
                 for buffer in [&open.probability, &open.truth.file].into_iter().flatten() {
                     over.push(buffer);
                 }
+                let object = open.by_hand.write(open.rules.write(Build::new("open")));
                 open.truth
-                    .write(open.rules.write(Build::new("open")))
+                    .write(object)
                     .with("id", open.id)
                     .with("name", open.name)
                     .with("file", open.file)
                     .maybe("probability", open.probability)
-                    .with("excluded", Float64Array::from(&open.excluded[..]))
             }
-            Self::Measure { id, name, probability, width, height, rules, excluded, truth } => {
+            Self::Measure { id, name, probability, width, height, rules, by_hand, truth } => {
                 for buffer in [&probability, &truth.file].into_iter().flatten() {
                     over.push(buffer);
                 }
                 truth
-                    .write(rules.write(Build::new("measure")))
+                    .write(by_hand.write(rules.write(Build::new("measure"))))
                     .with("id", id)
                     .with("name", name)
                     .maybe("probability", probability)
                     .with("width", width)
                     .with("height", height)
-                    .with("excluded", Float64Array::from(&excluded[..]))
             }
             Self::Tile { tile, stamp } => Build::new("tile")
                 .with("id", tile.id)
@@ -219,7 +217,7 @@ impl Ask {
                 file: view.typed("file")?,
                 probability: view.typed("probability"),
                 rules: Rules::read(&view),
-                excluded: view.numbers("excluded"),
+                by_hand: ByHand::read(&view),
                 truth: Truth::read(&view),
             }),
             "measure" => Self::Measure {
@@ -229,7 +227,7 @@ impl Ask {
                 width: view.number("width") as u32,
                 height: view.number("height") as u32,
                 rules: Rules::read(&view),
-                excluded: view.numbers("excluded"),
+                by_hand: ByHand::read(&view),
                 truth: Truth::read(&view),
             },
             "tile" => Self::Tile {

@@ -25,7 +25,7 @@ pub struct Segmented {
 /// The cells under the present rules.
 pub struct Measured {
     pub id: u32,
-    /// What this tells of: the versions of the rules and of the list of cells left out, and the truth mask, if any.
+    /// What this tells of: the versions of the rules and of the corrections by hand, and the truth mask, if any.
     pub stamp: u32,
     pub choice: u32,
     pub truth: u32,
@@ -37,6 +37,8 @@ pub struct Measured {
     pub dice: Option<f64>,
     /// For every left-out point the cell it lies in, 0 if none.
     pub hits: Vec<f64>,
+    /// The last line that was drawn changed nothing.
+    pub vain: bool,
     /// Head and line of this image in the table of all images.
     pub summary: String,
 }
@@ -179,6 +181,7 @@ impl Tell {
                     .maybe("iou", measured.iou)
                     .maybe("dice", measured.dice)
                     .with("hits", Float64Array::from(&measured.hits[..]))
+                    .with("vain", measured.vain)
                     .with("summary", measured.summary)
             }
             Self::Tile { tile, stamp, bitmap } => {
@@ -261,6 +264,7 @@ impl Tell {
                     iou: view.maybe_number("iou"),
                     dice: view.maybe_number("dice"),
                     hits: view.numbers("hits"),
+                    vain: view.flag("vain"),
                     summary: view.text("summary"),
                 })
             }

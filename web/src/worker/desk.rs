@@ -2,10 +2,10 @@
 
 use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
-use crate::message::{Ask, CellRow, Measured, Opening, Rules, Tell, Tile, Truth};
+use crate::message::{Ask, ByHand, CellRow, Measured, Opening, Rules, Tell, Tile, Truth};
 use image::GrayImage;
 use js_sys::Uint8Array;
-use rbc_model::cells::{Cell, CellOptions, Cells, Summary, find_cells};
+use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
 use rbc_model::decode::{decode, decode_mask};
 use rbc_model::metrics::Overlap;
 use rbc_model::{Error, RgbImage, export};
@@ -22,7 +22,7 @@ pub struct Open {
     truth_serial: u32,
     found: Option<Found>,
     rules: Rules,
-    points: Vec<f64>,
+    by_hand: ByHand,
 }
 
 /// The cells of a map, and which of them the person left out.
@@ -45,6 +45,15 @@ fn options(rules: &Rules) -> CellOptions {
         // Left out here, after the comparison with the truth, which knows of no edge.
         skip_edge: false,
     }
+}
+
+/// The lines that the person drew, as the model knows them.
+fn strokes(by_hand: &ByHand) -> Vec<Stroke> {
+    let stroke = |stroke: &crate::message::Stroke| {
+        let points = stroke.points.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect();
+        if stroke.cut { Stroke::Cut(points) } else { Stroke::Outline(points) }
+    };
+    by_hand.strokes.iter().map(stroke).collect()
 }
 
 /// The cell at a point, 0 if none.
@@ -101,15 +110,17 @@ fn measure(
     id: u32,
     map: &GrayImage,
     rules: &Rules,
-    points: &[f64],
+    by_hand: &ByHand,
     (truth, serial): (Option<&GrayImage>, u32),
 ) -> Result<(Found, Measured), Error> {
     let mut cells = find_cells(map, &options(rules));
+    let changed = cells.correct(&strokes(by_hand), map);
     let overlap = truth.map(|truth| Overlap::of(&cells.labels.mask(), truth)).transpose()?;
     if rules.skip_edge {
         cells.retain(|cell| !cell.touches_edge);
     }
-    let hits: Vec<u32> = points.chunks_exact(2).map(|point| cell_at(&cells, point[0], point[1])).collect();
+    let points = by_hand.excluded.as_chunks::<2>().0;
+    let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
     let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
     let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
     let measured = Measured {
@@ -122,6 +133,7 @@ fn measure(
         iou: overlap.as_ref().map(Overlap::iou),
         dice: overlap.as_ref().map(Overlap::dice),
         hits: hits.into_iter().map(f64::from).collect(),
+        vain: changed.last() == Some(&false),
         // The page fills in the first and the last field: the name depends on the other images, the warnings are not
         // known here.
         summary: export::summary_csv([("", &summary, &[][..])])?,
@@ -135,7 +147,7 @@ fn passing(
     name: &str,
     map: Option<GrayImage>,
     rules: &Rules,
-    points: &[f64],
+    by_hand: &ByHand,
     truth: Truth,
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
@@ -144,7 +156,7 @@ fn passing(
         let truth = read_truth(&bytes(&truth), name, map.dimensions());
         truth.map_err(|error| refuse_truth(id, serial, &error)).ok()
     });
-    let (_, measured) = measure(id, &map, rules, points, (truth.as_ref(), serial))?;
+    let (_, measured) = measure(id, &map, rules, by_hand, (truth.as_ref(), serial))?;
     tell(Tell::Measured(measured));
     Ok(())
 }
@@ -158,15 +170,15 @@ impl Desk {
                     failed(id, "open", &error);
                 }
             }
-            Ask::Measure { id, name, probability, width, height, rules, excluded, truth } => {
+            Ask::Measure { id, name, probability, width, height, rules, by_hand, truth } => {
                 let map = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
                 let measured = match self.open.as_mut().filter(|open| open.id == id) {
                     Some(open) => {
                         open.probability = map.or(open.probability.take());
-                        (open.rules, open.points) = (rules, excluded);
+                        (open.rules, open.by_hand) = (rules, by_hand);
                         open.measure()
                     }
-                    None => passing(id, &name, map, &rules, &excluded, truth),
+                    None => passing(id, &name, map, &rules, &by_hand, truth),
                 };
                 if let Err(error) = measured {
                     failed(id, "measure", &error);
@@ -200,7 +212,7 @@ impl Desk {
     }
 
     fn open(&mut self, opening: Opening) -> Result<(), Error> {
-        let Opening { id, name, file, probability, rules, excluded: points, truth } = opening;
+        let Opening { id, name, file, probability, rules, by_hand, truth } = opening;
         // The old image goes first: two large ones may not fit.
         self.open = None;
         let image = decode(&bytes(&file), &name)?;
@@ -213,7 +225,8 @@ impl Desk {
             let truth = read_truth(&bytes(&truth), &name, image.dimensions());
             truth.map_err(|error| refuse_truth(id, truth_serial, &error)).ok()
         });
-        let mut open = Open { id, name, image, probability, truth, truth_serial, found: None, rules, points };
+        let mut open =
+            Open { id, name, image, probability, truth, truth_serial, found: None, rules, by_hand };
         open.measure()?;
         self.open = Some(open);
         Ok(())
@@ -273,7 +286,7 @@ impl Open {
     fn measure(&mut self) -> Result<(), Error> {
         let Some(map) = &self.probability else { return Ok(()) };
         let truth = (self.truth.as_ref(), self.truth_serial);
-        let (found, measured) = measure(self.id, map, &self.rules, &self.points, truth)?;
+        let (found, measured) = measure(self.id, map, &self.rules, &self.by_hand, truth)?;
         self.found = Some(found);
         tell(Tell::Measured(measured));
         Ok(())

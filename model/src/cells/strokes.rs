@@ -1,0 +1,379 @@
+//! Corrections that a person draws over the cells that were found.
+
+use super::Cells;
+use super::regions::{Neighbours, Region, Run, regions};
+use crate::GrayImage;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// A part that a cut leaves must have this share of its cell: what the line only scratches stays whole.
+const LEAST_PART: f64 = 0.02;
+
+/// A line drawn by hand, through points in pixels of the image; origin the image's top left corner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stroke {
+    /// Closed by a straight line to its start: what it encloses is one cell. Cells of which at least half lies inside
+    /// are replaced by it, others lose what lies inside.
+    Outline(Vec<(f64, f64)>),
+    /// Each cell that the line crosses from side to side comes apart along it; the pixels under the line stay with
+    /// the parts.
+    Cut(Vec<(f64, f64)>),
+}
+
+impl Cells {
+    /// Applies strokes in their order, then numbers and measures all cells anew. The same cells and strokes give the
+    /// same result; a stroke that encloses no pixel or parts no cell changes nothing. Returns of each whether it changed
+    /// anything.
+    pub fn correct(&mut self, strokes: &[Stroke], probability: &GrayImage) -> Vec<bool> {
+        if strokes.is_empty() {
+            return Vec::new();
+        }
+        let extents =
+            self.cells.iter().map(|cell| Extent { bounds: cell.bounds, area: cell.area_px as usize });
+        let mut sheet = Sheet { extents: extents.collect(), cells: self };
+        let draw = |stroke: &Stroke| match stroke {
+            Stroke::Outline(points) => sheet.outline(points),
+            Stroke::Cut(points) => sheet.cut(points),
+        };
+        let changed = strokes.iter().map(draw).collect();
+        let count = sheet.extents.len();
+        self.number_and_measure(count, probability);
+        changed
+    }
+}
+
+/// Where the pixels of a cell are to be sought, and how many there are.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// x, y, width, height; may be larger than the cell.
+    bounds: [u32; 4],
+    area: usize,
+}
+
+/// The label image while it is drawn upon. An id's extent is at its index less one.
+struct Sheet<'a> {
+    cells: &'a mut Cells,
+    extents: Vec<Extent>,
+}
+
+impl Sheet<'_> {
+    fn size(&self) -> (u32, u32) {
+        (self.cells.labels.width, self.cells.labels.height)
+    }
+
+    fn at(&self, x: u32, y: u32) -> usize {
+        y as usize * self.cells.labels.width as usize + x as usize
+    }
+
+    fn add(&mut self, extent: Extent) -> u32 {
+        self.extents.push(extent);
+        self.extents.len() as u32
+    }
+
+    fn extent(&mut self, id: u32) -> &mut Extent {
+        &mut self.extents[id as usize - 1]
+    }
+
+    /// The regions of a cell's pixels that `keep` takes, in pixels of the image.
+    fn pieces(&self, bounds: [u32; 4], keep: impl Fn(usize) -> bool) -> Vec<Region> {
+        let [left, top, width, height] = bounds;
+        let in_image = |at: usize| self.at(left + at as u32 % width, top + at as u32 / width);
+        let mut found = regions(width, height, Neighbours::Four, |at| keep(in_image(at)));
+        for run in found.iter_mut().flat_map(|region| &mut region.runs) {
+            *run = Run { y: run.y + top, start: run.start + left, end: run.end + left };
+        }
+        found
+    }
+
+    fn fill(&mut self, runs: &[Run], id: u32) {
+        for run in runs {
+            let row = self.at(0, run.y);
+            self.cells.labels.ids[row + run.start as usize..row + run.end as usize].fill(id);
+        }
+    }
+
+    fn outline(&mut self, points: &[(f64, f64)]) -> bool {
+        let runs = enclosed(points, self.size());
+        let Some(bounds) = bounds(&runs) else { return false };
+        let inside: HashSet<usize> = pixels(&runs, self.cells.labels.width).collect();
+        // A line that crosses itself may enclose several parts; a cell is one.
+        let found = self.pieces(bounds, |at| inside.contains(&at));
+        let Some(new) = found.into_iter().max_by_key(|region| region.area) else { return false };
+        let mut taken = BTreeMap::<u32, usize>::new();
+        for at in pixels(&new.runs, self.cells.labels.width) {
+            *taken.entry(self.cells.labels.ids[at]).or_default() += 1;
+        }
+        taken.remove(&0);
+        let id = self.add(Extent { bounds, area: new.area as usize });
+        self.fill(&new.runs, id);
+        for (old, taken) in taken {
+            let keep = taken * 2 < self.extent(old).area;
+            self.keep_largest_piece(old, keep);
+        }
+        true
+    }
+
+    /// Takes away all pixels of a cell but, where something is kept, those of its largest piece.
+    fn keep_largest_piece(&mut self, id: u32, keep: bool) {
+        let bounds = self.extent(id).bounds;
+        let mut found = self.pieces(bounds, |at| self.cells.labels.ids[at] == id);
+        found.sort_by_key(|region| std::cmp::Reverse(region.area));
+        let kept = usize::from(keep).min(found.len());
+        self.extent(id).area = found[..kept].iter().map(|region| region.area as usize).sum();
+        found[kept..].iter().for_each(|region| self.fill(&region.runs, 0));
+    }
+
+    fn cut(&mut self, points: &[(f64, f64)]) -> bool {
+        let line = under(points, self.size());
+        let ids: BTreeSet<u32> =
+            line.iter().map(|&at| self.cells.labels.ids[at]).filter(|id| *id != 0).collect();
+        ids.into_iter().filter(|&id| self.part(id, &line)).count() > 0
+    }
+
+    /// Parts one cell along the pixels of a line, if that goes through it.
+    fn part(&mut self, id: u32, line: &HashSet<usize>) -> bool {
+        let Extent { bounds, area } = *self.extent(id);
+        let found = self.pieces(bounds, |at| self.cells.labels.ids[at] == id && !line.contains(&at));
+        let (mut parts, scraps): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|piece| piece.area as f64 >= LEAST_PART * area as f64);
+        if parts.len() < 2 {
+            return false;
+        }
+        parts.sort_by_key(|piece| std::cmp::Reverse(piece.area));
+        let under = line.iter().copied().filter(|&at| self.cells.labels.ids[at] == id);
+        let mut loose: Vec<usize> = under
+            .chain(scraps.iter().flat_map(|scrap| pixels(&scrap.runs, self.cells.labels.width)))
+            .collect();
+        loose.sort_unstable();
+        loose.iter().for_each(|&at| self.cells.labels.ids[at] = 0);
+        let mut own = vec![id];
+        for piece in &parts[1..] {
+            let new = self.add(Extent { bounds, area: piece.area as usize });
+            self.fill(&piece.runs, new);
+            own.push(new);
+        }
+        self.extent(id).area = parts[0].area as usize;
+        self.give_to_neighbours(loose, &own);
+        true
+    }
+
+    /// Adds loose pixels to those of these cells that they touch, from there inwards.
+    fn give_to_neighbours(&mut self, mut loose: Vec<usize>, own: &[u32]) {
+        let mut before = usize::MAX;
+        while loose.len() < before {
+            before = loose.len();
+            loose.retain(|&at| {
+                let near = self.around(at).map(|next| self.cells.labels.ids[next]);
+                let Some(id) = near.into_iter().find(|id| own.contains(id)) else { return true };
+                self.cells.labels.ids[at] = id;
+                self.extent(id).area += 1;
+                false
+            });
+        }
+    }
+
+    /// The pixels left, right, above and below; at the image's edge the pixel itself.
+    fn around(&self, at: usize) -> [usize; 4] {
+        let (width, last) = (self.cells.labels.width as usize, self.cells.labels.ids.len() - 1);
+        let x = at % width;
+        [
+            at - usize::from(x > 0),
+            at + usize::from(x + 1 < width),
+            if at >= width { at - width } else { at },
+            if at + width <= last { at + width } else { at },
+        ]
+    }
+}
+
+fn pixels(runs: &[Run], width: u32) -> impl Iterator<Item = usize> {
+    runs.iter().flat_map(move |run| {
+        let row = run.y as usize * width as usize;
+        row + run.start as usize..row + run.end as usize
+    })
+}
+
+/// x, y, width, height; `None` of nothing.
+fn bounds(runs: &[Run]) -> Option<[u32; 4]> {
+    let left = runs.iter().map(|run| run.start).min()?;
+    let right = runs.iter().map(|run| run.end).max()?;
+    let (top, bottom) = (runs.first()?.y, runs.last()?.y);
+    Some([left, top, right - left, bottom + 1 - top])
+}
+
+/// The pixels whose centres a closed line goes around, by the rule of non-zero winding, from top to bottom.
+fn enclosed(points: &[(f64, f64)], (width, height): (u32, u32)) -> Vec<Run> {
+    let edges: Vec<_> = points.iter().zip(points.iter().cycle().skip(1)).collect();
+    let (low, high) =
+        points.iter().fold((f64::MAX, f64::MIN), |(a, b), point| (a.min(point.1), b.max(point.1)));
+    let mut runs = Vec::new();
+    for y in low.max(0.0) as u32..(high.max(0.0).ceil() as u32).min(height) {
+        let middle = f64::from(y) + 0.5;
+        let mut crossings: Vec<(f64, i32)> = edges
+            .iter()
+            .filter(|(a, b)| (a.1 <= middle) != (b.1 <= middle))
+            .map(|(a, b)| {
+                let x = a.0 + (middle - a.1) / (b.1 - a.1) * (b.0 - a.0);
+                (x, if a.1 < b.1 { 1 } else { -1 })
+            })
+            .collect();
+        crossings.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut winding = 0;
+        for pair in crossings.windows(2) {
+            winding += pair[0].1;
+            // The first pixel whose centre is not left of a crossing.
+            let [start, end] =
+                [pair[0].0, pair[1].0].map(|x| (x - 0.5).ceil().clamp(0.0, f64::from(width)) as u32);
+            if winding != 0 && start < end {
+                runs.push(Run { y, start, end });
+            }
+        }
+    }
+    runs
+}
+
+/// The pixels that a line goes over, each beside or diagonal to the next: no side step gets past it (Bresenham).
+fn under(points: &[(f64, f64)], (width, height): (u32, u32)) -> HashSet<usize> {
+    let mut line = HashSet::new();
+    for pair in points.windows(2) {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]].map(|point| (point.0.floor(), point.1.floor()));
+        let steps = (x1 - x0).abs().max((y1 - y0).abs()).max(1.0);
+        for step in 0..=steps as u32 {
+            let share = f64::from(step) / steps;
+            let (x, y) = ((x0 + share * (x1 - x0)).round(), (y0 + share * (y1 - y0)).round());
+            if x >= 0.0 && y >= 0.0 && x < f64::from(width) && y < f64::from(height) {
+                line.insert(y as usize * width as usize + x as usize);
+            }
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CellOptions, find_cells};
+    use super::*;
+
+    fn disc_map(discs: &[(f64, f64, f64)]) -> GrayImage {
+        GrayImage::from_fn(80, 60, |x, y| {
+            let (x, y) = (f64::from(x) + 0.5, f64::from(y) + 0.5);
+            image::Luma([if discs.iter().any(|d| (x - d.0).hypot(y - d.1) < d.2) { 255 } else { 0 }])
+        })
+    }
+
+    fn found(map: &GrayImage) -> Cells {
+        find_cells(map, &CellOptions { split: false, ..Default::default() })
+    }
+
+    fn corrected(map: &GrayImage, strokes: &[Stroke]) -> Cells {
+        let mut cells = found(map);
+        cells.correct(strokes, map);
+        cells
+    }
+
+    fn areas(cells: &Cells) -> Vec<f64> {
+        cells.cells.iter().map(|cell| cell.area_px).collect()
+    }
+
+    fn square(x: f64, y: f64, side: f64) -> Stroke {
+        Stroke::Outline(vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)])
+    }
+
+    const TWO: [(f64, f64, f64); 2] = [(20.0, 30.0, 11.0), (38.0, 30.0, 11.0)];
+
+    #[test]
+    fn a_cut_parts_what_it_crosses_and_loses_no_pixel() {
+        let map = disc_map(&TWO);
+        let whole = areas(&found(&map));
+        assert_eq!(whole.len(), 1);
+        // Straight down, and askew with many points.
+        let askew = (0..20).map(|i| (31.0 - 0.3 * f64::from(i), 15.0 + 1.7 * f64::from(i))).collect();
+        for line in [vec![(29.0, 10.0), (29.0, 50.0)], askew] {
+            let parts = areas(&corrected(&map, &[Stroke::Cut(line)]));
+            assert_eq!(parts.len(), 2, "{parts:?}");
+            assert_eq!(parts.iter().sum::<f64>(), whole[0]);
+            assert!((parts[0] / parts[1] - 1.0).abs() < 0.2, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_that_ends_inside_or_only_scratches_parts_nothing() {
+        let map = disc_map(&TWO);
+        for line in [vec![(29.0, 10.0), (29.0, 30.0)], vec![(5.0, 19.6), (60.0, 19.6)], vec![(29.0, 30.0)]] {
+            let cells = corrected(&map, &[Stroke::Cut(line)]);
+            assert_eq!(cells, found(&map));
+        }
+    }
+
+    #[test]
+    fn an_outline_on_bare_ground_is_a_cell_of_its_area() {
+        let map = disc_map(&TWO);
+        let cells = corrected(&map, &[square(60.0, 5.0, 9.0)]);
+        assert_eq!(areas(&cells)[0], 81.0);
+        assert_eq!(cells.cells[0].bounds, [60, 5, 9, 9]);
+        assert_eq!(cells.cells[0].mean_probability, 0.0);
+        assert!(!cells.cells[0].touches_edge);
+        // Half of it lies beyond the image.
+        let cut = corrected(&map, &[square(75.0, 20.0, 10.0)]);
+        let cell = cut.cells.iter().find(|cell| cell.area_px == 50.0);
+        assert!(cell.is_some_and(|cell| cell.touches_edge), "{:?}", cut.cells);
+    }
+
+    #[test]
+    fn an_outline_replaces_what_it_holds_and_nibbles_at_the_others() {
+        let map = disc_map(&[(20.0, 30.0, 11.0), (55.0, 30.0, 11.0)]);
+        let before = areas(&found(&map));
+        // All of the left cell and a bit of the right one.
+        let cells = corrected(&map, &[square(6.0, 10.0, 40.0)]);
+        assert_eq!(cells.cells.len(), 2);
+        assert_eq!(areas(&cells)[0], 1600.0);
+        assert!((0.8..1.0).contains(&(areas(&cells)[1] / before[1])), "{:?}", areas(&cells));
+        // Both: they are joined.
+        assert_eq!(areas(&corrected(&map, &[square(5.0, 0.0, 65.0)])), [65.0 * 60.0]);
+    }
+
+    #[test]
+    fn strokes_follow_one_another() {
+        let map = disc_map(&TWO);
+        let cut = Stroke::Cut(vec![(29.0, 10.0), (29.0, 50.0)]);
+        let across = Stroke::Cut(vec![(0.0, 30.0), (70.0, 30.0)]);
+        let cells = corrected(&map, &[cut.clone(), across]);
+        assert_eq!(cells.cells.len(), 4);
+        assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        // Joined again.
+        assert_eq!(corrected(&map, &[cut, square(0.0, 0.0, 80.0)]).cells.len(), 1);
+    }
+
+    #[test]
+    fn lines_that_cross_themselves_leave_the_image_or_have_no_inside_do_no_harm() {
+        let map = disc_map(&TWO);
+        let eight = Stroke::Outline(vec![(60.0, 2.0), (78.0, 12.0), (78.0, 2.0), (60.0, 9.0)]);
+        let cells = corrected(&map, &[eight]);
+        assert_eq!(cells.cells.len(), 2, "of two loops the larger one counts");
+        let far = [(-1e6, -50.0), (1e6, -50.0), (0.0, 1e5)];
+        assert_eq!(corrected(&map, &[Stroke::Outline(far.to_vec())]).cells.len(), 1);
+        for points in [
+            vec![],
+            vec![(3.0, 3.0)],
+            vec![(70.0, 3.0), (70.2, 3.1)],
+            vec![(-9.0, -9.0), (-5.0, -5.0), (-9.0, -5.0)],
+        ] {
+            let strokes = [Stroke::Outline(points.clone()), Stroke::Cut(points)];
+            let mut cells = found(&map);
+            assert_eq!(cells.correct(&strokes, &map), [false, false]);
+            assert_eq!(cells, found(&map));
+        }
+    }
+
+    #[test]
+    fn every_cell_stays_one_piece() {
+        let map = disc_map(&TWO);
+        // A bar through a cell leaves two caps, of which the larger stays.
+        let bar = Stroke::Outline(vec![(5.0, 26.0), (31.0, 26.0), (31.0, 31.0), (5.0, 31.0)]);
+        let cells = corrected(&disc_map(&TWO[..1]), &[bar]);
+        assert_eq!(cells.cells.len(), 2);
+        for id in 1..=2 {
+            let ids = &cells.labels.ids;
+            assert_eq!(regions(80, 60, Neighbours::Four, |at| ids[at] == id).len(), 1);
+        }
+        assert_eq!(found(&map).cells.len(), 1);
+    }
+}

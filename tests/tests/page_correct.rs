@@ -1,0 +1,110 @@
+//! Correcting by hand: cells drawn, joined and cut, taken back, and the same in every file.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::hands::{Canvas, ESCAPE};
+use rbc_tests::mask;
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{plain_field, png};
+use rbc_tests::scratch::Scratch;
+use serde_json::json;
+use std::path::Path;
+
+const SIZE: (u32, u32) = (500, 420);
+
+fn count(page: &Page) -> Result<usize> {
+    page.wait_until_ready()?;
+    Ok(page.text("cell-count")?.parse()?)
+}
+
+fn until_count(page: &Page, cells: usize) -> Result<()> {
+    page.wait(&format!("{cells} cells"), || Ok((count(page)? == cells).then_some(())))
+}
+
+/// x, y and diameter of a round cell that stands alone: none of the others is nearer than a diameter and a half.
+fn lone_cell(page: &Page) -> Result<(f64, f64, f64)> {
+    let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) =>
+        [2, 3, 4, 7].map((column) => parseFloat(row.cells[column].textContent)))";
+    let cells: Vec<(f64, f64, f64, f64)> = serde_json::from_value(page.js(body, json!([]))?)?;
+    let alone = |&&(x, y, d, circularity): &&(f64, f64, f64, f64)| {
+        let near = |&&(u, v, ..): &&(f64, f64, f64, f64)| (u - x).hypot(v - y) < 1.5 * d;
+        let inside = x > d && y > d && x < f64::from(SIZE.0) - d && y < f64::from(SIZE.1) - d;
+        inside && circularity > 0.9 && cells.iter().filter(near).count() == 1
+    };
+    let (x, y, d, _) = cells.iter().find(alone).context("no cell stands alone")?;
+    Ok((*x, *y, *d))
+}
+
+fn ring(canvas: &Canvas, (x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
+    let angles = (0..=24).map(|step| f64::from(step) / 24.0 * std::f64::consts::TAU);
+    angles.map(|a| canvas.place(SIZE, (x + radius * a.cos(), y + radius * a.sin()))).collect()
+}
+
+fn lines(file: &Path) -> Result<usize> {
+    Ok(std::fs::read_to_string(file)?.lines().count())
+}
+
+#[test]
+fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
+    let scratch = Scratch::new("correct")?;
+    let image = scratch.write("smear.png", png(&plain_field()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    let canvas = page.canvas()?;
+    let all = count(&page)?;
+    let (x, y, d) = lone_cell(&page)?;
+    let place = |x, y| canvas.place(SIZE, (x, y));
+    let untouched = page.save("export-mask", "mask.png")?;
+    ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
+
+    page.click("cut-cells")?;
+    page.until_shown("#pen-hint", "across")?;
+    page.trace(&[place(x, y - d), place(x + 1.0, y), place(x, y + d)])?;
+    until_count(&page, all + 1)?;
+    page.screenshot("cut")?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+    ensure!(lines(&page.save("export-csv", "cells.csv")?)? == all + 2, "a line of each cell, and a head");
+
+    // A line that ends inside parts nothing, says so, and is no correction.
+    page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
+    page.until_shown("#pen-hint", "parts no cell")?;
+    until_count(&page, all + 1)?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+
+    // Around both halves: one cell again, larger than before. A click still leaves it out.
+    page.key("c")?;
+    page.until_shown("#pen-hint", "encloses")?;
+    page.trace(&ring(&canvas, (x, y), d * 0.6))?;
+    until_count(&page, all)?;
+    page.screenshot("drawn")?;
+    let drawn = mask::coverage(&page.save("export-mask", ".png")?)?;
+    ensure!(drawn > mask::coverage(&untouched)?, "the drawn cell is larger");
+    page.click_at(place(x, y))?;
+    until_count(&page, all - 1)?;
+
+    // Corrections outlive another threshold and another image.
+    page.set("#threshold", "0.55")?;
+    page.wait_until_ready()?;
+    page.until_shown("#picture-facts", "3 corrections by hand")?;
+    page.set("#threshold", "0.5")?;
+    until_count(&page, all - 1)?;
+    let table = page.save("export-images", ".csv")?;
+    let table = std::fs::read_to_string(&table)?;
+    ensure!(table.contains(&format!(",500,420,{},", all - 1)), "{table}");
+
+    // Backwards, by button and keys.
+    page.click("undo")?;
+    until_count(&page, all)?;
+    page.key("u")?;
+    until_count(&page, all + 1)?;
+    page.key("u")?;
+    until_count(&page, all)?;
+    let back = page.save("export-mask", ".png")?;
+    assert_eq!(mask::difference(&back, &untouched)?, 0.0);
+    ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
+
+    page.key(ESCAPE)?;
+    page.until("the pen is put down", "return document.getElementById('pen-hint').hidden", json!([]))?;
+    page.drag(place(x, y - d), place(x, y + d))?;
+    assert_eq!(count(&page)?, all, "without the pen a drag moves the picture");
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Correcting by hand: lines drawn around cells that were missed, and through cells that should come apart.
+
+use super::view::View;
+use super::{App, act, dom};
+use crate::message::Stroke;
+use web_sys::{CanvasRenderingContext2d, Event};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// What the line encloses becomes one cell.
+    Outline,
+    /// The line parts the cells that it crosses.
+    Cut,
+}
+
+impl Tool {
+    const ALL: [Self; 2] = [Self::Outline, Self::Cut];
+
+    fn button(self) -> &'static str {
+        match self {
+            Self::Outline => "draw-cell",
+            Self::Cut => "cut-cells",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Outline => "Draw around a cell: what the line encloses becomes one cell. Esc ends.",
+            Self::Cut => "Draw a line across cells that should come apart. Esc ends.",
+        }
+    }
+
+    fn in_vain(self) -> &'static str {
+        match self {
+            Self::Outline => "That line encloses nothing. Draw around the cell, back to where you began.",
+            Self::Cut => "That line parts no cell. Draw it right across, from ground to ground.",
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Pen {
+    /// Drags on the canvas draw with it.
+    pub tool: Option<Tool>,
+    drawing: bool,
+    /// In image pixels; shown until the cells were measured with it.
+    line: Vec<(f64, f64)>,
+    /// The version of the corrections that the line became part of.
+    choice: u32,
+}
+
+impl Pen {
+    pub fn press(&mut self, at: (f64, f64)) {
+        if self.tool.is_some() {
+            self.drawing = true;
+            self.line = vec![at];
+        }
+    }
+
+    /// Whether the drag was the pen's.
+    pub fn drag(&mut self, to: (f64, f64)) -> bool {
+        if self.drawing {
+            self.line.push(to);
+        }
+        self.drawing
+    }
+
+    /// The press was a click, or another finger came: nothing is drawn.
+    pub fn lift(&mut self) {
+        self.drawing = false;
+        self.line.clear();
+    }
+
+    pub fn draw(&self, context: &CanvasRenderingContext2d, view: &View) {
+        let Some((first, rest)) = self.line.split_first() else { return };
+        context.begin_path();
+        let (x, y) = view.to_canvas(first.0, first.1);
+        context.move_to(x, y);
+        for (x, y) in rest.iter().map(|point| view.to_canvas(point.0, point.1)) {
+            context.line_to(x, y);
+        }
+        if self.tool != Some(Tool::Cut) {
+            context.close_path();
+            context.set_fill_style_str("rgb(255 210 63 / .25)");
+            context.fill();
+        }
+        for (width, colour) in [(5.0, "rgb(0 0 0 / .6)"), (2.5, "#ffd23f")] {
+            context.set_line_width(width * View::pixel_ratio());
+            context.set_stroke_style_str(colour);
+            context.stroke();
+        }
+    }
+}
+
+pub fn listen() {
+    for tool in Tool::ALL {
+        dom::on(&dom::element(tool.button()), "click", move |_: Event| act(move |app| app.take_pen(tool)));
+    }
+    dom::on(&dom::element("undo"), "click", |_: Event| act(App::undo));
+}
+
+impl App {
+    /// Takes a tool in hand, or puts it down.
+    pub fn take_pen(&mut self, tool: Tool) {
+        self.ruler.stop();
+        self.hold(Some(tool).filter(|tool| self.pen.tool != Some(*tool)));
+    }
+
+    pub fn put_pen_down(&mut self) {
+        self.hold(None);
+    }
+
+    fn hold(&mut self, held: Option<Tool>) {
+        self.pen = Pen { tool: held, ..Pen::default() };
+        for tool in Tool::ALL {
+            let pressed = if held == Some(tool) { "true" } else { "false" };
+            dom::set(&dom::element(tool.button()), "aria-pressed", pressed);
+        }
+        let _ = self.view.canvas.class_list().toggle_with_force("drawing", held.is_some());
+        self.pen_says(held.map(Tool::hint));
+        self.pointed_at_nothing();
+        self.draw_soon();
+    }
+
+    fn pen_says(&self, words: Option<&str>) {
+        dom::set_text("pen-hint", words.unwrap_or_default());
+        dom::show("pen-hint", words.is_some());
+    }
+
+    /// The line stands: whether it was the pen's.
+    pub fn pen_released(&mut self) -> bool {
+        let Some(tool) = self.pen.tool.filter(|_| std::mem::take(&mut self.pen.drawing)) else {
+            return false;
+        };
+        let stroke = Stroke {
+            cut: tool == Tool::Cut,
+            points: self.pen.line.iter().flat_map(|&(x, y)| [x, y]).collect(),
+        };
+        match self.active_item_mut().filter(|item| item.stamp > 0) {
+            Some(item) => {
+                item.draw(stroke);
+                self.pen.choice = item.choice;
+                self.measure_next();
+                self.refresh();
+            }
+            None => {
+                self.pen.lift();
+                self.pen_says(Some("The cells of this image have not been found yet."));
+            }
+        }
+        true
+    }
+
+    /// The cells are known with all that was drawn; a line in vain is taken back.
+    pub fn stroke_measured(&mut self, choice: u32, vain: bool) {
+        if self.pen.drawing || self.pen.line.is_empty() || self.pen.choice != choice {
+            return;
+        }
+        self.pen.line.clear();
+        let Some(tool) = self.pen.tool else { return };
+        self.pen_says(Some(if vain { tool.in_vain() } else { tool.hint() }));
+        if vain {
+            self.undo();
+        }
+    }
+
+    /// Takes the last correction of this image back.
+    pub fn undo(&mut self) {
+        if self.active_item_mut().is_some_and(super::item::Item::undo) {
+            self.measure_next();
+            self.refresh();
+        }
+    }
+}
