@@ -20,13 +20,13 @@ fn until_count(page: &Page, cells: usize) -> Result<()> {
     page.wait(&format!("{cells} cells"), || Ok((count(page)? == cells).then_some(())))
 }
 
-/// x, y and diameter of a round cell that stands alone: none of the others is nearer than a diameter and a half.
+/// x, y and diameter of a round cell that stands alone: none of the others is nearer than 1.2 diameters.
 fn lone_cell(page: &Page) -> Result<(f64, f64, f64)> {
     let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) =>
         [2, 3, 4, 7].map((column) => parseFloat(row.cells[column].textContent)))";
     let cells: Vec<(f64, f64, f64, f64)> = serde_json::from_value(page.js(body, json!([]))?)?;
     let alone = |&&(x, y, d, circularity): &&(f64, f64, f64, f64)| {
-        let near = |&&(u, v, ..): &&(f64, f64, f64, f64)| (u - x).hypot(v - y) < 1.5 * d;
+        let near = |&&(u, v, ..): &&(f64, f64, f64, f64)| (u - x).hypot(v - y) < 1.2 * d;
         let inside = x > d && y > d && x < f64::from(SIZE.0) - d && y < f64::from(SIZE.1) - d;
         inside && circularity > 0.9 && cells.iter().filter(near).count() == 1
     };
@@ -58,7 +58,7 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
 
     page.click("cut-cells")?;
     page.until_shown("#pen-hint", "across")?;
-    page.trace(&[place(x, y - d), place(x + 1.0, y), place(x, y + d)])?;
+    page.trace(&[place(x, y - 0.7 * d), place(x + 1.0, y), place(x, y + 0.7 * d)])?;
     until_count(&page, all + 1)?;
     page.screenshot("cut")?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
