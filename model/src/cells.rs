@@ -28,6 +28,7 @@ use crop::Crop;
 use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
+use unlit::Unlit;
 
 /// A region smaller than this share of the expected cell is a speck, not a cell.
 const SPECK: f32 = 0.1;
@@ -149,8 +150,9 @@ impl Cells {
     fn number_and_measure(&mut self, most: usize, probability: &GrayImage) {
         let count = number_in_raster_order(&mut self.labels.ids, most);
         self.cells = measure::measure(&self.labels, count, probability);
-        for (cell, cut) in self.cells.iter_mut().zip(unlit::cuts(&self.labels, count, probability)) {
-            cell.touches_edge |= cut;
+        if let Some(unlit) = Unlit::of(probability) {
+            let cut = unlit.cut_cells(&self.labels, count);
+            self.cells.iter_mut().zip(cut).for_each(|(cell, cut)| cell.touches_edge |= cut);
         }
     }
 }
@@ -177,9 +179,11 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let Some(diameter) = cells.diameter_px else { return cells };
     let cell_area = PI / 4.0 * diameter * diameter;
     holes::fill(&mut mask, width, height, Some(f64::from(cell_area)));
+    let unlit = Unlit::of(probability);
     let mut count = 0;
     for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
-        let at_edge = region.touches_edge(width, height);
+        let cut = unlit.as_ref().is_some_and(|unlit| unlit.cuts(&region));
+        let at_edge = cut || region.touches_edge(width, height);
         let area = region.area as f32;
         let (speck, split_from) =
             if at_edge { (SPECK_AT_EDGE, SPLIT_FROM_AT_EDGE) } else { (SPECK, SPLIT_FROM) };

@@ -28,6 +28,8 @@ pub struct Data {
     pub images: usize,
     pub whole_fields: usize,
     pub synthetic_smears: usize,
+    /// White cells in them for each 100 red ones, where more than blood has.
+    pub synthetic_white_cells: f32,
     pub folder: String,
 }
 
@@ -76,6 +78,7 @@ impl Card {
                 images,
                 whole_fields,
                 synthetic_smears: args.synthetic,
+                synthetic_white_cells: args.white_cells,
                 folder: folder.map_or_else(|| "synthetic".into(), |name| name.to_string_lossy().into_owned()),
             },
             cross_validation,

@@ -317,7 +317,9 @@ pub fn command_line() -> String {
             format!("'{}'", word.replace('\'', r"'\''"))
         }
     };
-    let words = std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned()));
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    // A run that was broken off comes to the same as one that was not.
+    let words = words.filter(|word| word != "--resume").map(quote);
     std::iter::once("trainer".to_string()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

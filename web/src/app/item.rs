@@ -115,7 +115,7 @@ impl Item {
     }
 
     /// A run that comes to nothing: an earlier result stays, with the diameter that it was found with.
-    pub fn give_up(&mut self, phase: Phase) {
+    pub fn fall_back(&mut self, phase: Phase) {
         if self.probability.is_some() {
             (self.diameter, self.phase) = (self.found_with, Phase::Done);
         } else {

@@ -144,7 +144,7 @@ impl App {
     pub fn fail(&mut self, id: u32, line: &str) {
         self.complain(line);
         if let Some(item) = self.item_mut(id) {
-            item.give_up(Phase::Failed(line.to_string()));
+            item.fall_back(Phase::Failed(line.to_string()));
         }
         if self.running == Some(id) {
             self.running = None;
@@ -263,7 +263,7 @@ impl App {
             name = item.name.clone();
             if item.losses > 1 {
                 let what = "the browser ran out of memory or failed over this image";
-                item.give_up(Phase::Failed(format!("{name}: {what} ({message})")));
+                item.fall_back(Phase::Failed(format!("{name}: {what} ({message})")));
             } else {
                 item.phase = Phase::Waiting;
             }
@@ -286,7 +286,7 @@ impl App {
         let was_running = self.running.is_some();
         for item in &mut self.items {
             if matches!(item.phase, Phase::Waiting | Phase::Working(_)) {
-                item.give_up(Phase::Stopped);
+                item.fall_back(Phase::Stopped);
             }
         }
         if was_running {
@@ -307,7 +307,7 @@ impl App {
     pub fn stop(&mut self, id: u32) {
         let begun = |item: &&mut super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
         if let Some(item) = self.item_mut(id).filter(begun) {
-            item.give_up(Phase::Stopped);
+            item.fall_back(Phase::Stopped);
         }
         if self.running == Some(id) {
             self.running = None;
