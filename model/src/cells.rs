@@ -27,6 +27,7 @@ use crate::segment::UNLIT;
 use crop::Crop;
 use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::f32::consts::PI;
 use unlit::Unlit;
 
@@ -105,6 +106,8 @@ pub struct Cells {
     pub diameter_px: Option<f32>,
     /// Micrometres per pixel, where known.
     pub um_per_px: Option<f32>,
+    /// Pixels of the picture itself: all but those where no light falls.
+    pub lit_px: u64,
 }
 
 impl Labels {
@@ -146,6 +149,13 @@ impl Cells {
         self.labels.ids.iter_mut().for_each(|id| *id = renamed[*id as usize]);
     }
 
+    /// Takes away the cells for which `out` holds; the others keep their numbers.
+    pub fn leave_out(&mut self, out: impl Fn(&Cell) -> bool) {
+        let gone: HashSet<u32> = self.cells.iter().filter(|cell| out(cell)).map(|cell| cell.id).collect();
+        self.cells.retain(|cell| !gone.contains(&cell.id));
+        self.labels.ids.iter_mut().filter(|id| gone.contains(id)).for_each(|id| *id = 0);
+    }
+
     /// Numbers what the labels show, ids to `most`, in raster order, and measures it.
     fn number_and_measure(&mut self, most: usize, probability: &GrayImage) {
         let count = number_in_raster_order(&mut self.labels.ids, most);
@@ -171,6 +181,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         cells: Vec::new(),
         diameter_px: options.diameter_px.filter(|diameter| diameter.is_finite() && *diameter > 0.0),
         um_per_px: options.um_per_px.filter(|um| um.is_finite() && *um > 0.0),
+        lit_px: probability.iter().filter(|&&p| p != UNLIT).count() as u64,
     };
     if cells.diameter_px.is_none() {
         cells.diameter_px =

@@ -21,11 +21,11 @@ pub struct Summary {
     pub count: usize,
     /// Cells not cut by the image's edge.
     pub count_whole: usize,
-    /// Cells per megapixel of the image.
+    /// Cells per megapixel of the picture; a border around it and the black around an eyepiece's view are none of it.
     pub density_per_megapixel: f64,
     /// Cells per square millimetre, where the scale is known.
     pub density_per_mm2: Option<f64>,
-    /// Share of the image covered by cells, 0 to 1.
+    /// Share of the picture covered by cells, 0 to 1.
     pub covered: f64,
     pub area_px: Option<Spread>,
     pub diameter_px: Option<Spread>,
@@ -68,7 +68,7 @@ impl Summary {
         let whole = || kept.iter().filter(|cell| !cell.touches_edge);
         let spread = |value: fn(&Cell) -> f64| Spread::of(whole().map(|cell| value(cell)).collect());
         let (width, height) = (cells.labels.width, cells.labels.height);
-        let pixels = f64::from(width) * f64::from(height);
+        let pixels = cells.lit_px as f64;
         let count = kept.len();
         let per_pixel = if pixels > 0.0 { count as f64 / pixels } else { 0.0 };
         let um = cells.um_per_px.map(f64::from);
@@ -80,11 +80,8 @@ impl Summary {
             count_whole: whole().count(),
             density_per_megapixel: per_pixel * 1e6,
             density_per_mm2: um.map(|um| per_pixel * 1e6 / (um * um)),
-            covered: if pixels > 0.0 {
-                kept.iter().map(|cell| cell.area_px).sum::<f64>() / pixels
-            } else {
-                0.0
-            },
+            // From zero: the sum of no numbers is minus zero.
+            covered: kept.iter().fold(0.0, |sum, cell| sum + cell.area_px) / pixels.max(1.0),
             area_px,
             diameter_px,
             circularity: spread(|cell| cell.circularity),
@@ -98,6 +95,7 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{CellOptions, find_cells};
     use super::*;
 
     #[test]
@@ -107,5 +105,31 @@ mod tests {
         assert!((spread.sd - (5.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(Spread::of(vec![7.0]), Some(Spread { mean: 7.0, sd: 0.0, median: 7.0 }));
         assert_eq!(Spread::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn densities_are_of_the_picture_without_what_is_unlit() {
+        // A cell of 20 x 20 px in a picture of 40 x 50, with as much darkness beside it.
+        let map = |dark: u8| {
+            crate::GrayImage::from_fn(80, 50, |x, y| {
+                let cell = (10..30).contains(&x) && (10..30).contains(&y);
+                image::Luma([if cell {
+                    255
+                } else if x < 40 {
+                    0
+                } else {
+                    dark
+                }])
+            })
+        };
+        let figures = |dark: u8| {
+            let summary = Summary::of(&find_cells(&map(dark), &CellOptions::default()));
+            (summary.count, summary.density_per_megapixel, summary.covered)
+        };
+        assert_eq!(figures(crate::segment::UNLIT), (1, 500.0, 0.2));
+        assert_eq!(figures(0), (1, 250.0, 0.1));
+        let none = find_cells(&crate::GrayImage::new(9, 9), &CellOptions::default());
+        // Not minus zero, which tables would show.
+        assert!(Summary::of(&none).covered.is_sign_positive());
     }
 }

@@ -97,7 +97,8 @@ impl App {
         let mut rules = self.rules;
         rules.stamp = self.stamp;
         if let Some(item) = self.item(id) {
-            rules.diameter = item.diameter.or(item.estimate);
+            // Of the map at hand: one that was typed since is still to be run with.
+            rules.diameter = item.found_with.or(item.estimate);
             rules.choice = item.choice;
         }
         rules
@@ -192,11 +193,8 @@ impl App {
 
     /// Results that do not tell of the present rules, corrections and truth.
     fn stale(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| {
-            item.probability.is_some()
-                && !item.up_to_date(self.stamp)
-                && matches!(item.phase, Phase::Done | Phase::Counting)
-        })
+        let found = |item: &&Item| item.probability.is_some() && !matches!(item.phase, Phase::Failed(_));
+        self.items.iter().filter(found).filter(|item| !item.up_to_date(self.stamp))
     }
 
     /// The image that the desk has open, if it is to be measured again.
@@ -281,8 +279,7 @@ impl App {
             item.measurings += 1;
             (item.measured_choice, item.measured_truth) = (measured.choice, measured.truth);
             item.rows = measured.rows;
-            // The sum of no cells is minus zero.
-            item.covered = measured.covered + 0.0;
+            (item.lit, item.covered) = (measured.lit, measured.covered);
             item.hits = measured.hits;
             item.summary = measured.summary;
             (item.iou, item.dice) = (measured.iou, measured.dice);

@@ -48,12 +48,11 @@ pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
 
 /// Cells per square millimetre, else per megapixel.
 pub fn density(item: &Item, um_per_px: Option<f64>) -> Option<(f64, &'static str)> {
-    let (width, height) = item.size?;
-    let pixels = f64::from(width) * f64::from(height);
+    let megapixels = Some(item.lit / 1e6).filter(|lit| *lit > 0.0)?;
     let count = item.count() as f64;
     Some(match um_per_px {
-        Some(scale) => (count / (pixels * scale * scale / 1e6), "per mm²"),
-        None => (count / (pixels / 1e6), "per Mpx"),
+        Some(scale) => (count / (megapixels * scale * scale), "per mm²"),
+        None => (count / megapixels, "per Mpx"),
     })
 }
 

@@ -34,6 +34,8 @@ pub struct Item {
     pub seconds: f64,
     pub backend: String,
     pub rows: Vec<CellRow>,
+    /// Pixels of the picture itself, and the share of them that cells cover.
+    pub lit: f64,
     pub covered: f64,
     pub iou: Option<f64>,
     pub dice: Option<f64>,
@@ -85,6 +87,7 @@ impl Item {
             seconds: 0.0,
             backend: String::new(),
             rows: Vec::new(),
+            lit: 0.0,
             covered: 0.0,
             iou: None,
             dice: None,

@@ -30,7 +30,9 @@ pub struct Measured {
     pub choice: u32,
     pub truth: u32,
     pub rows: Vec<CellRow>,
-    /// Share of the picture that counted cells cover, 0 to 1.
+    /// Pixels of the picture itself, without a border or the black around an eyepiece's view.
+    pub lit: f64,
+    /// Share of them that counted cells cover, 0 to 1.
     pub covered: f64,
     /// Agreement with the truth mask, where there is one.
     pub iou: Option<f64>,
@@ -177,6 +179,7 @@ impl Tell {
                     .with("choice", measured.choice)
                     .with("truth", measured.truth)
                     .with("rows", rows)
+                    .with("lit", measured.lit)
                     .with("covered", measured.covered)
                     .maybe("iou", measured.iou)
                     .maybe("dice", measured.dice)
@@ -260,6 +263,7 @@ impl Tell {
                     choice: view.number("choice") as u32,
                     truth: view.number("truth") as u32,
                     rows: rows.iter().map(CellRow::from_numbers).collect(),
+                    lit: view.number("lit"),
                     covered: view.number("covered"),
                     iou: view.maybe_number("iou"),
                     dice: view.maybe_number("dice"),

@@ -31,6 +31,16 @@ struct Found {
     excluded: HashSet<u32>,
 }
 
+impl Found {
+    fn counted(&self) -> Cells {
+        let mut cells = self.cells.clone();
+        if !self.excluded.is_empty() {
+            cells.leave_out(|cell| self.excluded.contains(&cell.id));
+        }
+        cells
+    }
+}
+
 #[derive(Default)]
 pub struct Desk {
     open: Option<Open>,
@@ -42,7 +52,7 @@ fn options(rules: &Rules) -> CellOptions {
         split: rules.split,
         diameter_px: rules.diameter.map(|diameter| diameter as f32),
         um_per_px: rules.um_per_px.map(|scale| scale as f32),
-        // Left out here, after the comparison with the truth, which knows of no edge.
+        // Left out here, after the corrections by hand, which may reach the edge.
         skip_edge: false,
     }
 }
@@ -115,7 +125,6 @@ fn measure(
 ) -> Result<(Found, Measured), Error> {
     let mut cells = find_cells(map, &options(rules));
     let changed = cells.correct(&strokes(by_hand), map);
-    let overlap = truth.map(|truth| Overlap::of(&cells.labels.mask(), truth)).transpose()?;
     if rules.skip_edge {
         cells.retain(|cell| !cell.touches_edge);
     }
@@ -123,12 +132,17 @@ fn measure(
     let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
     let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
     let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
+    let found = Found { cells, excluded };
+    // Of the mask as it would be saved.
+    let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
+    let Found { cells, excluded } = &found;
     let measured = Measured {
         id,
         stamp: rules.stamp,
         choice: rules.choice,
         truth: serial,
-        rows: cells.cells.iter().map(|cell| row(&cells, cell, excluded.contains(&cell.id))).collect(),
+        rows: cells.cells.iter().map(|cell| row(cells, cell, excluded.contains(&cell.id))).collect(),
+        lit: cells.lit_px as f64,
         covered: summary.covered,
         iou: overlap.as_ref().map(Overlap::iou),
         dice: overlap.as_ref().map(Overlap::dice),
@@ -138,7 +152,7 @@ fn measure(
         // known here.
         summary: export::summary_csv([("", &summary, &[][..])])?,
     };
-    Ok((Found { cells, excluded }, measured))
+    Ok((found, measured))
 }
 
 /// Measures an image that is not open, for the list of all images.
@@ -292,13 +306,8 @@ impl Open {
         Ok(())
     }
 
-    /// The cells that count, numbered from 1; `None` before they were found.
+    /// The cells that count, by their numbers on the page; `None` before they were found.
     pub fn counted(&self) -> Option<Cells> {
-        let found = self.found.as_ref()?;
-        let mut cells = found.cells.clone();
-        if !found.excluded.is_empty() {
-            cells.retain(|cell| !found.excluded.contains(&cell.id));
-        }
-        Some(cells)
+        self.found.as_ref().map(Found::counted)
     }
 }
