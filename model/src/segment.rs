@@ -54,6 +54,9 @@ pub struct Segmentation {
 const NO_CELLS: &str =
     "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
 
+const NONE_OF_THIS_SIZE: &str =
+    "no cells of the given diameter were found: leave it out, and the size is told from the image";
+
 const TOO_LARGE: &str = "the image is too large for cells as small as these: they were looked at smaller than the network knows \
                          them; cut it into pieces";
 /// Most pixels that an image has at the working scale: a browser's memory has room for it.
@@ -141,6 +144,9 @@ pub trait TileNetwork {
         let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);
         if warnings.is_empty() {
             warnings.extend(quality.iter().flat_map(Quality::warnings));
+        }
+        if quality.is_none() && options.diameter_px.is_some() {
+            warnings.push(NONE_OF_THIS_SIZE.to_string());
         }
         let probability = logits.probability(image.dimensions());
         Ok(Segmentation { probability, diameter_px, scale, quality, warnings })

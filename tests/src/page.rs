@@ -187,11 +187,18 @@ impl Page {
 
     /// Makes one image of the list the one that is shown and saved.
     pub fn show(&self, name: &str) -> Result<()> {
-        self.session.script(
-            "document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}] button`).click()",
-            json!([name]),
-        )?;
+        self.show_early(name)?;
         self.wait_until_ready()
+    }
+
+    /// The same, and does not wait for what is still under way.
+    pub fn show_early(&self, name: &str) -> Result<()> {
+        self.session
+            .script(
+                "document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}] button`).click()",
+                json!([name]),
+            )
+            .map(drop)
     }
 
     /// Clicks an element by its `data-testid`.

@@ -42,7 +42,7 @@ fn an_image_that_is_removed_ends_its_comparison() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images[..1])?;
     page.js("document.getElementById('machine').open = true", json!([]))?;
-    let both = "document.getElementById('race').click(); document.querySelector('[data-testid=result] .side').click()";
+    let both = "document.getElementById('race').click(); document.querySelector('[data-testid=result] .remove').click()";
     page.js(both, json!([]))?;
     page.until_shown("#race-text", "removed")?;
     // The next one can be compared.

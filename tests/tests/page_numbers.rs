@@ -67,7 +67,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     ensure!((pixels - 180.0).abs() <= 2.0, "the line is {pixels} px long");
     page.set("#scale-length", "45")?;
     page.session().click("#scale-apply")?;
-    let scale = page.js("return document.getElementById('scale').valueAsNumber", json!([]))?;
+    let scale = page.js("return Number(document.getElementById('scale').value)", json!([]))?;
     let scale = scale.as_f64().context("no scale")?;
     ensure!((scale / 0.25 - 1.0).abs() < 0.02, "{scale} µm per pixel");
     page.wait_until_ready()?;

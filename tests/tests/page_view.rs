@@ -183,7 +183,7 @@ fn an_image_that_is_removed_leaves_nothing_behind() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[image])?;
     ensure!(!page.until_shown("#warnings", "")?.is_empty(), "nothing to mind with an empty image?");
-    page.js("document.querySelector('[data-testid=result] .side').click()", json!([]))?;
+    page.js("document.querySelector('[data-testid=result] .remove').click()", json!([]))?;
     page.until_shown("#welcome", "Drop smear images here")?;
     let left = "return ['warnings', 'picture-name', 'picture-facts'].map((id) => document.getElementById(id).textContent)";
     assert_eq!(page.js(left, json!([]))?, json!(["", "", ""]));

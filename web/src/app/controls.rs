@@ -2,6 +2,7 @@
 
 use super::{App, act, dom};
 use crate::message::Rules;
+use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlSelectElement};
 
@@ -15,6 +16,15 @@ pub fn listen() {
         dom::on(&dom::element(id), "change", |_: Event| act(App::read_rules));
     }
     dom::on(&dom::element("diameter"), "change", |_: Event| act(App::read_diameter));
+    // Judged while it is typed: words that come up as the field is left would move what is being clicked.
+    dom::on(&dom::element("diameter"), "input", |_: Event| {
+        typed("diameter", DIAMETERS);
+    });
+    dom::on(&dom::element("scale"), "input", |_: Event| {
+        if let Some(scale) = typed("scale", SCALES) {
+            act(move |app| app.doubt_scale(scale));
+        }
+    });
     dom::on(&dom::element("opacity"), "input", |_: Event| act(App::draw_soon));
     dom::on(&dom::element("scale-form"), "submit", |event: Event| {
         event.prevent_default();
@@ -29,6 +39,7 @@ pub fn listen() {
     on_click("cancel", App::cancel);
     on_click("retry-all", App::retry_all);
     on_click("run-again", App::run_again);
+    on_click("shipped", App::back_to_shipped);
     on_click("more-rows", App::more_rows);
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);
@@ -85,15 +96,38 @@ fn show_table(chosen: &str) {
     act(App::refresh);
 }
 
+/// Micrometres per pixel, from electron microscopes to hand lenses; cell diameters in pixels that the model can do something with.
+const SCALES: RangeInclusive<f64> = 0.001..=1000.0;
+const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
+
+/// The number in a field. What is none is told below it: `None`.
+fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
+    let (field, hint) = (dom::input(id), format!("{id}-hint"));
+    match dom::number(id, range) {
+        Ok(number) => {
+            if field.has_attribute("aria-invalid") {
+                let _ = field.remove_attribute("aria-invalid");
+                dom::set_text(&hint, "");
+            }
+            Some(number)
+        }
+        Err(problem) => {
+            dom::set(&field, "aria-invalid", "true");
+            dom::set_text(&hint, &problem);
+            None
+        }
+    }
+}
+
 impl App {
     /// Takes the settings from the page; what is not a number counts as not given.
     pub fn read_rules(&mut self) {
-        let scale = dom::input("scale").value_as_number();
+        let scale = typed("scale", SCALES);
         let rules = Rules {
             threshold: dom::input("threshold").value_as_number().clamp(0.01, 0.99),
             split: dom::input("split").checked(),
             diameter: None,
-            um_per_px: Some(scale).filter(|scale| scale.is_finite() && *scale > 0.0),
+            um_per_px: scale.unwrap_or_default(),
             skip_edge: dom::input("skip-edge").checked(),
             ..Rules::default()
         };
@@ -106,18 +140,23 @@ impl App {
 
     /// A new cell diameter means another magnification: the network runs again.
     fn read_diameter(&mut self) {
-        let diameter = dom::input("diameter").value_as_number();
-        let diameter = Some(diameter).filter(|diameter| diameter.is_finite() && *diameter >= 2.0);
+        let Some(diameter) = typed("diameter", DIAMETERS) else { return };
         let Some(item) = self.active_item_mut() else { return };
         if item.diameter != diameter {
             item.diameter = diameter;
             let id = item.id;
+            if self.running == Some(id) {
+                // With another one: what was wrong may take long.
+                self.restart_network();
+            }
             self.retry(id);
         }
+        self.sync_controls();
     }
 
     fn diameter_for_all(&mut self) {
-        let diameter = self.active_item().and_then(|item| item.diameter.or(item.estimate));
+        // Where the field is empty, all are estimated: one image's estimate is no other's.
+        let diameter = self.active_item().and_then(|item| item.diameter);
         let ids: Vec<u32> = self
             .items
             .iter()
@@ -134,13 +173,18 @@ impl App {
     /// Shows the active image's own settings in the panel.
     pub fn sync_controls(&mut self) {
         let Some(item) = self.active_item() else { return };
-        let value = item.diameter.map(|diameter| format!("{diameter:.0}")).unwrap_or_default();
         let field = dom::input("diameter");
-        let editing = dom::document().active_element().is_some_and(|element| element.id() == "diameter");
-        if !editing && field.value() != value {
-            field.set_value(&value);
+        let editing = dom::has_focus("diameter");
+        if field.has_attribute("aria-invalid") {
+            return;
+        }
+        if !editing && dom::number("diameter", DIAMETERS) != Ok(item.diameter) {
+            field.set_value(&item.diameter.map(|diameter| diameter.to_string()).unwrap_or_default());
         }
         let hint = match (item.estimate, item.diameter) {
+            (_, Some(_)) if item.diameter != item.found_with && item.pending() => {
+                "The model is to run at this diameter. Until then all is as it was found before.".into()
+            }
             (Some(estimate), None) => {
                 format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again.")
             }

@@ -2,7 +2,7 @@
 
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
-use super::{App, act, files};
+use super::{App, act, dom, files};
 use crate::message::{Ask, Measured, Opening, Tell, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
@@ -35,6 +35,7 @@ impl App {
         self.ruler.stop();
         self.pen.lift();
         self.leave_difference();
+        let _ = dom::element("diameter").remove_attribute("aria-invalid");
         self.sync_controls();
         self.open_active();
         self.refresh();
@@ -87,6 +88,9 @@ impl App {
                 app.desk_has = Some(id);
                 let truth = Truth { file: truth, serial };
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
+                if let Some((_, what)) = app.export_wanted.take().filter(|wanted| wanted.0 == id) {
+                    app.export(&what);
+                }
                 app.refresh();
             });
         });

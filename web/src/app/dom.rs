@@ -31,10 +31,36 @@ pub fn element(id: &str) -> HtmlElement {
     find(id)
 }
 
+/// What is typed into a field for a number, with a point or a comma; `None` where it is empty.
+///
+/// # Errors
+/// Where it is no number, or not in this range.
+pub fn number(id: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f64>, String> {
+    let text = input(id).value().trim().replace(',', ".");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.map(Some).ok_or_else(|| format!("Not a number from {} to {}.", range.start(), range.end()))
+}
+
 /// All elements that match, in the page's order.
 pub fn all(selector: &str) -> Vec<Element> {
     let Ok(list) = document().query_selector_all(selector) else { return Vec::new() };
     (0..list.length()).filter_map(|index| list.get(index)?.dyn_into().ok()).collect()
+}
+
+pub fn has_focus(id: &str) -> bool {
+    document().active_element().is_some_and(|element| element.id() == id)
+}
+
+/// Scrolls only where it is out of sight, as on a phone.
+pub fn bring_into_sight(id: &str) {
+    let place = element(id).get_bounding_client_rect();
+    let below = window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or(f64::MAX);
+    if place.bottom() < below * 0.3 || place.top() > below * 0.7 {
+        element(id).scroll_into_view();
+    }
 }
 
 pub fn set_text(id: &str, text: &str) {

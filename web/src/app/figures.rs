@@ -4,7 +4,7 @@ use super::item::{Item, Phase, mean_and_spread};
 use super::{App, dom};
 use crate::message::CellRow;
 
-const NONE: &str = "–";
+pub const NONE: &str = "–";
 
 /// Up to three significant digits, without a needless tail.
 pub fn short(value: f64) -> String {
@@ -59,14 +59,29 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> Option<(f64, &'static str
 fn spread(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
     let (mean, deviation) = mean_and_spread(values);
     let ((mean, unit), (deviation, _)) = (sized(mean, um_per_px, power), sized(deviation, um_per_px, power));
-    format!("{} ± {} {unit}", short(mean), short(deviation))
+    // A line may break before the sign, not within a figure.
+    format!("{} ±\u{a0}{}\u{a0}{unit}", short(mean), short(deviation))
 }
 
 fn percent(share: Option<f64>) -> String {
     share.map_or(NONE.into(), |share| format!("{:.1} %", share * 100.0))
 }
 
+/// Mean diameters of red cells, in micrometres, from small ones in dry places to large ones squeezed flat.
+const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
+
 impl App {
+    /// Says so where the cells of the active image cannot be as large as a scale makes them.
+    pub fn doubt_scale(&self, um_per_px: Option<f64>) {
+        let item = self.active_item().filter(|item| item.whole().next().is_some());
+        let diameter = item.map(|item| mean_and_spread(item.whole().map(|row| row.diameter)).0);
+        let size = um_per_px.zip(diameter).map(|(scale, diameter)| scale * diameter);
+        let doubt = size.filter(|size| !RED_CELLS.contains(size)).map(|size| {
+            format!("Cells of {} µm? Red ones measure 6 to 9. Is the scale this image's?", short(size))
+        });
+        dom::set_text("scale-hint", &doubt.unwrap_or_default());
+    }
+
     pub fn show_figures(&mut self) {
         self.sync_controls();
         let scale = self.rules.um_per_px;
@@ -105,6 +120,9 @@ impl App {
         dom::show("dice-figures", compared.is_some());
         dom::set_text("truth-iou", &percent(compared.and_then(|item| item.iou)));
         dom::set_text("truth-dice", &percent(compared.and_then(|item| item.dice)));
+        if !dom::element("scale").has_attribute("aria-invalid") && !dom::has_focus("scale") {
+            self.doubt_scale(scale);
+        }
         self.show_picture_facts();
         self.show_outdated();
     }
@@ -144,11 +162,15 @@ impl App {
             let _ = button.toggle_attribute_with_force("hidden", item.iou.is_none());
         }
         let list = dom::element("warnings");
-        if list.child_element_count() as usize != item.warnings.len()
-            || list.text_content().unwrap_or_default() != item.warnings.concat()
+        let warnings = match &item.phase {
+            Phase::Failed(why) => std::slice::from_ref(why),
+            _ => &item.warnings[..],
+        };
+        if list.child_element_count() as usize != warnings.len()
+            || list.text_content().unwrap_or_default() != warnings.concat()
         {
             list.set_inner_html("");
-            for warning in &item.warnings {
+            for warning in warnings {
                 dom::append(&list, &dom::make("li", "", warning));
             }
         }

@@ -182,6 +182,14 @@ fn truth_of(name: &str, folder: &str) -> Option<String> {
     marks.iter().find_map(|mark| stem.strip_suffix(mark)).map(str::to_string)
 }
 
+/// Files that this page or `trainer predict` has made of an image: nobody means them as images.
+fn made_here(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [".overlay.png", ".labels.png", ".cells.csv", ".geojson", ".rois.zip"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
 /// The folder of a path.
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
@@ -203,7 +211,7 @@ impl App {
     /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
     pub fn add(&mut self, files: Vec<Found>, from_folder: bool) {
         let (weights, files): (Vec<Found>, Vec<Found>) = files.into_iter().partition(|found| {
-            let name = found.file.name();
+            let name = found.file.name().to_lowercase();
             name.ends_with(".safetensors") || name.ends_with(".json")
         });
         // Nor the weights among the pictures, unless they lay beside the folder.
@@ -216,7 +224,7 @@ impl App {
         if taken {
             self.read_weights(meant);
         }
-        let mut truths = Vec::new();
+        let (mut truths, mut made) = (Vec::new(), Vec::new());
         for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
@@ -224,6 +232,10 @@ impl App {
                 continue;
             }
             taken = true;
+            if made_here(&name) {
+                made.push(name);
+                continue;
+            }
             match truth_of(&name, &folder) {
                 Some(of) => truths.push((of, Found { file, folder })),
                 None => drop(self.enqueue(name, folder, file.into())),
@@ -238,6 +250,10 @@ impl App {
                 // No image of that name: then it is an image itself.
                 None => drop(self.enqueue(name, folder, file.into())),
             }
+        }
+        if let Some((first, others)) = made.split_first() {
+            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            self.complain(&format!("{first}{more}: made from an image, not one itself, so left out."));
         }
         if from_folder && !taken {
             self.complain("No picture in the folder: PNG, JPEG, WebP, BMP, GIF and TIFF are read. Weights are dropped as a file of their own.");
@@ -313,7 +329,7 @@ impl App {
         let mut bytes = None;
         let mut card = None;
         for file in files {
-            let slot = if file.name().ends_with(".json") { &mut card } else { &mut bytes };
+            let slot = if file.name().to_lowercase().ends_with(".json") { &mut card } else { &mut bytes };
             *slot = Some(file);
         }
         let Some(bytes) = bytes else {

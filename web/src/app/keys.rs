@@ -51,11 +51,13 @@ pub fn listen() {
             event.prevent_default();
             act(App::undo);
         }
-        if held || event.alt_key() {
+        // Brackets need AltGr or Option on many keyboards.
+        if (held || event.alt_key()) && !matches!(event.key().as_str(), "[" | "]") {
             return;
         }
         let canvas = dom::document().active_element().is_some_and(|element| element.id() == "canvas");
-        let key = event.key();
+        // Caps Lock makes no other command.
+        let key = if event.key().chars().count() == 1 { event.key().to_lowercase() } else { event.key() };
         let arrow = key.starts_with("Arrow");
         if key.chars().count() == 1 && !canvas && !dom::input("single-keys").checked() {
             return;

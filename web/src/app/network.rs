@@ -45,6 +45,7 @@ impl App {
     /// The shipped weights have come: to be loaded, unless somebody was faster with others, and to fall back on.
     fn shipped_weights(&mut self, bytes: ArrayBuffer, card: String) {
         let weights = self.weights_of(bytes, card, "shipped weights".into());
+        self.shipped = Some(weights.clone());
         if self.weights.is_none() {
             self.weights = Some(weights.clone());
         }
@@ -62,6 +63,12 @@ impl App {
     pub fn own_weights(&mut self, bytes: ArrayBuffer, card: String, name: String) {
         let weights = self.weights_of(bytes, card, name);
         self.try_weights(weights);
+    }
+
+    pub fn back_to_shipped(&mut self) {
+        if let Some(weights) = self.shipped.clone() {
+            self.try_weights(weights);
+        }
     }
 
     fn try_weights(&mut self, weights: Weights) {
@@ -165,6 +172,8 @@ impl App {
                 let model = self.weights.as_ref().map(Weights::facts).unwrap_or_default();
                 dom::set_text("model-facts", &format!("{facts} {model}"));
                 dom::set(&dom::element("engine"), "title", &facts);
+                let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != serial);
+                dom::show("shipped", own);
                 // Said plainly where the slower way was not the person's own choice.
                 dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
                 dom::set_text("engine-note", &facts);
@@ -196,6 +205,9 @@ impl App {
     }
 
     fn refused(&mut self, serial: u32, message: &str) {
+        let name =
+            self.trying.iter().find(|weights| weights.serial == serial).map(|weights| weights.name.as_str());
+        let message = &name.map_or_else(|| message.to_string(), |name| format!("{name}: {message}"));
         self.trying.retain(|weights| weights.serial != serial);
         if self.engine_up || !self.trying.is_empty() {
             // The worker keeps the weights it had, or gets the next.

@@ -8,16 +8,28 @@ use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
+/// One image for the zip.
+#[derive(Clone)]
+struct Job {
+    id: u32,
+    name: String,
+    /// What its files are named by.
+    stem: String,
+    file: Blob,
+    probability: Option<Blob>,
+    rules: Rules,
+    by_hand: ByHand,
+}
+
 pub struct Packing {
     pub link: Link,
-    /// Images still to come, what the files of each are named by in the zip, and the rules they are made by: those of the
-    /// beginning, as in the table.
-    todo: Vec<(u32, String, Rules, ByHand)>,
+    /// Images still to come, and the one that is being put into the zip. All is as it was at the beginning, as in the table,
+    /// whatever happens to the images meanwhile.
+    todo: Vec<Job>,
+    packing: Option<Job>,
     table: String,
-    /// Images that are in the zip, and the one that is being put there.
-    packed: Vec<u32>,
-    packing: Option<u32>,
-    stem: String,
+    /// Those that are in the zip.
+    packed: Vec<Job>,
     total: usize,
     /// The zip so far. Blobs, so that the browser may put them on disk.
     parts: Array,
@@ -33,9 +45,16 @@ impl App {
         if self.zip_wanted {
             return self.measure_next();
         }
-        let of =
-            |(item, stem): (&Item, String)| (item.id, stem, self.rules_of(item.id), item.by_hand.clone());
-        let mut todo: Vec<_> = self.exportable().map(of).collect();
+        let job = |(item, stem): (&Item, String)| Job {
+            id: item.id,
+            name: item.name.clone(),
+            stem,
+            file: item.file.clone(),
+            probability: item.probability.clone(),
+            rules: self.rules_of(item.id),
+            by_hand: item.by_hand.clone(),
+        };
+        let mut todo: Vec<_> = self.exportable().map(job).collect();
         if todo.is_empty() {
             return self.complain(super::summary::NOTHING);
         }
@@ -43,10 +62,9 @@ impl App {
         let link = Link::start(Role::Packer, generation);
         let total = todo.len();
         todo.reverse();
-        let (stem, parts) = (String::new(), Array::new());
-        let (table, packed) = (self.images_table(), Vec::new());
-        self.packing = Some(Packing { link, todo, table, packed, packing: None, stem, total, parts });
-        self.tell_of_pending();
+        let (table, packed, parts) = (self.images_table(), Vec::new(), Array::new());
+        self.packing = Some(Packing { link, todo, table, packed, packing: None, total, parts });
+        self.tell_of_missing();
         self.pack_next();
     }
 
@@ -54,27 +72,25 @@ impl App {
         let Some(packing) = &mut self.packing else { return };
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
-        let Some((id, stem, rules, by_hand)) = packing.todo.pop() else {
+        let Some(job) = packing.todo.pop() else {
             packing.link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
             return;
         };
-        packing.stem = stem;
         self.show_state();
-        let Some(item) = self.item(id) else { return self.pack_next() };
-        let name = item.name.clone();
-        let (file, map) = (item.file.clone(), item.probability.clone());
         spawn_local(async move {
-            let file = files::read(&file).await;
-            let probability = files::read_maybe(map.as_ref()).await;
+            let file = files::read(&job.file).await;
+            let probability = files::read_maybe(job.probability.as_ref()).await;
             act(move |app| {
                 let Some(packing) = &mut app.packing else { return };
+                let name = job.name.clone();
                 match file {
                     Ok(file) => {
-                        let truth = Truth::default();
+                        let (id, rules, by_hand, truth) =
+                            (job.id, job.rules, job.by_hand.clone(), Truth::default());
                         let opening = Opening { id, name, file, probability, rules, by_hand, truth };
                         packing.link.ask(Ask::Open(opening));
-                        packing.link.ask(Ask::Pack { stem: packing.stem.clone() });
-                        packing.packing = Some(id);
+                        packing.link.ask(Ask::Pack { stem: job.stem.clone() });
+                        packing.packing = Some(job);
                     }
                     Err(problem) => {
                         app.complain(&format!("{name}: {problem}"));
@@ -99,11 +115,16 @@ impl App {
                 }
                 if let Ok(zip) = Blob::new_with_blob_sequence(&packing.parts) {
                     save::download_blob("red-blood-cells.zip", &zip);
-                    let packed = packing.packed.clone();
-                    self.items
-                        .iter_mut()
-                        .filter(|item| packed.contains(&item.id))
-                        .for_each(|item| item.saved = true);
+                    let packed = std::mem::take(&mut packing.packed);
+                    let stamp = self.stamp;
+                    for item in &mut self.items {
+                        // What has changed since is not in the zip.
+                        item.saved |= packed.iter().any(|job| {
+                            job.id == item.id
+                                && job.probability == item.probability
+                                && (job.rules.stamp, job.rules.choice) == (stamp, item.choice)
+                        });
+                    }
                 }
                 self.pack_over();
             }

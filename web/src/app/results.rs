@@ -22,7 +22,9 @@ fn card(item: &Item) -> Element {
     dom::set(&card, "data-name", &item.name);
     let button = dom::make("button", "result", "");
     dom::set(&button, "type", "button");
-    dom::set(&button, "title", &format!("{} (J next, K previous)", item.name));
+    let path =
+        if item.folder.is_empty() { item.name.clone() } else { format!("{}/{}", item.folder, item.name) };
+    dom::set(&button, "data-path", &path);
     let thumb = dom::make("canvas", "thumb", "");
     dom::set(&thumb, "width", "92");
     dom::set(&thumb, "height", "92");
@@ -33,12 +35,20 @@ fn card(item: &Item) -> Element {
     let bar = dom::make("progress", "", "");
     dom::set(&bar, "aria-label", &format!("Progress of {}", item.name));
     dom::append(&button, &bar);
-    let side = dom::make("button", "side", "");
-    dom::set(&side, "type", "button");
+    let side = dom::make("div", "side", "");
+    let again = dom::make("button", "again", "");
+    let remove = dom::make("button", "remove", "×");
+    dom::set(&remove, "aria-label", &format!("Remove {}", item.name));
+    dom::set(&remove, "title", "Remove from the list");
+    for button in [&again, &remove] {
+        dom::set(button, "type", "button");
+        dom::append(&side, button);
+    }
     dom::append(&card, &button);
     dom::append(&card, &side);
     dom::on(&button, "click", move |_: Event| act(move |app| app.activate(id)));
-    dom::on(&side, "click", move |_: Event| act(move |app| app.side_action(id)));
+    dom::on(&again, "click", move |_: Event| act(move |app| app.stop_or_retry(id)));
+    dom::on(&remove, "click", move |_: Event| act(move |app| app.remove(id)));
     dom::append(&dom::element("results"), &card);
     card
 }
@@ -52,50 +62,91 @@ fn note(item: &Item) -> String {
         Phase::Counting => "counting…".into(),
         Phase::Done => {
             let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
-            format!("{}, {:.1} %{iou}", super::figures::cells(item.count()), item.covered * 100.0)
+            let doubt = if item.warnings.is_empty() { "" } else { " ⚠" };
+            format!("{}, {:.1} %{iou}{doubt}", super::figures::cells(item.count()), item.covered * 100.0)
         }
         Phase::Failed(why) => why.clone(),
         Phase::Stopped => "stopped".into(),
     }
 }
 
-fn show_card(item: &Item, active: bool) {
-    let card = card(item);
-    let (state, action) = match item.phase {
-        Phase::Waiting => ("waiting", "Remove"),
-        Phase::Working(_) => ("working", "Stop"),
-        Phase::Counting => ("counting", ""),
-        Phase::Done => ("done", "Remove"),
-        Phase::Failed(_) => ("failed", "Retry"),
-        Phase::Stopped => ("stopped", "Retry"),
-    };
-    dom::set(&card, "data-state", state);
-    if let Ok(Some(button)) = card.query_selector(".result") {
-        dom::set(&button, "aria-current", if active { "true" } else { "false" });
-    }
-    if let Ok(Some(element)) = card.query_selector(".note") {
-        element.set_text_content(Some(&note(item)));
-    }
-    if let Some(side) = card.query_selector(".side").ok().flatten().and_then(|side| side.dyn_into().ok()) {
-        let side: web_sys::HtmlElement = side;
-        side.set_text_content(Some(action));
-        side.set_hidden(action.is_empty());
-        dom::set(&side, "aria-label", &format!("{action} {}", item.name));
-    }
-    if let Some(bar) = card.query_selector("progress").ok().flatten().and_then(|bar| bar.dyn_into().ok()) {
-        let bar: web_sys::HtmlElement = bar;
-        match item.phase {
-            Phase::Working(share) => dom::set(&bar, "value", &share.to_string()),
-            _ => drop(bar.remove_attribute("value")),
+/// All that a card shows. It is drawn anew where that changes: of two hundred cards one does at a time.
+#[derive(PartialEq)]
+pub struct Face {
+    state: &'static str,
+    active: bool,
+    note: String,
+    /// All of what the card cuts off.
+    title: String,
+    /// What the small button does; empty where nothing is to be done.
+    action: &'static str,
+    working: bool,
+    share: Option<f64>,
+}
+
+impl Face {
+    fn of(item: &Item, active: bool) -> Self {
+        let (state, action) = match item.phase {
+            Phase::Waiting => ("waiting", ""),
+            Phase::Working(_) => ("working", "Stop"),
+            Phase::Counting => ("counting", ""),
+            Phase::Done => ("done", ""),
+            Phase::Failed(_) => ("failed", "Retry"),
+            Phase::Stopped => ("stopped", "Retry"),
+        };
+        let folder = if item.folder.is_empty() { String::new() } else { format!("{}/", item.folder) };
+        let more = match &item.phase {
+            Phase::Failed(why) => format!("\n{why}"),
+            _ => item.warnings.iter().map(|warning| format!("\n⚠ {warning}")).collect(),
+        };
+        let share = if let Phase::Working(share) = item.phase { Some(share) } else { None };
+        Self {
+            state,
+            active,
+            note: note(item),
+            title: format!("{folder}{} (J next, K previous){more}", item.name),
+            action,
+            working: matches!(item.phase, Phase::Working(_) | Phase::Counting),
+            share,
         }
-        bar.set_hidden(!matches!(item.phase, Phase::Working(_) | Phase::Counting));
+    }
+
+    fn show(&self, item: &Item) {
+        let card = card(item);
+        let part = |class: &str| -> Option<web_sys::HtmlElement> {
+            card.query_selector(class).ok().flatten()?.dyn_into().ok()
+        };
+        dom::set(&card, "data-state", self.state);
+        if let Some(button) = part(".result") {
+            dom::set(&button, "aria-current", if self.active { "true" } else { "false" });
+            dom::set(&button, "title", &self.title);
+        }
+        if let Some(note) = part(".note") {
+            note.set_text_content(Some(&self.note));
+        }
+        if let Some(again) = part(".again") {
+            again.set_text_content(Some(self.action));
+            again.set_hidden(self.action.is_empty());
+            dom::set(&again, "aria-label", &format!("{} {}", self.action, item.name));
+        }
+        if let Some(bar) = part("progress") {
+            match self.share {
+                Some(share) => dom::set(&bar, "value", &share.to_string()),
+                None => drop(bar.remove_attribute("value")),
+            }
+            bar.set_hidden(!self.working);
+        }
     }
 }
 
 impl App {
     pub fn show_results(&mut self) {
         for item in &self.items {
-            show_card(item, Some(item.id) == self.active);
+            let face = Face::of(item, Some(item.id) == self.active);
+            if self.faces.get(&item.id) != Some(&face) {
+                face.show(item);
+                self.faces.insert(item.id, face);
+            }
         }
         let (total, pending) = (self.items.len(), self.items.iter().filter(|item| item.pending()).count());
         dom::set_text("image-count", &if total > 0 { format!("({total})") } else { String::new() });
@@ -126,19 +177,20 @@ impl App {
         }
     }
 
-    /// The small button of a card: retry what failed, stop what runs, remove what is done or not begun.
-    fn side_action(&mut self, id: u32) {
+    /// The small button of a card: retry what failed, stop what runs.
+    fn stop_or_retry(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
             Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
             Some(Phase::Working(_)) => self.stop(id),
-            Some(Phase::Done | Phase::Waiting) => self.remove(id),
             _ => {}
         }
     }
 
     fn remove(&mut self, id: u32) {
+        self.stop(id);
         let Some(at) = self.items.iter().position(|item| item.id == id) else { return };
         self.items.remove(at);
+        self.faces.remove(&id);
         if let Some(card) = dom::document().get_element_by_id(&card_id(id)) {
             card.remove();
         }
@@ -151,6 +203,14 @@ impl App {
             {
                 self.activate(next);
             }
+        }
+        // The focus goes where the work goes on.
+        let next = self.active.and_then(|id| dom::document().get_element_by_id(&card_id(id)));
+        let next = next.and_then(|card| card.query_selector(".result").ok().flatten());
+        let next =
+            next.unwrap_or_else(|| dom::element(if self.items.is_empty() { "pick" } else { "add" }).into());
+        if let Some(next) = next.dyn_ref::<web_sys::HtmlElement>() {
+            let _ = next.focus();
         }
         // What is to be saved may have waited for this one alone.
         self.go_on();

@@ -23,6 +23,7 @@ impl Ruler {
 
     pub fn start(&mut self) {
         self.active = true;
+        dom::bring_into_sight("view");
         dom::set(&dom::element("draw-scale"), "aria-pressed", "true");
         let _ = dom::element("canvas").class_list().add_1("ruling");
     }
@@ -93,11 +94,12 @@ impl App {
     }
 
     pub fn ruler_applied(&mut self) {
-        let micrometres = dom::input("scale-length").value_as_number();
+        let micrometres = dom::number("scale-length", 0.0..=1e6).ok().flatten().unwrap_or_default();
         let pixels = self.ruler.length();
-        if micrometres > 0.0 && pixels > 0.0 {
-            let scale = format!("{:.5}", micrometres / pixels);
-            dom::input("scale").set_value(scale.trim_end_matches('0'));
+        // As exact as a line drawn by hand.
+        let scale = format!("{:.3e}", micrometres / pixels).parse::<f64>();
+        if let Some(scale) = scale.ok().filter(|scale| *scale > 0.0 && scale.is_finite()) {
+            dom::input("scale").set_value(&scale.to_string());
             self.ruler.stop();
             self.read_rules();
         }

@@ -1,6 +1,5 @@
 //! Files to the person's disk.
 
-use super::item::Phase;
 use super::{App, dom};
 use crate::message::{Ask, Export, Truth};
 use js_sys::{Array, Uint8Array};
@@ -29,9 +28,13 @@ pub fn download_blob(name: &str, blob: &Blob) {
 impl App {
     /// Makes one file of the active image.
     pub fn export(&mut self, what: &str) {
-        if self.desk_open != self.active && self.active_item().is_some_and(|item| item.phase == Phase::Done) {
-            self.open_active();
-            return self.complain("The picture is being opened again; save it once more in a moment.");
+        if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
+            // As soon as the desk has it.
+            self.export_wanted = self.active.map(|id| (id, what.to_string()));
+            if self.desk_open != self.active {
+                self.open_active();
+            }
+            return;
         }
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
             let named = self.items.iter().zip(self.stems()).find(|(item, _)| item.id == id);

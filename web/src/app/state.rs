@@ -2,13 +2,14 @@
 
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
+use super::results::Face;
 use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, pen::Pen, ruler::Ruler};
 use crate::js::View as Fields;
 use crate::message::{Rules, Tell};
 use js_sys::{ArrayBuffer, JSON};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// Weights, as they were fetched or dropped.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ impl Weights {
 
 pub struct App {
     pub items: Vec<Item>,
+    /// What the card of each shows.
+    pub faces: HashMap<u32, Face>,
     pub active: Option<u32>,
     pub next_id: u32,
     pub rules: Rules,
@@ -55,6 +58,8 @@ pub struct App {
     pub running: Option<u32>,
     /// Those that a worker took last; before it took any, the shipped ones.
     pub weights: Option<Weights>,
+    /// Those that lie beside the page, to go back to.
+    pub shipped: Option<Weights>,
     /// Those that are still to be tried, one after another. The worker has the first and has not answered yet.
     pub trying: VecDeque<Weights>,
     /// How often the network's worker was lost since it last took weights.
@@ -84,6 +89,8 @@ pub struct App {
     /// The table of all images, or the zip, is to be saved as soon as all is up to date.
     pub table_wanted: bool,
     pub zip_wanted: bool,
+    /// A file of this image is to be saved as soon as the desk has it open.
+    pub export_wanted: Option<(u32, String)>,
     pub sorting: Sorting,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
@@ -98,6 +105,7 @@ impl App {
         let forced = ["webgpu", "cpu"].into_iter().find(|name| wish.contains(&format!("backend={name}")));
         Self {
             items: Vec::new(),
+            faces: HashMap::new(),
             active: None,
             next_id: 1,
             rules: Rules::default(),
@@ -110,6 +118,7 @@ impl App {
             last_serial: 0,
             running: None,
             weights: None,
+            shipped: None,
             trying: VecDeque::new(),
             network_losses: 0,
             backend_wish: forced.unwrap_or("auto").into(),
@@ -128,6 +137,7 @@ impl App {
             probes: VecDeque::new(),
             table_wanted: false,
             zip_wanted: false,
+            export_wanted: None,
             sorting: Sorting::default(),
             packing: None,
             racer: None,

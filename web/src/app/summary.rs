@@ -18,23 +18,31 @@ fn line(tag: &str, texts: &[String]) -> Element {
 }
 
 fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
-    if let Phase::Failed(why) = &item.phase {
-        return vec![why.clone()];
+    let doubt = if item.warnings.is_empty() { "" } else { " ⚠" };
+    let name = format!("{}{doubt}", item.name);
+    if let Phase::Failed(_) = &item.phase {
+        return vec![name, "failed".into()];
     }
     if item.stamp == 0 {
-        return vec![item.name.clone(), "…".into()];
+        return vec![name, "…".into()];
     }
+    let some = item.whole().next().is_some();
+    let figure = |text: String| if some { text } else { super::figures::NONE.into() };
     let spread = |(mean, deviation): (f64, f64), power: i32| {
-        format!("{} ± {}", short(sized(mean, scale, power).0), short(sized(deviation, scale, power).0))
+        figure(format!(
+            "{} ± {}",
+            short(sized(mean, scale, power).0),
+            short(sized(deviation, scale, power).0)
+        ))
     };
     vec![
-        item.name.clone(),
+        name,
         item.count().to_string(),
         format!("{:.1} %", item.covered * 100.0),
         density(item, scale).map(|(value, unit)| format!("{} {unit}", short(value))).unwrap_or_default(),
         spread(mean_and_spread(item.whole().map(|row| row.diameter)), 1),
         spread(mean_and_spread(item.whole().map(|row| row.area)), 2),
-        format!("{:.2}", mean_and_spread(item.whole().map(|row| row.circularity)).0),
+        figure(format!("{:.2}", mean_and_spread(item.whole().map(|row| row.circularity)).0)),
         item.iou.map(|iou| format!("{:.1} %", iou * 100.0)).unwrap_or_default(),
         short(item.seconds),
     ]
@@ -66,7 +74,9 @@ impl App {
         let body = dom::element("images-body");
         body.set_inner_html("");
         for item in &self.items {
-            dom::append(&body, &line("td", &texts(item, scale)));
+            let row = line("td", &texts(item, scale));
+            dom::set(&row, "data-image", &item.id.to_string());
+            dom::append(&body, &row);
         }
         let done: Vec<&Item> = self.items.iter().filter(|item| item.stamp > 0).collect();
         let cells: usize = done.iter().map(|item| item.count()).sum();
@@ -141,17 +151,20 @@ impl App {
         save::download("summary.csv", "text/csv", &bytes);
         let told: Vec<u32> = self.exportable().map(|(item, _)| item.id).collect();
         self.items.iter_mut().filter(|item| told.contains(&item.id)).for_each(|item| item.saved = true);
-        self.tell_of_pending();
+        self.tell_of_missing();
     }
 
-    /// Says how many images a table or zip came too early for.
-    pub fn tell_of_pending(&mut self) {
-        let pending = self.items.iter().filter(|item| item.pending()).count();
-        let what = match pending {
-            0 => return,
-            1 => "One image is not done yet and not in the file.".to_string(),
-            _ => format!("{pending} images are not done yet and not in the file."),
-        };
-        self.complain(&what);
+    /// Says which images are not in a table or zip: those that it came too early for, and those that were not done.
+    pub fn tell_of_missing(&mut self) {
+        let count = |which: fn(&Item) -> bool| self.items.iter().filter(|item| which(item)).count();
+        let pending = count(Item::pending);
+        let undone = count(|item| matches!(item.phase, Phase::Failed(_) | Phase::Stopped));
+        for (number, what) in [(pending, "not done yet"), (undone, "stopped or failed")] {
+            match number {
+                0 => {}
+                1 => self.complain(&format!("One image is {what} and not in the file.")),
+                _ => self.complain(&format!("{number} images are {what} and not in the file.")),
+            }
+        }
     }
 }

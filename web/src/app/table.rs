@@ -64,6 +64,13 @@ pub fn listen() {
         let toggle = target.dyn_ref::<HtmlInputElement>().is_some();
         act(move |app| if toggle { app.toggle(cell, None) } else { app.show_cell(cell) });
     });
+    dom::on(&dom::element("images-body"), "click", |event: Event| {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let row = target.and_then(|target| target.closest("tr[data-image]").ok().flatten());
+        if let Some(id) = row.and_then(|row| row.get_attribute("data-image")?.parse().ok()) {
+            act(move |app| app.activate(id));
+        }
+    });
     dom::on(&dom::element("cells-body"), "keydown", |event: web_sys::KeyboardEvent| {
         if event.key() == "Enter"
             && let Some((cell, _)) = cell_of(&event)
@@ -149,9 +156,13 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let scale = self.rules.um_per_px;
         let unit = if scale.is_some() { "µm" } else { "px" };
+        let out = match item.rows.len() - item.count() {
+            0 => String::new(),
+            out => format!(" and {out} left out"),
+        };
         dom::set_text(
             "table-note",
-            &format!("{}, lengths in {unit}", super::figures::cells(item.rows.len())),
+            &format!("{}{out}, sizes in {unit}, x and y in px", super::figures::cells(item.count())),
         );
         let out: usize = item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum();
         let sorting = format!("{:?} {out} {}", scale, self.sorting.column);

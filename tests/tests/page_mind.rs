@@ -1,0 +1,201 @@
+//! Changing one's mind: what waits, what is packed meanwhile, what is typed wrongly, what failed. Page and files agree.
+
+use anyhow::{Context, Result, ensure};
+use rbc_tests::page::{Backend, Page};
+use rbc_tests::pictures::{piece, plain_field, png, smear};
+use rbc_tests::scratch::Scratch;
+use rbc_tests::unzip;
+use serde_json::json;
+use std::fs;
+
+/// Page and cells of the first image of a table: `name,width,height,cells,…`.
+fn cells(table: &str, name: &str) -> Result<usize> {
+    let line =
+        table.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}: {table}"))?;
+    Ok(line.split(',').nth(3).context("no count")?.parse()?)
+}
+
+fn count(page: &Page) -> Result<usize> {
+    Ok(page.text("cell-count")?.parse()?)
+}
+
+#[test]
+fn a_result_that_waits_for_the_model_follows_the_rules() -> Result<()> {
+    let scratch = Scratch::new("waits")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&[image])?;
+    let all = count(&page)?;
+    let diameter = page.shown("#mean-diameter")?;
+
+    page.hold("segment")?;
+    page.set("#diameter", "45")?;
+    page.until_held()?;
+    page.until_shown("#diameter-hint", "as it was found before")?;
+    page.session().click("#skip-edge")?;
+    page.wait("the edge's cells go", || Ok((count(&page)? < all).then_some(())))?;
+    page.session().click("#cells-body tr:nth-child(2) input")?;
+    page.wait("the cell is left out of all figures", || {
+        let rows =
+            page.js("return document.querySelectorAll('#cells-body tr:not(.left-out)').length", json!([]))?;
+        Ok((rows == count(&page)?).then_some(()))
+    })?;
+    let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
+    assert_eq!(table.lines().count(), count(&page)? + 1, "the file is what the page shows");
+    page.session().click("#skip-edge")?;
+    assert_eq!(page.shown("#mean-diameter")?.is_empty(), diameter.is_empty());
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    page.until_shown("#diameter-hint", "Set by hand").map(drop)
+}
+
+#[test]
+fn a_zip_is_of_the_moment_it_was_asked_for() -> Result<()> {
+    let scratch = Scratch::new("zip")?;
+    let images = [
+        scratch.write("one.png", png(&smear()?)?)?,
+        scratch.write("two.png", png(&plain_field()?)?)?,
+        scratch.write("three.png", png(&piece(0, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images)?;
+    page.hold("pack")?;
+    let zip = page.saved_by(".zip", || {
+        page.click("export-zip")?;
+        page.until_held()?;
+        // One is found anew, one removed, one left without a cell while the first is still being packed.
+        page.show_early("two.png")?;
+        page.set("#diameter", "90")?;
+        page.js("document.querySelector('[data-name=\"three.png\"] .remove').click()", json!([]))?;
+        page.let_go(None)
+    })?;
+    let zip = unzip::files(&fs::read(zip)?)?;
+    let text = |name: &str| -> Result<String> {
+        let file = zip.iter().find(|(file, _)| file == name).with_context(|| format!("no {name}"))?;
+        Ok(String::from_utf8(file.1.clone())?)
+    };
+    let table = text("summary.csv")?;
+    for stem in ["one", "two", "three"] {
+        assert_eq!(text(&format!("{stem}.cells.csv"))?.lines().count(), cells(&table, stem)? + 1, "{stem}");
+    }
+    page.wait_until_ready()?;
+    let asks = "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
+    ensure!(page.js(asks, json!([]))? == true, "what was found since is not in the zip");
+    Ok(())
+}
+
+#[test]
+fn numbers_are_read_as_people_type_them() -> Result<()> {
+    let scratch = Scratch::new("typed")?;
+    let image = scratch.write("smear.png", png(&plain_field()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    page.set("#scale", "0.1")?;
+    let point = page.until_shown("#mean-diameter", "µm")?;
+    page.set("#scale", "")?;
+    page.until_shown("#mean-diameter", "px")?;
+    page.set("#scale", "0,1")?;
+    assert_eq!(page.until_shown("#mean-diameter", "µm")?, point);
+    assert_eq!(page.shown("#scale-hint")?, "");
+    // A slip of the decimal point.
+    page.set("#scale", "1,0")?;
+    page.until_shown("#scale-hint", "Red ones measure")?;
+    page.set("#scale", "1.000,5")?;
+    page.until_shown("#scale-hint", "Not a number")?;
+    page.until_shown("#mean-diameter", "px")?;
+
+    page.set("#diameter", "3850")?;
+    page.until_shown("#diameter-hint", "from 4 to 1000")?;
+    ensure!(page.attribute("state")? == "ready", "the model runs with a diameter that was refused");
+    page.set("#diameter", "70,5")?;
+    page.wait_until_ready()?;
+    page.until_shown("#diameter-hint", "Set by hand")?;
+    // No cell is that large: said, not left to be guessed.
+    page.set("#diameter", "900")?;
+    page.wait_until_ready()?;
+    page.until_shown("#warnings", "given diameter")?;
+    assert_eq!(count(&page)?, 0);
+    Ok(())
+}
+
+#[test]
+fn all_images_take_a_diameter_and_give_it_back() -> Result<()> {
+    let scratch = Scratch::new("all")?;
+    let images =
+        [scratch.write("a.png", png(&smear()?)?)?, scratch.write("b.png", png(&piece(0, 0, 200, 160)?)?)?];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("a.png")?;
+    page.set("#diameter", "50")?;
+    page.session().click("#diameter-all")?;
+    page.wait_until_ready()?;
+    page.show("b.png")?;
+    page.until_shown("#diameter-hint", "Set by hand")?;
+    page.set("#diameter", "")?;
+    page.session().click("#diameter-all")?;
+    page.wait_until_ready()?;
+    for name in ["a.png", "b.png"] {
+        page.show(name)?;
+        page.until_shown("#diameter-hint", "Estimated")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_failed_is_told_and_can_be_taken_away() -> Result<()> {
+    let scratch = Scratch::new("failed")?;
+    let images = [scratch.write("letter.png", "no picture")?, scratch.write("smear.png", png(&smear()?)?)?];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("letter.png")?;
+    page.until_shown("#warnings", "letter.png")?;
+    page.show("smear.png")?;
+    page.session().click("[data-table=images]")?;
+    page.until_shown("#images-body", "failed")?;
+    page.save("export-images", "summary.csv")?;
+    page.until_shown("#error", "One image is stopped or failed and not in the file.")?;
+    page.screenshot("failed")?;
+    page.js("document.querySelector('[data-name=\"letter.png\"] .remove').click()", json!([]))?;
+    page.until(
+        "it is gone",
+        "return document.querySelectorAll('[data-testid=result]').length === 1",
+        json!([]),
+    )?;
+    // A row of the table shows its image.
+    page.session().click("#images-body tr")?;
+    page.until_shown("#picture-name", "smear.png").map(drop)
+}
+
+#[test]
+fn what_was_made_of_an_image_is_none() -> Result<()> {
+    let scratch = Scratch::new("made")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    let made =
+        [page.save("export-overlay", "smear.overlay.png")?, page.save("export-labels", "smear.labels.png")?];
+    page.pick("file-input", &made)?;
+    page.until_shown("#error", "smear.overlay.png and 1 more")?;
+    let images = page.js("return document.querySelectorAll('[data-testid=result]').length", json!([]))?;
+    assert_eq!(images, 1);
+    Ok(())
+}
+
+#[test]
+fn leaving_cells_out_keeps_numbers_and_changes_the_comparison() -> Result<()> {
+    let scratch = Scratch::new("numbers-stay")?;
+    let image = scratch.write("smear.png", png(&smear()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    page.session().click("#cells-body tr:nth-child(2) input")?;
+    page.wait_until_ready()?;
+    let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
+    let ids: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(ids[..3], ["1", "3", "4"]);
+    // The very mask that was saved as truth: all of it agrees.
+    let mask = page.save("export-mask", "smear.mask.png")?;
+    page.pick("truth-input", &[mask])?;
+    page.until_shown("#truth-iou", "100.0 %").map(drop)
+}
