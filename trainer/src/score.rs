@@ -2,7 +2,7 @@
 
 use crate::dataset::{Sample, is_labelled};
 use crate::records::ImageRecord;
-use rbc_model::cells::{Cell, CellOptions, Cells, find_cells};
+use rbc_model::cells::{Cell, CellOptions, Cells, estimate_diameter, find_cells};
 use rbc_model::metrics::{self, InstanceScore};
 use rbc_model::{Error, GrayImage};
 
@@ -19,12 +19,10 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
     let predicted = find_cells(probability, &options);
     let mask = predicted.labels.mask();
     let score = metrics::score_mask(&mask, &sample.mask, sample.margin)?;
-    let cells_true = sample.cells.unwrap_or_else(|| {
-        // The truth is parted into cells in the same way, or the counts could not be compared.
-        let diameter_px = options.diameter_px.or(predicted.diameter_px);
-        let truth = CellOptions { threshold: 0.5, diameter_px, ..options.clone() };
-        count(&find_cells(&sample.mask, &truth), sample)
-    });
+    // What is a cell in the truth, and what a speck, must not hang on what was found: its size is the truth's own.
+    let truth = CellOptions { threshold: 0.5, diameter_px: estimate_diameter(&sample.mask), ..options.clone() };
+    // The truth is parted into cells in the same way, or the counts could not be compared.
+    let cells_true = sample.cells.unwrap_or_else(|| count(&find_cells(&sample.mask, &truth), sample));
     let record = ImageRecord {
         name: sample.name.clone(),
         width: sample.image.width(),
@@ -37,7 +35,7 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
         boundary_f1: score.boundary_f1,
         cells_true,
         cells_predicted: count(&predicted, sample),
-        instances: instances(predicted, sample, &options)?,
+        instances: instances(predicted, sample, truth)?,
     };
     Ok(Scored { record, mask })
 }
@@ -52,10 +50,8 @@ fn labelled(cell: &Cell, sample: &Sample) -> bool {
 }
 
 /// The cells found against the regions of the mask; specks are no cells, in the truth either.
-fn instances(mut found: Cells, sample: &Sample, options: &CellOptions) -> Result<InstanceScore, Error> {
-    let diameter_px = options.diameter_px.or(found.diameter_px);
-    let options = CellOptions { threshold: 0.5, split: false, diameter_px, ..options.clone() };
-    let mut truth = find_cells(&sample.mask, &options);
+fn instances(mut found: Cells, sample: &Sample, truth: CellOptions) -> Result<InstanceScore, Error> {
+    let mut truth = find_cells(&sample.mask, &CellOptions { split: false, ..truth });
     truth.retain(|cell| labelled(cell, sample));
     found.retain(|cell| labelled(cell, sample));
     metrics::match_instances(&found.labels, &truth.labels, 0.5)
@@ -88,6 +84,23 @@ mod tests {
         assert_eq!((inner.iou, inner.cells_true, inner.cells_predicted), (1.0, 1, 1));
         assert_eq!((all.instances.matched, all.instances.cells_true), (1, 2));
         assert_eq!((inner.instances.matched, inner.instances.cells_true), (1, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn the_cells_of_the_truth_do_not_hang_on_what_was_found() -> Result<(), Error> {
+        let sample = sample(0);
+        let of = |map: &GrayImage, diameter_px| {
+            let options = CellOptions { diameter_px, ..CellOptions::default() };
+            score(&sample, map, &options).map(|scored| scored.record)
+        };
+        // Four times the true size: all that is there would be a speck beside it.
+        for diameter_px in [None, Some(8.0), Some(24.0), Some(96.0)] {
+            let record = of(&sample.mask, diameter_px)?;
+            assert_eq!((record.cells_true, record.instances.cells_true), (2, 2), "{diameter_px:?}");
+        }
+        let nothing = of(&GrayImage::new(120, 80), Some(96.0))?;
+        assert_eq!((nothing.cells_true, nothing.cells_predicted, nothing.instances.matched), (2, 0, 0));
         Ok(())
     }
 
