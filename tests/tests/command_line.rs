@@ -162,3 +162,68 @@ fn weights_that_do_not_fit_are_refused_in_one_line() -> Result<()> {
     }
     Ok(())
 }
+
+/// Trains tiny networks for one epoch.
+fn train(data: &Path, out: &Path, more: &[&str]) -> Result<Run> {
+    let tiny = ["train", "--device", "cpu", "--widths", "2,2,2", "--epochs", "1", "--batch", "1"];
+    let words = tiny.iter().chain(more).map(OsStr::new);
+    let folders = [OsStr::new("--data"), data.as_os_str(), OsStr::new("--out"), out.as_os_str()];
+    trainer(words.chain(folders))
+}
+
+/// Eight training crops from two fields.
+fn crops(scratch: &Scratch) -> Result<PathBuf> {
+    let data = scratch.path().join("crops");
+    let words = ["synth", "--train", "8", "--test", "0", "--out"].map(OsStr::new);
+    trainer(words.into_iter().chain([data.as_os_str()]))?.succeeded()?;
+    Ok(data)
+}
+
+#[test]
+fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
+    let scratch = Scratch::new("train")?;
+    let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    let (weights, fold) = (out.join("rbc.safetensors"), out.join("fold-0"));
+    train(&data, &out, &["--folds", "2"])?.succeeded()?;
+
+    // As if it had been cut off before the end.
+    std::fs::remove_file(&weights)?;
+    let run = train(&data, &out, &["--folds", "2"])?;
+    ensure!(!run.success && run.line_about("not finished")?.contains("--resume"), "{}", run.stderr);
+    ensure!(fold.join("checkpoint-1.bin").is_file(), "the work is lost");
+
+    // A history without its lines is not trained upon again in silence.
+    std::fs::write(fold.join("history.csv"), "")?;
+    let run = train(&data, &out, &["--folds", "2", "--resume"])?;
+    ensure!(!run.success, "{}", run.stderr);
+    let line = run.line_about("history.csv")?;
+    ensure!(line.contains("delete the folder") && line.contains("--resume"), "{line}");
+    std::fs::remove_dir_all(&fold)?;
+    let others = std::fs::metadata(out.join("fold-1/checkpoint-1.bin"))?.modified()?;
+    train(&data, &out, &["--folds", "2", "--resume"])?.succeeded()?;
+    ensure!(weights.is_file() && fold.join("validation.json").is_file(), "the run did not go on");
+    assert_eq!(std::fs::metadata(out.join("fold-1/checkpoint-1.bin"))?.modified()?, others);
+
+    let run = train(&data, &out, &["--folds", "1"])?.succeeded()?;
+    run.line_about("is replaced")?;
+    ensure!(!fold.exists() && !out.join("fold-1").exists(), "the earlier run's folds are left");
+    Ok(())
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() -> Result<()> {
+    let scratch = Scratch::new("options")?;
+    let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    for (more, told) in [
+        (&["--white-cells", "6"][..], "--synthetic"),
+        (&["--white-cells", "6", "--synthetic", "0"], "--synthetic"),
+        (&["--folds", "1", "--fold", "0"], "no cross validation"),
+        (&["--folds", "2", "--fold", "2"], "0 to 1"),
+        (&["--folds", "0"], "from 1"),
+    ] {
+        let run = train(&data, &out, more)?;
+        ensure!(!run.success && run.stderr.contains(told), "{more:?}: {}", run.stderr);
+    }
+    train(&data, &out, &["--white-cells", "0", "--folds", "1"])?.succeeded()?;
+    Ok(())
+}

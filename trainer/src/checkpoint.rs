@@ -3,9 +3,10 @@
 //! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second is
 //! written when the first is whole, so that a run cut off anywhere finds both of one epoch.
 
+use crate::files::file_name;
 use crate::fit::FitConfig;
 use crate::problem::Problem;
-use crate::records;
+use crate::records::{self, EpochRecord};
 use anyhow::{Result, bail};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
@@ -21,6 +22,20 @@ pub struct State {
     pub seconds: f64,
 }
 
+impl State {
+    fn is_finished(&self) -> bool {
+        self.epochs_done >= self.config.epochs
+    }
+}
+
+/// What a fit goes on from.
+pub struct Last<R> {
+    pub state: State,
+    pub history: Vec<EpochRecord>,
+    /// Of network and optimiser.
+    pub record: R,
+}
+
 /// The checkpoints of one fit.
 pub struct Checkpoints<'a> {
     pub folder: &'a Path,
@@ -30,30 +45,60 @@ pub struct Checkpoints<'a> {
 }
 
 impl Checkpoints<'_> {
-    /// The last checkpoint, if there is one.
+    /// The last checkpoint and the history up to it, if there is one.
     ///
     /// # Errors
-    /// Where it can't be read or is that of another fit.
-    pub fn last<B: Backend, R: Record<B>>(&self, device: &B::Device) -> Result<Option<(State, R)>> {
+    /// Where one of them can't be read or is that of another fit.
+    pub fn last<B: Backend, R: Record<B>>(&self, device: &B::Device) -> Result<Option<Last<R>>> {
         let path = state(self.folder);
         if !path.exists() {
             return Ok(None);
         }
-        let found: State = records::read_json(&path)?;
+        let state = self.state(&path)?;
+        let path = tensors(self.folder, state.epochs_done);
+        let bytes = std::fs::read(&path)
+            .map_err(|error| self.spoilt(Problem::io(&path, "cannot read the checkpoint", &error)))?;
+        let record = recorder().load(bytes, device).map_err(|error| {
+            self.spoilt(Problem::new(&path, format!("cannot read the checkpoint ({error})")))
+        })?;
+        let history = self.history(state.epochs_done)?;
+        Ok(Some(Last { state, history, record }))
+    }
+
+    /// What `checkpoint.json` says, if it is of this fit.
+    fn state(&self, path: &Path) -> Result<State> {
+        let found: State = records::read_json(path).map_err(|problem| self.spoilt(problem))?;
         let same = serde_json::to_value(&found.config)? == serde_json::to_value(self.config)?;
         if !same || found.fingerprint != self.fingerprint {
             let what = if same { "images" } else { "settings" };
             bail!(
-                "a checkpoint of other {what}, take another --out or leave out --resume: {}",
+                "the run began with other {what}: give those it began with, or another --out; or delete this folder, and what \
+                 was trained in it, to train it anew: {}",
                 self.folder.display()
             );
         }
-        let path = tensors(self.folder, found.epochs_done);
-        let bytes = std::fs::read(&path).map_err(|error| Problem::io(&path, "cannot read", &error))?;
-        let record = recorder().load(bytes, device).map_err(|error| {
-            Problem::new(&path, format!("a checkpoint that cannot be read, leave out --resume ({error})"))
-        })?;
-        Ok(Some((found, record)))
+        Ok(found)
+    }
+
+    /// The lines of `history.csv` up to the checkpoint. There may be one more, of an epoch that was cut off after it.
+    fn history(&self, epochs_done: usize) -> Result<Vec<EpochRecord>> {
+        let path = self.folder.join("history.csv");
+        let mut history = records::read_history(&path).map_err(|problem| self.spoilt(problem))?;
+        history.truncate(epochs_done);
+        if !history.iter().map(|line| line.epoch).eq(1..=epochs_done) {
+            let what = format!("the training history lacks some of the {epochs_done} epochs done");
+            return Err(self.spoilt(Problem::new(&path, what)).into());
+        }
+        Ok(history)
+    }
+
+    /// What to do about a damaged file: the other folds need not suffer for it.
+    fn spoilt(&self, Problem { what, path }: Problem) -> Problem {
+        let folder = self.folder.display();
+        Problem::new(
+            &path,
+            format!("{what}; delete the folder {folder} and go on with --resume, which trains it alone anew"),
+        )
     }
 
     /// Puts the checkpoint of an epoch in place of the one before.
@@ -72,29 +117,44 @@ impl Checkpoints<'_> {
     }
 }
 
-/// Takes the checkpoint of an earlier run away, which a later one would go on from.
+/// Whether a fit in this folder was begun, and whether it was done with. One whose state can't be read was not.
+pub fn is_finished(folder: &Path) -> Option<bool> {
+    let path = state(folder);
+    path.exists().then(|| records::read_json::<State>(&path).is_ok_and(|found| found.is_finished()))
+}
+
+/// Takes the checkpoints of an earlier run away, which a later one would go on from.
 ///
 /// # Errors
-/// Where it can't be removed.
-pub fn clear(folder: &Path) -> Result<()> {
-    let path = state(folder);
-    if path.exists() {
-        let epochs = records::read_json::<State>(&path).map(|found| found.epochs_done);
+/// Where they can't be removed.
+pub fn clear(folder: &Path) -> Result<(), Problem> {
+    remove(&state(folder))?;
+    // A run cut off between two may have left both.
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(|path| is_tensors(path)) {
         remove(&path)?;
-        if let Ok(epochs) = epochs {
-            remove(&tensors(folder, epochs))?;
-        }
     }
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), Problem> {
+/// Removes a file that an earlier run may have left.
+///
+/// # Errors
+/// Where it is there and can't be removed.
+pub fn remove(path: &Path) -> Result<(), Problem> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::io(path, "cannot remove the old checkpoint", &error))
+            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
         }
         _ => Ok(()),
     }
+}
+
+/// `checkpoint-N.bin`
+fn is_tensors(path: &Path) -> bool {
+    let name = file_name(path);
+    let number = name.strip_prefix("checkpoint-").and_then(|rest| rest.strip_suffix(".bin"));
+    number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 fn state(folder: &Path) -> PathBuf {
@@ -154,13 +214,16 @@ mod tests {
             let record = (network.clone().into_record(), optimiser.to_record());
             checkpoints.save::<Train>(record, epoch, 1.5)?;
         }
+        records::write_history(&folder.path.join("history.csv"), &history(4))?;
         assert!(tensors(&folder.path, 3).exists() && !tensors(&folder.path, 2).exists());
 
         let (mut again, mut moments) = (config.network.init(&device), KernelMuon::init(0.0));
-        let Some((state, (network_record, record))) = checkpoints.last::<Train, _>(&device)? else {
+        let Some(Last { state, history, record: (network_record, record) }) =
+            checkpoints.last::<Train, _>(&device)?
+        else {
             bail!("no checkpoint was found");
         };
-        assert_eq!((state.epochs_done, state.seconds), (3, 1.5));
+        assert_eq!((state.epochs_done, state.seconds, history.len()), (3, 1.5, 3));
         again = again.load_record(network_record);
         moments = moments.load_record(record);
         let mut forgetful = KernelMuon::init(0.0);
@@ -174,7 +237,65 @@ mod tests {
         let refused = others.last::<Train, ()>(&device);
         assert!(refused.is_err_and(|error| error.to_string().contains("other images")));
         clear(&folder.path)?;
-        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 0);
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1, "only the history is left");
+        Ok(())
+    }
+
+    fn history(epochs: usize) -> Vec<EpochRecord> {
+        let line = |epoch| EpochRecord {
+            epoch,
+            steps: 100 * epoch,
+            train_loss: 0.5,
+            validation_loss: None,
+            validation_iou: None,
+            learning_rate: 1e-3,
+            seconds: 1.0,
+        };
+        (1..=epochs).map(line).collect()
+    }
+
+    #[test]
+    fn what_is_spoilt_names_its_file_and_the_folder_to_delete() -> Result<()> {
+        let folder = Folder::new("checkpoint-spoilt")?;
+        let config = FitConfig { epochs: 2, ..Default::default() };
+        let checkpoints = Checkpoints { folder: &folder.path, config: &config, fingerprint: 7 };
+        let network = NetworkConfig { widths: [2, 2, 2], ..Default::default() };
+        let network = network.init::<Flex>(&Default::default());
+        let csv = folder.path.join("history.csv");
+        let message =
+            || match checkpoints.last::<Flex, <Network<Flex> as Module<Flex>>::Record>(&Default::default()) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            };
+        let refused = |name: &str| {
+            let told = message();
+            let advice = format!("delete the folder {} and go on with --resume", folder.path.display());
+            assert!(told.contains(&advice) && told.ends_with(name), "{name}: {told}");
+        };
+        checkpoints.save::<Flex>(network.into_record(), 2, 1.0)?;
+        assert_eq!(is_finished(&folder.path), Some(true));
+
+        refused("history.csv");
+        for lines in [0, 1] {
+            records::write_history(&csv, &history(lines))?;
+            refused("history.csv");
+        }
+        std::fs::write(&csv, "")?;
+        refused("history.csv");
+        std::fs::write(&csv, "epoch,loss\n1,?\n2,?\n")?;
+        refused("history.csv");
+        records::write_history(&csv, &[history(1), history(1)].concat())?;
+        refused("history.csv");
+        records::write_history(&csv, &history(2))?;
+        assert_eq!(message(), "");
+
+        std::fs::write(tensors(&folder.path, 2), b"half")?;
+        refused("checkpoint-2.bin");
+        std::fs::remove_file(tensors(&folder.path, 2))?;
+        refused("checkpoint-2.bin");
+        std::fs::write(state(&folder.path), b"{")?;
+        refused("checkpoint.json");
+        assert_eq!(is_finished(&folder.path), Some(false));
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use crate::device::Request;
 use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rbc_model::segment::SegmentOptions;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Trains, measures and applies the red blood cell (RBC) segmentation network.
@@ -83,51 +84,52 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
     /// Synthetic smears to train on beside the images; each counts as one training image
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = images)]
     pub synthetic: usize,
     /// White cells in them for each 100 red ones, at least, but where red cells are violet: 6 where the images show none and
     /// other laboratories' will [default: few, as in blood]
-    #[arg(long, value_name = "N", default_value_t = 0.0, hide_default_value = true, value_parser = not_negative)]
+    #[arg(long, value_name = "N", default_value_t = 0.0, hide_default_value = true, value_parser = white_cells)]
     pub white_cells: f32,
-    /// Folder for all that comes out: folds, reports, rbc.safetensors
+    /// Folder for all that comes out: folds, reports, rbc.safetensors. A finished run that lies there is replaced; beside one
+    /// that was cut off, nothing is begun without --resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Folds of the cross validation; images of one source stay in one fold; 1: no cross validation, the final network
     /// alone
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = folds)]
     pub folds: usize,
     /// Train this fold only, counted from 0
     #[arg(long, value_name = "K")]
     pub fold: Option<usize>,
     /// Epochs for each fold and for the final network [default: the setting of the shipped weights]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
     /// Channels of the three stages, as in 16,32,64 [default: those of the shipped weights]
     #[arg(long, value_name = "W,W,W", value_parser = widths)]
     pub widths: Option<[usize; 3]>,
     /// Cell diameter in pixels at which the network works; images are resampled to it
-    #[arg(long, value_name = "PX", value_parser = positive)]
+    #[arg(long, value_name = "PX", value_parser = working_diameter)]
     pub working_diameter: Option<f32>,
     /// Crops in a batch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: Option<u32>,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
     /// Learning rate at the top of the schedule
-    #[arg(long, value_name = "R", value_parser = positive)]
+    #[arg(long, value_name = "R", value_parser = learning_rate)]
     pub learning_rate: Option<f32>,
     /// Cell diameters of the crops lie between the working diameter divided and multiplied by this
-    #[arg(long, value_name = "F", value_parser = at_least_one)]
+    #[arg(long, value_name = "F", value_parser = scale_jitter)]
     pub scale_jitter: Option<f32>,
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
-    #[arg(long, value_name = "F", value_parser = not_negative)]
+    #[arg(long, value_name = "F", value_parser = colour_jitter)]
     pub colour_jitter: Option<f32>,
     /// Share of the crops that keep their colours, 0 to 1; less for smears of many looks, where colour tells nothing
     #[arg(long, value_name = "P", value_parser = probability)]
     pub as_taken: Option<f32>,
     /// How much more than other pixels the ground in narrow gaps between cells weighs, which lets cells come apart; 0: no more
-    #[arg(long, value_name = "F", value_parser = not_negative)]
+    #[arg(long, value_name = "F", value_parser = gap_weight)]
     pub gap_weight: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -207,7 +209,7 @@ pub struct PredictArgs {
     #[command(flatten)]
     pub mask: MaskArgs,
     /// Micrometres per pixel; adds area_um2 and diameter_um to the tables
-    #[arg(long, value_name = "UM", value_parser = positive)]
+    #[arg(long, value_name = "UM", value_parser = um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts
     #[arg(long)]
@@ -228,10 +230,10 @@ pub struct SynthArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Training images, 128 x 128
-    #[arg(long, value_name = "N", default_value_t = 164)]
+    #[arg(long, value_name = "N", default_value_t = 164, value_parser = images)]
     pub train: usize,
     /// Test images of various sizes
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = images)]
     pub test: usize,
     /// The same seed gives the same images
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -283,12 +285,51 @@ fn positive(text: &str) -> Result<f32, String> {
     number(text, |number| number > 0.0 && number.is_finite(), "a number above 0")
 }
 
-fn not_negative(text: &str) -> Result<f32, String> {
-    number(text, |number| number >= 0.0 && number.is_finite(), "a number not below 0")
+/// A number within bounds. They are wide, and keep out what no machine can do or nobody can mean.
+fn within(text: &str, least: f32, most: f32) -> Result<f32, String> {
+    number(text, |number| (least..=most).contains(&number), &format!("a number from {least} to {most}"))
 }
 
-fn at_least_one(text: &str) -> Result<f32, String> {
-    number(text, |number| number >= 1.0 && number.is_finite(), "a number not below 1")
+fn white_cells(text: &str) -> Result<f32, String> {
+    within(text, 0.0, 100.0)
+}
+
+fn working_diameter(text: &str) -> Result<f32, String> {
+    within(text, 4.0, 1000.0)
+}
+
+fn learning_rate(text: &str) -> Result<f32, String> {
+    number(text, |number| number > 0.0 && number <= 10.0, "a number above 0, at most 10")
+}
+
+fn scale_jitter(text: &str) -> Result<f32, String> {
+    within(text, 1.0, 10.0)
+}
+
+fn colour_jitter(text: &str) -> Result<f32, String> {
+    within(text, 0.0, 10.0)
+}
+
+fn gap_weight(text: &str) -> Result<f32, String> {
+    within(text, 0.0, 1000.0)
+}
+
+fn um_per_px(text: &str) -> Result<f32, String> {
+    within(text, 0.0001, 1000.0)
+}
+
+fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
+}
+
+/// So many images to make as a disk and an afternoon have room for.
+fn images(text: &str) -> Result<usize, String> {
+    whole(text, 0..=100_000)
+}
+
+fn folds(text: &str) -> Result<usize, String> {
+    whole(text, 1..=10_000)
 }
 
 fn widths(text: &str) -> Result<[usize; 3], String> {
@@ -340,6 +381,35 @@ mod tests {
         }
         assert!(probability("1.01").is_err() && probability("nan").is_err());
         assert_eq!(probability("1"), Ok(1.0));
+    }
+
+    #[test]
+    fn what_no_machine_can_do_is_refused() {
+        for (command, option, most) in [
+            ("synth --out o", "--train", "100000"),
+            ("synth --out o", "--test", "100000"),
+            ("train --out o", "--synthetic", "100000"),
+            ("train --out o", "--folds", "10000"),
+            ("train --out o", "--batch", "4096"),
+            ("train --out o", "--epochs", "100000"),
+            ("train --out o", "--white-cells", "100"),
+            ("train --out o", "--working-diameter", "1000"),
+            ("train --out o", "--learning-rate", "10"),
+            ("train --out o", "--scale-jitter", "10"),
+            ("train --out o", "--colour-jitter", "10"),
+            ("train --out o", "--gap-weight", "1000"),
+            ("predict --out o i", "--um-per-px", "1000"),
+        ] {
+            let parse = |value: &str| {
+                Cli::try_parse_from(format!("trainer {command} {option} {value}").split(' ')).map(|_| ())
+            };
+            assert!(parse(most).is_ok(), "{option} {most}");
+            for bad in [format!("{most}1"), "18446744073709551615".into(), "1e38".into(), "nan".into()] {
+                let refused = parse(&bad).is_err_and(|error| error.exit_code() == 2);
+                assert!(refused, "{option} {bad}");
+            }
+        }
+        assert!(folds("0").is_err_and(|told| told.contains("from 1")) && folds("1").is_ok());
     }
 
     #[test]

@@ -101,18 +101,18 @@ pub fn fit<B: SegBackend>(
     B::seed(device, config.seed);
     let mut network = config.network.init::<Autodiff<B>>(device);
     let mut history = Vec::new();
-    let mut before = 0.0;
-    if resume && let Some((state, (weights, moments))) = checkpoints.last::<Autodiff<B>, _>(device)? {
+    let (mut first, mut before) = (0, 0.0);
+    if resume && let Some(last) = checkpoints.last::<Autodiff<B>, _>(device)? {
+        let (weights, moments) = last.record;
         network = network.load_record(weights);
         optimiser = optimiser.load_record(moments);
-        history = records::read_history(&out.join("history.csv"))?;
-        history.truncate(state.epochs_done);
-        before = state.seconds;
+        history = last.history;
+        (first, before) = (last.state.epochs_done, last.state.seconds);
     }
 
     let started = Instant::now();
     let total = config.epochs * STEPS;
-    for epoch in history.len()..config.epochs {
+    for epoch in first..config.epochs {
         // The only thing random on the device is dropout; seeded here so that a resumed run goes the same way.
         B::seed(device, config.seed.wrapping_mul(1_000_003) + epoch as u64);
         let mut losses = Vec::new();

@@ -1,6 +1,7 @@
 //! The folds of a cross validation: images of one source stay together, folds are of about one size.
 
 use crate::dataset::Sample;
+use crate::problem::Problem;
 use crate::records;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -29,13 +30,21 @@ impl Splits {
     /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks have
     /// seen images that would now be held out.
     pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
-        if goes_on && path.exists() && records::read_json::<Self>(path)? != *self {
+        if goes_on && path.exists() && Self::read(path)? != *self {
             bail!(
-                "the run began with other images, folds or another seed: take another --out, or train all folds without --resume: {}",
+                "the run began with other images, folds or another seed: give those it began with, or another --out; or delete \
+                 the folder that this file lies in, and all that was trained, to begin anew: {}",
                 path.display()
             );
         }
         records::write_json(path, self)
+    }
+
+    fn read(path: &Path) -> Result<Self, Problem> {
+        records::read_json(path).map_err(|Problem { what, path }| {
+            // A checkpoint knows by itself of which images it is.
+            Problem::new(&path, format!("{what}; delete this file, the same folds write it anew"))
+        })
     }
 
     /// Deals the samples out into `count` folds. The order of the samples does not matter, the seed does.
@@ -50,7 +59,9 @@ impl Splits {
             sources.entry(source).or_default().push(name);
         }
         if count < 2 {
-            bail!("a cross validation takes at least 2 folds, not {count}: use --folds 2 or more");
+            bail!(
+                "a cross validation takes at least 2 folds, not {count}: use --folds 2 or more, or --folds 1 for none"
+            );
         }
         if sources.len() < count {
             bail!(

@@ -215,16 +215,18 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|error| Problem::io(path, "cannot write", &error))
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
+        // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
+        let _ = std::fs::remove_file(&partial);
+        Problem::io(path, "cannot write", &error)
+    })
 }
 
 /// Reads what [`write_json`] wrote.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
-    Ok(serde_json::from_str(&text)
-        .map_err(|error| Problem::new(path, format!("not what this program writes ({error})")))?)
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::new(path, format!("not what this program writes ({error})")))
 }
 
 /// Writes `history.csv`.
@@ -238,10 +240,11 @@ pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
 }
 
 /// Reads `history.csv`.
-pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>> {
-    let bad = |error| Problem::new(path, format!("cannot read the training history ({error})"));
-    let records = csv::Reader::from_path(path).map_err(bad)?.deserialize().collect::<Result<_, _>>();
-    Ok(records.map_err(bad)?)
+pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>, Problem> {
+    let bytes =
+        std::fs::read(path).map_err(|error| Problem::io(path, "cannot read the training history", &error))?;
+    let records = csv::Reader::from_reader(bytes.as_slice()).deserialize().collect::<Result<_, _>>();
+    records.map_err(|error| Problem::new(path, format!("cannot read the training history ({error})")))
 }
 
 #[cfg(test)]
@@ -284,6 +287,17 @@ mod tests {
         assert!((all.mean_iou - 0.8).abs() < 1e-12, "images count, not folds");
         assert!((all.std_iou - 0.2).abs() < 1e-12);
         assert_eq!((all.seconds, all.worst[0].name.as_str()), (3.0, "d"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() -> Result<()> {
+        let folder = crate::fixture::Folder::new("partial")?;
+        // A folder in the file's place.
+        folder.file("taken/inside", b"")?;
+        let refused = write_whole(&folder.path.join("taken"), b"bytes");
+        assert!(refused.is_err_and(|problem| problem.what.starts_with("cannot write")));
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
+        Ok(())
     }
 
     #[test]

@@ -19,7 +19,12 @@ pub fn overlay_path(out: &Path, fold: usize, name: &str) -> PathBuf {
 
 /// The folder of a fold's pictures.
 pub fn overlays(out: &Path, fold: usize) -> PathBuf {
-    fold_folder(out, fold).join("overlays")
+    overlays_in(&fold_folder(out, fold))
+}
+
+/// The same in the fold's folder.
+pub fn overlays_in(fold: &Path) -> PathBuf {
+    fold.join("overlays")
 }
 
 /// `OUT/fold-K`

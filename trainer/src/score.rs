@@ -20,7 +20,8 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
     let mask = predicted.labels.mask();
     let score = metrics::score_mask(&mask, &sample.mask, sample.margin)?;
     // What is a cell in the truth, and what a speck, must not hang on what was found: its size is the truth's own.
-    let truth = CellOptions { threshold: 0.5, diameter_px: estimate_diameter(&sample.mask), ..options.clone() };
+    let truth =
+        CellOptions { threshold: 0.5, diameter_px: estimate_diameter(&sample.mask), ..options.clone() };
     // The truth is parted into cells in the same way, or the counts could not be compared.
     let cells_true = sample.cells.unwrap_or_else(|| count(&find_cells(&sample.mask, &truth), sample));
     let record = ImageRecord {

@@ -33,6 +33,12 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let config = args.config();
     // Or the weights that come out could not be loaded.
     config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
+    if args.white_cells > 0.0 && args.synthetic == 0 {
+        bail!(
+            "--white-cells says how the smears of --synthetic are made, so give --synthetic N too, or leave it out"
+        );
+    }
+    earlier::spare_the_unfinished(args)?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
     let data = match &args.data {
@@ -61,8 +67,11 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&loaded.samples, folds, args.seed)?,
     };
-    if args.fold.is_some_and(|fold| fold >= splits.folds.len()) {
-        bail!("--fold counts from 0 and there are {} folds", splits.folds.len());
+    if let Some(fold) = args.fold.filter(|&fold| fold >= splits.folds.len()) {
+        match splits.folds.len() {
+            0 => bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold"),
+            count => bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1),
+        }
     }
     // Before anything of an earlier run is taken away.
     let device = device::choose(args.device.device)?;

@@ -2,26 +2,82 @@
 
 use crate::checkpoint;
 use crate::cli::TrainArgs;
+use crate::files::file_name;
 use crate::problem::Problem;
-use crate::report::fold_folder;
-use anyhow::Result;
+use crate::report::{fold_folder, overlays_in};
+use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
+
+const WEIGHTS: &str = "rbc.safetensors";
+
+/// Refuses to begin anew where an earlier run was cut off: hours of work would be lost without a word.
+///
+/// # Errors
+/// Where there is such a run, and where the folder can't be listed.
+pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
+    if args.resume || !args.out.is_dir() {
+        return Ok(());
+    }
+    let (what, folder) = match args.fold {
+        Some(fold) => {
+            let folder = fold_folder(&args.out, fold);
+            // Weights beside a checkpoint of the middle are those of a run before.
+            let finished = checkpoint::is_finished(&folder)
+                .is_none_or(|finished| finished && folder.join(WEIGHTS).exists());
+            if finished {
+                return Ok(());
+            }
+            ("fold", folder)
+        }
+        None => {
+            let begun = fits(&args.out)?.iter().any(|fit| checkpoint::is_finished(fit).is_some());
+            if !begun || args.out.join(WEIGHTS).exists() {
+                return Ok(());
+            }
+            ("run", args.out.clone())
+        }
+    };
+    bail!(
+        "a {what} that was not finished lies here: go on with it by --resume, take another --out, or delete this folder \
+         to begin anew: {}",
+        folder.display()
+    )
+}
 
 /// Takes away what an earlier run left in the folder: until this one has written its own, it would pass for this one's.
 pub fn clear(args: &TrainArgs) -> Result<()> {
     if let Some(fold) = args.fold {
-        return checkpoint::clear(&fold_folder(&args.out, fold));
+        let folder = fold_folder(&args.out, fold);
+        if folder.join(WEIGHTS).exists() {
+            eprintln!("the earlier fold in {} is replaced", folder.display());
+        }
+        return Ok(clear_fit(&folder)?);
+    }
+    if args.out.join(WEIGHTS).exists() {
+        eprintln!("the earlier run in {} is replaced", args.out.display());
     }
     for folder in fits(&args.out)? {
-        checkpoint::clear(&folder)?;
+        clear_fit(&folder)?;
     }
-    for name in ["cross-validation.json", "report.html", "rbc.safetensors", "rbc.json"] {
-        let path = args.out.join(name);
-        if path.exists() {
-            std::fs::remove_file(&path)
-                .map_err(|error| Problem::io(&path, "cannot take away the earlier run's", &error))?;
-        }
+    for name in ["cross-validation.json", "report.html", WEIGHTS, "rbc.json"] {
+        checkpoint::remove(&args.out.join(name))?;
     }
+    Ok(())
+}
+
+/// Checkpoints first: what is left by a run that is cut off here has none to go on from.
+fn clear_fit(folder: &Path) -> Result<(), Problem> {
+    checkpoint::clear(folder)?;
+    for name in [WEIGHTS, "validation.json", "history.csv"] {
+        checkpoint::remove(&folder.join(name))?;
+    }
+    let pictures = overlays_in(folder);
+    if pictures.exists() {
+        std::fs::remove_dir_all(&pictures)
+            .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
+    }
+    // What else lies there is not ours; then the folder stays.
+    let _ = std::fs::remove_dir(folder);
     Ok(())
 }
 
@@ -29,10 +85,92 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
 fn fits(out: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name == "final" || name.starts_with("fold-")
-        })
-        .collect())
+    Ok(paths.filter(|path| is_fit(&file_name(path))).collect())
+}
+
+/// `fold-K` or `final`
+fn is_fit(name: &str) -> bool {
+    let number = name.strip_prefix("fold-");
+    name == "final" || number.is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::fit::FitConfig;
+    use crate::fixture::Folder;
+    use clap::Parser;
+
+    fn args(out: &Path, more: &str) -> Result<TrainArgs> {
+        let words = ["trainer", "train", "--out"].map(Into::into).into_iter();
+        let words = words.chain([out.into()]).chain(more.split_whitespace().map(Into::into));
+        match Cli::try_parse_from(words.collect::<Vec<std::ffi::OsString>>())?.command {
+            Command::Train(args) => Ok(args),
+            _ => bail!("not train"),
+        }
+    }
+
+    fn checkpoint(folder: &Folder, fit: &str, epochs_done: usize) -> Result<()> {
+        let config = FitConfig { epochs: 2, ..FitConfig::default() };
+        let state = serde_json::json!({
+            "config": config, "fingerprint": 0, "epochs_done": epochs_done, "seconds": 1.0
+        });
+        folder.file(&format!("{fit}/checkpoint.json"), state.to_string().as_bytes())?;
+        folder.file(&format!("{fit}/checkpoint-{epochs_done}.bin"), b"")?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_is_not_begun_anew() -> Result<()> {
+        let folder = Folder::new("unfinished")?;
+        let out = folder.path.join("out");
+        let refused = |more: &str| -> Result<bool> {
+            let told = spare_the_unfinished(&args(&out, more)?).err().map(|error| error.to_string());
+            Ok(told.is_some_and(|told| told.contains("--resume") && told.contains("another --out")))
+        };
+        assert!(!refused("")?, "nothing is there");
+        checkpoint(&folder, "out/fold-1", 1)?;
+        assert!(refused("")? && refused("--fold 1")?);
+        assert!(!refused("--resume")? && !refused("--fold 0")? && !refused("--fold 1 --resume")?);
+        // All epochs done, but not measured yet.
+        checkpoint(&folder, "out/fold-1", 2)?;
+        assert!(refused("")? && refused("--fold 1")?);
+        folder.file("out/fold-1/rbc.safetensors", b"")?;
+        assert!(refused("")? && !refused("--fold 1")?);
+        folder.file("out/rbc.safetensors", b"")?;
+        assert!(!refused("")?);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_of_the_earlier_run_passes_for_the_new_ones() -> Result<()> {
+        let folder = Folder::new("earlier")?;
+        let out = folder.path.join("out");
+        for fit in ["out/fold-0", "out/fold-2", "out/final"] {
+            checkpoint(&folder, fit, 2)?;
+            for name in ["rbc.safetensors", "validation.json", "history.csv", "checkpoint-1.bin"] {
+                folder.file(&format!("{fit}/{name}"), b"")?;
+            }
+            folder.image(&format!("{fit}/overlays/a.png"), 4, 4, 1)?;
+        }
+        let kept = [
+            folder.file("out/fold-2/notes.txt", b"")?,
+            folder.file("out/fold-notes/history.csv", b"")?,
+            folder.file("out/splits.json", b"")?,
+        ];
+        folder.file("out/rbc.safetensors", b"")?;
+
+        clear(&args(&out, "--fold 0")?)?;
+        assert!(!out.join("fold-0").exists() && out.join("fold-2/overlays/a.png").exists());
+        clear(&args(&out, "")?)?;
+        let mut left = Vec::new();
+        for entry in std::fs::read_dir(&out)?.chain(std::fs::read_dir(out.join("fold-2"))?) {
+            left.push(file_name(&entry?.path()));
+        }
+        left.sort();
+        assert_eq!(left, ["fold-2", "fold-notes", "notes.txt", "splits.json"]);
+        assert!(kept.iter().all(|path| path.exists()));
+        Ok(())
+    }
 }
