@@ -6,7 +6,7 @@
 use crate::files::file_name;
 use crate::fit::FitConfig;
 use crate::problem::Problem;
-use crate::records::{self, EpochRecord};
+use crate::records::{self, EpochRecord, remove};
 use anyhow::{Result, bail};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
@@ -135,19 +135,6 @@ pub fn clear(folder: &Path) -> Result<(), Problem> {
         remove(&path)?;
     }
     Ok(())
-}
-
-/// Removes a file that an earlier run may have left.
-///
-/// # Errors
-/// Where it is there and can't be removed.
-pub fn remove(path: &Path) -> Result<(), Problem> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `checkpoint-N.bin`

@@ -1,21 +1,76 @@
 //! Names of files.
 
+use crate::problem::Problem;
 use std::path::{Path, PathBuf};
 
 /// What the decoder reads, by extension in lower case.
 const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
 
-/// The pictures directly in a folder, sorted; hidden files are not meant.
-pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_file() && is_image(&path) && !file_name(&path).starts_with('.') {
-            paths.push(path);
+/// What lies directly in a folder, each kind sorted by name; hidden files are not meant.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub images: Vec<PathBuf>,
+    /// Names of what is no picture by its extension, and of links that lead nowhere.
+    pub others: Vec<String>,
+    /// Names of the folders, which nobody enters.
+    pub folders: Vec<String>,
+}
+
+impl Listing {
+    pub fn of(folder: &Path) -> std::io::Result<Self> {
+        let mut found = Self::default();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = file_name(&path);
+            if is_hidden(&name) {
+                continue;
+            }
+            if path.is_dir() {
+                found.folders.push(name);
+            } else if path.is_file() && is_image(&path) {
+                found.images.push(path);
+            } else {
+                found.others.push(name);
+            }
         }
+        found.images.sort_unstable();
+        found.others.sort_unstable();
+        found.folders.sort_unstable();
+        Ok(found)
     }
-    paths.sort_unstable();
-    Ok(paths)
+
+    /// Says what else lies in the folder than pictures, lest it be missed.
+    pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
+        let others = (!self.others.is_empty()).then(|| {
+            let what = if self.others.len() == 1 { "file that is" } else { "files that are" };
+            format!("passed over {} {what} no image by name ({})", self.others.len(), few(&self.others))
+        });
+        let folders = (!self.folders.is_empty()).then(|| {
+            let what = if self.folders.len() == 1 { "folder" } else { "folders" };
+            format!("did not enter {} {what} in it ({})", self.folders.len(), few(&self.folders))
+        });
+        others.into_iter().chain(folders).map(|what| Problem::new(folder, what)).collect()
+    }
+}
+
+/// The pictures directly in a folder, sorted.
+pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    Ok(Listing::of(folder)?.images)
+}
+
+/// Hidden by custom or by a system that puts such files everywhere.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&name.to_lowercase().as_str())
+}
+
+/// `a, b, c, d, e and 2 more`
+pub fn few(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Whether the extension is that of a picture.
@@ -32,4 +87,36 @@ pub fn stem(path: &Path) -> String {
 
 pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn what_is_passed_over_is_told_in_a_line() -> anyhow::Result<()> {
+        let folder = Folder::new("passed-over")?;
+        for name in ["a.png", "b.czi", "c", "d.txt", "e.nd2", "f.lif", "g.psd", ".hidden", "Thumbs.db"] {
+            folder.file(name, b"")?;
+        }
+        folder.file("sub/x.png", b"")?;
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.path.join("nowhere.png"), folder.path.join("z.png"))?;
+        let listing = Listing::of(&folder.path)?;
+        assert_eq!(listing.images, [folder.path.join("a.png")]);
+        let told: Vec<String> = listing.passed_over(&folder.path).into_iter().map(|note| note.what).collect();
+        let more = if cfg!(unix) { 2 } else { 1 };
+        assert_eq!(
+            told,
+            [
+                format!(
+                    "passed over {} files that are no image by name (b.czi, c, d.txt, e.nd2, f.lif and {more} more)",
+                    5 + more
+                ),
+                "did not enter 1 folder in it (sub)".to_string()
+            ]
+        );
+        Ok(())
+    }
 }

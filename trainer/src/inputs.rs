@@ -1,6 +1,6 @@
 //! Which images `trainer predict` is to segment, and under which name each result is written.
 
-use crate::files::{file_name, list_images, stem};
+use crate::files::{Listing, file_name, stem};
 use crate::problem::Problem;
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub struct Inputs {
     pub images: Vec<Input>,
     /// Paths that are neither image nor folder.
     pub problems: Vec<Problem>,
-    /// Results that go under another name than their image's.
+    /// Results that go under another name than their image's, and what was passed over in a folder.
     pub notes: Vec<Problem>,
 }
 
@@ -33,7 +33,7 @@ impl Inputs {
         let mut inputs = Self::default();
         let mut images = Vec::new();
         for path in paths {
-            match files(path) {
+            match files(path, out, &mut inputs.notes) {
                 Ok(found) => images.extend(found),
                 Err(problem) => inputs.problems.push(problem),
             }
@@ -45,8 +45,12 @@ impl Inputs {
         let stems = unique_stems(names.iter().map(String::as_str));
         for (path, stem) in images.into_iter().zip(stems) {
             if stem != self::stem(&path) {
-                let what = format!("the name is taken by another image, so the results are {stem}.*");
-                inputs.notes.push(Problem::new(&path, what));
+                let why = match unique_stems([file_name(&path).as_str()]).first() {
+                    // It would be so without the other images.
+                    Some(alone) if *alone == stem => "a \\ in a name parts folders elsewhere",
+                    _ => "the name is taken by another image",
+                };
+                inputs.notes.push(Problem::new(&path, format!("{why}, so the results are {stem}.*")));
             }
             let overwritten = SUFFIXES.iter().map(|suffix| out.join(format!("{stem}{suffix}")));
             if let Some(victim) = overwritten.into_iter().find(|result| seen.contains(&canonical(result))) {
@@ -69,8 +73,8 @@ impl Inputs {
     }
 }
 
-/// The file itself, or the images in a folder.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+/// The file itself, or the images in a folder, with a note of what else lies there.
+fn files(path: &Path, out: &Path, notes: &mut Vec<Problem>) -> Result<Vec<PathBuf>, Problem> {
     if !path.is_dir() {
         // Asked for by name: whatever it is called, the decoder looks at what is in it.
         return match path.metadata() {
@@ -78,12 +82,21 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
             Err(error) => Err(Problem::io(path, "cannot read", &error)),
         };
     }
-    let mut images = list_images(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
-    images.retain(|image| !SUFFIXES.iter().any(|suffix| file_name(image).ends_with(suffix)));
+    let mut listing = Listing::of(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
+    // Results of an earlier run need no word.
+    listing.others.retain(|name| !is_result(name) && name != "summary.csv");
+    listing.folders.retain(|name| canonical(&path.join(name)) != canonical(out));
+    notes.extend(listing.passed_over(path));
+    let mut images = listing.images;
+    images.retain(|image| !is_result(&file_name(image)));
     if images.is_empty() {
         return Err(Problem::new(path, "no images in the folder (png, jpg, webp, bmp, gif, tif)"));
     }
     Ok(images)
+}
+
+fn is_result(name: &str) -> bool {
+    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// A mask of this name that lies in `out` without the other results: drawn by hand, perhaps.
@@ -111,13 +124,35 @@ mod tests {
         {
             folder.file(name, b"")?;
         }
+        for result in ["a.cells.csv", "a.geojson", "summary.csv", "out/other.txt"] {
+            folder.file(result, b"")?;
+        }
         let again = folder.path.join("a.png");
         let missing = folder.path.join("missing.png");
         let inputs = Inputs::gather(&[folder.path.clone(), again, missing], &folder.path.join("out"));
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!(stems, ["A", "a-2", "a-3", "b"]);
-        assert_eq!((inputs.notes.len(), inputs.problems.len()), (2, 1));
+        assert_eq!((inputs.notes.len(), inputs.problems.len()), (3, 1));
+        assert!(inputs.notes[0].what.ends_with("(notes.txt)"), "{}", inputs.notes[0]);
         assert!(inputs.problems[0].to_string().ends_with("missing.png"));
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_backslash_in_a_name_is_not_taken_for_another_image() -> Result<()> {
+        let folder = Folder::new("backslash")?;
+        let paths =
+            [folder.file("a\\b.png", b"")?, folder.file("c.png", b"")?, folder.file("sub/c.png", b"")?];
+        let inputs = Inputs::gather(&paths, &folder.path.join("out"));
+        let notes: Vec<&str> = inputs.notes.iter().map(|note| note.what.as_str()).collect();
+        assert_eq!(
+            notes,
+            [
+                "a \\ in a name parts folders elsewhere, so the results are b.*",
+                "the name is taken by another image, so the results are c-2.*"
+            ]
+        );
         Ok(())
     }
 

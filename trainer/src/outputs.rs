@@ -3,7 +3,7 @@
 use crate::cli::PredictArgs;
 use crate::inputs::Input;
 use crate::problem::Problem;
-use crate::records::write_whole;
+use crate::records::{remove, write_whole};
 use rbc_model::cells::{Cells, Summary};
 use rbc_model::{Error, RgbImage, export};
 use std::path::Path;
@@ -36,6 +36,11 @@ pub struct Row {
     pub stem: String,
     pub summary: Summary,
     pub warnings: Vec<String>,
+}
+
+/// Takes the `summary.csv` of an earlier run away: where this one is cut off, it would pass for this one's.
+pub fn clear_summary(out: &Path) -> Result<(), Problem> {
+    remove(&out.join("summary.csv"))
 }
 
 /// Writes `summary.csv`, a line for each image that was segmented.

@@ -51,6 +51,7 @@ impl Job for Predict<'_> {
     fn run<B: SegBackend>(self, device: B::Device) -> Result<usize> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
+        outputs::clear_summary(&self.args.out)?;
         let mut rows = Vec::new();
         let mut failed = 0;
         let bar = bar(self.inputs.images.len() as u64, "images");
@@ -136,7 +137,7 @@ mod tests {
         let network = config.init::<burn::backend::Flex>(&Default::default());
         let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
         let out = folder.path.join("out");
-        let result = run(&PredictArgs {
+        let args = PredictArgs {
             weights: WeightsArgs { weights: Some(weights) },
             out: out.clone(),
             inputs: vec![folder.path.join("in")],
@@ -146,7 +147,8 @@ mod tests {
             geojson: true,
             rois: true,
             device: DeviceArgs { device: Request::Only(Device::Cpu) },
-        });
+        };
+        let result = run(&args);
         assert!(result.is_err_and(|error| error.to_string().contains("one input failed")));
         let mut written = Vec::new();
         for entry in std::fs::read_dir(&out)? {
@@ -162,6 +164,12 @@ mod tests {
         // Sorted by name: the bmp comes first and keeps the plain stem.
         assert_eq!(image::image_dimensions(out.join("a.mask.png"))?, (33, 64));
         assert_eq!(image::image_dimensions(out.join("a-2.labels.png"))?, (50, 41));
+
+        // The summary of that run is not left to a run that comes to no end.
+        std::fs::create_dir(out.join("summary.csv.partial"))?;
+        let again = run(&args);
+        assert!(again.is_err_and(|error| error.to_string().contains("summary.csv")));
+        assert!(!out.join("summary.csv").exists());
         Ok(())
     }
 }

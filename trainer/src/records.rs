@@ -222,6 +222,19 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     })
 }
 
+/// Removes a file that an earlier run may have left.
+///
+/// # Errors
+/// Where it is there and can't be removed.
+pub fn remove(path: &Path) -> Result<(), Problem> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads what [`write_json`] wrote.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;

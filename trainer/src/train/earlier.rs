@@ -4,6 +4,7 @@ use crate::checkpoint;
 use crate::cli::TrainArgs;
 use crate::files::file_name;
 use crate::problem::Problem;
+use crate::records::remove;
 use crate::report::{fold_folder, overlays_in};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         clear_fit(&folder)?;
     }
     for name in ["cross-validation.json", "report.html", WEIGHTS, "rbc.json"] {
-        checkpoint::remove(&args.out.join(name))?;
+        remove(&args.out.join(name))?;
     }
     Ok(())
 }
@@ -69,7 +70,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
 fn clear_fit(folder: &Path) -> Result<(), Problem> {
     checkpoint::clear(folder)?;
     for name in [WEIGHTS, "validation.json", "history.csv"] {
-        checkpoint::remove(&folder.join(name))?;
+        remove(&folder.join(name))?;
     }
     let pictures = overlays_in(folder);
     if pictures.exists() {
