@@ -46,6 +46,11 @@ pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     Ok(image.into_luma8())
 }
 
+/// Whether the file's compression may change zeros, as [`decode_mask`] has it.
+pub fn is_lossy(bytes: &[u8]) -> bool {
+    start::format(bytes).is_ok_and(|format| raw::is_lossy(bytes, format))
+}
+
 fn refused(reason: String, name: &str) -> Error {
     Error::Image { name: name.to_string(), reason }
 }

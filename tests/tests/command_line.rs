@@ -227,3 +227,21 @@ fn options_that_would_do_nothing_are_refused() -> Result<()> {
     train(&data, &out, &["--white-cells", "0", "--folds", "1"])?.succeeded()?;
     Ok(())
 }
+
+#[test]
+fn what_is_passed_over_or_in_doubt_is_told_and_the_rest_is_done() -> Result<()> {
+    let scratch = Scratch::new("doubt")?;
+    let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    std::fs::write(data.join("train/labels/train_000.png"), "no picture")?;
+    image::GrayImage::new(128, 128).save(data.join("train/masks/train_001.png"))?;
+    std::fs::write(data.join("train/images/scan.czi"), "")?;
+    let folder = data.to_string_lossy();
+    let run = train(&data, &out, &["--folds", "1", "--fields", &folder, "--fields", &folder])?.succeeded()?;
+    for told in ["counts once", "counted in the mask", "calls none of the image RBC", "(scan.czi)"] {
+        ensure!(run.stderr.contains(told), "no word of {told}:\n{}", run.stderr);
+    }
+
+    let run = predict(&[&data.join("train/images")], &out, &["--diameter", "30"])?.succeeded()?;
+    ensure!(run.line_about("scan.czi")?.starts_with("note: passed over 1 file"), "{}", run.stderr);
+    Ok(())
+}

@@ -1,9 +1,11 @@
 //! `trainer check`: everything wrong with a data set, before hours of training find it.
 
 use crate::dataset::{Dataset, Entry, Part};
+use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
+use rbc_model::decode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -42,8 +44,8 @@ pub fn run(root: &Path) -> Result<()> {
 struct Facts<'a> {
     entry: &'a Entry,
     size: (u32, u32),
-    /// Share of RBC where there are labels.
-    share: f64,
+    marks: Marks,
+    warnings: Vec<Problem>,
     /// Of the pixels.
     hash: u64,
 }
@@ -69,11 +71,14 @@ pub fn examine(dataset: &Dataset) -> Report {
         report.errors.push(Problem::new(&dataset.root, "there is no image in the data set"));
     }
     for facts in &good {
-        if facts.share == 0.0 || facts.share == 1.0 {
-            let all = if facts.share == 0.0 { "none" } else { "all" };
+        report.warnings.extend(facts.warnings.iter().cloned());
+        if let Some(all) = facts.marks.extreme() {
             let what = format!("the mask calls {all} of the image RBC, look whether that is so");
             report.warnings.push(Problem::new(&facts.entry.mask, what));
         }
+    }
+    if let Some(what) = masks::inverted(good.iter().map(|facts| &facts.marks)) {
+        report.warnings.push(Problem::new(&dataset.root, what));
     }
     duplicates(&good, &mut report);
     straddlers(&good, &mut report);
@@ -82,19 +87,29 @@ pub fn examine(dataset: &Dataset) -> Report {
 
 impl<'a> Facts<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Problem> {
-        let sample = entry.load()?;
-        let mask = rbc_model::metrics::inner(&sample.mask, sample.margin)
-            .map_err(|error| Problem::model(&entry.mask, error))?;
-        let cells = mask.as_raw().iter().filter(|&&value| value > 0).count();
+        let (sample, doubt) = entry.load()?;
+        let blurred = blurred(&entry.mask)?;
         let mut hasher = DefaultHasher::new();
         sample.image.as_raw().hash(&mut hasher);
         Ok(Self {
             entry,
             size: sample.image.dimensions(),
-            share: cells as f64 / mask.as_raw().len().max(1) as f64,
+            marks: Marks::of(&sample.image, &sample.mask, sample.margin),
+            warnings: doubt.into_iter().chain(blurred).collect(),
             hash: hasher.finish(),
         })
     }
+}
+
+/// A warning of a lossless mask that is none of black and white. In a lossy one levels are what the compression left.
+fn blurred(path: &Path) -> Result<Option<Problem>, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+    if decode::is_lossy(&bytes) {
+        return Ok(None);
+    }
+    let mask =
+        decode::decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))?;
+    Ok(masks::blurred(&mask).map(|what| Problem::new(path, what)))
 }
 
 fn line(part: Part, facts: &[&Facts]) -> String {
@@ -108,7 +123,7 @@ fn line(part: Part, facts: &[&Facts]) -> String {
         [first, .., last] => format!("{} sizes, {} to {}", sizes.len(), size(first), size(last)),
         [] => String::new(),
     };
-    let shares = || facts.iter().map(|facts| facts.share);
+    let shares = || facts.iter().map(|facts| facts.marks.share);
     let sources: BTreeSet<&str> = facts.iter().map(|facts| facts.entry.source.as_str()).collect();
     format!(
         "{}: {} from {}; {sizes}; RBC {:.1} % on average, {:.1} to {:.1} %",
@@ -225,6 +240,28 @@ mod tests {
             assert!(told, "{file}: {errors}");
         }
         assert!(run(&folder.path).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn masks_that_mark_no_cells_are_warned_of() -> Result<()> {
+        let folder = Folder::new("check-masks")?;
+        // The fixture's images grow brighter downwards, and its masks mark the lower half.
+        folder.pair("train", "bright", 8, 60, 1)?;
+        folder.image("train/images/smooth.png", 8, 60, 2)?;
+        let smooth = folder.file("train/masks/smooth.png", b"")?;
+        let picture =
+            |x: u32, y: u32| image::Luma([if y < 30 { 0 } else { ((x * 37 + y * 11) % 256) as u8 }]);
+        image::GrayImage::from_fn(8, 60, picture).save(&smooth)?;
+        let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
+        assert!(warnings.contains("levels of grey") && warnings.contains("smooth.png"), "{warnings}");
+        assert!(warnings.contains("of 2 masks mark what is brighter"), "{warnings}");
+        // A lossy file has such levels, and is read accordingly.
+        std::fs::remove_file(&smooth)?;
+        let lossy = folder.file("train/masks/smooth.jpg", b"")?;
+        image::GrayImage::from_fn(8, 60, picture).save(&lossy)?;
+        let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
+        assert!(!warnings.contains("levels of grey"), "{warnings}");
         Ok(())
     }
 

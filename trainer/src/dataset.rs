@@ -2,7 +2,7 @@
 //!
 //! Everything wrong is collected, never the first thing alone: who repairs a folder of 500 smears wants one list.
 
-use crate::files::{file_name, list_images, stem};
+use crate::files::{Listing, file_name, stem};
 use crate::manifest::Manifest;
 use crate::problem::Problem;
 use anyhow::{Result, bail};
@@ -64,6 +64,8 @@ pub struct Entry {
 pub struct Loaded {
     pub samples: Vec<Sample>,
     pub problems: Vec<Problem>,
+    /// Of samples that are used all the same.
+    pub warnings: Vec<Problem>,
 }
 
 /// The files of a data set, paired up but not decoded.
@@ -108,7 +110,13 @@ impl Dataset {
         for (part, folder) in &parts {
             dataset.pair(*part, folder, manifest.as_ref());
         }
+        if dataset.has(Part::Train) && dataset.has(Part::Whole) {
+            let what = "not used, as there is train/ beside it; move its images there, or take it away";
+            dataset.warnings.push(Problem::new(&root.join("images"), what));
+        }
         if let Some(manifest) = &manifest {
+            let odd = manifest.warnings.iter().map(|what| Problem::new(&root.join("manifest.csv"), what));
+            dataset.warnings.extend(odd);
             let known = |name: &str, split: Option<&str>| {
                 dataset
                     .entries
@@ -166,10 +174,13 @@ impl Dataset {
     pub fn load(&self, part: Part) -> Loaded {
         let entries: Vec<&Entry> = self.part(part).collect();
         let results: Vec<_> = entries.par_iter().map(|entry| entry.load()).collect();
-        let mut loaded = Loaded { samples: vec![], problems: self.problems_of(part) };
+        let mut loaded = Loaded { samples: vec![], problems: self.problems_of(part), warnings: vec![] };
         for result in results {
             match result {
-                Ok(sample) => loaded.samples.push(sample),
+                Ok((sample, doubt)) => {
+                    loaded.samples.push(sample);
+                    loaded.warnings.extend(doubt);
+                }
                 Err(problem) => loaded.problems.push(problem),
             }
         }
@@ -181,7 +192,10 @@ impl Dataset {
         let mut images = self.list(&folder.join("images"));
         let mut masks = self.list(&folder.join("masks"));
         let labels = folder.join("labels");
+        let before = self.problems.len();
         let mut labels = if labels.is_dir() { self.list(&labels) } else { BTreeMap::new() };
+        // Nobody has to have labels, so nothing about them is an error.
+        self.warnings.extend(self.problems.split_off(before));
         for (name, image) in std::mem::take(&mut images) {
             let Some(mask) = masks.remove(&name) else {
                 let what = format!("no mask masks/{name}.* for this image, add one or take the image away");
@@ -207,14 +221,15 @@ impl Dataset {
     /// Pictures in one folder by name without extension.
     fn list(&mut self, folder: &Path) -> BTreeMap<String, PathBuf> {
         let mut found = BTreeMap::new();
-        let paths = match list_images(folder) {
-            Ok(paths) => paths,
+        let listing = match Listing::of(folder) {
+            Ok(listing) => listing,
             Err(error) => {
                 self.problems.push(Problem::io(folder, "cannot list", &error));
                 return found;
             }
         };
-        for path in paths {
+        self.warnings.extend(listing.passed_over(folder));
+        for path in listing.images {
             let name = stem(&path);
             if let Some(first) = found.get(&name) {
                 let first: &PathBuf = first;
@@ -229,8 +244,8 @@ impl Dataset {
 }
 
 impl Entry {
-    /// Decodes image and mask; they must be of one size.
-    pub fn load(&self) -> Result<Sample, Problem> {
+    /// Decodes image and mask; they must be of one size. What is wrong with the labels comes along: the sample does without.
+    pub fn load(&self) -> Result<(Sample, Option<Problem>), Problem> {
         let image = read(&self.image, decode::decode)?;
         let mask = read(&self.mask, decode::decode_mask)?;
         let (width, height) = image.dimensions();
@@ -246,12 +261,16 @@ impl Entry {
                 format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
             return Err(Problem::new(&self.image, what));
         }
-        let cells = match &self.labels {
-            Some(labels) => Some(count_cells(labels, self.margin, (width, height))?),
-            None => None,
+        let cells = self.labels.as_deref().map(|labels| count_cells(labels, self.margin, (width, height)));
+        let (cells, doubt) = match cells.transpose() {
+            Ok(cells) => (cells, None),
+            Err(Problem { what, path }) => {
+                let what = format!("passed over, so that the cells are counted in the mask: {what}");
+                (None, Some(Problem::new(&path, what)))
+            }
         };
         let (name, source) = (self.name.clone(), self.source.clone());
-        Ok(Sample { name, source, image, mask, margin: self.margin, cells })
+        Ok((Sample { name, source, image, mask, margin: self.margin, cells }, doubt))
     }
 }
 
@@ -291,4 +310,53 @@ fn read<T>(path: &Path, decode: fn(&[u8], &str) -> Result<T, rbc_model::Error>) 
 
 fn in_split(part: Part, split: &str) -> bool {
     part == Part::Whole || part.name() == split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {
+        let folder = Folder::new("labels")?;
+        for (index, name) in ["good", "broken", "size"].into_iter().enumerate() {
+            folder.pair("train", name, 8, 8, index as u8)?;
+        }
+        folder.mask("train/labels/good.png", 8, 8)?;
+        folder.file("train/labels/broken.png", b"no picture")?;
+        folder.mask("train/labels/size.png", 7, 8)?;
+        folder.mask("train/labels/size.bmp", 8, 8)?;
+        let dataset = Dataset::open(&folder.path)?;
+        let loaded = dataset.load(Part::Train);
+        let cells: Vec<_> =
+            loaded.samples.iter().map(|sample| (sample.name.as_str(), sample.cells)).collect();
+        assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
+        assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
+        assert!(loaded.warnings[0].to_string().starts_with("passed over"), "{}", loaded.warnings[0]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_used_is_warned_of() -> Result<()> {
+        let folder = Folder::new("not-used")?;
+        folder.pair("train", "a", 8, 8, 1)?;
+        folder.file("train/images/b.czi", b"")?;
+        folder.file("train/masks/c.npy", b"")?;
+        folder.pair(".", "d", 8, 8, 2)?;
+        folder.file("manifest.csv", b"name,split\na,train\nd,\n")?;
+        let dataset = Dataset::open(&folder.path)?;
+        let warnings: Vec<String> = dataset.warnings.iter().map(|warning| warning.to_string()).collect();
+        for (what, file) in [
+            ("no image by name (b.czi)", "images"),
+            ("no image by name (c.npy)", "masks"),
+            ("there is train/ beside it", "images"),
+            ("`source_file`", "manifest.csv"),
+        ] {
+            let told = warnings.iter().any(|line| line.contains(what) && line.ends_with(file));
+            assert!(told, "{what}: {warnings:?}");
+        }
+        assert_eq!((warnings.len(), dataset.problems.len()), (4, 0), "{warnings:?}");
+        Ok(())
+    }
 }

@@ -54,13 +54,13 @@ impl Job for Measure<'_> {
         let part = self.dataset.test_part();
         let entries: Vec<&Entry> = self.dataset.part(part).collect();
         let mut problems = self.dataset.problems_of(part);
-        let mut records = Vec::new();
+        let (mut records, mut doubts) = (Vec::new(), Vec::new());
         let mut worst: Vec<Candidate> = Vec::new();
         let (mut seconds, mut pixels) = (0.0, 0u64);
         let bar = bar(entries.len() as u64, "images");
         for &entry in &entries {
             bar.set_message(entry.name.clone());
-            match self.measure(&segmenter, entry, &mut seconds) {
+            match self.measure(&segmenter, entry, &mut seconds, &mut doubts) {
                 Ok(Scored { record, mask }) => {
                     pixels += u64::from(record.width) * u64::from(record.height);
                     worst.push(Candidate { iou: record.iou, entry, mask });
@@ -76,6 +76,9 @@ impl Job for Measure<'_> {
         }
         bar.finish_and_clear();
 
+        for doubt in &doubts {
+            eprintln!("warning: {doubt}");
+        }
         for problem in &problems {
             eprintln!("error: {problem}");
         }
@@ -102,8 +105,10 @@ impl Measure<'_> {
         segmenter: &Segmenter<B>,
         entry: &Entry,
         seconds: &mut f64,
+        doubts: &mut Vec<Problem>,
     ) -> Result<Scored, Problem> {
-        let sample = entry.load()?;
+        let (sample, doubt) = entry.load()?;
+        doubts.extend(doubt);
         let mask = &self.args.mask;
         let options = mask.segment_options();
         let start = Instant::now();
@@ -145,7 +150,7 @@ impl Measure<'_> {
             std::fs::remove_file(&path).map_err(|error| Problem::io(&path, "cannot replace", &error))?;
         }
         for (index, candidate) in worst.iter().enumerate() {
-            let sample = candidate.entry.load()?;
+            let (sample, _) = candidate.entry.load()?;
             let picture = compare::panels(&sample.image, &sample.mask, &candidate.mask, sample.margin);
             let path = out.join(format!("worst-{:02}-{}.png", index + 1, sample.name));
             compare::save(&picture, &path)?;

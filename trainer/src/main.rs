@@ -20,6 +20,7 @@ mod fixture;
 mod folds;
 mod inputs;
 mod manifest;
+mod masks;
 mod optimiser;
 mod outputs;
 mod predict;

@@ -23,6 +23,8 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Manifest {
     rows: BTreeMap<String, Vec<Row>>,
+    /// What looks odd but can be read.
+    pub warnings: Vec<String>,
 }
 
 impl Manifest {
@@ -31,20 +33,30 @@ impl Manifest {
         if !path.exists() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+        let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Problem::new(path, "not text in UTF-8, save it as CSV UTF-8"))?;
         Ok(Some(Self::parse(&text).map_err(|error| Problem::new(path, format!("{error:#}")))?))
     }
 
     fn parse(text: &str) -> Result<Self> {
         // Spreadsheets like to put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator(text))
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
         let header = reader.headers()?.clone();
         let column = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
         let Some(name_column) = column("name") else { bail!("the manifest has no column `name`") };
         let (split, source) = (column("split"), column("source_file"));
         let margin = column("unlabelled_margin_px");
         let mut manifest = Self::default();
+        if source.is_none() {
+            let what = "no column `source_file`, so each image is taken for a source of its own; add it where several come from \
+                        one smear";
+            manifest.warnings.push(what.into());
+        }
         for record in reader.records() {
             let record = record?;
             let line = record.position().map_or(0, |position| position.line());
@@ -65,7 +77,16 @@ impl Manifest {
                 source: field(source).map(stem_of_image),
                 margin,
             };
-            manifest.rows.entry(name).or_default().push(row);
+            let rows = manifest.rows.entry(name).or_default();
+            let differs = |first: &Row| first.split == row.split && *first != row;
+            if rows.iter().any(differs) {
+                let what = format!(
+                    "line {line} says of {} something else than a line before it, which counts",
+                    row.name
+                );
+                manifest.warnings.push(what);
+            }
+            rows.push(row);
         }
         Ok(manifest)
     }
@@ -83,6 +104,14 @@ impl Manifest {
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.values().flatten()
     }
+}
+
+/// What parts the columns: spreadsheets of many countries write semicolons, and copied tables have tabs.
+fn separator(text: &str) -> u8 {
+    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let plain = |name: &str| name.trim().trim_matches('"').trim().to_lowercase();
+    let parts = |separator: &&u8| header.split(char::from(**separator)).any(|name| plain(name) == "name");
+    *b",;\t".iter().find(parts).unwrap_or(&b',')
 }
 
 /// Manifests name images with or without extension; `smear.10x` has none.
@@ -106,6 +135,37 @@ mod tests {
         assert!(manifest.find("b.10x", Part::Test).is_some());
         assert_eq!(source("d", Part::Train), Some("f3"));
         assert!(manifest.find("c", Part::Test).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn semicolons_and_tabs_part_columns_too() -> Result<()> {
+        for text in
+            ["name;source_file\na.png;f, 1.jpg\n", "\u{feff}\"Source_file\"\t\"Name\"\n\"f, 1.jpg\"\ta.png\n"]
+        {
+            let manifest = Manifest::parse(text)?;
+            let source = manifest.find("a", Part::Train).and_then(|row| row.source.as_deref());
+            assert_eq!((source, manifest.warnings.len()), (Some("f, 1"), 0), "{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn sources_that_are_missing_or_in_doubt_are_warned_of() -> Result<()> {
+        let warnings = |text| Manifest::parse(text).map(|manifest| manifest.warnings);
+        assert!(warnings("name,split\na,train\n")?[0].contains("`source_file`"));
+        let twice = warnings("name,source_file\na.png,s\nb.png,s\na.png,t\nb.png,s\n")?;
+        assert!(twice.len() == 1 && twice[0].contains("line 4 says of a "), "{twice:?}");
+        assert!(warnings("name,split,source_file\na,train,s\na,test,t\n")?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn other_encodings_are_told_how_to_be_saved() -> Result<()> {
+        let folder = crate::fixture::Folder::new("encoding")?;
+        let path = folder.file("manifest.csv", b"name,source_file\na,Pr\xe4parat\n")?;
+        let refused = Manifest::read(&path);
+        assert!(refused.is_err_and(|error| error.to_string().starts_with("not text in UTF-8, save it as")));
         Ok(())
     }
 

@@ -49,12 +49,18 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     dataset.warn();
     let mut loaded = dataset.load(dataset.training_part());
     let mut fields = Vec::new();
-    for folder in &args.fields {
+    for folder in &material::once(&args.fields) {
         let whole = Dataset::open(folder)?;
         whole.warn();
         let extra = whole.load(whole.training_part());
         loaded.problems.extend(extra.problems);
+        loaded.warnings.extend(extra.warnings);
+        material::doubt(folder, &extra.samples);
         fields.extend(material::known_fields(folder, extra.samples, &loaded.samples, &dataset));
+    }
+    material::doubt(&data, &loaded.samples);
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
     }
     for problem in &loaded.problems {
         eprintln!("left out: {problem}");

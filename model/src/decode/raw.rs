@@ -50,12 +50,16 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = samples(DynamicImage::from_decoder(decoder)?);
-    let lossy = match format {
+    let lossy = is_lossy(bytes, format);
+    Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
+}
+
+pub fn is_lossy(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
         ImageFormat::Jpeg => true,
         ImageFormat::Tiff => tiff_rest::is_lossy(bytes),
         _ => start::is_lossy_webp(bytes),
-    };
-    Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
+    }
 }
 
 /// Refuses what would not fit into memory.

@@ -1,6 +1,9 @@
 //! What is trained on beside the images themselves: whole fields, and smears that are made.
 
 use crate::dataset::{Dataset, Part, Sample};
+use crate::files::few;
+use crate::masks::{self, Marks};
+use crate::problem::Problem;
 use crate::{progress, synth};
 use anyhow::Result;
 use rayon::prelude::*;
@@ -31,6 +34,41 @@ pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], datas
         );
     }
     fields
+}
+
+/// The folders without those that were given before: their fields would count twice.
+pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let mut one = |folder: &PathBuf| {
+        let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        if !new {
+            eprintln!("warning: --fields was given this folder before, it counts once: {}", folder.display());
+        }
+        new
+    };
+    folders.iter().filter(|folder| one(folder)).cloned().collect()
+}
+
+/// Tells of masks that spoil what is learnt and measured, as `trainer check` does.
+pub fn doubt(folder: &Path, samples: &[Sample]) {
+    for warning in doubts(samples) {
+        eprintln!("warning: {}", Problem::new(folder, warning));
+    }
+}
+
+fn doubts(samples: &[Sample]) -> Vec<String> {
+    let marks: Vec<Marks> =
+        samples.par_iter().map(|sample| Marks::of(&sample.image, &sample.mask, sample.margin)).collect();
+    let extreme = ["none", "all"].into_iter().filter_map(|all| {
+        let of = samples.iter().zip(&marks).filter(|(_, marks)| marks.extreme() == Some(all));
+        let names: Vec<String> = of.map(|(sample, _)| sample.name.clone()).collect();
+        let masks = if names.len() == 1 { "mask calls" } else { "masks call" };
+        (!names.is_empty()).then(|| {
+            let count = names.len();
+            format!("{count} {masks} {all} of the image RBC, look whether that is so ({})", few(&names))
+        })
+    });
+    extreme.chain(masks::inverted(marks.iter())).collect()
 }
 
 /// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder.
@@ -72,3 +110,44 @@ pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
 
 /// Side of a synthetic smear in pixels.
 const SMEAR: u32 = 640;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbc_model::{GrayImage, RgbImage};
+
+    #[test]
+    fn masks_that_spoil_figures_are_told_in_a_line_each() {
+        let sample = |name: &str, mask: fn(u32) -> u8| Sample {
+            name: name.into(),
+            source: name.into(),
+            image: RgbImage::from_fn(8, 8, |_, y| image::Rgb([20 * y as u8; 3])),
+            mask: GrayImage::from_fn(8, 8, |_, y| image::Luma([mask(y)])),
+            margin: 1,
+            cells: None,
+        };
+        let (upper, lower) = (|y| if y < 4 { 255 } else { 0 }, |y| if y < 4 { 0 } else { 255 });
+        assert!(doubts(&[sample("a", upper), sample("b", lower)]).is_empty());
+        // What lies in the margin does not count.
+        let bad = [sample("a", |_| 0), sample("b", |y| if y == 0 { 255 } else { 0 }), sample("c", |_| 255)];
+        assert_eq!(
+            doubts(&bad),
+            [
+                "2 masks call none of the image RBC, look whether that is so (a, b)",
+                "1 mask calls all of the image RBC, look whether that is so (c)"
+            ]
+        );
+        let inverted = doubts(&[sample("a", lower)]);
+        assert!(inverted.len() == 1 && inverted[0].contains("invert"), "{inverted:?}");
+    }
+
+    #[test]
+    fn a_folder_of_fields_counts_once() -> Result<()> {
+        let folder = crate::fixture::Folder::new("fields-once")?;
+        folder.file("a/x", b"")?;
+        folder.file("b/x", b"")?;
+        let (a, b) = (folder.path.join("a"), folder.path.join("b"));
+        assert_eq!(once(&[a.clone(), b.clone(), folder.path.join("b/../a")]), [a, b]);
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! What a mask says that makes one doubt it.
+
+use rbc_model::{GrayImage, RgbImage};
+use std::collections::{BTreeMap, HashSet};
+
+/// What a mask marks, where there are labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    /// Of the pixels, 0 to 1.
+    pub share: f64,
+    /// How much brighter the image is where it is marked than where it is not, in levels of 255; `None` where all or
+    /// none of it is.
+    pub brighter: Option<f64>,
+}
+
+impl Marks {
+    pub fn of(image: &RgbImage, mask: &GrayImage, margin: u32) -> Self {
+        let (width, height) = mask.dimensions();
+        // Brightness and number of the pixels, not marked and marked.
+        let mut sums = [(0u64, 0u64); 2];
+        for y in margin..height.saturating_sub(margin) {
+            for x in margin..width.saturating_sub(margin) {
+                let sum = &mut sums[usize::from(mask.get_pixel(x, y).0[0] != 0)];
+                sum.0 += image.get_pixel(x, y).0.iter().map(|&value| u64::from(value)).sum::<u64>();
+                sum.1 += 1;
+            }
+        }
+        let [ground, marked] = sums;
+        let mean = |(sum, count): (u64, u64)| sum as f64 / (3 * count) as f64;
+        Self {
+            share: marked.1 as f64 / (ground.1 + marked.1).max(1) as f64,
+            brighter: (ground.1 > 0 && marked.1 > 0).then(|| mean(marked) - mean(ground)),
+        }
+    }
+
+    /// `all` or `none` of the image, where that is what the mask marks.
+    pub fn extreme(&self) -> Option<&'static str> {
+        match self.share {
+            0.0 => Some("none"),
+            1.0 => Some("all"),
+            _ => None,
+        }
+    }
+}
+
+/// So many levels brighter is no chance.
+const CLEARLY: f64 = 5.0;
+
+/// Says so where most masks of a set mark the bright ground: stain makes cells darker.
+pub fn inverted<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<String> {
+    let known: Vec<f64> = marks.filter_map(|marks| marks.brighter).collect();
+    let bright = known.iter().filter(|&&brighter| brighter > CLEARLY).count();
+    (2 * bright > known.len()).then(|| {
+        format!(
+            "{bright} of {} masks mark what is brighter than the rest, look whether they mark the ground instead of the \
+             cells; if so, invert them",
+            known.len()
+        )
+    })
+}
+
+/// More levels of grey than this, in a larger share of the pixels than this, are no marks.
+const LEVELS: usize = 16;
+const SHARE: f64 = 0.01;
+
+/// Says so where a mask, as a lossless file has it, goes over from black to its mark by many levels of grey. Numbers of
+/// instances are many too, but each fills an area.
+pub fn blurred(mask: &RgbImage) -> Option<String> {
+    let mut counts = BTreeMap::<[u8; 3], usize>::new();
+    mask.pixels()
+        .filter(|pixel| pixel.0 != [0; 3])
+        .for_each(|pixel| *counts.entry(pixel.0).or_default() += 1);
+    let mark = counts.into_iter().max_by_key(|(_, count)| *count)?.0;
+    let (mut levels, mut loose) = (HashSet::new(), 0usize);
+    for (x, y, pixel) in mask.enumerate_pixels().filter(|(.., pixel)| pixel.0 != [0; 3] && pixel.0 != mark) {
+        let beside = [(x.wrapping_sub(1), y), (x + 1, y), (x, y.wrapping_sub(1)), (x, y + 1)];
+        let alike = beside.iter().filter(|(x, y)| mask.get_pixel_checked(*x, *y) == Some(pixel)).count();
+        if alike < 2 {
+            levels.insert(pixel.0);
+            loose += 1;
+        }
+    }
+    let many =
+        levels.len() > LEVELS && loose as f64 > SHARE * f64::from(mask.width()) * f64::from(mask.height());
+    many.then(|| {
+        format!(
+            "a mask with {} levels of grey along its outlines (smoothed, or a JPEG once): all that is not black counts as \
+             RBC, so cells come out too large; make it black and white, parted at one half",
+            levels.len()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disc(at: impl Fn(f32) -> u8) -> RgbImage {
+        RgbImage::from_fn(64, 64, |x, y| image::Rgb([at((x as f32 - 31.3).hypot(y as f32 - 31.8)); 3]))
+    }
+
+    #[test]
+    fn smoothed_masks_are_told_from_marks_and_from_numbers() -> anyhow::Result<()> {
+        let sharp = disc(|away| if away < 20.0 { 255 } else { 0 });
+        assert_eq!(blurred(&sharp), None);
+        let smooth = disc(|away| (255.0 * (20.5 - away).clamp(0.0, 1.0)) as u8);
+        assert!(blurred(&smooth).is_some());
+
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        sharp.write_to(&mut jpeg, image::ImageFormat::Jpeg)?;
+        let once_a_jpeg = image::load_from_memory(jpeg.get_ref())?.into_rgb8();
+        assert!(blurred(&once_a_jpeg).is_some());
+
+        // Cells of 6 by 6 pixels, each with its number.
+        let numbers = RgbImage::from_fn(64, 64, |x, y| {
+            let cell = x % 8 < 6 && y % 8 < 6;
+            image::Rgb([if cell { (1 + x / 8 + 8 * (y / 8)) as u8 } else { 0 }; 3])
+        });
+        assert_eq!(blurred(&numbers), None);
+        assert_eq!(blurred(&RgbImage::new(8, 8)), None);
+        Ok(())
+    }
+
+    #[test]
+    fn masks_of_the_ground_are_told_where_they_are_the_most() {
+        let image = disc(|away| if away < 20.0 { 90 } else { 200 });
+        let cells = GrayImage::from_fn(64, 64, |x, y| {
+            image::Luma([if image.get_pixel(x, y).0[0] == 90 { 255 } else { 0 }])
+        });
+        let mut ground = cells.clone();
+        image::imageops::invert(&mut ground);
+        let of = |mask: &GrayImage| Marks::of(&image, mask, 2);
+        let (cells, ground, none) = (of(&cells), of(&ground), of(&GrayImage::new(64, 64)));
+        assert_eq!((none.extreme(), none.brighter, cells.extreme()), (Some("none"), None, None));
+        assert_eq!(inverted([none].iter()), None);
+        assert_eq!(inverted([cells, ground, none].iter()), None);
+        let told = inverted([cells, ground, none, ground].iter());
+        assert!(told.is_some_and(|told| told.starts_with("2 of 3 masks")));
+    }
+}
