@@ -53,7 +53,7 @@ pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
     #[arg(long, value_name = "PX", value_parser = positive)]
     pub diameter: Option<f32>,
-    /// A pixel is a cell from this probability on, 0 to 1
+    /// A pixel is a cell from this probability on, 0 to 1; at 0 every pixel with any probability is
     #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = probability)]
     pub threshold: f32,
     /// Leave touching cells in one piece
@@ -295,7 +295,7 @@ fn white_cells(text: &str) -> Result<f32, String> {
 }
 
 fn working_diameter(text: &str) -> Result<f32, String> {
-    within(text, 4.0, 1000.0)
+    within(text, 4.0, 200.0)
 }
 
 fn learning_rate(text: &str) -> Result<f32, String> {
@@ -393,7 +393,7 @@ mod tests {
             ("train --out o", "--batch", "4096"),
             ("train --out o", "--epochs", "100000"),
             ("train --out o", "--white-cells", "100"),
-            ("train --out o", "--working-diameter", "1000"),
+            ("train --out o", "--working-diameter", "200"),
             ("train --out o", "--learning-rate", "10"),
             ("train --out o", "--scale-jitter", "10"),
             ("train --out o", "--colour-jitter", "10"),
