@@ -51,7 +51,7 @@ pub struct WeightsArgs {
 #[derive(Clone, Debug, Args)]
 pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
-    #[arg(long, value_name = "PX", value_parser = positive)]
+    #[arg(long, value_name = "PX", value_parser = diameter)]
     pub diameter: Option<f32>,
     /// A pixel is a cell from this probability on, 0 to 1; at 0 every pixel with any probability is
     #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = probability)]
@@ -281,10 +281,6 @@ fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, S
     }
 }
 
-fn positive(text: &str) -> Result<f32, String> {
-    number(text, |number| number > 0.0 && number.is_finite(), "a number above 0")
-}
-
 /// A number within bounds. They are wide, and keep out what no machine can do or nobody can mean.
 fn within(text: &str, least: f32, most: f32) -> Result<f32, String> {
     number(text, |number| (least..=most).contains(&number), &format!("a number from {least} to {most}"))
@@ -292,6 +288,10 @@ fn within(text: &str, least: f32, most: f32) -> Result<f32, String> {
 
 fn white_cells(text: &str) -> Result<f32, String> {
     within(text, 0.0, 100.0)
+}
+
+fn diameter(text: &str) -> Result<f32, String> {
+    within(text, 1.0, 100_000.0)
 }
 
 fn working_diameter(text: &str) -> Result<f32, String> {
@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
         for bad in ["0", "-1", "nan", "inf", "ten"] {
-            assert!(positive(bad).is_err(), "{bad}");
+            assert!(diameter(bad).is_err() && learning_rate(bad).is_err(), "{bad}");
         }
         assert!(probability("1.01").is_err() && probability("nan").is_err());
         assert_eq!(probability("1"), Ok(1.0));
@@ -399,6 +399,7 @@ mod tests {
             ("train --out o", "--colour-jitter", "10"),
             ("train --out o", "--gap-weight", "1000"),
             ("predict --out o i", "--um-per-px", "1000"),
+            ("predict --out o i", "--diameter", "100000"),
         ] {
             let parse = |value: &str| {
                 Cli::try_parse_from(format!("trainer {command} {option} {value}").split(' ')).map(|_| ())
