@@ -39,8 +39,8 @@ pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
         }
     };
     bail!(
-        "a {what} that was not finished lies here: go on with it by --resume, take another --out, or delete this folder \
-         to begin anew: {}",
+        "a {what} that was not finished lies here: go on with it by --resume, take another --out, or delete this folder, and what was \
+         trained in it, to begin anew: {}",
         folder.display()
     )
 }
