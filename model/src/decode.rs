@@ -51,6 +51,12 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
     start::format(bytes).is_ok_and(|format| raw::is_lossy(bytes, format))
 }
 
+/// What of a file is not read, for people; `None`: all of it is.
+pub fn unread(bytes: &[u8]) -> Option<&'static str> {
+    let pages = start::format(bytes) == Ok(image::ImageFormat::Tiff) && tiff_rest::has_more_pages(bytes);
+    pages.then_some("the file has more than one page; only the first was looked at: save the others as files of their own")
+}
+
 fn refused(reason: String, name: &str) -> Error {
     Error::Image { name: name.to_string(), reason }
 }

@@ -98,7 +98,9 @@ impl Predict<'_> {
             |at: Progress| bar.set_message(format!("{}, tile {} of {}", input.stem, at.done, at.total));
         let segmentation = pollster::block_on(segmenter.segment(&image, &options, &mut tiles))
             .map_err(|error| Problem::model(path, error))?;
-        for warning in &segmentation.warnings {
+        let unread = decode::unread(&bytes).map(String::from);
+        let warnings: Vec<String> = unread.into_iter().chain(segmentation.warnings).collect();
+        for warning in &warnings {
             bar.suspend(|| eprintln!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
         }
         let cells = find_cells(
@@ -113,7 +115,7 @@ impl Predict<'_> {
         );
         let problems = outputs::write(args, input, &image, &cells);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
-        Ok((Row { stem, summary, warnings: segmentation.warnings }, problems))
+        Ok((Row { stem, summary, warnings }, problems))
     }
 }
 

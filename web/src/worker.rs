@@ -138,6 +138,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
         Ok(image) => image,
         Err(error) => return failed(id, "segment", &error),
     };
+    let unread = rbc_model::decode::unread(&file);
     drop(file);
     let (width, height) = image.dimensions();
     let thumb = render::thumb(&image);
@@ -160,7 +161,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             height,
             probability: Uint8Array::from(&result.probability.as_raw()[..]).buffer(),
             diameter: f64::from(result.diameter_px),
-            warnings: result.warnings,
+            warnings: unread.map(String::from).into_iter().chain(result.warnings).collect(),
             seconds: (now() - begun) / 1000.0,
             backend: engine.name().into(),
             model,

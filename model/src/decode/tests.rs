@@ -61,6 +61,20 @@ fn float_tiffs_are_read() {
 }
 
 #[test]
+fn more_pages_than_the_first_are_told_of() {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+    encoder.write_image::<tiff::encoder::colortype::Gray8>(2, 1, &[7, 9]).unwrap();
+    encoder.write_image::<tiff::encoder::colortype::Gray8>(3, 1, &[1, 2, 3]).unwrap();
+    assert!(unread(bytes.get_ref()).is_some_and(|told| told.contains("page")));
+    assert_eq!(decode(bytes.get_ref(), "two").unwrap().dimensions(), (2, 1));
+    for format in [ImageFormat::Tiff, ImageFormat::Png] {
+        assert_eq!(unread(&encoded(&picture().into(), format)), None);
+    }
+    assert_eq!(unread(b"no picture"), None);
+}
+
+#[test]
 fn label_tiffs_of_32_bit_are_masks() {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();

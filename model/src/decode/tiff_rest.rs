@@ -9,6 +9,11 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
+/// Whether there are others after the first page.
+pub fn has_more_pages(bytes: &[u8]) -> bool {
+    Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
+}
+
 /// Reads the first page; the error is a sentence without the file's name.
 pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(reason)?;
