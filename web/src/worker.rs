@@ -6,6 +6,7 @@ mod crew;
 mod desk;
 mod engine;
 mod exports;
+mod found;
 mod render;
 
 use crate::message::{Ask, Segmented, Tell};

@@ -335,7 +335,11 @@ mod tests {
         let map = disc_map(&TWO);
         let cut = Stroke::Cut(vec![(29.0, 10.0), (29.0, 50.0)]);
         let across = Stroke::Cut(vec![(0.0, 30.0), (70.0, 30.0)]);
-        let cells = corrected(&map, &[cut.clone(), across]);
+        let cells = corrected(&map, &[cut.clone(), across.clone()]);
+        // One by one comes to the same as all at once.
+        let mut one_by_one = corrected(&map, &[cut.clone()]);
+        one_by_one.correct(&[across], &map);
+        assert_eq!(one_by_one, cells);
         assert_eq!(cells.cells.len(), 4);
         assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
         // Joined again.

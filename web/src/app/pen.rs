@@ -25,8 +25,10 @@ impl Tool {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Outline => "Draw around a cell: what the line encloses becomes one cell. Esc ends.",
-            Self::Cut => "Draw a line across cells that should come apart. Esc ends.",
+            Self::Outline => {
+                "Draw around a cell: what the line encloses becomes one cell. The button again, or Esc, ends."
+            }
+            Self::Cut => "Draw a line across cells that should come apart. The button again, or Esc, ends.",
         }
     }
 

@@ -1,15 +1,14 @@
 //! The image being looked at: decoded, with its probability map and cells, ready to be drawn and exported.
 
+use super::found::{Found, cell_at};
 use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
-use crate::message::{Ask, ByHand, CellRow, Measured, Opening, Rules, Tell, Tile, Truth};
+use crate::message::{Ask, ByHand, Opening, Rules, Tell, Tile, Truth};
 use image::GrayImage;
 use js_sys::Uint8Array;
-use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
+use rbc_model::cells::Cells;
 use rbc_model::decode::{decode, decode_mask};
-use rbc_model::metrics::Overlap;
-use rbc_model::{Error, RgbImage, export};
-use std::collections::HashSet;
+use rbc_model::{Error, RgbImage};
 
 /// The open image.
 pub struct Open {
@@ -25,134 +24,9 @@ pub struct Open {
     by_hand: ByHand,
 }
 
-/// The cells of a map, and which of them the person left out.
-struct Found {
-    cells: Cells,
-    excluded: HashSet<u32>,
-}
-
-impl Found {
-    fn counted(&self) -> Cells {
-        let mut cells = self.cells.clone();
-        if !self.excluded.is_empty() {
-            cells.leave_out(|cell| self.excluded.contains(&cell.id));
-        }
-        cells
-    }
-}
-
 #[derive(Default)]
 pub struct Desk {
     open: Option<Open>,
-}
-
-fn options(rules: &Rules) -> CellOptions {
-    CellOptions {
-        threshold: rules.threshold as f32,
-        split: rules.split,
-        diameter_px: rules.diameter.map(|diameter| diameter as f32),
-        um_per_px: rules.um_per_px.map(|scale| scale as f32),
-        // Left out here, after the corrections by hand, which may reach the edge.
-        skip_edge: false,
-    }
-}
-
-/// The lines that the person drew, as the model knows them.
-fn strokes(by_hand: &ByHand) -> Vec<Stroke> {
-    let stroke = |stroke: &crate::message::Stroke| {
-        let points = stroke.points.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect();
-        if stroke.cut { Stroke::Cut(points) } else { Stroke::Outline(points) }
-    };
-    by_hand.strokes.iter().map(stroke).collect()
-}
-
-/// The cell at a point, 0 if none.
-fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
-    let labels = &cells.labels;
-    if x < 0.0 || y < 0.0 || x >= f64::from(labels.width) || y >= f64::from(labels.height) {
-        return 0;
-    }
-    let at = y as usize * labels.width as usize + x as usize;
-    labels.ids.get(at).copied().unwrap_or(0)
-}
-
-/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle of
-/// its longest row, which a stricter threshold leaves last.
-fn inside(cells: &Cells, cell: &Cell) -> (f64, f64) {
-    if cell_at(cells, cell.x, cell.y) == cell.id {
-        return (cell.x, cell.y);
-    }
-    let [left, top, width, height] = cell.bounds;
-    let (mut longest, mut middle) = (0, (cell.x, cell.y));
-    for y in top..top + height {
-        let mut run = 0;
-        for x in left..left + width {
-            let own = cell_at(cells, f64::from(x), f64::from(y)) == cell.id;
-            run = if own { run + 1 } else { 0 };
-            if run > longest {
-                longest = run;
-                middle = (f64::from(x - run / 2) + 0.5, f64::from(y) + 0.5);
-            }
-        }
-    }
-    middle
-}
-
-fn row(cells: &Cells, cell: &Cell, excluded: bool) -> CellRow {
-    CellRow {
-        id: cell.id,
-        x: cell.x,
-        y: cell.y,
-        inside: inside(cells, cell),
-        area: cell.area_px,
-        perimeter: cell.perimeter_px,
-        diameter: cell.diameter_px,
-        circularity: cell.circularity,
-        eccentricity: cell.eccentricity,
-        probability: cell.mean_probability,
-        edge: cell.touches_edge,
-        excluded,
-    }
-}
-
-/// Finds the cells and what the page shows of them.
-fn measure(
-    id: u32,
-    map: &GrayImage,
-    rules: &Rules,
-    by_hand: &ByHand,
-    (truth, serial): (Option<&GrayImage>, u32),
-) -> Result<(Found, Measured), Error> {
-    let mut cells = find_cells(map, &options(rules));
-    let changed = cells.correct(&strokes(by_hand), map);
-    if rules.skip_edge {
-        cells.retain(|cell| !cell.touches_edge);
-    }
-    let points = by_hand.excluded.as_chunks::<2>().0;
-    let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
-    let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
-    let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
-    let found = Found { cells, excluded };
-    // Of the mask as it would be saved.
-    let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
-    let Found { cells, excluded } = &found;
-    let measured = Measured {
-        id,
-        stamp: rules.stamp,
-        choice: rules.choice,
-        truth: serial,
-        rows: cells.cells.iter().map(|cell| row(cells, cell, excluded.contains(&cell.id))).collect(),
-        lit: cells.lit_px as f64,
-        covered: summary.covered,
-        iou: overlap.as_ref().map(Overlap::iou),
-        dice: overlap.as_ref().map(Overlap::dice),
-        hits: hits.into_iter().map(f64::from).collect(),
-        vain: changed.last() == Some(&false),
-        // The page fills in the first and the last field: the name depends on the other images, the warnings are not
-        // known here.
-        summary: export::summary_csv([("", &summary, &[][..])])?,
-    };
-    Ok((found, measured))
 }
 
 /// Measures an image that is not open, for the list of all images.
@@ -170,7 +44,7 @@ fn passing(
         let truth = read_truth(&bytes(&truth), name, map.dimensions());
         truth.map_err(|error| refuse_truth(id, serial, &error)).ok()
     });
-    let (_, measured) = measure(id, &map, rules, by_hand, (truth.as_ref(), serial))?;
+    let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), serial), None)?;
     tell(Tell::Measured(measured));
     Ok(())
 }
@@ -188,7 +62,9 @@ impl Desk {
                 let map = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
                 let measured = match self.open.as_mut().filter(|open| open.id == id) {
                     Some(open) => {
-                        open.probability = map.or(open.probability.take());
+                        if map.is_some() {
+                            (open.probability, open.found) = (map, None);
+                        }
                         (open.rules, open.by_hand) = (rules, by_hand);
                         open.measure()
                     }
@@ -300,7 +176,8 @@ impl Open {
     fn measure(&mut self) -> Result<(), Error> {
         let Some(map) = &self.probability else { return Ok(()) };
         let truth = (self.truth.as_ref(), self.truth_serial);
-        let (found, measured) = measure(self.id, map, &self.rules, &self.by_hand, truth)?;
+        let earlier = self.found.take();
+        let (found, measured) = Found::measure(self.id, map, &self.rules, &self.by_hand, truth, earlier)?;
         self.found = Some(found);
         tell(Tell::Measured(measured));
         Ok(())

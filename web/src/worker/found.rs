@@ -1,0 +1,169 @@
+//! The cells of an image as the rules and the person's hand have them.
+
+use crate::message::{self, ByHand, CellRow, Measured, Rules};
+use image::GrayImage;
+use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
+use rbc_model::metrics::Overlap;
+use rbc_model::{Error, export};
+use std::collections::HashSet;
+
+/// The cells of a map, and which of them the person left out.
+pub struct Found {
+    pub cells: Cells,
+    pub excluded: HashSet<u32>,
+    by: Basis,
+}
+
+/// What decides which cells there are.
+#[derive(PartialEq)]
+struct Basis {
+    options: CellOptions,
+    skip_edge: bool,
+    strokes: Vec<message::Stroke>,
+}
+
+impl Basis {
+    fn of(rules: &Rules, by_hand: &ByHand) -> Self {
+        let options = CellOptions {
+            threshold: rules.threshold as f32,
+            split: rules.split,
+            diameter_px: rules.diameter.map(|diameter| diameter as f32),
+            // Decides what measures are called, not which cells there are.
+            um_per_px: None,
+            // Left out here, after the corrections by hand, which may reach the edge.
+            skip_edge: false,
+        };
+        Self { options, skip_edge: rules.skip_edge, strokes: by_hand.strokes.clone() }
+    }
+
+    /// The cells by these rules, and whether the last line that was drawn changed nothing. In a large image finding them
+    /// takes seconds: where an earlier result of the same map differs by what was drawn last, or not at all, it is gone on with.
+    fn cells(&self, map: &GrayImage, earlier: Option<Found>) -> (Cells, bool) {
+        if let Some(earlier) = earlier
+            && (&earlier.by.options, earlier.by.skip_edge) == (&self.options, self.skip_edge)
+            && let Some(new) = self.strokes.strip_prefix(&earlier.by.strokes[..])
+            && (new.is_empty() || !self.skip_edge)
+        {
+            let mut cells = earlier.cells;
+            let changed = cells.correct(&strokes(new), map);
+            return (cells, changed.last() == Some(&false));
+        }
+        let mut cells = find_cells(map, &self.options);
+        let changed = cells.correct(&strokes(&self.strokes), map);
+        if self.skip_edge {
+            cells.retain(|cell| !cell.touches_edge);
+        }
+        (cells, changed.last() == Some(&false))
+    }
+}
+
+/// The lines that the person drew, as the model knows them.
+fn strokes(drawn: &[message::Stroke]) -> Vec<Stroke> {
+    let stroke = |stroke: &message::Stroke| {
+        let points = stroke.points.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect();
+        if stroke.cut { Stroke::Cut(points) } else { Stroke::Outline(points) }
+    };
+    drawn.iter().map(stroke).collect()
+}
+
+/// The cell at a point, 0 if none.
+pub fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
+    let labels = &cells.labels;
+    if x < 0.0 || y < 0.0 || x >= f64::from(labels.width) || y >= f64::from(labels.height) {
+        return 0;
+    }
+    let at = y as usize * labels.width as usize + x as usize;
+    labels.ids.get(at).copied().unwrap_or(0)
+}
+
+/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle of
+/// its longest row, which a stricter threshold leaves last.
+fn inside(cells: &Cells, cell: &Cell) -> (f64, f64) {
+    if cell_at(cells, cell.x, cell.y) == cell.id {
+        return (cell.x, cell.y);
+    }
+    let [left, top, width, height] = cell.bounds;
+    let (mut longest, mut middle) = (0, (cell.x, cell.y));
+    for y in top..top + height {
+        let mut run = 0;
+        for x in left..left + width {
+            let own = cell_at(cells, f64::from(x), f64::from(y)) == cell.id;
+            run = if own { run + 1 } else { 0 };
+            if run > longest {
+                longest = run;
+                middle = (f64::from(x - run / 2) + 0.5, f64::from(y) + 0.5);
+            }
+        }
+    }
+    middle
+}
+
+fn row(cells: &Cells, cell: &Cell, excluded: bool) -> CellRow {
+    CellRow {
+        id: cell.id,
+        x: cell.x,
+        y: cell.y,
+        inside: inside(cells, cell),
+        area: cell.area_px,
+        perimeter: cell.perimeter_px,
+        diameter: cell.diameter_px,
+        circularity: cell.circularity,
+        eccentricity: cell.eccentricity,
+        probability: cell.mean_probability,
+        edge: cell.touches_edge,
+        excluded,
+    }
+}
+
+impl Found {
+    /// Finds the cells, and what the page shows of them. `earlier`: of the same map.
+    ///
+    /// # Errors
+    /// Where the truth does not fit, or a table cannot be written.
+    pub fn measure(
+        id: u32,
+        map: &GrayImage,
+        rules: &Rules,
+        by_hand: &ByHand,
+        (truth, serial): (Option<&GrayImage>, u32),
+        earlier: Option<Self>,
+    ) -> Result<(Self, Measured), Error> {
+        let by = Basis::of(rules, by_hand);
+        let (mut cells, vain) = by.cells(map, earlier);
+        cells.um_per_px = rules.um_per_px.map(|scale| scale as f32);
+        let points = by_hand.excluded.as_chunks::<2>().0;
+        let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
+        let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
+        let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
+        let found = Self { cells, excluded, by };
+        // Of the mask as it would be saved.
+        let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
+        let Self { cells, excluded, .. } = &found;
+        let measured = Measured {
+            id,
+            stamp: rules.stamp,
+            choice: rules.choice,
+            truth: serial,
+            rows: cells.cells.iter().map(|cell| row(cells, cell, excluded.contains(&cell.id))).collect(),
+            lit: cells.lit_px as f64,
+            covered: summary.covered,
+            iou: overlap.as_ref().map(Overlap::iou),
+            dice: overlap.as_ref().map(Overlap::dice),
+            hits: hits.into_iter().map(f64::from).collect(),
+            vain,
+            // The page fills in the first and the last field: the name depends on the other images, the warnings are not
+            // known here.
+            summary: export::summary_csv([("", &summary, &[][..])])?,
+        };
+        Ok((found, measured))
+    }
+
+    /// The cells that count, by their numbers on the page.
+    pub fn counted(&self) -> Cells {
+        let mut cells = self.cells.clone();
+        if !self.excluded.is_empty() {
+            cells.leave_out(|cell| self.excluded.contains(&cell.id));
+        }
+        cells
+    }
+}
