@@ -103,8 +103,57 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
 
     page.key(ESCAPE)?;
-    page.until("the pen is put down", "return document.getElementById('pen-hint').hidden", json!([]))?;
+    page.until(
+        "the pen is put down",
+        "return document.getElementById('pen-hint').textContent === ''",
+        json!([]),
+    )?;
     page.drag(place(x, y - d), place(x, y + d))?;
     assert_eq!(count(&page)?, all, "without the pen a drag moves the picture");
+    Ok(())
+}
+
+#[test]
+fn neither_a_pinch_nor_a_late_answer_corrects_anything() -> Result<()> {
+    let scratch = Scratch::new("late")?;
+    let image = scratch.write("smear.png", png(&plain_field()?)?)?;
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&[image])?;
+    let canvas = page.canvas()?;
+    let all = count(&page)?;
+    let (x, y, d) = lone_cell(&page)?;
+    let place = |x, y| canvas.place(SIZE, (x, y));
+    page.click("cut-cells")?;
+    page.trace(&[place(x, y - 0.7 * d), place(x, y + 0.7 * d)])?;
+    until_count(&page, all + 1)?;
+
+    // Drawn in vain and taken back before that is known: the good one stays.
+    page.hold("measure")?;
+    page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
+    page.until_held()?;
+    page.key("u")?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+    page.let_go(None)?;
+    until_count(&page, all + 1)?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+
+    // Two fingers zoom, whatever is in the hand.
+    page.pinch(canvas.middle(), 80.0, 160.0)?;
+    until_count(&page, all + 1)?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+
+    // Taken in, that taken back, and another taken in, all before the first is answered.
+    let click = "for (const row of arguments) document.querySelector(`#cells-body tr[data-cell='${row}'] input`).click()";
+    page.js(click, json!([2, 4]))?;
+    until_count(&page, all - 1)?;
+    page.hold("measure")?;
+    page.js(click, json!([2]))?;
+    page.key("u")?;
+    page.js(click, json!([4]))?;
+    page.let_go(None)?;
+    until_count(&page, all)?;
+    let out = "return [...document.querySelectorAll('tr.left-out')].map((row) => row.dataset.cell)";
+    assert_eq!(page.js(out, json!([]))?, json!(["2"]));
     Ok(())
 }

@@ -12,6 +12,7 @@ pub use tell::{Measured, Segmented, Tell};
 
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float64Array};
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
 /// How cells are read off a probability map; mirrors the model's own options, which the page does not link.
@@ -80,8 +81,8 @@ pub struct Stroke {
 /// What a person corrected in the cells of one image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ByHand {
-    /// In the order in which they were drawn.
-    pub strokes: Vec<Stroke>,
+    /// In the order in which they were drawn; shared by all states that can be gone back to.
+    pub strokes: Vec<Rc<Stroke>>,
     /// Points (x, y, …) whose cells are left out.
     pub excluded: Vec<f64>,
 }
@@ -107,7 +108,7 @@ impl ByHand {
         let stroke = |numbers: Float64Array| {
             let numbers = numbers.to_vec();
             let (cut, points) = numbers.split_first()?;
-            Some(Stroke { cut: *cut > 0.0, points: points.to_vec() })
+            Some(Rc::new(Stroke { cut: *cut > 0.0, points: points.to_vec() }))
         };
         Self {
             strokes: strokes.iter().filter_map(|numbers| stroke(numbers.dyn_into().ok()?)).collect(),

@@ -3,6 +3,7 @@
 use super::Cells;
 use super::regions::{Neighbours, Region, Run, regions};
 use crate::GrayImage;
+use crate::segment::UNLIT;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A part that a cut leaves must have this share of its cell: what the line only scratches stays whole.
@@ -29,7 +30,7 @@ impl Cells {
         }
         let extents =
             self.cells.iter().map(|cell| Extent { bounds: cell.bounds, area: cell.area_px as usize });
-        let mut sheet = Sheet { extents: extents.collect(), cells: self };
+        let mut sheet = Sheet { extents: extents.collect(), cells: self, probability };
         let draw = |stroke: &Stroke| match stroke {
             Stroke::Outline(points) => sheet.outline(points),
             Stroke::Cut(points) => sheet.cut(points),
@@ -52,6 +53,7 @@ struct Extent {
 /// The label image while it is drawn upon. An id's extent is at its index less one.
 struct Sheet<'a> {
     cells: &'a mut Cells,
+    probability: &'a GrayImage,
     extents: Vec<Extent>,
 }
 
@@ -94,15 +96,21 @@ impl Sheet<'_> {
     fn outline(&mut self, points: &[(f64, f64)]) -> bool {
         let runs = enclosed(points, self.size());
         let Some(bounds) = bounds(&runs) else { return false };
-        let inside: HashSet<usize> = pixels(&runs, self.cells.labels.width).collect();
+        let (width, [left, top, across, down]) = (self.cells.labels.width as usize, bounds);
+        let place = |at: usize| (at / width - top as usize) * across as usize + at % width - left as usize;
+        let mut inside = vec![false; across as usize * down as usize];
+        for at in pixels(&runs, self.cells.labels.width) {
+            // Beyond the picture there are no cells.
+            inside[place(at)] = self.probability.as_raw()[at] != UNLIT;
+        }
         // A line that crosses itself may enclose several parts; a cell is one.
-        let found = self.pieces(bounds, |at| inside.contains(&at));
+        let found = self.pieces(bounds, |at| inside[place(at)]);
         let Some(new) = found.into_iter().max_by_key(|region| region.area) else { return false };
         let mut taken = BTreeMap::<u32, usize>::new();
-        for at in pixels(&new.runs, self.cells.labels.width) {
-            *taken.entry(self.cells.labels.ids[at]).or_default() += 1;
+        let ids = pixels(&new.runs, self.cells.labels.width).map(|at| self.cells.labels.ids[at]);
+        for id in ids.filter(|id| *id != 0) {
+            *taken.entry(id).or_default() += 1;
         }
-        taken.remove(&0);
         let id = self.add(Extent { bounds, area: new.area as usize });
         self.fill(&new.runs, id);
         for (old, taken) in taken {
@@ -311,6 +319,11 @@ mod tests {
         assert_eq!(cells.cells[0].bounds, [60, 5, 9, 9]);
         assert_eq!(cells.cells[0].mean_probability, 0.0);
         assert!(!cells.cells[0].touches_edge);
+        // Where no light falls there is no cell.
+        let mut dark = map.clone();
+        (0..60).for_each(|y| (64..80).for_each(|x| dark.put_pixel(x, y, image::Luma([UNLIT]))));
+        let cells = corrected(&dark, &[square(60.0, 5.0, 9.0)]);
+        assert_eq!((areas(&cells)[0], cells.cells[0].touches_edge), (36.0, true));
         // Half of it lies beyond the image.
         let cut = corrected(&map, &[square(75.0, 20.0, 10.0)]);
         let cell = cut.cells.iter().find(|cell| cell.area_px == 50.0);

@@ -10,6 +10,8 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "rbc.safetensors";
+/// A fold's, which it writes last.
+const FIGURES: &str = "validation.json";
 
 /// Refuses to begin anew where an earlier run was cut off: hours of work would be lost without a word.
 ///
@@ -22,9 +24,9 @@ pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
     let (what, folder) = match args.fold {
         Some(fold) => {
             let folder = fold_folder(&args.out, fold);
-            // Weights beside a checkpoint of the middle are those of a run before.
+            // The figures come last; beside a checkpoint of the middle they are those of a run before.
             let finished = checkpoint::is_finished(&folder)
-                .is_none_or(|finished| finished && folder.join(WEIGHTS).exists());
+                .is_none_or(|finished| finished && folder.join(FIGURES).exists());
             if finished {
                 return Ok(());
             }
@@ -49,7 +51,7 @@ pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
 pub fn clear(args: &TrainArgs) -> Result<()> {
     if let Some(fold) = args.fold {
         let folder = fold_folder(&args.out, fold);
-        if folder.join(WEIGHTS).exists() {
+        if folder.join(FIGURES).exists() {
             eprintln!("the earlier fold in {} is replaced", folder.display());
         }
         return Ok(clear_fit(&folder)?);
@@ -58,7 +60,10 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         eprintln!("the earlier run in {} is replaced", args.out.display());
     }
     for folder in fits(&args.out)? {
-        clear_fit(&folder)?;
+        // Another's folder may be called `final`.
+        if file_name(&folder) != "final" || checkpoint::is_finished(&folder).is_some() {
+            clear_fit(&folder)?;
+        }
     }
     for name in ["cross-validation.json", "report.html", WEIGHTS, "rbc.json"] {
         remove(&args.out.join(name))?;
@@ -69,7 +74,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
 /// Checkpoints first: what is left by a run that is cut off here has none to go on from.
 fn clear_fit(folder: &Path) -> Result<(), Problem> {
     checkpoint::clear(folder)?;
-    for name in [WEIGHTS, "validation.json", "history.csv"] {
+    for name in [WEIGHTS, FIGURES, "history.csv"] {
         remove(&folder.join(name))?;
     }
     let pictures = overlays_in(folder);
@@ -138,6 +143,8 @@ mod tests {
         checkpoint(&folder, "out/fold-1", 2)?;
         assert!(refused("")? && refused("--fold 1")?);
         folder.file("out/fold-1/rbc.safetensors", b"")?;
+        assert!(refused("")? && refused("--fold 1")?);
+        folder.file("out/fold-1/validation.json", b"")?;
         assert!(refused("")? && !refused("--fold 1")?);
         folder.file("out/rbc.safetensors", b"")?;
         assert!(!refused("")?);

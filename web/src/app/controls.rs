@@ -101,7 +101,7 @@ const SCALES: RangeInclusive<f64> = 0.001..=1000.0;
 const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 
 /// The number in a field. What is none is told below it: `None`.
-fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
+pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
     let (field, hint) = (dom::input(id), format!("{id}-hint"));
     match dom::number(id, range) {
         Ok(number) => {
@@ -182,8 +182,8 @@ impl App {
             field.set_value(&item.diameter.map(|diameter| diameter.to_string()).unwrap_or_default());
         }
         let hint = match (item.estimate, item.diameter) {
-            (_, Some(_)) if item.diameter != item.found_with && item.pending() => {
-                "The model is to run at this diameter. Until then all is as it was found before.".into()
+            (Some(_), _) if item.diameter != item.found_with && item.pending() => {
+                "The model runs again. Until then all is as it was found before.".into()
             }
             (Some(estimate), None) => {
                 format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again.")

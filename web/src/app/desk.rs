@@ -31,6 +31,9 @@ impl App {
         }
         self.active = Some(id);
         self.hovered = None;
+        if !std::mem::take(&mut self.exports_wanted).is_empty() {
+            self.complain("Another image was chosen before the file was made: it is not saved.");
+        }
         self.view.forget();
         self.ruler.stop();
         self.pen.lift();
@@ -70,6 +73,7 @@ impl App {
                         // The network's own reading of it reports, where that is still to come.
                         let over = !item.pending();
                         app.desk_open = None;
+                        app.exports_wanted.clear();
                         if over {
                             app.complain(&format!("{name}: {problem}"));
                         }
@@ -88,10 +92,10 @@ impl App {
                 app.desk_has = Some(id);
                 let truth = Truth { file: truth, serial };
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
-                if let Some((_, what)) = app.export_wanted.take().filter(|wanted| wanted.0 == id) {
+                for what in std::mem::take(&mut app.exports_wanted) {
                     app.export(&what);
                 }
-                app.refresh();
+                app.go_on();
             });
         });
     }
@@ -240,7 +244,8 @@ impl App {
             Tell::Probed { id, cell } => self.probed(id, cell),
             Tell::Exported { id, name, mime, bytes } => {
                 super::save::download(&name, &mime, &bytes);
-                if let Some(item) = self.item_mut(id) {
+                let stamp = self.stamp;
+                if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(stamp)) {
                     item.saved = true;
                 }
             }
@@ -332,6 +337,8 @@ impl App {
         self.complain(&format!("Drawing and measuring stopped ({message}): {name}"));
         if again {
             self.open_active();
+        } else {
+            self.exports_wanted.clear();
         }
         self.go_on();
     }

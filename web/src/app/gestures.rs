@@ -53,7 +53,8 @@ pub fn listen() {
             fingers.travelled = 0.0;
         }
         fingers.down.push((event.pointer_id(), x, y));
-        act(move |app| app.pressed(x, y));
+        let fingers = fingers.down.len();
+        act(move |app| app.pressed(fingers, x, y));
     });
 
     let state = fingers.clone();
@@ -94,8 +95,15 @@ pub fn listen() {
                 fingers.travelled = f64::INFINITY;
                 return;
             }
-            let clicked = event.type_() == "pointerup" && fingers.travelled < CLICK * View::pixel_ratio();
-            act(move |app| app.released(clicked, x, y));
+            let up = event.type_() == "pointerup";
+            let clicked = up && fingers.travelled < CLICK * View::pixel_ratio();
+            act(move |app| {
+                if !up {
+                    // The system took it over, for a palm or a gesture of its own.
+                    app.pen.lift();
+                }
+                app.released(clicked, x, y);
+            });
         });
     }
     dom::on(&canvas, "pointerleave", |_: PointerEvent| {
@@ -106,7 +114,12 @@ pub fn listen() {
 }
 
 impl App {
-    fn pressed(&mut self, x: f64, y: f64) {
+    fn pressed(&mut self, fingers: usize, x: f64, y: f64) {
+        let here = self.view.image.is_some_and(|(id, ..)| self.active == Some(id));
+        if fingers > 1 || !here {
+            // Two fingers zoom; what the first has begun to draw was not meant.
+            return self.pen.lift();
+        }
         let at = self.view.to_image(x, y);
         self.ruler.press(at);
         self.pen.press(at);

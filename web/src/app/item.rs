@@ -1,6 +1,7 @@
 //! One image of the queue, and all that is known of it.
 
 use crate::message::{ByHand, CellRow, Stroke};
+use std::rc::Rc;
 use web_sys::Blob;
 
 /// Where an image stands.
@@ -41,11 +42,11 @@ pub struct Item {
     pub dice: Option<f64>,
     pub truth: Option<Blob>,
     pub truth_name: String,
-    /// What the person corrected, and the same before each correction.
+    /// What the person corrected, and the cell that each left-out point lies in now.
     pub by_hand: ByHand,
-    before: Vec<ByHand>,
-    /// The cell that each left-out point lies in now.
     pub hits: Vec<f64>,
+    /// The same before each correction.
+    before: Vec<(ByHand, Vec<f64>)>,
     /// Count up with every correction and every other truth; late answers are told from fresh ones by them.
     pub choice: u32,
     pub truth_serial: u32,
@@ -153,7 +154,7 @@ impl Item {
     /// Leaves a cell out, or takes it in again.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
-        self.before.push(self.by_hand.clone());
+        self.before.push((self.by_hand.clone(), self.hits.clone()));
         if row.excluded {
             let hits = std::mem::take(&mut self.hits);
             let points = std::mem::take(&mut self.by_hand.excluded);
@@ -174,8 +175,8 @@ impl Item {
 
     /// Draws a line that adds a cell or parts some.
     pub fn draw(&mut self, stroke: Stroke) {
-        self.before.push(self.by_hand.clone());
-        self.by_hand.strokes.push(stroke);
+        self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.by_hand.strokes.push(Rc::new(stroke));
         self.corrected();
     }
 
@@ -186,7 +187,7 @@ impl Item {
     /// Takes the last correction back; whether there was one.
     pub fn undo(&mut self) -> bool {
         let Some(before) = self.before.pop() else { return false };
-        self.by_hand = before;
+        (self.by_hand, self.hits) = before;
         self.corrected();
         true
     }

@@ -47,7 +47,7 @@ pub fn listen() {
             return;
         }
         let held = event.ctrl_key() || event.meta_key();
-        if held && !event.shift_key() && !event.alt_key() && event.key() == "z" {
+        if held && !event.shift_key() && !event.alt_key() && event.key().eq_ignore_ascii_case("z") {
             event.prevent_default();
             act(App::undo);
         }

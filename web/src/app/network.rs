@@ -46,6 +46,7 @@ impl App {
     fn shipped_weights(&mut self, bytes: ArrayBuffer, card: String) {
         let weights = self.weights_of(bytes, card, "shipped weights".into());
         self.shipped = Some(weights.clone());
+        dom::show("shipped", self.engine_up);
         if self.weights.is_none() {
             self.weights = Some(weights.clone());
         }
@@ -243,6 +244,8 @@ impl App {
                 return self.pump();
             }
             (item.model, item.saved, item.found_with) = (model, false, item.ran_with);
+            // An answer for the map before is none for this one.
+            item.choice += 1;
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             item.estimate = Some(diameter);

@@ -126,7 +126,6 @@ impl App {
 
     fn pen_says(&self, words: Option<&str>) {
         dom::set_text("pen-hint", words.unwrap_or_default());
-        dom::show("pen-hint", words.is_some());
     }
 
     /// The line stands: whether it was the pen's.
@@ -153,12 +152,13 @@ impl App {
         true
     }
 
-    /// The cells are known with all that was drawn; a line in vain is taken back.
+    /// The cells are known with what was drawn; a line in vain is taken back, unless more has been done since.
     pub fn stroke_measured(&mut self, choice: u32, vain: bool) {
-        if self.pen.drawing || self.pen.line.is_empty() || self.pen.choice != choice {
+        if self.pen.drawing || self.pen.line.is_empty() || self.pen.choice > choice {
             return;
         }
         self.pen.line.clear();
+        let vain = vain && self.active_item().is_some_and(|item| item.choice == self.pen.choice);
         let Some(tool) = self.pen.tool else { return };
         self.pen_says(Some(if vain { tool.in_vain() } else { tool.hint() }));
         if vain {

@@ -199,6 +199,9 @@ impl App {
             (self.desk_open, self.desk_has) = (None, None);
             self.view.forget();
             self.leave_difference();
+            if self.items.is_empty() {
+                self.put_pen_down();
+            }
             if let Some(next) = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id)
             {
                 self.activate(next);

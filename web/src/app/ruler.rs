@@ -1,5 +1,6 @@
 //! The line that a person draws along a scale bar.
 
+use super::controls::typed;
 use super::view::View;
 use super::{App, dom};
 use web_sys::CanvasRenderingContext2d;
@@ -94,7 +95,7 @@ impl App {
     }
 
     pub fn ruler_applied(&mut self) {
-        let micrometres = dom::number("scale-length", 0.0..=1e6).ok().flatten().unwrap_or_default();
+        let Some(Some(micrometres)) = typed("scale-length", 0.01..=1e6) else { return };
         let pixels = self.ruler.length();
         // As exact as a line drawn by hand.
         let scale = format!("{:.3e}", micrometres / pixels).parse::<f64>();

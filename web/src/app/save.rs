@@ -30,7 +30,7 @@ impl App {
     pub fn export(&mut self, what: &str) {
         if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
             // As soon as the desk has it.
-            self.export_wanted = self.active.map(|id| (id, what.to_string()));
+            self.exports_wanted.push(what.to_string());
             if self.desk_open != self.active {
                 self.open_active();
             }

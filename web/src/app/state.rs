@@ -89,8 +89,8 @@ pub struct App {
     /// The table of all images, or the zip, is to be saved as soon as all is up to date.
     pub table_wanted: bool,
     pub zip_wanted: bool,
-    /// A file of this image is to be saved as soon as the desk has it open.
-    pub export_wanted: Option<(u32, String)>,
+    /// Files of the active image that are to be saved as soon as the desk has it open.
+    pub exports_wanted: Vec<String>,
     pub sorting: Sorting,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
@@ -137,7 +137,7 @@ impl App {
             probes: VecDeque::new(),
             table_wanted: false,
             zip_wanted: false,
-            export_wanted: None,
+            exports_wanted: Vec::new(),
             sorting: Sorting::default(),
             packing: None,
             racer: None,

@@ -6,6 +6,7 @@ use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
 use rbc_model::metrics::Overlap;
 use rbc_model::{Error, export};
 use std::collections::HashSet;
+use std::rc::Rc;
 
 /// The cells of a map, and which of them the person left out.
 pub struct Found {
@@ -19,7 +20,7 @@ pub struct Found {
 struct Basis {
     options: CellOptions,
     skip_edge: bool,
-    strokes: Vec<message::Stroke>,
+    strokes: Vec<Rc<message::Stroke>>,
 }
 
 impl Basis {
@@ -58,8 +59,8 @@ impl Basis {
 }
 
 /// The lines that the person drew, as the model knows them.
-fn strokes(drawn: &[message::Stroke]) -> Vec<Stroke> {
-    let stroke = |stroke: &message::Stroke| {
+fn strokes(drawn: &[Rc<message::Stroke>]) -> Vec<Stroke> {
+    let stroke = |stroke: &Rc<message::Stroke>| {
         let points = stroke.points.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect();
         if stroke.cut { Stroke::Cut(points) } else { Stroke::Outline(points) }
     };
