@@ -239,7 +239,9 @@ impl Page {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.downloads.path())? {
             let file = entry?.path();
-            if file.extension().is_none_or(|extension| extension != "crdownload") {
+            // A browser may keep the place of a file that is still to come.
+            let begun = std::fs::metadata(&file).is_ok_and(|facts| facts.len() > 0);
+            if begun && file.extension().is_none_or(|extension| extension != "crdownload") {
                 files.push(file);
             }
         }

@@ -7,7 +7,6 @@ use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{plain_field, png};
 use rbc_tests::scratch::Scratch;
 use serde_json::json;
-use std::path::Path;
 
 const SIZE: (u32, u32) = (500, 420);
 
@@ -39,10 +38,6 @@ fn ring(canvas: &Canvas, (x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
     angles.map(|a| canvas.place(SIZE, (x + radius * a.cos(), y + radius * a.sin()))).collect()
 }
 
-fn lines(file: &Path) -> Result<usize> {
-    Ok(std::fs::read_to_string(file)?.lines().count())
-}
-
 #[test]
 fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let scratch = Scratch::new("correct")?;
@@ -62,7 +57,8 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     until_count(&page, all + 1)?;
     page.screenshot("cut")?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
-    ensure!(lines(&page.save("export-csv", "cells.csv")?)? == all + 2, "a line of each cell, and a head");
+    let table = std::fs::read_to_string(page.save("export-csv", "cells.csv")?)?;
+    assert_eq!(table.lines().count(), all + 2, "a line of each cell, and a head: {table}");
 
     // A line that ends inside parts nothing, says so, and is no correction.
     page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;

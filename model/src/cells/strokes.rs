@@ -350,7 +350,7 @@ mod tests {
         let across = Stroke::Cut(vec![(0.0, 30.0), (70.0, 30.0)]);
         let cells = corrected(&map, &[cut.clone(), across.clone()]);
         // One by one comes to the same as all at once.
-        let mut one_by_one = corrected(&map, &[cut.clone()]);
+        let mut one_by_one = corrected(&map, std::slice::from_ref(&cut));
         one_by_one.correct(&[across], &map);
         assert_eq!(one_by_one, cells);
         assert_eq!(cells.cells.len(), 4);
