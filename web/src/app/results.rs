@@ -22,9 +22,6 @@ fn card(item: &Item) -> Element {
     dom::set(&card, "data-name", &item.name);
     let button = dom::make("button", "result", "");
     dom::set(&button, "type", "button");
-    let path =
-        if item.folder.is_empty() { item.name.clone() } else { format!("{}/{}", item.folder, item.name) };
-    dom::set(&button, "data-path", &path);
     let thumb = dom::make("canvas", "thumb", "");
     dom::set(&thumb, "width", "92");
     dom::set(&thumb, "height", "92");
