@@ -48,7 +48,12 @@ fn drawn(page: &Page) -> Result<Value> {
     page.js(body, json!([]))
 }
 
-/// Waits until the picture is another than this, and stays so for three frames: all tiles have come.
+/// Waits until the picture stays as it is for six frames: all tiles have come, all marks are drawn.
+fn settled(page: &Page) -> Result<Value> {
+    redrawn(page, &Value::Null)
+}
+
+/// Waits until the picture is another than this, and stays so for six frames.
 fn redrawn(page: &Page, before: &Value) -> Result<Value> {
     page.wait("the picture changes", || {
         let now = drawn(page)?;
@@ -108,7 +113,7 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
 #[test]
 fn overlays_change_what_is_drawn() -> Result<()> {
     let (_scratch, page) = opened()?;
-    let mut before = redrawn(&page, &Value::Null)?;
+    let mut before = settled(&page)?;
     for view in ["fill", "probability", "none", "outline"] {
         page.session().click(&format!("button[data-view={view}]"))?;
         before = redrawn(&page, &before)?;
@@ -141,11 +146,11 @@ fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
         ensure!(tip.contains(measure), "{tip}");
     }
     // The right button is for the browser's menu: a pixel on, the picture has not moved and nothing is left out.
-    let before = drawn(&page)?;
+    let before = settled(&page)?;
     page.click_right_at(at)?;
     page.hover((at.0 + 1.0, at.1))?;
     page.wait_until_ready()?;
-    assert_eq!((count(&page)?, drawn(&page)?), (all, before));
+    assert_eq!((count(&page)?, settled(&page)?), (all, before));
     page.click_at(at)?;
     page.until(
         "one cell less",
