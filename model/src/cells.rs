@@ -170,7 +170,7 @@ impl Cells {
 /// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
 ///
 /// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
-/// cell are dropped; touching cells are parted, if asked. Cells are numbered from 1 in raster order of
+/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are parted, if asked. Cells are numbered from 1 in raster order of
 /// their first pixels: from top to bottom, then from left to right. The same map gives the same cells.
 pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let (width, height) = probability.dimensions();

@@ -3,12 +3,14 @@
 //! PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF (first page); 1 to 16 bit and float; gray, colour,
 //! palette, CMYK; with or without alpha. The result is upright: an EXIF or TIFF orientation is applied.
 
+mod calibration;
 mod levels;
 mod raw;
 mod start;
 mod tiff_rest;
 
 use crate::{Error, GrayImage, RgbImage};
+pub use calibration::um_per_px;
 use image::DynamicImage;
 
 /// The most pixels of an image that is read. 12 000 x 9 000 is 108 million.

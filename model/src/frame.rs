@@ -14,7 +14,7 @@ const RINGING: f32 = 0.01;
 const APART: f32 = 8.0;
 /// Lines within a frame that are cut off too: resampling has mixed them.
 const MIXED: u32 = 2;
-/// What is left is a picture from this side on.
+/// What is left, before those lines are cut off, is a picture from this side on.
 const LEAST: u32 = 16;
 
 /// Where in an image the picture lies.

@@ -5,6 +5,7 @@
 //! pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
 
 use crate::RgbImage;
+use crate::frame::Frame;
 use crate::window::sampling;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,12 @@ pub struct Lights {
 impl Lights {
     /// The lights of images. `None`: there are no images.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a RgbImage>) -> Option<Self> {
-        let seen: Vec<Light> = images.into_iter().map(Light::of).collect();
+        // As they are looked at: without a frame.
+        let light = |image: &RgbImage| match Frame::find(image) {
+            Some(frame) => Light::of(&frame.picture(image)),
+            None => Light::of(image),
+        };
+        let seen: Vec<Light> = images.into_iter().map(light).collect();
         let range = |of: fn(&Light) -> f32| {
             let least = seen.iter().map(of).reduce(f32::min)?;
             Some([least, seen.iter().map(of).fold(least, f32::max)])
@@ -82,7 +88,12 @@ impl Lights {
         // Less than a hundredth may be rounding.
         let same = |channel: usize| (wanted[channel] / light.ground[channel] - 1.0).abs() < 0.01;
         if contrast < 1.01 && (0..3).all(same) {
-            return Correction { tables: None, ground: Some(light.ground), stained };
+            return Correction {
+                tables: None,
+                seen: Some(light.ground),
+                ground: Some(light.ground),
+                stained,
+            };
         }
         let to: [f32; 3] =
             std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.ground[channel]));
@@ -91,7 +102,8 @@ impl Lights {
             // Rounded, and cut off at 255, by the conversion.
             std::array::from_fn(|value| (to * (value as f32 / ground).powf(contrast) + 0.5) as u8)
         };
-        Correction { tables: Some([table(0), table(1), table(2)]), ground: Some(to), stained }
+        let tables = Some([table(0), table(1), table(2)]);
+        Correction { tables, seen: Some(light.ground), ground: Some(to), stained }
     }
 }
 
@@ -100,6 +112,8 @@ impl Lights {
 pub struct Correction {
     /// `None`: what it was.
     tables: Option<[[u8; 256]; 3]>,
+    /// The ground's colour before, and after.
+    seen: Option<[f32; 3]>,
     ground: Option<[f32; 3]>,
     /// Least and greatest green of what is stained, before the correction.
     stained: [u8; 2],
@@ -108,13 +122,18 @@ pub struct Correction {
 impl Correction {
     /// Leaves an image as it is.
     pub fn none(image: &RgbImage) -> Self {
-        Self { tables: None, ground: None, stained: Light::of(image).stained() }
+        Self { tables: None, seen: None, ground: None, stained: Light::of(image).stained() }
     }
 
     /// Whether a pixel, not corrected yet, is darker than the ground, but not black.
     pub fn is_stained(&self, [_, green, _]: [u8; 3]) -> bool {
         let [least, greatest] = self.stained;
         (least..=greatest).contains(&green)
+    }
+
+    /// The colour of an image's ground before the correction, if that is known.
+    pub(crate) fn seen(&self) -> Option<[f32; 3]> {
+        self.seen
     }
 
     /// The colour that an image's ground has then, if that is known.

@@ -68,11 +68,14 @@ pub fn working(
     light: Correction,
     diameter: f32,
 ) -> (RgbImage, Option<Surround>) {
-    let image = light.apply(resample(image, scale));
-    let Some(surround) = light.ground().and_then(|ground| Surround::find(&image, ground, diameter)) else {
-        return (image, None);
-    };
-    (surround.fill(image), Some(surround))
+    let image = resample(image, scale);
+    // By the light it was taken in: what is dark is black in more contrast.
+    let surround = light.seen().and_then(|ground| Surround::find(&image, ground, diameter));
+    let image = light.apply(image);
+    match surround {
+        Some(surround) => (surround.fill(image), Some(surround)),
+        None => (image, None),
+    }
 }
 
 /// What a look at an image with a guessed diameter showed.
@@ -211,6 +214,32 @@ mod tests {
             let apart = found.iter().zip(wanted.iter()).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(apart <= Some(1), "{scale}: {apart:?}");
         }
+    }
+
+    /// Ground, faintly stained stripes, and something dark at the edge.
+    fn hazy(stain: u8, thing: u8) -> RgbImage {
+        RgbImage::from_fn(120, 90, |x, y| {
+            image::Rgb(
+                [match (x, y) {
+                    (0..30, 0..30) => thing,
+                    _ if x % 12 < 4 => stain,
+                    _ => 220,
+                }; 3],
+            )
+        })
+    }
+
+    #[test]
+    fn what_more_contrast_makes_black_is_no_surround() {
+        use crate::light::Lights;
+        let lights = Lights::of([&hazy(110, 110)]).expect("an image");
+        let surround = |thing: u8| {
+            let image = hazy(190, thing);
+            working(&image, 1.0, lights.correction(&image), 20.0).1.is_some()
+        };
+        // 0.3 of the ground, to the power of three.
+        assert!(!surround(66));
+        assert!(surround(4));
     }
 
     fn looks(of: &[(f32, f32, f32)]) -> Vec<Look> {

@@ -59,16 +59,21 @@ impl Surround {
     pub fn fill(&self, mut image: RgbImage) -> RgbImage {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut filled: Vec<bool> = self.unlit.iter().map(|unlit| !unlit).collect();
-        let mut next: VecDeque<usize> = (0..filled.len()).filter(|at| filled[*at]).collect();
-        while let Some(from) = next.pop_front() {
-            let (x, y) = (from % width, from / width);
-            let around = [
-                (x > 0).then(|| from - 1),
-                (x + 1 < width).then_some(from + 1),
-                (y > 0).then(|| from - width),
-                (y + 1 < height).then_some(from + width),
+        let around = |at: usize| {
+            let (x, y) = (at % width, at / width);
+            let four = [
+                (x > 0).then(|| at - 1),
+                (x + 1 < width).then_some(at + 1),
+                (y > 0).then(|| at - width),
+                (y + 1 < height).then_some(at + width),
             ];
-            for at in around.into_iter().flatten().filter(|at| !std::mem::replace(&mut filled[*at], true)) {
+            four.into_iter().flatten()
+        };
+        // Lit pixels beside unlit ones: all of them would take eight bytes each.
+        let at_the_rim = |at: &usize| filled[*at] && around(*at).any(|other| !filled[other]);
+        let mut next: VecDeque<usize> = (0..filled.len()).filter(at_the_rim).collect();
+        while let Some(from) = next.pop_front() {
+            for at in around(from).filter(|at| !std::mem::replace(&mut filled[*at], true)) {
                 image.copy_within(3 * from..3 * from + 3, 3 * at);
                 next.push_back(at);
             }

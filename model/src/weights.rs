@@ -11,7 +11,7 @@ use crate::backend::SegBackend;
 use crate::network::{Network, NetworkConfig};
 use burn::tensor::Bytes;
 use burn_store::{BurnpackStore, ModuleSnapshot, SafetensorsStore};
-use precision::Convert;
+use precision::{Convert, NOT_FINITE};
 
 /// Metadata key that holds the [`NetworkConfig`] as JSON.
 const CONFIG: &str = "rbc.config";
@@ -87,6 +87,11 @@ where
         let first =
             first.or_else(|| result.missing.first().map(|missing| format!("{} is missing", missing.0)));
         let first = first.or_else(|| result.unused.first().map(|name| format!("{name} is unknown")));
+        if first.as_ref().is_some_and(|first| first.contains(NOT_FINITE)) {
+            return Err(Error::Weights(format!(
+                "weights with {NOT_FINITE}: their training went astray, or the file is damaged; use another one"
+            )));
+        }
         return Err(misfit(config, &first.unwrap_or_default()));
     }
     Ok(network)

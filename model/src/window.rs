@@ -43,7 +43,7 @@ impl Density {
     fn count(&self, [x, y, width, height]: [u32; 4]) -> u32 {
         let rows = self.sums.len() / (self.columns + 1) - 1;
         let corner = |x: u32, y: u32| {
-            let (column, row) = (x as usize / self.step, y as usize / self.step);
+            let (column, row) = ((x as usize).div_ceil(self.step), (y as usize).div_ceil(self.step));
             self.sums[row.min(rows) * (self.columns + 1) + column.min(self.columns)]
         };
         corner(x + width, y + height) + corner(x, y) - corner(x + width, y) - corner(x, y + height)

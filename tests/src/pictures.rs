@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use std::io::Cursor;
 use std::path::PathBuf;
+use tiff::encoder::{Rational, TiffEncoder, colortype};
+use tiff::tags::{ResolutionUnit, Tag};
 use xtask::paths;
 
 /// A file of the samples that lie beside the page.
@@ -41,6 +43,19 @@ pub fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Result<Ve
 
 pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
     encoded(image.clone(), ImageFormat::Png)
+}
+
+/// A TIFF as ImageJ writes it, of so many nanometres a pixel.
+pub fn calibrated_tiff(image: &RgbImage, nanometres: u32) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut bytes)?;
+    let mut page = encoder.new_image::<colortype::RGB8>(image.width(), image.height())?;
+    page.resolution_unit(ResolutionUnit::None);
+    page.x_resolution(Rational { n: 1000, d: nanometres });
+    page.y_resolution(Rational { n: 1000, d: nanometres });
+    page.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.54f\nunit=micron\n")?;
+    page.write_data(image)?;
+    Ok(bytes.into_inner())
 }
 
 /// A JPEG as cameras write it: the pixels lie as the sensor does, and a note says how to turn them.

@@ -2,6 +2,7 @@
 //! the rest of the batch done all the same.
 
 use anyhow::{Context, Result, ensure};
+use rbc_tests::pictures::{self, calibrated_tiff};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::{Run, synth, trainer};
 use std::ffi::OsStr;
@@ -89,6 +90,28 @@ fn the_columns_of_the_cell_table_are_the_promised_ones() -> Result<()> {
         let table = std::fs::read_to_string(out.join(format!("{stem}.cells.csv")))?;
         assert_eq!(table.lines().next(), Some(columns.as_str()));
     }
+    Ok(())
+}
+
+#[test]
+fn a_tiff_that_tells_its_scale_is_measured_in_micrometres() -> Result<()> {
+    let scratch = Scratch::new("calibrated")?;
+    let image = scratch.write("a.tif", calibrated_tiff(&pictures::smear()?, 130)?)?;
+    let told = |out: &str, more: &[&str]| -> Result<(String, String)> {
+        let out = scratch.path().join(out);
+        let run = predict(&[&image], &out, more)?.succeeded()?;
+        let mut table = csv::Reader::from_path(out.join("summary.csv"))?;
+        let column =
+            table.headers()?.iter().position(|name| name == "um_per_px").context("no such column")?;
+        let row = table.records().next().context("no image")??;
+        Ok((row[column].to_string(), run.stderr))
+    };
+    let (own, warnings) = told("own", &[])?;
+    assert_eq!((own.as_str(), warnings.contains("is the scale")), ("0.13", false), "{warnings}");
+    ensure!(std::fs::read_to_string(scratch.path().join("own/a.cells.csv"))?.contains("diameter_um"));
+    // What a person says goes first, and is doubted where red cells cannot be so large.
+    let (given, warnings) = told("given", &["--um-per-px", "1.3"])?;
+    assert_eq!((given.as_str(), warnings.contains("is the scale")), ("1.3", true), "{warnings}");
     Ok(())
 }
 

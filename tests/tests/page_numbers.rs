@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
-use rbc_tests::pictures::{piece, png, smear};
+use rbc_tests::pictures::{calibrated_tiff, piece, png, smear};
 use rbc_tests::scratch::Scratch;
 use serde_json::json;
 
@@ -114,4 +114,50 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     )?;
     page.until_shown("#histogram-text", "")?;
     page.screenshot("numbers").map(drop)
+}
+
+#[test]
+fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Result<()> {
+    let scratch = Scratch::new("calibrated")?;
+    let images = [
+        scratch.write("own.tif", calibrated_tiff(&smear()?, 130)?)?,
+        scratch.write("other.png", png(&piece(0, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("other.png")?;
+    page.until_shown("#mean-diameter", "px")?;
+    page.show("own.tif")?;
+    let own = number(&page.until_shown("#mean-diameter", "µm")?)?;
+    page.until_shown("#scale-hint", "As the file says")?;
+    let placeholder = page.js("return document.getElementById('scale').placeholder", json!([]))?;
+    assert_eq!(placeholder, "0.13");
+    // One unit for a table of all.
+    page.session().click("[data-table=images]")?;
+    page.until_shown("#table-note", "lengths in px")?;
+    let scales = |page: &Page| -> Result<Vec<String>> {
+        let mut table = csv::Reader::from_path(page.save("export-images", "summary.csv")?)?;
+        let column =
+            table.headers()?.iter().position(|name| name == "um_per_px").context("no such column")?;
+        table.records().map(|row| Ok(row?[column].to_string())).collect()
+    };
+    assert_eq!(scales(&page)?, ["0.13", ""]);
+    let cells = std::fs::read_to_string(page.save("export-csv", "own.cells.csv")?)?;
+    ensure!(cells.lines().next().is_some_and(|head| head.ends_with("diameter_um")), "{cells}");
+
+    // What a person types holds for all, and is doubted where red cells cannot be so large.
+    page.set("#scale", "0.26")?;
+    page.until_shown("#scale-hint", "The file says 0.13")?;
+    page.until_shown("#table-note", "lengths in µm")?;
+    page.wait_until_ready()?;
+    let typed = number(&page.shown("#mean-diameter")?)?;
+    ensure!((typed / own - 2.0).abs() < 0.02, "{typed} and {own} µm");
+    page.set("#scale", "2.6")?;
+    page.until_shown("#warnings", "is the scale this image's?")?;
+    page.set("#scale", "")?;
+    page.until_shown("#scale-hint", "As the file says")?;
+    page.wait_until_ready()?;
+    assert_eq!(number(&page.shown("#mean-diameter")?)?, own);
+    assert_eq!(page.shown("#warnings")?, "");
+    Ok(())
 }

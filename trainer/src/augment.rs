@@ -37,6 +37,13 @@ impl Default for Augmentation {
     }
 }
 
+/// Where the seeds that belong to one of a run begin: runs whose seeds differ keep `2^bits` apart, for all that is below
+/// `2^(64 - bits)`; above that by chance.
+pub fn first_seed(seed: u64, bits: u32) -> u64 {
+    // Fibonacci hashing of what does not fit (Knuth, The Art of Computer Programming, volume 3, 6.4).
+    (seed << bits) ^ (seed >> (u64::BITS - bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Draws one crop of `side` pixels.
 pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -185,5 +192,23 @@ fn blur(image: &mut [f32], side: usize, sigma: f32) {
         for at in 0..side {
             pass(plane, at, side);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_seed;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn runs_of_different_seeds_draw_different_crops() {
+        assert_eq!(first_seed(5, 40), 5 << 40);
+        // Dates among them.
+        let seeds = [0, 1, 1 << 24, 1 << 25, 20_261_128, 20_261_129, 20_261_128_235_959, u64::MAX];
+        let drawn: BTreeSet<u64> = seeds
+            .iter()
+            .flat_map(|seed| (0..10_000).map(move |index| first_seed(*seed, 40) ^ index))
+            .collect();
+        assert_eq!(drawn.len(), seeds.len() * 10_000);
     }
 }

@@ -81,7 +81,7 @@ pub fn examine(dataset: &Dataset) -> Report {
         report.warnings.push(Problem::new(&dataset.root, what));
     }
     duplicates(&good, &mut report);
-    straddlers(&good, &mut report);
+    report.errors.extend(dataset.straddlers());
     report
 }
 
@@ -150,30 +150,6 @@ fn duplicates(facts: &[Facts], report: &mut Report) {
         } else {
             let what = format!("{what}, so the test is no test, take one away");
             report.errors.push(Problem::new(&facts.entry.image, what));
-        }
-    }
-}
-
-/// Crops of one smear look alike: in training and test both, they flatter the result.
-fn straddlers(facts: &[Facts], report: &mut Report) {
-    let of = |part| facts.iter().filter(move |facts| facts.entry.part == part).map(|facts| facts.entry);
-    // Without a manifest an image is its own source, and equal names mean nothing.
-    let named = |entry: &Entry| entry.source != entry.name;
-    let mut training: BTreeMap<&str, &Entry> = BTreeMap::new();
-    for entry in of(Part::Train) {
-        let first = training.entry(entry.source.as_str()).or_insert(entry);
-        if named(entry) {
-            *first = entry;
-        }
-    }
-    for entry in of(Part::Test) {
-        let other = training.get(entry.source.as_str()).filter(|other| named(entry) || named(other));
-        if let Some(other) = other {
-            let what = format!(
-                "its source {} is that of training image {} too, move one of them",
-                entry.source, other.name
-            );
-            report.errors.push(Problem::new(&entry.image, what));
         }
     }
 }

@@ -68,7 +68,9 @@ impl Checkpoints<'_> {
     /// What `checkpoint.json` says, if it is of this fit.
     fn state(&self, path: &Path) -> Result<State> {
         let found: State = records::read_json(path).map_err(|problem| self.spoilt(problem))?;
-        let same = serde_json::to_value(&found.config)? == serde_json::to_value(self.config)?;
+        // As they would be read back: some numbers lose their last bit on the way.
+        let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
+        let same = serde_json::to_value(&found.config)? == serde_json::to_value(&own)?;
         if !same || found.fingerprint != self.fingerprint {
             let what = if same { "images" } else { "settings" };
             bail!(
@@ -239,6 +241,23 @@ mod tests {
             seconds: 1.0,
         };
         (1..=epochs).map(line).collect()
+    }
+
+    #[test]
+    fn settings_are_the_same_after_their_way_through_the_file() -> Result<()> {
+        let folder = Folder::new("checkpoint-settings")?;
+        // As the command line gives them: what JSON makes of them is off by a bit.
+        for rate in [0.03f32, 0.0125, 0.013, 0.02] {
+            let config = FitConfig { learning_rate: f64::from(rate), ..Default::default() };
+            let checkpoints = Checkpoints { folder: &folder.path, config: &config, fingerprint: 7 };
+            let found = State { config: config.clone(), fingerprint: 7, epochs_done: 1, seconds: 1.0 };
+            records::write_json(&state(&folder.path), &found)?;
+            assert_eq!(checkpoints.state(&state(&folder.path))?.epochs_done, 1, "{rate}");
+            let other = FitConfig { learning_rate: f64::from(rate) * 1.001, ..Default::default() };
+            let others = Checkpoints { config: &other, ..checkpoints };
+            assert!(others.state(&state(&folder.path)).is_err(), "{rate}");
+        }
+        Ok(())
     }
 
     #[test]

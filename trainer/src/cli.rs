@@ -208,7 +208,8 @@ pub struct PredictArgs {
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub mask: MaskArgs,
-    /// Micrometres per pixel; adds area_um2 and diameter_um to the tables
+    /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables. Default: what a TIFF file says
+    /// of itself (OME, ImageJ, or its resolution where that is a microscope's)
     #[arg(long, value_name = "UM", value_parser = um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts

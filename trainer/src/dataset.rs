@@ -160,10 +160,35 @@ impl Dataset {
         }
     }
 
+    /// Test images whose source training images come from too. Crops of one smear look alike: in training and test both,
+    /// they flatter the result.
+    pub fn straddlers(&self) -> Vec<Problem> {
+        // Without a manifest an image is its own source, and equal names mean nothing.
+        let named = |entry: &Entry| entry.source != entry.name;
+        let mut training: BTreeMap<&str, &Entry> = BTreeMap::new();
+        for entry in self.part(Part::Train) {
+            let first = training.entry(entry.source.as_str()).or_insert(entry);
+            if named(entry) {
+                *first = entry;
+            }
+        }
+        let doubt = |entry: &Entry| {
+            let other = training.get(entry.source.as_str()).filter(|other| named(entry) || named(other))?;
+            let (source, other) = (&entry.source, &other.name);
+            let what = format!("its source {source} is that of training image {other} too, move one of them");
+            Some(Problem::new(&entry.image, what))
+        };
+        self.part(Part::Test).filter_map(doubt).collect()
+    }
+
     /// What is wrong with the files of one part.
     pub fn problems_of(&self, part: Part) -> Vec<Problem> {
-        let folder = if part == Part::Whole { self.root.clone() } else { self.root.join(part.name()) };
-        self.problems.iter().filter(|problem| problem.path.starts_with(&folder)).cloned().collect()
+        let within = |problem: &Problem, part: Part| problem.path.starts_with(self.root.join(part.name()));
+        let of_part = |problem: &&Problem| match part {
+            Part::Whole => ![Part::Train, Part::Test].iter().any(|other| within(problem, *other)),
+            _ => within(problem, part),
+        };
+        self.problems.iter().filter(of_part).cloned().collect()
     }
 
     pub fn part(&self, part: Part) -> impl Iterator<Item = &Entry> {
@@ -316,6 +341,25 @@ fn in_split(part: Part, split: &str) -> bool {
 mod tests {
     use super::*;
     use crate::fixture::Folder;
+
+    #[test]
+    fn what_is_wrong_in_one_part_is_nothing_to_the_others() -> Result<()> {
+        let folder = Folder::new("dataset-parts")?;
+        folder.image("images/a.png", 8, 8, 1)?;
+        folder.mask("masks/a.png", 8, 8)?;
+        folder.image("images/alone.png", 8, 8, 2)?;
+        folder.image("test/images/orphan.png", 8, 8, 3)?;
+        std::fs::create_dir_all(folder.path.join("test/masks"))?;
+        let dataset = Dataset::open(&folder.path)?;
+        let names = |part| -> Vec<String> {
+            dataset.problems_of(part).iter().map(|problem| file_name(&problem.path)).collect()
+        };
+        assert_eq!(
+            (names(Part::Whole), names(Part::Test)),
+            (vec!["alone.png".into()], vec!["orphan.png".into()])
+        );
+        Ok(())
+    }
 
     #[test]
     fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use rbc_model::cells::distance::squared_distance;
 use rbc_model::cells::estimate_diameter;
 use rbc_model::{GrayImage, RgbImage, scale};
+use std::f32::consts::PI;
 
 /// What crops are drawn from.
 pub struct Pool {
@@ -56,6 +57,9 @@ pub struct Level {
     pub margin: f32,
 }
 
+/// So many cells tell their size, whatever the other images show.
+const MANY: f32 = 8.0;
+
 /// Cell diameters of the levels, as multiples of the working diameter.
 const LEVELS: [f32; 3] = [1.7, 1.0, 0.6];
 
@@ -67,8 +71,11 @@ impl Field {
         known.sort_by(f32::total_cmp);
         let typical = known.get(known.len() / 2).copied().unwrap_or(scale::DEFAULT_DIAMETER);
         let prepare = |(sample, estimate): (&Sample, &Option<f32>)| {
+            let estimate = estimate.unwrap_or(typical);
+            let cells = sample.mask.iter().filter(|value| **value != 0).count() as f32;
             // A crop with one cell cut in half says less than the other crops together.
-            let diameter = estimate.unwrap_or(typical).clamp(typical / 2.5, typical * 2.5);
+            let many = cells >= MANY * PI / 4.0 * estimate * estimate;
+            let diameter = if many { estimate } else { estimate.clamp(typical / 2.5, typical * 2.5) };
             Self::new(sample, diameter, working_diameter)
         };
         samples.par_iter().zip(&estimates).map(prepare).collect()
@@ -137,5 +144,25 @@ mod tests {
         // A lone cell has none, and two cells far from each other.
         assert!(gaps(&discs(&[30.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
         assert!(gaps(&discs(&[22.0, 66.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
+    }
+
+    #[test]
+    fn the_size_of_many_cells_is_believed_and_that_of_one_is_not() {
+        let sample = |pitch: u32, radius: f32, count: u32| {
+            let mask = GrayImage::from_fn(pitch * count, pitch, |x, y| {
+                let (x, y) = ((x % pitch) as f32 + 0.5, y as f32 + 0.5);
+                let middle = pitch as f32 / 2.0;
+                Luma([u8::from((x - middle).hypot(y - middle) < radius) * 255])
+            });
+            let image = RgbImage::new(mask.width(), mask.height());
+            Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, cells: None }
+        };
+        let large = || sample(120, 50.0, 4);
+        let fields =
+            Field::prepare(&[large(), large(), large(), sample(24, 10.0, 30), sample(24, 10.0, 1)], 34.0);
+        let widths: Vec<u32> = fields.iter().map(|field| field.working().image.width()).collect();
+        // Cells of 34 px: a third of the large ones' size, and 1.7 times that of many small ones.
+        assert!((1200..1250).contains(&widths[3]), "{widths:?}");
+        assert!((20..24).contains(&widths[4]), "{widths:?}");
     }
 }

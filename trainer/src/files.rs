@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use std::path::{Path, PathBuf};
 
 /// What the decoder reads, by extension in lower case.
-const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
+const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
 /// What lies directly in a folder, each kind sorted by name; hidden files are not meant.
 #[derive(Debug, Default)]

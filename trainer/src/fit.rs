@@ -202,7 +202,7 @@ fn batch<B: Backend>(
 ) -> (Tensor<B, 4>, Tensor<B, 3>, Tensor<B, 3>) {
     let (n, side) = (config.batch, config.crop);
     let diameter = config.network.working_diameter;
-    let seed = |index: usize| (config.seed << 40) ^ (step * n + index) as u64;
+    let seed = |index: usize| augment::first_seed(config.seed, 40) ^ (step * n + index) as u64;
     let crops: Vec<Crop> = (0..n)
         .into_par_iter()
         .map(|index| augment::draw(pool, side, diameter, &config.augmentation, seed(index)))

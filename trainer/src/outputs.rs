@@ -18,7 +18,6 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
             .and_then(|bytes| write_whole(&path, &bytes));
         problems.extend(written.err());
     };
-    save(".mask.png", export::mask_png(&cells.labels.mask()));
     save(".labels.png", export::labels_png(&cells.labels));
     save(".cells.csv", export::cells_csv(cells).map(String::into_bytes));
     save(".overlay.png", export::overlay_png(image, &cells.labels));
@@ -28,6 +27,8 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
     if args.rois {
         save(".rois.zip", export::roi_zip(cells));
     }
+    // Last: alone, where a run is cut off, it would pass for one drawn by hand.
+    save(".mask.png", export::mask_png(&cells.labels.mask()));
     problems
 }
 

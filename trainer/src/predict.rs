@@ -98,23 +98,24 @@ impl Predict<'_> {
             |at: Progress| bar.set_message(format!("{}, tile {} of {}", input.stem, at.done, at.total));
         let segmentation = pollster::block_on(segmenter.segment(&image, &options, &mut tiles))
             .map_err(|error| Problem::model(path, error))?;
-        let unread = decode::unread(&bytes).map(String::from);
-        let warnings: Vec<String> = unread.into_iter().chain(segmentation.warnings).collect();
-        for warning in &warnings {
-            bar.suspend(|| eprintln!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
-        }
         let cells = find_cells(
             &segmentation.probability,
             &CellOptions {
                 threshold: args.mask.threshold,
                 split: !args.mask.no_split,
                 diameter_px: Some(segmentation.diameter_px),
-                um_per_px: args.um_per_px,
+                um_per_px: args.um_per_px.or_else(|| decode::um_per_px(&bytes).map(|um| um as f32)),
                 skip_edge: args.skip_edge,
             },
         );
         let problems = outputs::write(args, input, &image, &cells);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
+        let unread = decode::unread(&bytes).map(String::from);
+        let warnings: Vec<String> =
+            unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
+        for warning in &warnings {
+            bar.suspend(|| eprintln!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
+        }
         Ok((Row { stem, summary, warnings }, problems))
     }
 }

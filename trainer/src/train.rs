@@ -45,7 +45,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         Some(data) => data.clone(),
         None => material::synthetic(&args.out, args.seed)?,
     };
-    let dataset = Dataset::open(&data)?;
+    let mut dataset = Dataset::open(&data)?;
+    dataset.warnings.extend(dataset.straddlers());
     dataset.warn();
     let mut loaded = dataset.load(dataset.training_part());
     let mut fields = Vec::new();
@@ -131,7 +132,10 @@ impl Job for Training<'_> {
             let threshold = calibrate::best(others.flat_map(|(_, other)| &other.ious));
             folds.push(self.measure::<B>(one, threshold, &device)?);
         }
-        if self.args.fold.is_some() {
+        if let Some(fold) = self.args.fold {
+            println!(
+                "fold {fold} alone draws its outlines at 0.5: in a run of all folds, the others choose where"
+            );
             return Ok(());
         }
         let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));

@@ -1,13 +1,15 @@
 //! The page: what a person drops, sees, turns and saves.
 //!
-//! Three kinds of workers serve it. The *network* worker runs the model over the queue. The *desk* worker holds the
-//! image being looked at and answers at once, also while the network computes. A *packer* lives as long as one zip.
+//! Four kinds of workers serve it. The *network* worker runs the model over the queue. The *desk* worker holds the
+//! image being looked at and answers at once, also while the network computes. A *packer* lives as long as one zip, a
+//! *racer* as long as one comparison of back ends.
 
 mod controls;
 mod desk;
 mod dom;
 mod figures;
 mod files;
+mod focus;
 mod gestures;
 mod histogram;
 mod input;
@@ -58,6 +60,7 @@ pub fn ask(what: impl FnOnce(&App) -> bool) -> bool {
 pub fn start() {
     APP.with(|app| *app.borrow_mut() = Some(App::new()));
     controls::listen();
+    focus::listen();
     gestures::listen();
     input::listen();
     keys::listen();

@@ -78,6 +78,18 @@ pub struct Stroke {
     pub points: Vec<f64>,
 }
 
+impl Stroke {
+    /// Whether a point lies within the line, closed by a straight one (even-odd rule, as the model fills it).
+    pub fn encloses(&self, x: f64, y: f64) -> bool {
+        let (points, _) = self.points.as_chunks::<2>();
+        let sides = points.iter().zip(points.iter().cycle().skip(1));
+        let crossed = sides.filter(|&(&[x0, y0], &[x1, y1])| {
+            (y0 > y) != (y1 > y) && x < x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+        });
+        crossed.count() % 2 == 1
+    }
+}
+
 /// What a person corrected in the cells of one image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ByHand {

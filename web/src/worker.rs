@@ -140,6 +140,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
         Err(error) => return failed(id, "segment", &error),
     };
     let unread = rbc_model::decode::unread(&file);
+    let um_per_px = rbc_model::decode::um_per_px(&file);
     drop(file);
     let (width, height) = image.dimensions();
     let thumb = render::thumb(&image);
@@ -162,6 +163,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             height,
             probability: Uint8Array::from(&result.probability.as_raw()[..]).buffer(),
             diameter: f64::from(result.diameter_px),
+            um_per_px,
             warnings: unread.map(String::from).into_iter().chain(result.warnings).collect(),
             seconds: (now() - begun) / 1000.0,
             backend: engine.name().into(),

@@ -56,7 +56,18 @@ impl Spread {
     }
 }
 
+/// Mean diameters of red cells, µm: from small ones in dry places to large ones squeezed flat.
+const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
+
 impl Summary {
+    /// Why the scale should not be trusted: a sentence for the user where red cells are not of the size that it gives.
+    pub fn doubt(&self) -> Option<String> {
+        let mean = self.diameter_um?.mean;
+        let told =
+            || format!("cells of {mean:.2} µm, where red ones measure 6 to 9: is the scale this image's?");
+        (!RED_CELLS.contains(&mean)).then(told)
+    }
+
     /// Of all cells of an image.
     pub fn of(cells: &Cells) -> Self {
         Self::of_some(cells, |_| true)
@@ -105,6 +116,21 @@ mod tests {
         assert!((spread.sd - (5.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(Spread::of(vec![7.0]), Some(Spread { mean: 7.0, sd: 0.0, median: 7.0 }));
         assert_eq!(Spread::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_scale_is_doubted_by_the_size_of_the_cells() {
+        let map = crate::GrayImage::from_fn(60, 60, |x, y| {
+            image::Luma([u8::from((20..40).contains(&x) && (20..40).contains(&y)) * 255])
+        });
+        // A square as large as a disc of 22.6 px.
+        let doubt = |um_per_px| {
+            Summary::of(&find_cells(&map, &CellOptions { um_per_px, ..CellOptions::default() })).doubt()
+        };
+        assert_eq!((doubt(None), doubt(Some(0.3))), (None, None));
+        for wrong in [0.1, 1.0] {
+            assert!(doubt(Some(wrong)).is_some_and(|told| told.contains("is the scale")), "{wrong}");
+        }
     }
 
     #[test]

@@ -11,15 +11,13 @@ pub struct OverlayStyle {
     pub outline: [u8; 3],
     /// Thickness of the outlines in pixels, drawn inwards from the cell's border.
     pub thickness: u32,
-    /// Opacity of the cells' fill in the colour of the outline, 0 to 1.
-    pub fill: f32,
 }
 
 impl OverlayStyle {
     /// Green outlines, which stand out from the pink of most stains, thick enough to be seen when an image of this
     /// size is scaled to a screen.
     pub fn for_size(width: u32, height: u32) -> Self {
-        Self { outline: [0, 200, 60], thickness: (width.max(height) / 900).clamp(1, 12), fill: 0.0 }
+        Self { outline: [0, 200, 60], thickness: (width.max(height) / 900).clamp(1, 12) }
     }
 }
 
@@ -36,17 +34,8 @@ pub fn draw_overlay(picture: &RgbImage, labels: &Labels, style: OverlayStyle) ->
     }
     let mut out = picture.clone();
     let near = near_border(labels, style.thickness);
-    for ((pixel, &id), &near) in out.pixels_mut().zip(&labels.ids).zip(&near) {
-        let opacity = if id == 0 {
-            continue;
-        } else if near {
-            1.0
-        } else {
-            style.fill.clamp(0.0, 1.0)
-        };
-        for (channel, colour) in pixel.0.iter_mut().zip(style.outline) {
-            *channel = (f32::from(*channel) * (1.0 - opacity) + f32::from(colour) * opacity).round() as u8;
-        }
+    for (pixel, _) in out.pixels_mut().zip(near).filter(|(_, near)| *near) {
+        pixel.0 = style.outline;
     }
     Ok(out)
 }

@@ -60,15 +60,6 @@ impl Overlap {
     }
 }
 
-impl std::ops::AddAssign for Overlap {
-    fn add_assign(&mut self, other: Self) {
-        self.both += other.both;
-        self.predicted_only += other.predicted_only;
-        self.truth_only += other.truth_only;
-        self.neither += other.neither;
-    }
-}
-
 /// A share; 1 of nothing.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }

@@ -1,7 +1,7 @@
 //! Numbers of 16 bit in the file, of 32 bit in the network.
 
 use burn::tensor::DType;
-use burn_store::{ModuleAdapter, TensorSnapshot};
+use burn_store::{ModuleAdapter, TensorSnapshot, TensorSnapshotError};
 use std::rc::Rc;
 
 /// How numbers are stored in a file.
@@ -12,6 +12,9 @@ pub enum Precision {
     /// Half the size; rounds each weight to 11 significant bits.
     F16,
 }
+
+/// What is said of a tensor that holds infinities, or no numbers at all.
+pub(super) const NOT_FINITE: &str = "numbers that are not finite";
 
 /// Converts every float tensor on its way into or out of a file. (The store's own half-precision adapter knows Burn's
 /// layers only, and flips whatever it meets.)
@@ -24,12 +27,20 @@ impl ModuleAdapter for Convert {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,
         };
-        if snapshot.dtype == wanted || !snapshot.dtype.is_float() {
+        if !snapshot.dtype.is_float() {
             return snapshot.clone();
         }
         let data = snapshot.clone_data_fn();
         TensorSnapshot::from_closure(
-            Rc::new(move || Ok(data()?.convert_dtype(wanted))),
+            Rc::new(move || {
+                let data = data()?.convert_dtype(wanted);
+                // Or every image would have no cells, without a word.
+                if data.iter::<f32>().all(f32::is_finite) {
+                    Ok(data)
+                } else {
+                    Err(TensorSnapshotError::DataError(NOT_FINITE.into()))
+                }
+            }),
             wanted,
             snapshot.shape.clone(),
             snapshot.path_stack.clone().unwrap_or_default(),

@@ -53,6 +53,19 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
 }
 
 #[test]
+fn weights_that_are_no_numbers_are_refused() -> Result<(), Error> {
+    let mut bytes = to_safetensors(&config().init::<Flex>(&Default::default()), &config())?;
+    let end = bytes.len();
+    for wrong in [f32::NAN, f32::INFINITY] {
+        bytes[end - 4..].copy_from_slice(&wrong.to_le_bytes());
+        assert!(message(&bytes).contains(NOT_FINITE), "{wrong}: {}", message(&bytes));
+    }
+    bytes[end - 4..].copy_from_slice(&1f32.to_le_bytes());
+    assert_eq!(message(&bytes), "");
+    Ok(())
+}
+
+#[test]
 fn half_precision_is_half_the_size() -> Result<(), Error> {
     let config = NetworkConfig::default();
     let network = config.init::<Flex>(&Default::default());

@@ -1,5 +1,6 @@
 //! What is trained on beside the images themselves: whole fields, and smears that are made.
 
+use crate::augment::first_seed;
 use crate::dataset::{Dataset, Part, Sample};
 use crate::files::few;
 use crate::masks::{self, Marks};
@@ -94,7 +95,7 @@ pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
 pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];
-        let seed = (seed << 20) + index as u64;
+        let seed = first_seed(seed, 20).wrapping_add(index as u64);
         let diameter = 45.0 + 10.0 * (index % 7) as f32;
         let mut style = synth::Style::of(family, diameter, seed);
         if !family.is_violet() {

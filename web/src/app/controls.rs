@@ -22,7 +22,7 @@ pub fn listen() {
     });
     dom::on(&dom::element("scale"), "input", |_: Event| {
         if let Some(scale) = typed("scale", SCALES) {
-            act(move |app| app.doubt_scale(scale));
+            act(move |app| app.show_scale(scale));
         }
     });
     dom::on(&dom::element("opacity"), "input", |_: Event| act(App::draw_soon));
@@ -44,7 +44,10 @@ pub fn listen() {
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);
     on_click("race", App::race);
-    on_click("dismiss", |_| dom::show("error-box", false));
+    on_click("dismiss", |app| {
+        dom::show("error-box", false);
+        app.keep_focus();
+    });
     dom::on(&dom::element("engine"), "click", |_: Event| {
         let details = dom::element("machine");
         dom::set(&details, "open", "");
@@ -114,6 +117,7 @@ pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
         Err(problem) => {
             dom::set(&field, "aria-invalid", "true");
             dom::set_text(&hint, &problem);
+            dom::set_text("spoken", &problem);
             None
         }
     }
@@ -155,6 +159,10 @@ impl App {
     }
 
     fn diameter_for_all(&mut self) {
+        if typed("diameter", DIAMETERS).is_none() {
+            let _ = dom::element("diameter").focus();
+            return;
+        }
         // Where the field is empty, all are estimated: one image's estimate is no other's.
         let diameter = self.active_item().and_then(|item| item.diameter);
         let ids: Vec<u32> = self
@@ -184,6 +192,9 @@ impl App {
         let hint = match (item.estimate, item.diameter) {
             (Some(_), _) if item.diameter != item.found_with && item.pending() => {
                 "The model runs again. Until then all is as it was found before.".into()
+            }
+            (Some(_), None) if item.rows.is_empty() && item.stamp > 0 => {
+                "There are no cells to tell it from. Type it; the model runs again.".into()
             }
             (Some(estimate), None) => {
                 format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again.")

@@ -30,7 +30,9 @@ impl App {
             return;
         }
         self.active = Some(id);
-        self.hovered = None;
+        self.pointed_at_nothing();
+        dom::set_text("race-text", "");
+        self.speak_soon();
         if !std::mem::take(&mut self.exports_wanted).is_empty() {
             self.complain("Another image was chosen before the file was made: it is not saved.");
         }
@@ -60,7 +62,10 @@ impl App {
         (self.desk_open, self.desk_has) = (Some(id), None);
         spawn_local(async move {
             let bytes = files::read(&file).await;
-            let probability = files::read_maybe(map.as_ref()).await;
+            let probability = match &map {
+                Some(map) => files::read(map).await.map(Some),
+                None => Ok(None),
+            };
             let truth = files::read_maybe(truth.as_ref()).await;
             act(move |app| {
                 if app.desk_open != Some(id) {
@@ -86,6 +91,12 @@ impl App {
                     return app.open_active();
                 }
                 let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
+                let probability = probability.unwrap_or_else(|problem| {
+                    if let Some(item) = app.item_mut(id) {
+                        item.lose_map(&problem);
+                    }
+                    None
+                });
                 if probability.is_some() {
                     app.measuring.push(id);
                 }
@@ -108,8 +119,14 @@ impl App {
             // Of the map at hand: one that was typed since is still to be run with.
             rules.diameter = item.found_with.or(item.estimate);
             rules.choice = item.choice;
+            rules.um_per_px = self.scale_of(item);
         }
         rules
+    }
+
+    /// Micrometres per pixel of an image: what the person says of all, else what its file says.
+    pub fn scale_of(&self, item: &Item) -> Option<f64> {
+        self.rules.um_per_px.or(item.um_per_px)
     }
 
     /// The network's result has come: find its cells.
@@ -178,7 +195,7 @@ impl App {
                     Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, serial }),
                     Err(problem) => {
                         if let Some(item) = app.item_mut(id) {
-                            item.phase = Phase::Failed(format!("{}: {problem}", item.name));
+                            item.lose_map(&problem);
                         }
                         app.go_on();
                     }
@@ -241,12 +258,15 @@ impl App {
                 self.view.tiles.came(tile, stamp, bitmap);
                 self.draw_soon();
             }
-            Tell::Probed { id, cell } => self.probed(id, cell),
+            Tell::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),
             Tell::Exported { id, name, mime, bytes } => {
                 super::save::download(&name, &mime, &bytes);
                 let stamp = self.stamp;
                 if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(stamp)) {
                     item.saved = true;
+                    if !name.ends_with(".overlay.png") {
+                        item.kept = item.choice;
+                    }
                 }
             }
             Tell::Failed { id, task, serial, message } => {
@@ -281,6 +301,7 @@ impl App {
         let id = measured.id;
         self.answered(id);
         let active = self.active == Some(id);
+        let pointed_at = self.row_pointed_at().map(|row| (row.x, row.y));
         let mut again = false;
         // An answer to older corrections would undo the last one; it is measured again below.
         if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
@@ -290,7 +311,7 @@ impl App {
             item.rows = measured.rows;
             (item.lit, item.covered) = (measured.lit, measured.covered);
             item.hits = measured.hits;
-            item.summary = measured.summary;
+            (item.doubt, item.summary) = (measured.doubt, measured.summary);
             (item.iou, item.dice) = (measured.iou, measured.dice);
             if item.phase == Phase::Counting && item.diameter != item.found_with {
                 // Another one was typed meanwhile.
@@ -304,7 +325,9 @@ impl App {
         }
         if active {
             self.view.overlay_changed();
-            self.stroke_measured(measured.choice, measured.vain);
+            self.stroke_measured(id, measured.choice, measured.vain);
+            self.point_again(pointed_at);
+            self.speak_soon();
         }
         if again {
             self.pump();
@@ -334,7 +357,8 @@ impl App {
                     Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
             }
         }
-        self.complain(&format!("Drawing and measuring stopped ({message}): {name}"));
+        let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
+        self.complain(&format!("Drawing and measuring stopped{over} ({message})."));
         if again {
             self.open_active();
         } else {

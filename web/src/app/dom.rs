@@ -40,8 +40,10 @@ pub fn number(id: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f
     if text.is_empty() {
         return Ok(None);
     }
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.map(Some).ok_or_else(|| format!("Not a number from {} to {}.", range.start(), range.end()))
+    let number: Option<f64> = text.parse().ok();
+    let what = if number.is_some() { "Give a number" } else { "Not a number. Give one" };
+    let number = number.filter(|number| range.contains(number));
+    number.map(Some).ok_or_else(|| format!("{what} from {} to {}.", range.start(), range.end()))
 }
 
 /// All elements that match, in the page's order.

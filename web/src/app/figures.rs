@@ -67,25 +67,40 @@ fn percent(share: Option<f64>) -> String {
     share.map_or(NONE.into(), |share| format!("{:.1} %", share * 100.0))
 }
 
-/// Mean diameters of red cells, in micrometres, from small ones in dry places to large ones squeezed flat.
+/// A scale as exact as scales are measured.
+pub fn rounded(um_per_px: f64) -> f64 {
+    format!("{um_per_px:.3e}").parse().unwrap_or(um_per_px)
+}
+
+/// Mean diameters of red cells, in micrometres, as the model's `Summary::doubt` has them: here judged while typing.
 const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
 
 impl App {
-    /// Says so where the cells of the active image cannot be as large as a scale makes them.
-    pub fn doubt_scale(&self, um_per_px: Option<f64>) {
-        let item = self.active_item().filter(|item| item.whole().next().is_some());
+    /// Tells where the scale of the active image comes from, and where its cells cannot be as large as it makes them.
+    pub fn show_scale(&self, typed: Option<f64>) {
+        let item = self.active_item();
+        let own = item.and_then(|item| item.um_per_px).map(rounded);
+        dom::input("scale").set_placeholder(&own.map_or("unknown".into(), |own| own.to_string()));
+        let source = match (typed, own) {
+            (None, Some(_)) => "As the file says.".into(),
+            (Some(typed), Some(own)) if (typed / own - 1.0).abs() > 0.01 => format!("The file says {own}."),
+            _ => String::new(),
+        };
+        let item = item.filter(|item| item.whole().next().is_some());
         let diameter = item.map(|item| mean_and_spread(item.whole().map(|row| row.diameter)).0);
-        let size = um_per_px.zip(diameter).map(|(scale, diameter)| scale * diameter);
+        let size = typed.or(own).zip(diameter).map(|(scale, diameter)| scale * diameter);
         let doubt = size.filter(|size| !RED_CELLS.contains(size)).map(|size| {
             format!("Cells of {} µm? Red ones measure 6 to 9. Is the scale this image's?", short(size))
         });
-        dom::set_text("scale-hint", &doubt.unwrap_or_default());
+        let told: Vec<String> =
+            [source, doubt.unwrap_or_default()].into_iter().filter(|told| !told.is_empty()).collect();
+        dom::set_text("scale-hint", &told.join(" "));
     }
 
     pub fn show_figures(&mut self) {
         self.sync_controls();
-        let scale = self.rules.um_per_px;
         let item = self.active_item();
+        let scale = item.and_then(|item| self.scale_of(item));
         let done = item.filter(|item| item.stamp > 0 && !matches!(item.phase, Phase::Failed(_)));
         let some = done.filter(|item| item.whole().next().is_some());
         dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
@@ -121,7 +136,7 @@ impl App {
         dom::set_text("truth-iou", &percent(compared.and_then(|item| item.iou)));
         dom::set_text("truth-dice", &percent(compared.and_then(|item| item.dice)));
         if !dom::element("scale").has_attribute("aria-invalid") && !dom::has_focus("scale") {
-            self.doubt_scale(scale);
+            self.show_scale(self.rules.um_per_px);
         }
         self.show_picture_facts();
         self.show_outdated();
@@ -163,8 +178,8 @@ impl App {
         }
         let list = dom::element("warnings");
         let warnings = match &item.phase {
-            Phase::Failed(why) => std::slice::from_ref(why),
-            _ => &item.warnings[..],
+            Phase::Failed(why) => vec![why.as_str()],
+            _ => item.to_mind().collect(),
         };
         if list.child_element_count() as usize != warnings.len()
             || list.text_content().unwrap_or_default() != warnings.concat()

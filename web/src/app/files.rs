@@ -30,7 +30,11 @@ pub async fn fetch(path: &str) -> Result<Response, String> {
         .ok()
         .and_then(|response| response.dyn_into().ok())
         .ok_or_else(|| format!("{path} did not load; check the connection and reload the page"))?;
-    if response.ok() { Ok(response) } else { Err(format!("{path} did not load ({})", response.status())) }
+    if response.ok() {
+        Ok(response)
+    } else {
+        Err(format!("{path} did not load ({}); check the connection and reload the page", response.status()))
+    }
 }
 
 pub async fn fetch_bytes(path: &str) -> Result<ArrayBuffer, String> {

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{App, act, dom};
-use crate::message::Ask;
+use crate::message::{Ask, CellRow};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::{HtmlCanvasElement, MouseEvent, PointerEvent, WheelEvent};
@@ -100,6 +100,7 @@ pub fn listen() {
             act(move |app| {
                 if !up {
                     // The system took it over, for a palm or a gesture of its own.
+                    app.ruler.lift();
                     app.pen.lift();
                 }
                 app.released(clicked, x, y);
@@ -107,7 +108,10 @@ pub fn listen() {
         });
     }
     dom::on(&canvas, "pointerleave", |_: PointerEvent| {
-        act(App::pointed_at_nothing);
+        act(|app| {
+            app.pointer = None;
+            app.pointed_at_nothing();
+        });
     });
     dom::on(&canvas, "dblclick", |event: MouseEvent| event.prevent_default());
     dom::on(&dom::window(), "resize", |_: web_sys::Event| act(App::draw_soon));
@@ -118,6 +122,7 @@ impl App {
         let here = self.view.image.is_some_and(|(id, ..)| self.active == Some(id));
         if fingers > 1 || !here {
             // Two fingers zoom; what the first has begun to draw was not meant.
+            self.ruler.lift();
             return self.pen.lift();
         }
         let at = self.view.to_image(x, y);
@@ -152,6 +157,7 @@ impl App {
 
     fn released(&mut self, clicked: bool, x: f64, y: f64) {
         let _ = self.view.canvas.class_list().remove_1("dragging");
+        self.pointer = self.pointer.map(|_| (x, y));
         if self.ruler.release() {
             self.ruler_drawn();
             return;
@@ -162,6 +168,7 @@ impl App {
             return;
         }
         if clicked {
+            self.place_tip(x, y);
             self.probe(x, y, true);
         }
     }
@@ -174,6 +181,12 @@ impl App {
     }
 
     fn point_at(&mut self, x: f64, y: f64) {
+        self.pointer = Some((x, y));
+        self.place_tip(x, y);
+        self.probe(x, y, false);
+    }
+
+    fn place_tip(&self, x: f64, y: f64) {
         let ratio = View::pixel_ratio();
         let tip = dom::element("tip");
         let (across, down) =
@@ -182,7 +195,6 @@ impl App {
         let top = if y / ratio > down - 130.0 { y / ratio - 120.0 } else { y / ratio + 16.0 };
         let _ = tip.style().set_property("left", &format!("{left}px"));
         let _ = tip.style().set_property("top", &format!("{top}px"));
-        self.probe(x, y, false);
     }
 
     /// Asks the desk which cell is there. It answers in the order in which it was asked.
@@ -199,13 +211,56 @@ impl App {
         }
     }
 
-    /// The desk's answer: show the cell's measures, or leave it out if it was clicked.
-    pub fn probed(&mut self, id: u32, cell: u32) {
-        let click = self.probes.pop_front().flatten();
-        if let (Some(at), true) = (click, cell > 0 && self.active == Some(id)) {
-            self.toggle(cell, Some(at));
+    /// The desk's answer: show the cell's measures, or leave it out if it was clicked. Rows of other `versions`, of the
+    /// corrections and of the rules, have other numbers.
+    pub fn probed(&mut self, id: u32, cell: u32, versions: (u32, u32)) {
+        let Some(click) = self.probes.pop_front() else { return };
+        let Some(item) = self.active_item().filter(|item| item.id == id) else { return };
+        let same = versions == (item.measured_choice, item.stamp);
+        match click {
+            Some((x, y)) if !same && self.measuring.contains(&id) => {
+                // After what is being measured.
+                self.probes.push_back(click);
+                return self.ask_desk(Ask::Probe { id, x, y });
+            }
+            Some(at) if same && cell > 0 => self.toggle(cell, Some(at)),
+            _ => {}
         }
-        self.pointed(id, cell);
+        // The pointer may have left, or the pen been taken, since it was asked.
+        let points =
+            self.pen.tool.is_none() && !self.ruler.active && (click.is_some() || self.pointer.is_some());
+        if same && points {
+            self.pointed(id, cell);
+        }
+        if self.pointer.is_none() {
+            // A finger does not leave: what it tapped is told for a while.
+            dom::after(5000, || {
+                act(|app| {
+                    if app.pointer.is_none() && !dom::element("tip").hidden() {
+                        app.pointed_at_nothing();
+                    }
+                });
+            });
+        }
+    }
+
+    /// The row of the cell that is pointed at, in picture or table.
+    pub fn row_pointed_at(&self) -> Option<&CellRow> {
+        let hovered = self.hovered?;
+        self.active_item()?.rows.iter().find(|row| row.id == hovered)
+    }
+
+    /// The cells were found anew: the one that was pointed at, where it lay before, may have another number now.
+    pub fn point_again(&mut self, before: Option<(f64, f64)>) {
+        let same = self.row_pointed_at().map(|row| (row.x, row.y)).zip(before);
+        if self.hovered.is_some()
+            && same.is_none_or(|(now, before)| (now.0 - before.0).hypot(now.1 - before.1) > 2.0)
+        {
+            self.pointed_at_nothing();
+        }
+        if let Some((x, y)) = self.pointer {
+            self.probe(x, y, false);
+        }
     }
 
     /// Shows the measures of the cell that is pointed at, if there is one.
@@ -219,11 +274,12 @@ impl App {
             let _ = self.view.canvas.class_list().toggle_with_force("pointing", cell.is_some());
             self.draw_soon();
         }
-        let row = cell.and_then(|cell| self.active_item()?.rows.iter().find(|row| row.id == cell));
-        if let Some(row) = row {
-            dom::set_text("tip", &super::figures::describe(row, self.rules.um_per_px));
+        let told = self.row_pointed_at().zip(self.active_item());
+        let told = told.map(|(row, item)| super::figures::describe(row, self.scale_of(item)));
+        if let Some(told) = &told {
+            dom::set_text("tip", told);
         }
-        dom::show("tip", row.is_some());
+        dom::show("tip", told.is_some());
     }
 
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {

@@ -20,7 +20,7 @@ fn svg(tag: &str, attributes: &[(&str, String)]) -> Option<Element> {
 impl App {
     pub fn show_histogram(&mut self) {
         let Some(item) = self.active_item() else { return };
-        let scale = self.rules.um_per_px;
+        let scale = self.scale_of(item);
         let (_, unit) = sized(1.0, scale, 1);
         let sizes: Vec<f64> = item.whole().map(|row| sized(row.diameter, scale, 1).0).collect();
         let place = dom::element("histogram");
@@ -85,6 +85,11 @@ impl App {
                 label.set_text_content(Some(&format!("{} {unit}", short(low + share * (top - low)))));
                 dom::append(&picture, &label);
             }
+        }
+        let top = [("x", (MARGIN - 4.0).to_string()), ("y", "20".into()), ("text-anchor", "end".into())];
+        if let Some(label) = svg("text", &top) {
+            label.set_text_content(Some(&highest.to_string()));
+            dom::append(&picture, &label);
         }
         dom::append(&place, &picture);
         dom::set_text("histogram-text", &text);

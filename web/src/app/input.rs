@@ -36,6 +36,8 @@ pub fn listen() {
         ("add", "file-input"),
         ("pick-folder", "folder-input"),
         ("pick-camera", "camera-input"),
+        ("add-folder", "folder-input"),
+        ("add-camera", "camera-input"),
     ] {
         dom::on(&dom::element(button), "click", move |_: Event| dom::element(field).click());
     }
@@ -58,7 +60,14 @@ pub fn listen() {
         let input = dom::input("weights-input");
         let files = listed(input.files());
         input.set_value("");
-        act(move |app| app.add(files, false));
+        act(move |app| {
+            let (weights, others): (Vec<Found>, Vec<Found>) =
+                files.into_iter().partition(|found| is_of_weights(&found.file.name()));
+            for found in others {
+                app.complain(&format!("{} is no file of weights (.safetensors, .json).", found.file.name()));
+            }
+            app.add(weights, false);
+        });
     });
     dom::on(&dom::document(), "paste", |event: ClipboardEvent| {
         let files = listed(event.clipboard_data().and_then(|data| data.files()));
@@ -170,6 +179,12 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
     wasm_bindgen_futures::JsFuture::from(promise).await.ok()
 }
 
+/// Weights, or the card that tells of them.
+fn is_of_weights(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.ends_with(".safetensors") || name.ends_with(".json")
+}
+
 /// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name. And `masks/smear.png`, as
 /// data sets lie.
 fn truth_of(name: &str, folder: &str) -> Option<String> {
@@ -210,10 +225,8 @@ impl App {
     /// Takes in files: weights go to the model, truth masks to their image, the rest into the queue.
     /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
     pub fn add(&mut self, files: Vec<Found>, from_folder: bool) {
-        let (weights, files): (Vec<Found>, Vec<Found>) = files.into_iter().partition(|found| {
-            let name = found.file.name().to_lowercase();
-            name.ends_with(".safetensors") || name.ends_with(".json")
-        });
+        let (weights, files): (Vec<Found>, Vec<Found>) =
+            files.into_iter().partition(|found| is_of_weights(&found.file.name()));
         // Nor the weights among the pictures, unless they lay beside the folder.
         let meant: Vec<File> = weights
             .into_iter()

@@ -31,7 +31,11 @@ pub struct Item {
     pub estimate: Option<f64>,
     /// Cell diameter set by hand.
     pub diameter: Option<f64>,
+    /// Micrometres per pixel, where the file says so.
+    pub um_per_px: Option<f64>,
+    /// Why what was found, and the scale, should not be trusted.
     pub warnings: Vec<String>,
+    pub doubt: Option<String>,
     pub seconds: f64,
     pub backend: String,
     pub rows: Vec<CellRow>,
@@ -67,6 +71,8 @@ pub struct Item {
     pub sample: bool,
     /// A file of the present result has been written.
     pub saved: bool,
+    /// The version of the corrections by hand that has been written.
+    pub kept: u32,
     /// How often the network's worker and the desk were lost over it.
     pub losses: u32,
     pub desk_losses: u32,
@@ -84,7 +90,9 @@ impl Item {
             probability: None,
             estimate: None,
             diameter: None,
+            um_per_px: None,
             warnings: Vec::new(),
+            doubt: None,
             seconds: 0.0,
             backend: String::new(),
             rows: Vec::new(),
@@ -109,6 +117,7 @@ impl Item {
             measurings: 0,
             sample: false,
             saved: false,
+            kept: 0,
             losses: 0,
             desk_losses: 0,
         }
@@ -127,14 +136,26 @@ impl Item {
         }
     }
 
-    /// Whether leaving the page now would lose work.
+    /// Its probability map cannot be read any more.
+    pub fn lose_map(&mut self, problem: &str) {
+        (self.probability, self.stamp) = (None, 0);
+        self.phase = Phase::Failed(format!("{}: {problem}", self.name));
+    }
+
+    /// Whether leaving the page now would lose work. A table or an overlay holds no corrections; a sample's were work too.
     pub fn unsaved(&self) -> bool {
-        !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
+        let corrected = self.by_hand.count() > 0 && self.kept != self.choice;
+        corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
     /// Whether the rows tell of the rules of this version, and of all that the person did to this image.
     pub fn up_to_date(&self, stamp: u32) -> bool {
         (self.stamp, self.measured_choice, self.measured_truth) == (stamp, self.choice, self.truth_serial)
+    }
+
+    /// All that is to be minded with this image.
+    pub fn to_mind(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().chain(&self.doubt).map(String::as_str)
     }
 
     /// The cells that count.
@@ -155,27 +176,36 @@ impl Item {
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
         self.before.push((self.by_hand.clone(), self.hits.clone()));
+        row.excluded = !row.excluded;
         if row.excluded {
-            let hits = std::mem::take(&mut self.hits);
-            let points = std::mem::take(&mut self.by_hand.excluded);
-            for (point, hit) in points.chunks_exact(2).zip(hits) {
-                if hit != f64::from(cell) {
-                    self.by_hand.excluded.extend(point);
-                    self.hits.push(hit);
-                }
-            }
-        } else {
             let (x, y) = at.unwrap_or(row.inside);
             self.by_hand.excluded.extend([x, y]);
             self.hits.push(f64::from(cell));
+        } else {
+            self.keep_left_out(|_, hit| hit != f64::from(cell));
         }
-        row.excluded = !row.excluded;
         self.corrected();
+    }
+
+    /// Takes those in again of the left-out points, and of the cells they lie in, that `keep` does not hold for.
+    fn keep_left_out(&mut self, keep: impl Fn([f64; 2], f64) -> bool) {
+        let hits = std::mem::take(&mut self.hits);
+        let points = std::mem::take(&mut self.by_hand.excluded);
+        for (point, hit) in points.as_chunks::<2>().0.iter().zip(hits) {
+            if keep(*point, hit) {
+                self.by_hand.excluded.extend(point);
+                self.hits.push(hit);
+            }
+        }
     }
 
     /// Draws a line that adds a cell or parts some.
     pub fn draw(&mut self, stroke: Stroke) {
         self.before.push((self.by_hand.clone(), self.hits.clone()));
+        if !stroke.cut {
+            // The new cell counts, though one was left out in its place.
+            self.keep_left_out(|[x, y], _| !stroke.encloses(x, y));
+        }
         self.by_hand.strokes.push(Rc::new(stroke));
         self.corrected();
     }

@@ -43,7 +43,8 @@ fn listen_to_the_switch() {
 pub fn listen() {
     listen_to_the_switch();
     dom::on(&dom::document(), "keydown", |event: KeyboardEvent| {
-        if typing(&event) {
+        let in_ruler = event.key() == "Escape" && dom::has_focus("scale-length");
+        if typing(&event) && !in_ruler {
             return;
         }
         let held = event.ctrl_key() || event.meta_key();
@@ -139,6 +140,7 @@ impl App {
         let to = at.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
         if let Some(id) = self.items.get(to).map(|item| item.id) {
             self.activate(id);
+            super::results::bring_into_sight(id);
         }
     }
 }

@@ -74,7 +74,12 @@ impl App {
 
     fn try_weights(&mut self, weights: Weights) {
         self.trying.push_back(weights);
-        if self.trying.len() == 1 {
+        if self.network.is_none() {
+            // The model was given up; with these it may start.
+            (self.network_losses, self.fatal) = (0, false);
+            self.start_network();
+            self.load_next();
+        } else if self.trying.len() == 1 {
             self.load_next();
         }
     }
@@ -234,8 +239,18 @@ impl App {
     }
 
     fn segmented(&mut self, result: Segmented) {
-        let Segmented { id, width, height, probability, diameter, warnings, seconds, backend, model } =
-            result;
+        let Segmented {
+            id,
+            width,
+            height,
+            probability,
+            diameter,
+            um_per_px,
+            warnings,
+            seconds,
+            backend,
+            model,
+        } = result;
         self.running = None;
         if let Some(item) = self.item_mut(id) {
             if item.diameter != item.ran_with {
@@ -248,7 +263,7 @@ impl App {
             item.choice += 1;
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
-            item.estimate = Some(diameter);
+            (item.estimate, item.um_per_px) = (Some(diameter), um_per_px);
             (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
             item.phase = Phase::Counting;
             item.stamp = 0;
@@ -291,7 +306,8 @@ impl App {
         }
         let then = if on_gpu { "It goes on on the CPU." } else { "It was started again." };
         let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
-        self.complain(&format!("The model stopped{over} ({message}). {then} No result is lost."));
+        let results = if self.items.is_empty() { "" } else { " No result is lost." };
+        self.complain(&format!("The model stopped{over} ({message}). {then}{results}"));
         self.restart_network();
         self.given_up();
     }

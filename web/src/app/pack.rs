@@ -115,20 +115,30 @@ impl App {
                 }
                 if let Ok(zip) = Blob::new_with_blob_sequence(&packing.parts) {
                     save::download_blob("red-blood-cells.zip", &zip);
+                    dom::set_text("spoken", "The zip is saved.");
                     let packed = std::mem::take(&mut packing.packed);
                     let stamp = self.stamp;
                     for item in &mut self.items {
                         // What has changed since is not in the zip.
-                        item.saved |= packed.iter().any(|job| {
+                        let all = packed.iter().any(|job| {
                             job.id == item.id
                                 && job.probability == item.probability
                                 && (job.rules.stamp, job.rules.choice) == (stamp, item.choice)
                         });
+                        if all {
+                            (item.saved, item.kept) = (true, item.choice);
+                        }
                     }
                 }
                 self.pack_over();
             }
-            Tell::Failed { message, .. } => self.complain(&message),
+            Tell::Failed { message, .. } => {
+                // Not all of this image's files are in the zip: it does not count as saved.
+                if let Some(packing) = &mut self.packing {
+                    packing.packing = None;
+                }
+                self.complain(&message);
+            }
             Tell::Crashed { message } => {
                 self.complain(&format!(
                     "The zip could not be written ({message}). Save fewer images at a time."

@@ -40,6 +40,9 @@ impl Tool {
     }
 }
 
+const IN_VAIN_AT_THE_EDGE: &str =
+    "That line encloses nothing, or a cell at the edge. Those are left out: see Adjust.";
+
 #[derive(Default)]
 pub struct Pen {
     /// Drags on the canvas draw with it.
@@ -47,8 +50,9 @@ pub struct Pen {
     drawing: bool,
     /// In image pixels; shown until the cells were measured with it.
     line: Vec<(f64, f64)>,
-    /// The version of the corrections that the line became part of.
-    choice: u32,
+    /// The image that the last line was drawn in, and the version of its corrections that it became part of, until the
+    /// cells are known with it.
+    awaited: Option<(u32, u32)>,
 }
 
 impl Pen {
@@ -113,7 +117,7 @@ impl App {
     }
 
     fn hold(&mut self, held: Option<Tool>) {
-        self.pen = Pen { tool: held, ..Pen::default() };
+        self.pen = Pen { tool: held, awaited: self.pen.awaited, ..Pen::default() };
         for tool in Tool::ALL {
             let pressed = if held == Some(tool) { "true" } else { "false" };
             dom::set(&dom::element(tool.button()), "aria-pressed", pressed);
@@ -140,7 +144,8 @@ impl App {
         match self.active_item_mut().filter(|item| item.stamp > 0) {
             Some(item) => {
                 item.draw(stroke);
-                self.pen.choice = item.choice;
+                let awaited = Some((item.id, item.choice));
+                self.pen.awaited = awaited;
                 self.measure_next();
                 self.refresh();
             }
@@ -153,14 +158,23 @@ impl App {
     }
 
     /// The cells are known with what was drawn; a line in vain is taken back, unless more has been done since.
-    pub fn stroke_measured(&mut self, choice: u32, vain: bool) {
-        if self.pen.drawing || self.pen.line.is_empty() || self.pen.choice > choice {
+    pub fn stroke_measured(&mut self, id: u32, choice: u32, vain: bool) {
+        let Some(awaited) = self.pen.awaited.take_if(|(image, drawn)| *image == id && *drawn <= choice)
+        else {
             return;
+        };
+        if !self.pen.drawing {
+            // Else it is the next one.
+            self.pen.line.clear();
         }
-        self.pen.line.clear();
-        let vain = vain && self.active_item().is_some_and(|item| item.choice == self.pen.choice);
-        let Some(tool) = self.pen.tool else { return };
-        self.pen_says(Some(if vain { tool.in_vain() } else { tool.hint() }));
+        let vain = vain && self.active_item().is_some_and(|item| awaited == (item.id, item.choice));
+        if let Some(tool) = self.pen.tool {
+            self.pen_says(Some(match vain {
+                true if tool == Tool::Outline && self.rules.skip_edge => IN_VAIN_AT_THE_EDGE,
+                true => tool.in_vain(),
+                false => tool.hint(),
+            }));
+        }
         if vain {
             self.undo();
         }

@@ -45,7 +45,7 @@ impl App {
                 let Some(item) = self.item(self.raced) else { return self.race_over(GONE) };
                 let (id, name, file) = (item.id, item.name.clone(), item.file.clone());
                 // The same work: the magnification is estimated again where it was.
-                let diameter = item.ran_with;
+                let diameter = item.found_with;
                 let generation = self.racer.as_ref().map_or(0, |racer| racer.generation);
                 spawn_local(async move {
                     let file = files::read(&file).await;

@@ -4,7 +4,10 @@ use super::item::{Item, Phase};
 use super::{App, act, dom};
 use js_sys::Uint8ClampedArray;
 use wasm_bindgen::{Clamped, JsCast};
-use web_sys::{CanvasRenderingContext2d, Element, Event, HtmlCanvasElement, ImageData};
+use web_sys::{
+    CanvasRenderingContext2d, Element, Event, HtmlCanvasElement, ImageData, ScrollIntoViewOptions,
+    ScrollLogicalPosition,
+};
 
 fn card_id(id: u32) -> String {
     format!("result-{id}")
@@ -50,6 +53,15 @@ fn card(item: &Item) -> Element {
     card
 }
 
+/// Scrolls the list as far as needed.
+pub fn bring_into_sight(id: u32) {
+    let how = ScrollIntoViewOptions::new();
+    how.set_block(ScrollLogicalPosition::Nearest);
+    if let Some(card) = dom::document().get_element_by_id(&card_id(id)) {
+        card.scroll_into_view_with_scroll_into_view_options(&how);
+    }
+}
+
 /// What the card says under the name.
 fn note(item: &Item) -> String {
     match &item.phase {
@@ -59,7 +71,7 @@ fn note(item: &Item) -> String {
         Phase::Counting => "counting…".into(),
         Phase::Done => {
             let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
-            let doubt = if item.warnings.is_empty() { "" } else { " ⚠" };
+            let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
             format!("{}, {:.1} %{iou}{doubt}", super::figures::cells(item.count()), item.covered * 100.0)
         }
         Phase::Failed(why) => why.clone(),
@@ -94,7 +106,7 @@ impl Face {
         let folder = if item.folder.is_empty() { String::new() } else { format!("{}/", item.folder) };
         let more = match &item.phase {
             Phase::Failed(why) => format!("\n{why}"),
-            _ => item.warnings.iter().map(|warning| format!("\n⚠ {warning}")).collect(),
+            _ => item.to_mind().map(|warning| format!("\n⚠ {warning}")).collect(),
         };
         let share = if let Phase::Working(share) = item.phase { Some(share) } else { None };
         Self {
@@ -199,13 +211,13 @@ impl App {
             if self.items.is_empty() {
                 self.put_pen_down();
             }
-            if let Some(next) = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id)
-            {
-                self.activate(next);
-            }
         }
-        // The focus goes where the work goes on.
-        let next = self.active.and_then(|id| dom::document().get_element_by_id(&card_id(id)));
+        let next = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id);
+        if let (Some(next), None) = (next, self.active) {
+            self.activate(next);
+        }
+        // The focus goes to the one beside it, which may be the next to go.
+        let next = next.and_then(|id| dom::document().get_element_by_id(&card_id(id)));
         let next = next.and_then(|card| card.query_selector(".result").ok().flatten());
         let next =
             next.unwrap_or_else(|| dom::element(if self.items.is_empty() { "pick" } else { "add" }).into());

@@ -44,6 +44,13 @@ impl Ruler {
         self.drawing
     }
 
+    /// Another finger came, or the system took the gesture over: nothing is drawn.
+    pub fn lift(&mut self) {
+        if std::mem::take(&mut self.drawing) {
+            self.line = None;
+        }
+    }
+
     /// Whether a line was finished.
     pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.drawing)
@@ -97,11 +104,11 @@ impl App {
     pub fn ruler_applied(&mut self) {
         let Some(Some(micrometres)) = typed("scale-length", 0.01..=1e6) else { return };
         let pixels = self.ruler.length();
-        // As exact as a line drawn by hand.
-        let scale = format!("{:.3e}", micrometres / pixels).parse::<f64>();
-        if let Some(scale) = scale.ok().filter(|scale| *scale > 0.0 && scale.is_finite()) {
+        let scale = super::figures::rounded(micrometres / pixels);
+        if scale > 0.0 && scale.is_finite() {
             dom::input("scale").set_value(&scale.to_string());
             self.ruler.stop();
+            let _ = dom::element("draw-scale").focus();
             self.read_rules();
         }
     }

@@ -41,9 +41,15 @@ pub fn show() {
             dom::append(&button, &picture);
             dom::append(&button, &dom::make("span", "", &sample.title));
             dom::append(&dom::element("sample-buttons"), &button);
+            let pressed = button.clone();
             dom::on(&button, "click", move |_: Event| {
-                let sample = sample.clone();
-                spawn_local(async move { take(sample).await });
+                let (sample, pressed) = (sample.clone(), pressed.clone());
+                // The second click of two comes while the files do.
+                dom::set(&pressed, "disabled", "");
+                spawn_local(async move {
+                    take(sample).await;
+                    let _ = pressed.remove_attribute("disabled");
+                });
             });
         }
     });

@@ -84,6 +84,8 @@ pub struct App {
     pub ruler: Ruler,
     pub pen: Pen,
     pub hovered: Option<u32>,
+    /// Where the pointer is over the canvas, in its pixels.
+    pub pointer: Option<(f64, f64)>,
     /// What the desk was asked to name the cell for, in that order: a click and where, or pointing only.
     pub probes: VecDeque<Option<(f64, f64)>>,
     /// The table of all images, or the zip, is to be saved as soon as all is up to date.
@@ -92,11 +94,15 @@ pub struct App {
     /// Files of the active image that are to be saved as soon as the desk has it open.
     pub exports_wanted: Vec<String>,
     pub sorting: Sorting,
+    /// What the table of all images shows.
+    pub images_shown: Vec<(u32, Vec<String>)>,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
     /// The image that is timed on it.
     pub raced: u32,
     refresh_asked: bool,
+    /// How often something was to be said to screen readers; the last one is.
+    speeches: u32,
 }
 
 impl App {
@@ -134,15 +140,18 @@ impl App {
             ruler: Ruler::default(),
             pen: Pen::default(),
             hovered: None,
+            pointer: None,
             probes: VecDeque::new(),
             table_wanted: false,
             zip_wanted: false,
             exports_wanted: Vec::new(),
             sorting: Sorting::default(),
+            images_shown: Vec::new(),
             packing: None,
             racer: None,
             raced: 0,
             refresh_asked: false,
+            speeches: 0,
         }
     }
 
@@ -188,6 +197,21 @@ impl App {
         lines.drain(..surplus);
         element.set_text_content(Some(&lines.join("\n")));
         dom::show("error-box", true);
+    }
+
+    /// Says how many cells the active image has, for those who do not see the figure, once it has come to rest.
+    pub fn speak_soon(&mut self) {
+        self.speeches += 1;
+        let speech = self.speeches;
+        dom::after(700, move || {
+            super::act(move |app| {
+                if let Some(item) = app.active_item().filter(|item| app.speeches == speech && item.stamp > 0)
+                {
+                    let line = format!("{}: {}", item.name, super::figures::cells(item.count()));
+                    dom::set_text("spoken", &line);
+                }
+            });
+        });
     }
 
     /// The line to a worker, if that one still serves.
@@ -254,7 +278,13 @@ impl App {
             self.show_figures();
             self.show_tables();
             self.draw();
+            self.keep_focus();
         }
+    }
+
+    /// The focus goes on with the work, where what had it is gone.
+    pub fn keep_focus(&self) {
+        super::focus::keep(if self.items.is_empty() { "pick" } else { "canvas" });
     }
 
     /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.

@@ -18,13 +18,14 @@ fn line(tag: &str, texts: &[String]) -> Element {
 }
 
 fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
-    let doubt = if item.warnings.is_empty() { "" } else { " ⚠" };
+    let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
     let name = format!("{}{doubt}", item.name);
     if let Phase::Failed(_) = &item.phase {
         return vec![name, "failed".into()];
     }
     if item.stamp == 0 {
-        return vec![name, "…".into()];
+        let stands = if item.phase == Phase::Stopped { "stopped" } else { "…" };
+        return vec![name, stands.into()];
     }
     let some = item.whole().next().is_some();
     let figure = |text: String| if some { text } else { super::figures::NONE.into() };
@@ -70,31 +71,50 @@ impl App {
                 dom::append(&head, &cell);
             }
         }
-        let scale = self.rules.um_per_px;
-        let body = dom::element("images-body");
-        body.set_inner_html("");
-        for item in &self.items {
-            let row = line("td", &texts(item, scale));
-            dom::set(&row, "data-image", &item.id.to_string());
-            dom::append(&body, &row);
-        }
         let done: Vec<&Item> = self.items.iter().filter(|item| item.stamp > 0).collect();
+        // One unit for all.
+        let scaled = !done.is_empty() && done.iter().all(|item| self.scale_of(item).is_some());
+        let scale = |item: &Item| self.scale_of(item).filter(|_| scaled);
+        let rows: Vec<(u32, Vec<String>)> =
+            self.items.iter().map(|item| (item.id, texts(item, scale(item)))).collect();
         let cells: usize = done.iter().map(|item| item.count()).sum();
-        let diameters = mean_and_spread(done.iter().flat_map(|item| item.whole()).map(|row| row.diameter));
-        let foot = dom::element("images-foot");
-        foot.set_inner_html("");
-        let total = [
-            format!("{} images", done.len()),
-            cells.to_string(),
-            format!("{:.1} %", mean_and_spread(done.iter().map(|item| item.covered)).0 * 100.0),
-            String::new(),
-            format!("{} ± {}", short(sized(diameters.0, scale, 1).0), short(sized(diameters.1, scale, 1).0)),
-        ];
-        dom::append(&foot, &line("td", &total));
-        let unit = if scale.is_some() { "µm" } else { "px" };
+        let sizes = |item: &&Item| {
+            let scale = scale(item);
+            item.whole().map(|row| sized(row.diameter, scale, 1).0).collect::<Vec<_>>()
+        };
+        let sizes: Vec<f64> = done.iter().flat_map(sizes).collect();
+        let some = !sizes.is_empty();
+        let diameters = mean_and_spread(sizes.into_iter());
+        // A row in which something is selected stays, while others are at work.
+        if self.images_shown != rows {
+            let body = dom::element("images-body");
+            body.set_inner_html("");
+            for (id, texts) in &rows {
+                let row = line("td", texts);
+                dom::set(&row, "data-image", &id.to_string());
+                dom::append(&body, &row);
+            }
+            let foot = dom::element("images-foot");
+            foot.set_inner_html("");
+            let none = || super::figures::NONE.to_string();
+            let figure = |text: String, known: bool| if known { text } else { none() };
+            let covered = mean_and_spread(done.iter().map(|item| item.covered)).0;
+            let total = [
+                if done.len() == 1 { "1 image".into() } else { format!("{} images", done.len()) },
+                cells.to_string(),
+                figure(format!("{:.1} % on average", covered * 100.0), !done.is_empty()),
+                String::new(),
+                figure(format!("{} ± {}", short(diameters.0), short(diameters.1)), some),
+            ];
+            dom::append(&foot, &line("td", &total));
+            self.images_shown = rows;
+        }
+        let unit = if scaled { "µm" } else { "px" };
         dom::set_text(
             "table-note",
-            &format!("lengths in {unit}, mean ± standard deviation of the cells that the edge does not cut"),
+            &format!(
+                "in {unit} and {unit}², mean ± standard deviation of the cells that the edge does not cut"
+            ),
         );
     }
 
@@ -131,7 +151,7 @@ impl App {
             }
             text.push_str(&quoted(&stem));
             text.push_str(line.trim_end());
-            text.push_str(&quoted(&item.warnings.join("; ")));
+            text.push_str(&quoted(&item.to_mind().collect::<Vec<_>>().join("; ")));
             text.push('\n');
         }
         text

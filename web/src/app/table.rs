@@ -154,7 +154,7 @@ impl App {
 
     fn show_cells(&mut self) {
         let Some(item) = self.active_item() else { return };
-        let scale = self.rules.um_per_px;
+        let scale = self.scale_of(item);
         let unit = if scale.is_some() { "µm" } else { "px" };
         let out = match item.rows.len() - item.count() {
             0 => String::new(),

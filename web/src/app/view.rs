@@ -254,8 +254,7 @@ impl App {
 
     /// A ring about the cell that is pointed at.
     fn ring(&self, context: &CanvasRenderingContext2d) {
-        let row = self.hovered.and_then(|id| self.active_item()?.rows.iter().find(|row| row.id == id));
-        let Some(row) = row else { return };
+        let Some(row) = self.row_pointed_at() else { return };
         let (x, y) = self.view.to_canvas(row.x, row.y);
         let radius = row.diameter / 2.0 * self.view.zoom + 5.0 * View::pixel_ratio();
         for (width, colour) in [(4.0, "rgb(0 0 0 / .55)"), (2.0, "#ffffff")] {

@@ -15,6 +15,8 @@ pub struct Segmented {
     pub probability: ArrayBuffer,
     /// The cell diameter that the magnification was chosen for, in image pixels.
     pub diameter: f64,
+    /// Micrometres per pixel, where the file says so.
+    pub um_per_px: Option<f64>,
     pub warnings: Vec<String>,
     pub seconds: f64,
     pub backend: String,
@@ -41,6 +43,8 @@ pub struct Measured {
     pub hits: Vec<f64>,
     /// The last line that was drawn changed nothing.
     pub vain: bool,
+    /// Why its scale should not be trusted.
+    pub doubt: Option<String>,
     /// Head and line of this image in the table of all images.
     pub summary: String,
 }
@@ -93,9 +97,12 @@ pub enum Tell {
         stamp: u32,
         bitmap: ImageBitmap,
     },
+    /// Which cell is there, by the numbers that these versions of corrections and rules gave.
     Probed {
         id: u32,
         cell: u32,
+        choice: u32,
+        stamp: u32,
     },
     Exported {
         id: u32,
@@ -154,6 +161,7 @@ impl Tell {
                     .with("height", result.height)
                     .with("probability", result.probability)
                     .with("diameter", result.diameter)
+                    .maybe("umPerPx", result.um_per_px)
                     .with("warnings", result.warnings.iter().map(JsValue::from).collect::<Array>())
                     .with("seconds", result.seconds)
                     .with("backend", result.backend)
@@ -185,6 +193,7 @@ impl Tell {
                     .maybe("dice", measured.dice)
                     .with("hits", Float64Array::from(&measured.hits[..]))
                     .with("vain", measured.vain)
+                    .maybe("doubt", measured.doubt)
                     .with("summary", measured.summary)
             }
             Self::Tile { tile, stamp, bitmap } => {
@@ -198,7 +207,11 @@ impl Tell {
                     .with("stamp", stamp)
                     .with("bitmap", bitmap)
             }
-            Self::Probed { id, cell } => Build::new("probed").with("id", id).with("cell", cell),
+            Self::Probed { id, cell, choice, stamp } => Build::new("probed")
+                .with("id", id)
+                .with("cell", cell)
+                .with("choice", choice)
+                .with("stamp", stamp),
             Self::Exported { id, name, mime, bytes } => {
                 over.push(&bytes.buffer());
                 Build::new("exported")
@@ -246,6 +259,7 @@ impl Tell {
                 height,
                 probability: view.typed("probability")?,
                 diameter: view.number("diameter"),
+                um_per_px: view.maybe_number("umPerPx"),
                 warnings: view.texts("warnings"),
                 seconds: view.number("seconds"),
                 backend: view.text("backend"),
@@ -269,6 +283,7 @@ impl Tell {
                     dice: view.maybe_number("dice"),
                     hits: view.numbers("hits"),
                     vain: view.flag("vain"),
+                    doubt: Some(view.text("doubt")).filter(|doubt| !doubt.is_empty()),
                     summary: view.text("summary"),
                 })
             }
@@ -283,7 +298,12 @@ impl Tell {
                 stamp: view.number("stamp") as u32,
                 bitmap: view.typed("bitmap")?,
             },
-            "probed" => Self::Probed { id, cell: view.number("cell") as u32 },
+            "probed" => Self::Probed {
+                id,
+                cell: view.number("cell") as u32,
+                choice: view.number("choice") as u32,
+                stamp: view.number("stamp") as u32,
+            },
             "exported" => Self::Exported {
                 id,
                 name: view.text("name"),

@@ -9,6 +9,7 @@ use js_sys::Uint8Array;
 use rbc_model::cells::Cells;
 use rbc_model::decode::{decode, decode_mask};
 use rbc_model::{Error, RgbImage};
+use std::borrow::Cow;
 
 /// The open image.
 pub struct Open {
@@ -29,6 +30,10 @@ pub struct Desk {
     open: Option<Open>,
 }
 
+fn no_map(name: &str) -> Error {
+    Error::Export(format!("there is no probability map: {name}"))
+}
+
 /// Measures an image that is not open, for the list of all images.
 fn passing(
     id: u32,
@@ -38,7 +43,7 @@ fn passing(
     by_hand: &ByHand,
     truth: Truth,
 ) -> Result<(), Error> {
-    let map = map.ok_or_else(|| Error::Export(format!("there is no probability map: {name}")))?;
+    let map = map.ok_or_else(|| no_map(name))?;
     let serial = truth.serial;
     let truth = truth.file.and_then(|truth| {
         let truth = read_truth(&bytes(&truth), name, map.dimensions());
@@ -66,7 +71,10 @@ impl Desk {
                             (open.probability, open.found) = (map, None);
                         }
                         (open.rules, open.by_hand) = (rules, by_hand);
-                        open.measure()
+                        match open.probability {
+                            Some(_) => open.measure(),
+                            None => Err(no_map(&name)),
+                        }
                     }
                     None => passing(id, &name, map, &rules, &by_hand, truth),
                 };
@@ -75,9 +83,11 @@ impl Desk {
                 }
             }
             Ask::Probe { id, x, y } => {
-                let found =
-                    self.open.as_ref().filter(|open| open.id == id).and_then(|open| open.found.as_ref());
-                tell(Tell::Probed { id, cell: found.map_or(0, |found| cell_at(&found.cells, x, y)) });
+                let open = self.open.as_ref().filter(|open| open.id == id);
+                let found = open.and_then(|open| open.found.as_ref());
+                let cell = found.map_or(0, |found| cell_at(&found.cells, x, y));
+                let (choice, stamp) = open.map_or((0, 0), |open| (open.rules.choice, open.rules.stamp));
+                tell(Tell::Probed { id, cell, choice, stamp });
             }
             Ask::Truth { id, name, file, serial } => {
                 if let Err(error) = self.truth(id, &name, &bytes(&file), serial) {
@@ -184,7 +194,7 @@ impl Open {
     }
 
     /// The cells that count, by their numbers on the page; `None` before they were found.
-    pub fn counted(&self) -> Option<Cells> {
+    pub fn counted(&self) -> Option<Cow<'_, Cells>> {
         self.found.as_ref().map(Found::counted)
     }
 }

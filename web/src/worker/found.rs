@@ -5,6 +5,7 @@ use image::GrayImage;
 use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
 use rbc_model::metrics::Overlap;
 use rbc_model::{Error, export};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -54,8 +55,27 @@ impl Basis {
         if self.skip_edge {
             cells.retain(|cell| !cell.touches_edge);
         }
-        (cells, changed.last() == Some(&false))
+        let gone =
+            self.skip_edge && self.strokes.last().is_some_and(|drawn| !drawn.cut && !shows(&cells, drawn));
+        (cells, changed.last() == Some(&false) || gone)
     }
+}
+
+/// Whether there is a cell within an outline.
+fn shows(cells: &Cells, outline: &message::Stroke) -> bool {
+    let (points, _) = outline.points.as_chunks::<2>();
+    let range = |axis: usize, size: u32| {
+        let values = || points.iter().map(|point| point[axis]);
+        let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
+        least.max(0.0) as u32..(most.ceil() as u32).min(size)
+    };
+    let columns = range(0, cells.labels.width);
+    range(1, cells.labels.height).any(|y| {
+        columns.clone().any(|x| {
+            let (x, y) = (f64::from(x) + 0.5, f64::from(y) + 0.5);
+            cell_at(cells, x, y) != 0 && outline.encloses(x, y)
+        })
+    })
 }
 
 /// The lines that the person drew, as the model knows them.
@@ -152,6 +172,7 @@ impl Found {
             dice: overlap.as_ref().map(Overlap::dice),
             hits: hits.into_iter().map(f64::from).collect(),
             vain,
+            doubt: summary.doubt(),
             // The page fills in the first and the last field: the name depends on the other images, the warnings are not
             // known here.
             summary: export::summary_csv([("", &summary, &[][..])])?,
@@ -160,10 +181,11 @@ impl Found {
     }
 
     /// The cells that count, by their numbers on the page.
-    pub fn counted(&self) -> Cells {
-        let mut cells = self.cells.clone();
+    pub fn counted(&self) -> Cow<'_, Cells> {
+        // Labels of a large image take a gigabyte.
+        let mut cells = Cow::Borrowed(&self.cells);
         if !self.excluded.is_empty() {
-            cells.leave_out(|cell| self.excluded.contains(&cell.id));
+            cells.to_mut().leave_out(|cell| self.excluded.contains(&cell.id));
         }
         cells
     }

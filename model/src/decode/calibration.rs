@@ -1,0 +1,156 @@
+//! How large a pixel is, where a file says so.
+
+use std::io::Cursor;
+use tiff::decoder::Decoder;
+use tiff::tags::Tag;
+
+/// Pixels of a microscope's image are no larger, µm. Where nobody named the unit for a microscope, a resolution beyond it
+/// is a printer's or a screen's: 72 dots an inch are 353 µm each.
+const LARGEST: f64 = 2.0;
+/// So much of a description is read. OME-XML tells of every plane; the pixels' size stands before that.
+const DESCRIPTION: usize = 1 << 16;
+
+/// Micrometres per pixel, as a TIFF file states them: in OME-XML, as ImageJ writes it, or as TIFF's own resolution. `None`
+/// for other formats, where nothing is said, and where pixels are not square.
+pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
+    // Not as a string: the tag's are ASCII by the standard, and ImageJ's Latin 1.
+    let mut description = vec![0; DESCRIPTION];
+    let length =
+        decoder.image_ifd().find_tag_bytes(Tag::ImageDescription, &mut description, 0).ok().flatten();
+    description.truncate(length.unwrap_or(0));
+    let description = String::from_utf8_lossy(&description);
+    let mut tag = |tag| decoder.find_tag(tag).ok().flatten();
+    if description.contains("<OME") {
+        return ome(&description);
+    }
+    let mut density = |name| {
+        let value = tag(name)?.into_u32_vec().ok()?;
+        let &[pixels, units] = &value[..] else { return None };
+        Some(f64::from(pixels) / f64::from(units))
+    };
+    let density = square(density(Tag::XResolution)?, density(Tag::YResolution)?)?;
+    if description.starts_with("ImageJ=") {
+        let unit = description.lines().find_map(|line| line.strip_prefix("unit="))?;
+        return possible(micrometres(unit)? / density);
+    }
+    // TIFF 6.0, ResolutionUnit: 1 none, 2 inch (where nothing is said), 3 centimetre.
+    let unit = match tag(Tag::ResolutionUnit).and_then(|value| value.into_u16().ok()) {
+        None | Some(2) => 25_400.0,
+        Some(3) => 10_000.0,
+        Some(_) => return None,
+    };
+    possible(unit / density).filter(|um| *um <= LARGEST)
+}
+
+/// The first image's pixels in OME-XML (OME data model, 2016-06: without a unit, micrometres).
+fn ome(xml: &str) -> Option<f64> {
+    let pixels = &xml[xml.find("<Pixels")?..];
+    let pixels = &pixels[..pixels.find('>')?];
+    let attribute = |name: &str| {
+        let (_, value) = pixels.split_once(&format!(" {name}=\""))?;
+        Some(value.split_once('"')?.0)
+    };
+    let size = |axis: &str| {
+        let size: f64 = attribute(&format!("PhysicalSize{axis}"))?.trim().parse().ok()?;
+        Some(size * micrometres(attribute(&format!("PhysicalSize{axis}Unit")).unwrap_or("um"))?)
+    };
+    possible(square(size("X")?, size("Y")?)?)
+}
+
+/// A unit of length in micrometres.
+fn micrometres(unit: &str) -> Option<f64> {
+    Some(match unit.trim() {
+        "micron" | "microns" | "um" => 1.0,
+        // As ImageJ escapes it, as XML does, the micro sign, the Greek letter, and what was neither in UTF-8.
+        "\\u00B5m" | "&#181;m" | "&#xB5;m" | "\u{b5}m" | "\u{3bc}m" | "\u{fffd}m" => 1.0,
+        "nm" => 1e-3,
+        "mm" => 1e3,
+        "cm" => 1e4,
+        "m" => 1e6,
+        "inch" | "in" => 25_400.0,
+        _ => return None,
+    })
+}
+
+/// One of two measures that are the same but for rounding.
+fn square(x: f64, y: f64) -> Option<f64> {
+    ((x / y - 1.0).abs() < 0.01).then_some(x)
+}
+
+fn possible(um: f64) -> Option<f64> {
+    (1e-4..=1e3).contains(&um).then_some(um)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail that way")]
+
+    use super::*;
+    use tiff::encoder::{Rational, TiffEncoder, colortype};
+    use tiff::tags::ResolutionUnit;
+
+    /// A pixel's size as told by a file with this description and so many pixels a unit.
+    fn told(description: impl AsRef<[u8]>, density: [(u32, u32); 2], unit: ResolutionUnit) -> Option<f64> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut encoder = TiffEncoder::new(&mut bytes).unwrap();
+        let mut image = encoder.new_image::<colortype::Gray8>(2, 1).unwrap();
+        image.resolution_unit(unit);
+        let [x, y] = density.map(|(n, d)| Rational { n, d });
+        image.x_resolution(x);
+        image.y_resolution(y);
+        image.encoder().write_tag(Tag::ImageDescription, description.as_ref()).unwrap();
+        image.write_data(&[0, 1]).unwrap();
+        um_per_px(&bytes.into_inner())
+    }
+
+    fn near(found: Option<f64>, wanted: f64) -> bool {
+        found.is_some_and(|found| (found / wanted - 1.0).abs() < 1e-6)
+    }
+
+    #[test]
+    fn imagej_names_its_unit() {
+        for unit in ["micron", "um", "\\u00B5m", "µm"] {
+            let description = format!("ImageJ=1.54f\nunit={unit}\nmin=0\n");
+            let found = told(description, [(8_000_000, 1_000_000); 2], ResolutionUnit::None);
+            assert!(near(found, 0.125), "{unit}: {found:?}");
+        }
+        assert!(near(told(b"ImageJ=1.47\nunit=\xb5m\n", [(8, 1); 2], ResolutionUnit::None), 0.125));
+        assert!(near(told("ImageJ=1.54f\nunit=nm\n", [(1, 65); 2], ResolutionUnit::None), 0.065));
+        assert!(near(told("ImageJ=1.54f\nunit=cm\n", [(80_000, 1); 2], ResolutionUnit::Centimeter), 0.125));
+        assert_eq!(told("ImageJ=1.54f\nunit=pixel\n", [(8, 1); 2], ResolutionUnit::None), None);
+        assert_eq!(told("ImageJ=1.54f\n", [(72, 1); 2], ResolutionUnit::Inch), None);
+    }
+
+    #[test]
+    fn ome_names_the_size() {
+        let with = |attributes: &str| {
+            let xml = format!(
+                "<?xml version=\"1.0\"?><OME><Image><Pixels ID=\"Pixels:0\" {attributes}><Channel/></Pixels></Image></OME>"
+            );
+            told(xml, [(72, 1); 2], ResolutionUnit::Inch)
+        };
+        assert!(near(with("PhysicalSizeX=\"0.11\" PhysicalSizeY=\"0.11\""), 0.11));
+        let nanometres = "PhysicalSizeX=\"110\" PhysicalSizeXUnit=\"nm\" PhysicalSizeY=\"0.11\" PhysicalSizeYUnit=\"&#181;m\"";
+        assert!(near(with(nanometres), 0.11));
+        assert_eq!(with("PhysicalSizeX=\"0.11\" PhysicalSizeY=\"0.2\""), None);
+        assert_eq!(with("PhysicalSizeX=\"0.11\""), None);
+        assert_eq!(with("PhysicalSizeX=\"1\" PhysicalSizeY=\"1\" PhysicalSizeXUnit=\"pixel\""), None);
+        assert_eq!(with("SizeX=\"2\""), None);
+    }
+
+    #[test]
+    fn a_resolution_is_believed_where_it_may_be_a_microscopes() {
+        assert!(near(told("Camera", [(100_000, 1); 2], ResolutionUnit::Centimeter), 0.1));
+        assert!(near(told("", [(254_000, 1); 2], ResolutionUnit::Inch), 0.1));
+        for dots in [1, 72, 96, 300, 4800] {
+            assert_eq!(told("", [(dots, 1); 2], ResolutionUnit::Inch), None, "{dots}");
+        }
+        assert_eq!(told("", [(100_000, 1); 2], ResolutionUnit::None), None);
+        assert_eq!(told("", [(100_000, 1), (50_000, 1)], ResolutionUnit::Centimeter), None);
+        for nothing in [(0, 1), (1, 0), (0, 0)] {
+            assert_eq!(told("", [nothing; 2], ResolutionUnit::Centimeter), None);
+        }
+        assert_eq!(um_per_px(b"no TIFF"), None);
+    }
+}
