@@ -10,6 +10,7 @@ mod hills;
 mod holes;
 mod measure;
 mod outline;
+mod pieces;
 pub(crate) mod regions;
 mod seams;
 mod split;
@@ -108,6 +109,8 @@ pub struct Cells {
     pub um_per_px: Option<f32>,
     /// Pixels of the picture itself: all but those where no light falls.
     pub lit_px: u64,
+    /// Cells that the edge cuts and that were therefore left out.
+    pub cut_left_out: usize,
 }
 
 impl Labels {
@@ -149,6 +152,13 @@ impl Cells {
         self.labels.ids.iter_mut().for_each(|id| *id = renamed[*id as usize]);
     }
 
+    /// Leaves out the cells that the edge cuts, and remembers how many they were.
+    pub fn leave_out_cut(&mut self) {
+        let all = self.cells.len();
+        self.retain(|cell| !cell.touches_edge);
+        self.cut_left_out += all - self.cells.len();
+    }
+
     /// Takes away the cells for which `out` holds; the others keep their numbers.
     pub fn leave_out(&mut self, out: impl Fn(&Cell) -> bool) {
         let gone: HashSet<u32> = self.cells.iter().filter(|cell| out(cell)).map(|cell| cell.id).collect();
@@ -182,6 +192,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         diameter_px: options.diameter_px.filter(|diameter| diameter.is_finite() && *diameter > 0.0),
         um_per_px: options.um_per_px.filter(|um| um.is_finite() && *um > 0.0),
         lit_px: probability.iter().filter(|&&p| p != UNLIT).count() as u64,
+        cut_left_out: 0,
     };
     if cells.diameter_px.is_none() {
         cells.diameter_px =
@@ -215,7 +226,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     }
     cells.number_and_measure(count as usize, probability);
     if options.skip_edge {
-        cells.retain(|cell| !cell.touches_edge);
+        cells.leave_out_cut();
     }
     cells
 }

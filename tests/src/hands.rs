@@ -65,6 +65,25 @@ impl Page {
         self.mouse(json!([step(x, y), down(), up()]))
     }
 
+    /// Touches a point for a moment.
+    pub fn tap(&self, (x, y): (f64, f64)) -> Result<()> {
+        self.fingers(&[("one", json!([step(x, y), down(), up()]))])
+    }
+
+    /// One finger begins to drag, another comes, and both move apart.
+    pub fn drag_that_becomes_a_pinch(&self, (x, y): (f64, f64)) -> Result<()> {
+        let wait = || json!({ "type": "pause", "duration": 0 });
+        let one = json!([step(x, y), down(), step(x + 14.0, y), wait(), step(x - 40.0, y), up()]);
+        let two = json!([step(x + 80.0, y), wait(), wait(), down(), step(x + 140.0, y), up()]);
+        self.fingers(&[("one", one), ("two", two)])
+    }
+
+    fn fingers(&self, all: &[(&str, Value)]) -> Result<()> {
+        let touch = json!({ "pointerType": "touch" });
+        let finger = |(id, actions): &(&str, Value)| json!({ "type": "pointer", "id": id, "parameters": touch, "actions": actions });
+        self.session().act(Value::Array(all.iter().map(finger).collect()))
+    }
+
     /// Presses the right button, as for a menu, and comes back with the button up.
     pub fn click_right_at(&self, (x, y): (f64, f64)) -> Result<()> {
         let press = |kind: &str| json!({ "type": kind, "button": 2 });
@@ -92,12 +111,11 @@ impl Page {
 
     /// Two fingers about a point, from so far apart to so far apart.
     pub fn pinch(&self, (x, y): (f64, f64), from: f64, to: f64) -> Result<()> {
-        let finger = |id: &str, side: f64| {
+        let finger = |side: f64| {
             let at = |apart: f64| step(x + side * apart / 2.0, y);
-            json!({ "type": "pointer", "id": id, "parameters": { "pointerType": "touch" },
-                "actions": [at(from), down(), at((from + to) / 2.0), at(to), up()] })
+            json!([at(from), down(), at((from + to) / 2.0), at(to), up()])
         };
-        self.session().act(json!([finger("one", -1.0), finger("two", 1.0)]))
+        self.fingers(&[("one", finger(-1.0)), ("two", finger(1.0))])
     }
 
     /// Presses a key and lets it go.

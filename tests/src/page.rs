@@ -224,6 +224,13 @@ impl Page {
         })
     }
 
+    /// Whether the page would ask before it is left.
+    pub fn would_ask(&self) -> Result<bool> {
+        let body =
+            "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
+        Ok(self.js(body, json!([]))? == true)
+    }
+
     /// Keeps a picture of the window in the target folder, `screenshots/NAME.png`.
     pub fn screenshot(&self, name: &str) -> Result<PathBuf> {
         let bytes = base64(&self.session.screenshot()?)?;

@@ -153,3 +153,31 @@ fn neither_a_pinch_nor_a_late_answer_corrects_anything() -> Result<()> {
     assert_eq!(page.js(out, json!([]))?, json!(["2"]));
     Ok(())
 }
+
+#[test]
+fn a_cell_drawn_in_place_of_one_left_out_counts_and_no_correction_is_lost_unasked() -> Result<()> {
+    let scratch = Scratch::new("redrawn")?;
+    let image = scratch.write("smear.png", png(&plain_field()?)?)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&[image])?;
+    let canvas = page.canvas()?;
+    let all = count(&page)?;
+    let (x, y, d) = lone_cell(&page)?;
+    page.save("export-csv", "cells.csv")?;
+    page.wait("all is saved", || Ok((!page.would_ask()?).then_some(())))?;
+
+    page.click_at(canvas.place(SIZE, (x, y)))?;
+    until_count(&page, all - 1)?;
+    page.save("export-overlay", "overlay.png")?;
+    page.wait_until_ready()?;
+    ensure!(page.would_ask()?, "an overlay holds no corrections");
+    page.key("c")?;
+    page.trace(&ring(&canvas, (x, y), d * 0.55))?;
+    until_count(&page, all)?;
+    ensure!(page.js("return document.querySelector('tr.left-out')", json!([]))?.is_null());
+    // Taken back, the other is left out again.
+    page.key("u")?;
+    until_count(&page, all - 1)?;
+    page.save("export-mask", "mask.png")?;
+    page.wait("all is saved", || Ok((!page.would_ask()?).then_some(())))
+}

@@ -198,3 +198,30 @@ fn less_motion_is_respected_and_a_missing_webgpu_is_said() -> Result<()> {
     ensure!(ground == "rgb(19, 22, 24)", "{ground}");
     Ok(())
 }
+
+#[test]
+fn the_focus_goes_on_with_the_work_and_counts_are_said() -> Result<()> {
+    let page = Page::open(Backend::Cpu)?;
+    page.until(
+        "the samples are offered",
+        "return document.querySelectorAll('[data-testid=sample]').length",
+        json!([]),
+    )?;
+    let on_canvas =
+        || page.wait("the picture has the focus", || Ok((page.focused()? == "canvas").then_some(())));
+    page.tab_to("[data-testid=sample]")?;
+    page.key(ENTER)?;
+    on_canvas()?;
+    page.wait_until_ready()?;
+    page.tab_to("#cells-body tr input")?;
+    page.key(SPACE)?;
+    let said = "const count = document.getElementById('cell-count').textContent;
+        return document.querySelector('tr.left-out') && document.getElementById('spoken').textContent.includes(`: ${count} cells`)";
+    page.until("one cell less is said", said, json!([]))?;
+    page.tab_to("#undo")?;
+    page.key(ENTER)?;
+    on_canvas()?;
+    page.tab_to("[data-testid=result] .remove")?;
+    page.key(ENTER)?;
+    page.wait("the start has it", || Ok((page.focused()? == "pick").then_some(())))
+}

@@ -22,11 +22,6 @@ fn until_state(page: &Page, state: &str, count: usize) -> Result<()> {
     page.until(&format!("{count} images are {state}"), body, json!([state, count])).map(drop)
 }
 
-fn would_ask(page: &Page) -> Result<bool> {
-    let body = "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
-    Ok(page.js(body, json!([]))? == true)
-}
-
 /// An image that keeps the CPU busy for some seconds.
 fn slow(scratch: &Scratch, name: &str) -> Result<PathBuf> {
     scratch.write(name, png(&spread(&smear()?, 3600, 3000, 1))?)
@@ -38,13 +33,13 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
     let first = scratch.write("first.png", png(&smear()?)?)?;
     let slow = [slow(&scratch, "slow-1.png")?, slow(&scratch, "slow-2.png")?, slow(&scratch, "slow-3.png")?];
     let page = Page::open(Backend::Cpu)?;
-    ensure!(!would_ask(&page)?, "there is nothing to lose yet");
+    ensure!(!page.would_ask()?, "there is nothing to lose yet");
     page.pick("file-input", &[&[first][..], &slow].concat())?;
 
     // The first result is there, saved if wanted, while the rest still runs; each image and the whole say how far.
     assert_eq!(page.until_through("first.png")?, "done");
     ensure!(page.attribute("state")? == "busy", "all done already: {}", states(&page)?);
-    ensure!(would_ask(&page)?, "leaving would lose the queue");
+    ensure!(page.would_ask()?, "leaving would lose the queue");
     let saved = page.save("export-csv", "first.cells.csv")?;
     ensure!(std::fs::read_to_string(saved)?.lines().count() > 5, "the first result is empty");
     let share = "const e = document.querySelector('[data-testid=result][data-state=working] progress');
@@ -132,18 +127,18 @@ fn leaving_asks_until_all_is_saved() -> Result<()> {
     ];
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
-    ensure!(would_ask(&page)?, "two results are not saved");
+    ensure!(page.would_ask()?, "two results are not saved");
     page.show("a.png")?;
     page.save("export-mask", "a.mask.png")?;
-    ensure!(would_ask(&page)?, "b.png is not saved");
+    ensure!(page.would_ask()?, "b.png is not saved");
     page.save("export-images", "summary.csv")?;
-    page.wait("nothing is unsaved", || Ok((!would_ask(&page)?).then_some(())))?;
+    page.wait("nothing is unsaved", || Ok((!page.would_ask()?).then_some(())))?;
     // What was saved is no longer what is shown.
     page.set("#threshold", "0.7")?;
     page.wait_until_ready()?;
-    ensure!(would_ask(&page)?, "the new cells are not saved");
+    ensure!(page.would_ask()?, "the new cells are not saved");
     page.save("export-zip", ".zip")?;
-    page.wait("nothing is unsaved", || Ok((!would_ask(&page)?).then_some(())))
+    page.wait("nothing is unsaved", || Ok((!page.would_ask()?).then_some(())))
 }
 
 #[test]

@@ -122,6 +122,19 @@ fn a_program_that_does_not_come_is_an_error_and_no_endless_trial() -> Result<()>
 }
 
 #[test]
+fn a_page_that_loads_in_part_says_so() -> Result<()> {
+    let scratch = Scratch::new("no-page")?;
+    for file in xtask::size::list(&paths::site())?.iter().filter(|file| !file.ends_with("app.js")) {
+        scratch.write(&file.to_string_lossy(), std::fs::read(paths::site().join(file))?)?;
+    }
+    let page = Page::start(scratch.path(), false, "?backend=cpu")?;
+    page.until_shown("[data-testid=error]", "Check the connection")?;
+    page.until_shown("#engine-text", "Not running")?;
+    assert_eq!(page.attribute("state")?, "error");
+    Ok(())
+}
+
+#[test]
 fn hands_that_die_are_done_without() -> Result<()> {
     let scratch = Scratch::new("hands")?;
     let images = three(&scratch)?;

@@ -244,3 +244,39 @@ fn threshold_and_split_work_live_and_the_diameter_runs_the_model_again() -> Resu
     page.wait_until_ready()?;
     page.until_shown("#diameter-hint", "Set by hand").map(drop)
 }
+
+#[test]
+fn under_fingers_a_tap_tells_and_a_pinch_measures_nothing() -> Result<()> {
+    let scratch = Scratch::new("fingers")?;
+    let images = [
+        scratch.write("smear.png", png(&smear()?)?)?,
+        scratch.write("other.png", png(&rbc_tests::pictures::piece(0, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("smear.png")?;
+    let canvas = page.canvas()?;
+    let (id, x, y) = inner(&page)?;
+    let at = canvas.place(SIZE, (x, y));
+    page.tap(at)?;
+    page.until_shown("#tip", &format!("Cell {id}\n"))?;
+    let tip = "const r = document.getElementById('tip').getBoundingClientRect(); return [r.left, r.top]";
+    let [left, top]: [f64; 2] = serde_json::from_value(page.js(tip, json!([]))?)?;
+    ensure!((left - at.0).hypot(top - at.1) < 250.0, "{left}, {top} is not beside {at:?}");
+    page.show("other.png")?;
+    ensure!(
+        page.js("return document.getElementById('tip').hidden", json!([]))? == true,
+        "another's cell is told of"
+    );
+    page.show("smear.png")?;
+
+    page.key("m")?;
+    page.drag_that_becomes_a_pinch(canvas.middle())?;
+    page.wait_until_ready()?;
+    let form = "return document.getElementById('scale-form').hidden";
+    ensure!(page.js(form, json!([]))? == true, "the pinch drew a scale line");
+    page.drag(canvas.middle(), (canvas.middle().0 + 60.0, canvas.middle().1))?;
+    page.until_shown("#scale-form", "px. In µm")?;
+    page.key(rbc_tests::hands::ESCAPE)?;
+    page.until("Escape puts it away", form, json!([])).map(drop)
+}

@@ -13,6 +13,7 @@ use super::blur::blur;
 use super::centres::votes;
 use super::crop::{Crop, Flood};
 use super::hills::Hills;
+use super::pieces::settle;
 use super::seams::{Disc, straighten};
 
 /// Width of the smoothing relative to the expected diameter.
@@ -78,6 +79,7 @@ pub fn split(
     if tops.len() > 1 {
         let disc = |&(x, y): &(usize, usize)| Disc::at(x, y, depth[y * crop.width + x], diameter);
         straighten(crop, &mut parts, &tops.iter().map(disc).collect::<Vec<_>>());
+        settle(crop, &mut parts, tops.len());
     }
     (parts, tops.len())
 }

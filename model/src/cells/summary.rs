@@ -22,6 +22,7 @@ pub struct Summary {
     /// Cells not cut by the image's edge.
     pub count_whole: usize,
     /// Cells per megapixel of the picture; a border around it and the black around an eyepiece's view are none of it.
+    /// Those that its edge cuts are half in it, on average: they count half, also where they are left out.
     pub density_per_megapixel: f64,
     /// Cells per square millimetre, where the scale is known.
     pub density_per_mm2: Option<f64>,
@@ -81,14 +82,16 @@ impl Summary {
         let (width, height) = (cells.labels.width, cells.labels.height);
         let pixels = cells.lit_px as f64;
         let count = kept.len();
-        let per_pixel = if pixels > 0.0 { count as f64 / pixels } else { 0.0 };
+        let whole_count = whole().count();
+        let cut = count - whole_count + cells.cut_left_out;
+        let per_pixel = if pixels > 0.0 { (whole_count as f64 + cut as f64 / 2.0) / pixels } else { 0.0 };
         let um = cells.um_per_px.map(f64::from);
         let (area_px, diameter_px) = (spread(|cell| cell.area_px), spread(|cell| cell.diameter_px));
         Self {
             width,
             height,
             count,
-            count_whole: whole().count(),
+            count_whole: whole_count,
             density_per_megapixel: per_pixel * 1e6,
             density_per_mm2: um.map(|um| per_pixel * 1e6 / (um * um)),
             // From zero: the sum of no numbers is minus zero.
@@ -130,6 +133,20 @@ mod tests {
         assert_eq!((doubt(None), doubt(Some(0.3))), (None, None));
         for wrong in [0.1, 1.0] {
             assert!(doubt(Some(wrong)).is_some_and(|told| told.contains("is the scale")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn cells_that_the_edge_cuts_are_half_in_the_picture() {
+        let map = crate::GrayImage::from_fn(80, 50, |x, y| {
+            let cell = (x < 10 || (30..50).contains(&x)) && (15..35).contains(&y);
+            image::Luma([u8::from(cell) * 255])
+        });
+        for skip_edge in [false, true] {
+            let options = CellOptions { diameter_px: Some(20.0), skip_edge, ..CellOptions::default() };
+            let summary = Summary::of(&find_cells(&map, &options));
+            assert_eq!(summary.count, if skip_edge { 1 } else { 2 });
+            assert_eq!(summary.density_per_megapixel, 1.5 / 4000.0 * 1e6);
         }
     }
 

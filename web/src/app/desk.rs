@@ -309,7 +309,7 @@ impl App {
             item.measurings += 1;
             (item.measured_choice, item.measured_truth) = (measured.choice, measured.truth);
             item.rows = measured.rows;
-            (item.lit, item.covered) = (measured.lit, measured.covered);
+            (item.density, item.covered) = (measured.density, measured.covered);
             item.hits = measured.hits;
             (item.doubt, item.summary) = (measured.doubt, measured.summary);
             (item.iou, item.dice) = (measured.iou, measured.dice);

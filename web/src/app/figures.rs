@@ -47,13 +47,11 @@ pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
 }
 
 /// Cells per square millimetre, else per megapixel.
-pub fn density(item: &Item, um_per_px: Option<f64>) -> Option<(f64, &'static str)> {
-    let megapixels = Some(item.lit / 1e6).filter(|lit| *lit > 0.0)?;
-    let count = item.count() as f64;
-    Some(match um_per_px {
-        Some(scale) => (count / (megapixels * scale * scale), "per mm²"),
-        None => (count / megapixels, "per Mpx"),
-    })
+pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
+    match um_per_px {
+        Some(scale) => (item.density / (scale * scale), "per mm²"),
+        None => (item.density, "per Mpx"),
+    }
 }
 
 fn spread(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
@@ -105,7 +103,7 @@ impl App {
         let some = done.filter(|item| item.whole().next().is_some());
         dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
         dom::set_text("coverage", &percent(done.map(|item| item.covered)));
-        let density = done.and_then(|item| density(item, scale));
+        let density = done.map(|item| density(item, scale));
         dom::set_text(
             "density",
             &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))),

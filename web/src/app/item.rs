@@ -39,8 +39,8 @@ pub struct Item {
     pub seconds: f64,
     pub backend: String,
     pub rows: Vec<CellRow>,
-    /// Pixels of the picture itself, and the share of them that cells cover.
-    pub lit: f64,
+    /// Cells per megapixel of the picture itself, and the share of it that they cover.
+    pub density: f64,
     pub covered: f64,
     pub iou: Option<f64>,
     pub dice: Option<f64>,
@@ -96,7 +96,7 @@ impl Item {
             seconds: 0.0,
             backend: String::new(),
             rows: Vec::new(),
-            lit: 0.0,
+            density: 0.0,
             covered: 0.0,
             iou: None,
             dice: None,

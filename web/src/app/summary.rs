@@ -36,11 +36,12 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
             short(sized(deviation, scale, power).0)
         ))
     };
+    let (per_area, unit) = density(item, scale);
     vec![
         name,
         item.count().to_string(),
         format!("{:.1} %", item.covered * 100.0),
-        density(item, scale).map(|(value, unit)| format!("{} {unit}", short(value))).unwrap_or_default(),
+        format!("{} {unit}", short(per_area)),
         spread(mean_and_spread(item.whole().map(|row| row.diameter)), 1),
         spread(mean_and_spread(item.whole().map(|row| row.area)), 2),
         figure(format!("{:.2}", mean_and_spread(item.whole().map(|row| row.circularity)).0)),

@@ -32,9 +32,9 @@ pub struct Measured {
     pub choice: u32,
     pub truth: u32,
     pub rows: Vec<CellRow>,
-    /// Pixels of the picture itself, without a border or the black around an eyepiece's view.
-    pub lit: f64,
-    /// Share of them that counted cells cover, 0 to 1.
+    /// Cells per megapixel of the picture itself, without a border or the black around an eyepiece's view.
+    pub density: f64,
+    /// Share of it that counted cells cover, 0 to 1.
     pub covered: f64,
     /// Agreement with the truth mask, where there is one.
     pub iou: Option<f64>,
@@ -187,7 +187,7 @@ impl Tell {
                     .with("choice", measured.choice)
                     .with("truth", measured.truth)
                     .with("rows", rows)
-                    .with("lit", measured.lit)
+                    .with("density", measured.density)
                     .with("covered", measured.covered)
                     .maybe("iou", measured.iou)
                     .maybe("dice", measured.dice)
@@ -277,7 +277,7 @@ impl Tell {
                     choice: view.number("choice") as u32,
                     truth: view.number("truth") as u32,
                     rows: rows.iter().map(CellRow::from_numbers).collect(),
-                    lit: view.number("lit"),
+                    density: view.number("density"),
                     covered: view.number("covered"),
                     iou: view.maybe_number("iou"),
                     dice: view.maybe_number("dice"),

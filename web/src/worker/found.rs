@@ -53,7 +53,7 @@ impl Basis {
         let mut cells = find_cells(map, &self.options);
         let changed = cells.correct(&strokes(&self.strokes), map);
         if self.skip_edge {
-            cells.retain(|cell| !cell.touches_edge);
+            cells.leave_out_cut();
         }
         let gone =
             self.skip_edge && self.strokes.last().is_some_and(|drawn| !drawn.cut && !shows(&cells, drawn));
@@ -166,7 +166,7 @@ impl Found {
             choice: rules.choice,
             truth: serial,
             rows: cells.cells.iter().map(|cell| row(cells, cell, excluded.contains(&cell.id))).collect(),
-            lit: cells.lit_px as f64,
+            density: summary.density_per_megapixel,
             covered: summary.covered,
             iou: overlap.as_ref().map(Overlap::iou),
             dice: overlap.as_ref().map(Overlap::dice),

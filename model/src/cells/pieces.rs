@@ -1,0 +1,105 @@
+//! Cells of one piece each.
+
+use super::crop::Crop;
+use super::split::OUTSIDE;
+use std::collections::BTreeMap;
+
+/// Pixels of one part that hang together by their sides.
+struct Piece {
+    part: u32,
+    /// Where they stand in the list of all pixels.
+    pixels: std::ops::Range<usize>,
+    /// Whether it is the largest of its part, or was given to another.
+    settled: bool,
+}
+
+/// Gives what does not hang together with the largest piece of its part to the part that it has the longest seam with:
+/// where three hills meet in a point, two of them may have become one without a common side.
+pub fn settle(crop: &Crop, parts: &mut [u32], count: usize) {
+    let (mut pieces, pixels, of_pixel) = pieces(crop, parts);
+    if pieces.len() == count {
+        return;
+    }
+    let mut largest: Vec<Option<usize>> = vec![None; count];
+    for (at, piece) in pieces.iter().enumerate() {
+        let best = &mut largest[piece.part as usize];
+        if best.is_none_or(|best| pieces[best].pixels.len() < piece.pixels.len()) {
+            *best = Some(at);
+        }
+    }
+    largest.into_iter().flatten().for_each(|at| pieces[at].settled = true);
+    // A piece among loose ones waits for them.
+    loop {
+        let before = pieces.iter().filter(|piece| piece.settled).count();
+        for at in 0..pieces.len() {
+            if pieces[at].settled {
+                continue;
+            }
+            let mut seams = BTreeMap::<u32, u32>::new();
+            for &pixel in &pixels[pieces[at].pixels.clone()] {
+                for other in
+                    crop.around(pixel).into_iter().flatten().filter(|&other| of_pixel[other] != OUTSIDE)
+                {
+                    let other = &pieces[of_pixel[other] as usize];
+                    if other.settled {
+                        *seams.entry(other.part).or_default() += 1;
+                    }
+                }
+            }
+            if let Some((part, _)) = seams.into_iter().max_by_key(|&(part, length)| (length, part)) {
+                (pieces[at].part, pieces[at].settled) = (part, true);
+                pixels[pieces[at].pixels.clone()].iter().for_each(|&pixel| parts[pixel] = part);
+            }
+        }
+        if pieces.iter().filter(|piece| piece.settled).count() == before {
+            return;
+        }
+    }
+}
+
+/// All pieces, their pixels one piece after another, and the piece of each pixel of the crop.
+fn pieces(crop: &Crop, parts: &[u32]) -> (Vec<Piece>, Vec<usize>, Vec<u32>) {
+    let (mut pieces, mut pixels) = (Vec::new(), Vec::new());
+    let mut of_pixel = vec![OUTSIDE; parts.len()];
+    for first in (0..parts.len()).filter(|&at| parts[at] != OUTSIDE) {
+        if of_pixel[first] != OUTSIDE {
+            continue;
+        }
+        let (part, begin) = (parts[first], pixels.len());
+        let number = pieces.len() as u32;
+        of_pixel[first] = number;
+        pixels.push(first);
+        let mut next = begin;
+        while let Some(&at) = pixels.get(next) {
+            next += 1;
+            for other in crop.around(at).into_iter().flatten() {
+                if parts[other] == part && of_pixel[other] == OUTSIDE {
+                    of_pixel[other] = number;
+                    pixels.push(other);
+                }
+            }
+        }
+        pieces.push(Piece { part, pixels: begin..pixels.len(), settled: false });
+    }
+    (pieces, pixels, of_pixel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loose_pieces_go_to_their_neighbours() {
+        // A piece of 1 beyond 0, and of 0 within 1, beside another of 1.
+        let rows = ["000111", "000111", "100101", "000111"];
+        let number = |byte: u8| if byte == b'.' { OUTSIDE } else { u32::from(byte - b'0') };
+        let mut parts: Vec<u32> = rows.iter().flat_map(|row| row.bytes().map(number)).collect();
+        let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24] };
+        settle(&crop, &mut parts, 2);
+        let wanted = ["000111", "000111", "000111", "000111"];
+        assert_eq!(parts, wanted.iter().flat_map(|row| row.bytes().map(number)).collect::<Vec<_>>());
+        let before = parts.clone();
+        settle(&crop, &mut parts, 2);
+        assert_eq!(parts, before);
+    }
+}
