@@ -88,12 +88,7 @@ impl Lights {
         // Less than a hundredth may be rounding.
         let same = |channel: usize| (wanted[channel] / light.ground[channel] - 1.0).abs() < 0.01;
         if contrast < 1.01 && (0..3).all(same) {
-            return Correction {
-                tables: None,
-                seen: Some(light.ground),
-                ground: Some(light.ground),
-                stained,
-            };
+            return Correction { tables: None, seen: Some(light.ground), stained };
         }
         let to: [f32; 3] =
             std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.ground[channel]));
@@ -103,7 +98,7 @@ impl Lights {
             std::array::from_fn(|value| (to * (value as f32 / ground).powf(contrast) + 0.5) as u8)
         };
         let tables = Some([table(0), table(1), table(2)]);
-        Correction { tables, seen: Some(light.ground), ground: Some(to), stained }
+        Correction { tables, seen: Some(light.ground), stained }
     }
 }
 
@@ -112,9 +107,8 @@ impl Lights {
 pub struct Correction {
     /// `None`: what it was.
     tables: Option<[[u8; 256]; 3]>,
-    /// The ground's colour before, and after.
+    /// The ground's colour before it.
     seen: Option<[f32; 3]>,
-    ground: Option<[f32; 3]>,
     /// Least and greatest green of what is stained, before the correction.
     stained: [u8; 2],
 }
@@ -122,7 +116,7 @@ pub struct Correction {
 impl Correction {
     /// Leaves an image as it is.
     pub fn none(image: &RgbImage) -> Self {
-        Self { tables: None, seen: None, ground: None, stained: Light::of(image).stained() }
+        Self { tables: None, seen: None, stained: Light::of(image).stained() }
     }
 
     /// Whether a pixel, not corrected yet, is darker than the ground, but not black.
@@ -134,11 +128,6 @@ impl Correction {
     /// The colour of an image's ground before the correction, if that is known.
     pub(crate) fn seen(&self) -> Option<[f32; 3]> {
         self.seen
-    }
-
-    /// The colour that an image's ground has then, if that is known.
-    pub fn ground(&self) -> Option<[f32; 3]> {
-        self.ground
     }
 
     /// The image with its values changed.

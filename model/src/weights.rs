@@ -30,7 +30,7 @@ pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<
             })?;
             let config = parse(json)?;
             let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()))
-                .with_from_adapter(Convert(Precision::F32))
+                .with_from_adapter(Convert { to: Precision::F32, strict: true })
                 .validate(false)
                 .allow_partial(true);
             Ok((fill(&config, &mut store, device)?, config))
@@ -49,7 +49,7 @@ fn load_burnpack<B: SegBackend>(
     };
     let config = find_json(bytes).ok_or_else(unreadable)?;
     let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes.to_vec())))
-        .with_from_adapter(Convert(Precision::F32))
+        .with_from_adapter(Convert { to: Precision::F32, strict: true })
         .validate(false)
         .allow_partial(true);
     Ok((fill(&config, &mut store, device)?, config))
@@ -122,9 +122,30 @@ pub fn safetensors_bytes<B: SegBackend>(
     precision: Precision,
 ) -> Result<Vec<u8>, Error> {
     let store = SafetensorsStore::from_bytes(None).metadata(CONFIG, json(config)?);
-    let mut store = store.with_to_adapter(Convert(precision));
+    let mut store = store.with_to_adapter(Convert { to: precision, strict: false });
     network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
-    store.get_bytes().map_err(|error| Error::Export(error.to_string()))
+    let bytes = store.get_bytes().map_err(|error| Error::Export(error.to_string()))?;
+    if finite(&bytes) {
+        return Ok(bytes);
+    }
+    Err(Error::Export(match precision {
+        Precision::F32 => format!("the weights hold {NOT_FINITE}"),
+        Precision::F16 => format!("in 16 bits the weights hold {NOT_FINITE}; keep 32"),
+    }))
+}
+
+/// Whether all numbers of a safetensors file are finite: those whose exponent is all ones are not (IEEE 754).
+fn finite(bytes: &[u8]) -> bool {
+    let Ok(file) = safetensors::SafeTensors::deserialize(bytes) else { return false };
+    file.iter().all(|(_, tensor)| match tensor.dtype() {
+        safetensors::Dtype::F16 => {
+            tensor.data().as_chunks().0.iter().all(|two| u16::from_le_bytes(*two) & 0x7c00 != 0x7c00)
+        }
+        safetensors::Dtype::F32 => {
+            tensor.data().as_chunks().0.iter().all(|four| f32::from_le_bytes(*four).is_finite())
+        }
+        _ => true,
+    })
 }
 
 /// The network as a burnpack file, Burn's own format.
@@ -134,7 +155,7 @@ pub fn burnpack_bytes<B: SegBackend>(
     precision: Precision,
 ) -> Result<Vec<u8>, Error> {
     let store = BurnpackStore::from_bytes(None).metadata(CONFIG, json(config)?);
-    let mut store = store.with_to_adapter(Convert(precision));
+    let mut store = store.with_to_adapter(Convert { to: precision, strict: true });
     network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
     Ok(store.get_bytes().map_err(|error| Error::Export(error.to_string()))?.to_vec())
 }

@@ -16,9 +16,9 @@ fn percent(text: &str) -> Result<f64> {
 fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     let scratch = Scratch::new("truth")?;
     let jpg = std::fs::read(sample("synthetic-overlaps.webp"))?;
-    let exact = std::fs::read(sample("synthetic-overlaps.mask.png"))?;
+    let exact = std::fs::read(sample("synthetic-overlaps.mask.webp"))?;
     let image = scratch.write("smear.webp", jpg)?;
-    let truth = scratch.write("smear.mask.png", &exact)?;
+    let truth = scratch.write("smear.mask.webp", &exact)?;
     let page = Page::open(Backend::Cpu)?;
     // Beside its image, known by its name: no image of its own.
     page.pick("file-input", &[image, truth])?;

@@ -166,7 +166,7 @@ impl Dataset {
         // Without a manifest an image is its own source, and equal names mean nothing.
         let named = |entry: &Entry| entry.source != entry.name;
         let mut training: BTreeMap<&str, &Entry> = BTreeMap::new();
-        for entry in self.part(Part::Train) {
+        for entry in self.part(self.training_part()) {
             let first = training.entry(entry.source.as_str()).or_insert(entry);
             if named(entry) {
                 *first = entry;
@@ -178,6 +178,7 @@ impl Dataset {
             let what = format!("its source {source} is that of training image {other} too, move one of them");
             Some(Problem::new(&entry.image, what))
         };
+        // Where there is no split, what is measured is what was trained on, and nobody is deceived.
         self.part(Part::Test).filter_map(doubt).collect()
     }
 

@@ -75,7 +75,11 @@ impl Field {
             let cells = sample.mask.iter().filter(|value| **value != 0).count() as f32;
             // A crop with one cell cut in half says less than the other crops together.
             let many = cells >= MANY * PI / 4.0 * estimate * estimate;
-            let diameter = if many { estimate } else { estimate.clamp(typical / 2.5, typical * 2.5) };
+            let diameter = if many {
+                estimate.clamp(scale::RANGE[0], scale::RANGE[1])
+            } else {
+                estimate.clamp(typical / 2.5, typical * 2.5)
+            };
             Self::new(sample, diameter, working_diameter)
         };
         samples.par_iter().zip(&estimates).map(prepare).collect()

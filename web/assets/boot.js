@@ -1,7 +1,7 @@
 // Starts the page's program. A file of its own, since the Content-Security-Policy refuses inline scripts.
 // Imported here and not above, so that its not coming can be told.
 import('../app.js').then((app) => app.default()).catch((problem) => {
-  const old = typeof WebAssembly !== 'object' || problem instanceof WebAssembly.CompileError || problem instanceof WebAssembly.LinkError;
+  const old = typeof WebAssembly !== 'object' || problem instanceof SyntaxError || problem instanceof WebAssembly.CompileError || problem instanceof WebAssembly.LinkError;
   const line = document.getElementById('error');
   line.textContent = old
     ? `This browser could not start the page's program (${problem}). A current Chrome, Edge, Firefox or Safari can.`

@@ -1,12 +1,13 @@
 //! How large a pixel is, where a file says so.
 
 use std::io::Cursor;
+use std::ops::RangeInclusive;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-/// Pixels of a microscope's image are no larger, µm. Where nobody named the unit for a microscope, a resolution beyond it
-/// is a printer's or a screen's: 72 dots an inch are 353 µm each.
-const LARGEST: f64 = 2.0;
+/// Pixels of a microscope's image, µm. A resolution beyond that is a printer's or a screen's (72 dots an inch are 353 µm
+/// each), also where ImageJ has taken it over.
+const MICROSCOPES: RangeInclusive<f64> = 1e-3..=2.0;
 /// So much of a description is read. OME-XML tells of every plane; the pixels' size stands before that.
 const DESCRIPTION: usize = 1 << 16;
 
@@ -21,7 +22,7 @@ pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
     description.truncate(length.unwrap_or(0));
     let description = String::from_utf8_lossy(&description);
     let mut tag = |tag| decoder.find_tag(tag).ok().flatten();
-    if description.contains("<OME") {
+    if ["<OME", ":OME"].iter().any(|root| description.contains(root)) {
         return ome(&description);
     }
     let mut density = |name| {
@@ -40,16 +41,23 @@ pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
         Some(3) => 10_000.0,
         Some(_) => return None,
     };
-    possible(unit / density).filter(|um| *um <= LARGEST)
+    possible(unit / density)
 }
 
 /// The first image's pixels in OME-XML (OME data model, 2016-06: without a unit, micrometres).
 fn ome(xml: &str) -> Option<f64> {
-    let pixels = &xml[xml.find("<Pixels")?..];
+    // With a prefix where the name space has one.
+    let start = ["<Pixels", ":Pixels"].iter().filter_map(|name| xml.find(name)).min()?;
+    let pixels = &xml[start..];
     let pixels = &pixels[..pixels.find('>')?];
     let attribute = |name: &str| {
-        let (_, value) = pixels.split_once(&format!(" {name}=\""))?;
-        Some(value.split_once('"')?.0)
+        let named = pixels.match_indices(name).filter_map(|(at, _)| {
+            let value = pixels[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
+            let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+            let alone = pixels[..at].ends_with(char::is_whitespace);
+            alone.then(|| value[1..].split_once(quote))?
+        });
+        named.map(|(value, _)| value).next()
     };
     let size = |axis: &str| {
         let size: f64 = attribute(&format!("PhysicalSize{axis}"))?.trim().parse().ok()?;
@@ -79,7 +87,7 @@ fn square(x: f64, y: f64) -> Option<f64> {
 }
 
 fn possible(um: f64) -> Option<f64> {
-    (1e-4..=1e3).contains(&um).then_some(um)
+    MICROSCOPES.contains(&um).then_some(um)
 }
 
 #[cfg(test)]
@@ -118,6 +126,8 @@ mod tests {
         assert!(near(told(b"ImageJ=1.47\nunit=\xb5m\n", [(8, 1); 2], ResolutionUnit::None), 0.125));
         assert!(near(told("ImageJ=1.54f\nunit=nm\n", [(1, 65); 2], ResolutionUnit::None), 0.065));
         assert!(near(told("ImageJ=1.54f\nunit=cm\n", [(80_000, 1); 2], ResolutionUnit::Centimeter), 0.125));
+        // Taken over from a screen's or a printer's file.
+        assert_eq!(told("ImageJ=1.54f\nunit=inch\n", [(96, 1); 2], ResolutionUnit::Inch), None);
         assert_eq!(told("ImageJ=1.54f\nunit=pixel\n", [(8, 1); 2], ResolutionUnit::None), None);
         assert_eq!(told("ImageJ=1.54f\n", [(72, 1); 2], ResolutionUnit::Inch), None);
     }
@@ -133,6 +143,9 @@ mod tests {
         assert!(near(with("PhysicalSizeX=\"0.11\" PhysicalSizeY=\"0.11\""), 0.11));
         let nanometres = "PhysicalSizeX=\"110\" PhysicalSizeXUnit=\"nm\" PhysicalSizeY=\"0.11\" PhysicalSizeYUnit=\"&#181;m\"";
         assert!(near(with(nanometres), 0.11));
+        assert!(near(with("\n\tPhysicalSizeY = '0.11'\n\tPhysicalSizeX='0.11'"), 0.11));
+        let prefixed = "<ome:OME><ome:Image><ome:Pixels PhysicalSizeX=\"0.11\" PhysicalSizeY=\"0.11\"/>";
+        assert!(near(told(prefixed, [(72, 1); 2], ResolutionUnit::Inch), 0.11));
         assert_eq!(with("PhysicalSizeX=\"0.11\" PhysicalSizeY=\"0.2\""), None);
         assert_eq!(with("PhysicalSizeX=\"0.11\""), None);
         assert_eq!(with("PhysicalSizeX=\"1\" PhysicalSizeY=\"1\" PhysicalSizeXUnit=\"pixel\""), None);

@@ -48,8 +48,8 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         .unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = match (kind, palette) {
         (ColorType::Gray(bits), Some(palette)) => {
-            let indices = indices(decoder.read_image().map_err(reason)?, width, bits)?;
-            (3, Samples::U8(look_up(indices, &palette.map_err(reason)?)?))
+            let indices = decoder.read_image().map_err(reason)?;
+            (3, Samples::U8(look_up(&indices, width, bits, &palette.map_err(reason)?)?))
         }
         (ColorType::Gray(_), None) => (1, gray(decoder.read_image().map_err(reason)?)?),
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
@@ -91,32 +91,31 @@ fn with_photometric(bytes: &[u8], value: u16) -> Option<Vec<u8>> {
     Some(changed)
 }
 
-/// Pixels of less than a byte stand side by side in it, each row from a byte of its own on.
-fn indices(data: DecodingResult, width: u32, bits: u8) -> Result<Vec<usize>, String> {
-    match data {
-        DecodingResult::U8(data) if bits >= 8 => Ok(data.into_iter().map(usize::from).collect()),
+/// A palette holds all reds, then all greens, then all blues, 16 bit each (TIFF 6.0, section 5); some programs write 8.
+/// Indices of less than a byte stand side by side in it, each row from a byte of its own on.
+fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> Result<Vec<u8>, String> {
+    let size = palette.len() / 3;
+    let shift = if palette.iter().any(|value| *value > 255) { 8 } else { 0 };
+    let colour = |index: usize| -> Option<[u8; 3]> {
+        (index < size).then(|| [0, 1, 2].map(|c| (palette[c * size + index] >> shift) as u8))
+    };
+    let mut colours = Vec::new();
+    let mut add = |index: usize| colour(index).map(|colour| colours.extend(colour));
+    let all = match indices {
+        DecodingResult::U8(data) if bits >= 8 => data.iter().try_for_each(|&index| add(index.into())),
+        DecodingResult::U16(data) => data.iter().try_for_each(|&index| add(index.into())),
         DecodingResult::U8(data) => {
             let (width, bits) = (width as usize, usize::from(bits));
-            let row = |row: &[u8]| -> Vec<usize> {
+            data.chunks_exact((width * bits).div_ceil(8)).try_for_each(|row| {
                 let bit = |at: usize| usize::from(row[at / 8] >> (7 - at % 8) & 1);
-                let value = |x: usize| (x * bits..(x + 1) * bits).fold(0, |sum, at| (sum << 1) | bit(at));
-                (0..width).map(value).collect()
-            };
-            Ok(data.chunks_exact((width * bits).div_ceil(8)).flat_map(row).collect())
+                let index = |x: usize| (x * bits..(x + 1) * bits).fold(0, |sum, at| (sum << 1) | bit(at));
+                (0..width).try_for_each(|x| add(index(x)))
+            })
         }
-        DecodingResult::U16(data) => Ok(data.into_iter().map(usize::from).collect()),
-        _ => Err(unsupported("a palette of many colours")),
-    }
-}
-
-/// A palette holds all reds, then all greens, then all blues, 16 bit each (TIFF 6.0, section 5).
-fn look_up(indices: Vec<usize>, palette: &[u16]) -> Result<Vec<u8>, String> {
-    let size = palette.len() / 3;
-    let colour = |index: usize| -> Option<[u8; 3]> {
-        (index < size).then(|| [0, 1, 2].map(|c| (palette[c * size + index] >> 8) as u8))
+        _ => return Err(unsupported("a palette of many colours")),
     };
-    let colours: Option<Vec<[u8; 3]>> = indices.into_iter().map(colour).collect();
-    Ok(colours.ok_or("the image's palette lacks colours that it uses; save it as RGB")?.into_flattened())
+    all.ok_or("the image's palette lacks colours that it uses; save it as RGB")?;
+    Ok(colours)
 }
 
 fn gray(data: DecodingResult) -> Result<Samples, String> {
@@ -181,10 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn narrow_pixels_are_unpacked() {
-        let four = indices(DecodingResult::U8(vec![0x12, 0x30, 0x45, 0x60]), 3, 4).unwrap();
-        assert_eq!(four, [1, 2, 3, 4, 5, 6]);
-        let one = indices(DecodingResult::U8(vec![0b1010_0000, 0b0100_0000]), 3, 1).unwrap();
-        assert_eq!(one, [1, 0, 1, 0, 1, 0]);
+    fn narrow_indices_and_narrow_colours_are_read() {
+        // Index i is the colour (i, 20 + i, 40 + i).
+        let palette: Vec<u16> = (0..16).chain(20..36).chain(40..56).collect();
+        let greens = |data: &[u8], bits| -> Vec<u8> {
+            let colours = look_up(&DecodingResult::U8(data.to_vec()), 3, bits, &palette).unwrap();
+            colours.chunks(3).map(|colour| colour[1] - 20).collect()
+        };
+        assert_eq!(greens(&[0x12, 0x30, 0x45, 0x60], 4), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(greens(&[0b1010_0000, 0b0100_0000], 1), [1, 0, 1, 0, 1, 0]);
+        assert!(look_up(&DecodingResult::U8(vec![16]), 1, 8, &palette).is_err());
     }
 }

@@ -19,23 +19,32 @@ pub(super) const NOT_FINITE: &str = "numbers that are not finite";
 /// Converts every float tensor on its way into or out of a file. (The store's own half-precision adapter knows Burn's
 /// layers only, and flips whatever it meets.)
 #[derive(Clone, Debug)]
-pub(super) struct Convert(pub Precision);
+pub(super) struct Convert {
+    pub to: Precision,
+    /// Whether what is not finite is an error. (The writer of safetensors knows no errors: it panics.)
+    pub strict: bool,
+}
 
 impl ModuleAdapter for Convert {
     fn adapt(&self, snapshot: &TensorSnapshot) -> TensorSnapshot {
-        let wanted = match self.0 {
+        let wanted = match self.to {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,
         };
-        if !snapshot.dtype.is_float() {
-            return snapshot.clone();
-        }
-        let data = snapshot.clone_data_fn();
+        let (data, strict) = (snapshot.clone_data_fn(), self.strict);
         TensorSnapshot::from_closure(
             Rc::new(move || {
-                let data = data()?.convert_dtype(wanted);
+                let data = data()?;
+                if !data.dtype.is_float() {
+                    // The network's tensors are floats, and Burn panics over others.
+                    return Err(TensorSnapshotError::DataError(format!(
+                        "numbers of the kind {:?}",
+                        data.dtype
+                    )));
+                }
+                let data = data.convert_dtype(wanted);
                 // Or every image would have no cells, without a word.
-                if data.iter::<f32>().all(f32::is_finite) {
+                if !strict || data.iter::<f32>().all(f32::is_finite) {
                     Ok(data)
                 } else {
                     Err(TensorSnapshotError::DataError(NOT_FINITE.into()))

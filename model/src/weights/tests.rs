@@ -60,10 +60,21 @@ fn weights_that_are_no_numbers_are_refused() -> Result<(), Error> {
         bytes[end - 4..].copy_from_slice(&wrong.to_le_bytes());
         assert!(message(&bytes).contains(NOT_FINITE), "{wrong}: {}", message(&bytes));
     }
-    bytes[end - 4..].copy_from_slice(&1f32.to_le_bytes());
+    // A number that 16 bits have no room for.
+    bytes[end - 4..].copy_from_slice(&1e5f32.to_le_bytes());
     assert_eq!(message(&bytes), "");
+    let (network, config) = load::<Flex>(&bytes, &Default::default())?;
+    for (save, name) in
+        [(safetensors_bytes::<Flex> as Save, "safetensors"), (burnpack_bytes::<Flex>, "burnpack")]
+    {
+        assert!(save(&network, &config, Precision::F32).is_ok(), "{name}");
+        let refused = save(&network, &config, Precision::F16);
+        assert!(refused.is_err_and(|error| error.to_string().contains(NOT_FINITE)), "{name}");
+    }
     Ok(())
 }
+
+type Save = fn(&Network<Flex>, &NetworkConfig, Precision) -> Result<Vec<u8>, Error>;
 
 #[test]
 fn half_precision_is_half_the_size() -> Result<(), Error> {

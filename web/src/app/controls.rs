@@ -117,7 +117,10 @@ pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
         Err(problem) => {
             dom::set(&field, "aria-invalid", "true");
             dom::set_text(&hint, &problem);
-            dom::set_text("spoken", &problem);
+            // Some hints are read out by themselves.
+            if !dom::element(&hint).has_attribute("role") {
+                dom::set_text("spoken", &problem);
+            }
             None
         }
     }

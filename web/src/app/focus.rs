@@ -17,7 +17,9 @@ pub fn listen() {
 }
 
 fn gone(element: &HtmlElement) -> bool {
-    let disabled = element.dyn_ref::<HtmlButtonElement>().is_some_and(HtmlButtonElement::disabled);
+    // Those that save can be pressed again as soon as the image is done.
+    let disabled = element.dyn_ref::<HtmlButtonElement>().is_some_and(HtmlButtonElement::disabled)
+        && !element.has_attribute("data-export");
     // Nothing that is not shown lies within anything.
     disabled || element.offset_parent().is_none()
 }

@@ -234,9 +234,11 @@ impl App {
         }
         if self.pointer.is_none() {
             // A finger does not leave: what it tapped is told for a while.
-            dom::after(5000, || {
-                act(|app| {
-                    if app.pointer.is_none() && !dom::element("tip").hidden() {
+            self.taps += 1;
+            let tap = self.taps;
+            dom::after(5000, move || {
+                act(move |app| {
+                    if app.pointer.is_none() && app.taps == tap {
                         app.pointed_at_nothing();
                     }
                 });

@@ -142,7 +142,8 @@ impl Item {
         self.phase = Phase::Failed(format!("{}: {problem}", self.name));
     }
 
-    /// Whether leaving the page now would lose work. A table or an overlay holds no corrections; a sample's were work too.
+    /// Whether leaving the page now would lose work. The table of all images and an overlay hold no corrected cells; a
+    /// sample's were work too.
     pub fn unsaved(&self) -> bool {
         let corrected = self.by_hand.count() > 0 && self.kept != self.choice;
         corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))

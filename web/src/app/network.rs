@@ -73,9 +73,12 @@ impl App {
     }
 
     fn try_weights(&mut self, weights: Weights) {
+        if self.network.is_none() {
+            // The model was given up; with these alone it may start.
+            self.trying.clear();
+        }
         self.trying.push_back(weights);
         if self.network.is_none() {
-            // The model was given up; with these it may start.
             (self.network_losses, self.fatal) = (0, false);
             self.start_network();
             self.load_next();

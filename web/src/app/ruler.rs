@@ -17,6 +17,11 @@ pub struct Ruler {
 impl Ruler {
     pub fn stop(&mut self) {
         *self = Self::default();
+        if dom::has_focus("scale-length") {
+            let _ = dom::element("draw-scale").focus();
+        }
+        let _ = dom::element("scale-length").remove_attribute("aria-invalid");
+        dom::set_text("scale-length-hint", "");
         dom::show("scale-form", false);
         dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
         let _ = dom::element("canvas").class_list().remove_1("ruling");
@@ -108,7 +113,6 @@ impl App {
         if scale > 0.0 && scale.is_finite() {
             dom::input("scale").set_value(&scale.to_string());
             self.ruler.stop();
-            let _ = dom::element("draw-scale").focus();
             self.read_rules();
         }
     }

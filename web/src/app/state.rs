@@ -86,6 +86,8 @@ pub struct App {
     pub hovered: Option<u32>,
     /// Where the pointer is over the canvas, in its pixels.
     pub pointer: Option<(f64, f64)>,
+    /// How often a finger has tapped a cell.
+    pub taps: u32,
     /// What the desk was asked to name the cell for, in that order: a click and where, or pointing only.
     pub probes: VecDeque<Option<(f64, f64)>>,
     /// The table of all images, or the zip, is to be saved as soon as all is up to date.
@@ -141,6 +143,7 @@ impl App {
             pen: Pen::default(),
             hovered: None,
             pointer: None,
+            taps: 0,
             probes: VecDeque::new(),
             table_wanted: false,
             zip_wanted: false,

@@ -196,6 +196,9 @@ impl App {
         {
             let _ = element.focus();
         }
+        if sorted.len() <= rows && dom::has_focus("more-rows") {
+            let _ = dom::element("table-cells").focus();
+        }
         dom::show("more-rows", sorted.len() > rows);
         for (index, head) in dom::all("#cells-head th").iter().enumerate() {
             let order = match (index == column, falling) {

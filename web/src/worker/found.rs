@@ -155,7 +155,11 @@ impl Found {
         let points = by_hand.excluded.as_chunks::<2>().0;
         let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
         let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
+        let all_cut = cells.cut_left_out;
+        // What was left out by hand counts nowhere: a point that hits nothing was in a cell that the edge cuts.
+        cells.cut_left_out = all_cut.saturating_sub(hits.iter().filter(|id| **id == 0).count());
         let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
+        cells.cut_left_out = all_cut;
         let found = Self { cells, excluded, by };
         // Of the mask as it would be saved.
         let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
