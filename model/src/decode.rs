@@ -12,6 +12,7 @@ mod tiff_rest;
 use crate::{Error, GrayImage, RgbImage};
 pub use calibration::um_per_px;
 use image::DynamicImage;
+pub use image::metadata::Orientation;
 
 /// The most pixels of an image that is read. 12 000 x 9 000 is 108 million.
 pub const MAX_PIXELS: u64 = 300_000_000;
@@ -46,6 +47,26 @@ pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     let mut image = DynamicImage::ImageLuma8(mask);
     image.apply_orientation(orientation);
     Ok(image.into_luma8())
+}
+
+/// What of a lossy mask is no black and too dark for [`decode_mask`] to count: 255 there, else 0, as the file has it and
+/// not upright. Nothing in other files.
+///
+/// Errors as [`decode`].
+pub fn decode_faint(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
+    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
+    levels::faint(&raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))
+}
+
+/// What brings a file's picture upright, without its pixels; nothing where the file can't be read.
+pub fn orientation(bytes: &[u8]) -> Orientation {
+    let found = start::format(bytes).ok().and_then(|format| raw::orientation(bytes, format));
+    found.unwrap_or(Orientation::NoTransforms)
+}
+
+/// Whether the file has alpha, which no mask is read from.
+pub fn has_alpha(bytes: &[u8]) -> bool {
+    start::format(bytes).is_ok_and(|format| raw::has_alpha(bytes, format))
 }
 
 /// Whether the file's compression may change zeros, as [`decode_mask`] has it.

@@ -27,8 +27,7 @@ pub fn rgb(raw: Raw) -> Option<RgbImage> {
 pub fn mask(raw: &Raw) -> Option<GrayImage> {
     let data = match &raw.samples {
         Samples::U8(samples) if raw.lossy => {
-            let brightest = colour(samples, raw.channels).max().unwrap_or(0);
-            let least = if brightest < 16 { 255 } else { brightest.div_ceil(2) };
+            let least = least(samples, raw.channels);
             to_mask(samples, raw.channels, |s| s >= least)
         }
         Samples::U8(samples) => to_mask(samples, raw.channels, |s| s != 0),
@@ -36,6 +35,29 @@ pub fn mask(raw: &Raw) -> Option<GrayImage> {
         Samples::F32(samples) => to_mask(samples, raw.channels, |s| s != 0.0 && !s.is_nan()),
     };
     GrayImage::from_raw(raw.width, raw.height, data)
+}
+
+/// 255 where a lossy mask is no black and yet none that [`mask`] counts, else 0.
+pub fn faint(raw: &Raw) -> Option<GrayImage> {
+    let data = match &raw.samples {
+        Samples::U8(samples) if raw.lossy => {
+            let least = least(samples, raw.channels);
+            let brightest = |pixel: &[u8]| pixel[..colours(raw.channels)].iter().copied().max().unwrap_or(0);
+            let faint = |pixel: &[u8]| (BLACK..least).contains(&brightest(pixel));
+            samples.chunks_exact(raw.channels).map(|pixel| if faint(pixel) { 255 } else { 0 }).collect()
+        }
+        _ => vec![0; raw.width as usize * raw.height as usize],
+    };
+    GrayImage::from_raw(raw.width, raw.height, data)
+}
+
+/// What lossy compression leaves of black stays below.
+const BLACK: u8 = 16;
+
+/// The least sample of a lossy mask that counts.
+fn least(samples: &[u8], channels: usize) -> u8 {
+    let brightest = colour(samples, channels).max().unwrap_or(0);
+    if brightest < BLACK { 255 } else { brightest.div_ceil(2) }
 }
 
 /// How many of a pixel's channels are colour, not alpha.

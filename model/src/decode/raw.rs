@@ -54,6 +54,20 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
 }
 
+/// What brings the picture upright, from the head of the file.
+pub fn orientation(bytes: &[u8], format: ImageFormat) -> Option<Orientation> {
+    match ImageReader::with_format(Cursor::new(bytes), format).into_decoder() {
+        Ok(mut decoder) => decoder.orientation().ok(),
+        Err(_) => tiff_rest::orientation(bytes),
+    }
+}
+
+/// Whether the samples come with alpha, from the head of the file.
+pub fn has_alpha(bytes: &[u8], format: ImageFormat) -> bool {
+    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
+    decoder.is_ok_and(|decoder| decoder.color_type().has_alpha())
+}
+
 pub fn is_lossy(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Jpeg => true,

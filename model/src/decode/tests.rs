@@ -106,6 +106,51 @@ fn exif_orientation_is_applied() {
 }
 
 #[test]
+fn what_turns_a_picture_is_told_without_its_pixels() {
+    assert_eq!(orientation(&turned()), Orientation::Rotate90);
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff] {
+        assert_eq!(orientation(&encoded(&picture().into(), format)), Orientation::NoTransforms);
+    }
+    assert_eq!(orientation(b"no picture"), Orientation::NoTransforms);
+    // Samples that `image` reads, and samples that it does not.
+    let tiff = |colour: bool| {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+        if colour {
+            let mut page = encoder.new_image::<tiff::encoder::colortype::RGB8>(1, 1).unwrap();
+            page.encoder().write_tag(tiff::tags::Tag::Orientation, 3u16).unwrap();
+            page.write_data(&[1, 2, 3]).unwrap();
+        } else {
+            let mut page = encoder.new_image::<tiff::encoder::colortype::Gray32>(1, 1).unwrap();
+            page.encoder().write_tag(tiff::tags::Tag::Orientation, 3u16).unwrap();
+            page.write_data(&[1]).unwrap();
+        }
+        bytes.into_inner()
+    };
+    assert_eq!([true, false].map(|colour| orientation(&tiff(colour))), [Orientation::Rotate180; 2]);
+}
+
+#[test]
+fn the_darker_marks_of_a_lossy_mask_are_found() {
+    let levels = [0u8, 8, 90, 255];
+    let mask = GrayImage::from_fn(64, 16, |x, _| image::Luma([levels[x as usize / 16]]));
+    let jpeg = encoded(&mask.clone().into(), ImageFormat::Jpeg);
+    let faint = decode_faint(&jpeg, "a").unwrap();
+    let at = [8, 24, 40, 56];
+    assert_eq!(at.map(|x| faint.get_pixel(x, 8).0[0]), [0, 0, 255, 0]);
+    assert_eq!(at.map(|x| decode_mask(&jpeg, "a").unwrap().get_pixel(x, 8).0[0]), [0, 0, 0, 255]);
+    let png = encoded(&mask.into(), ImageFormat::Png);
+    assert!(decode_faint(&png, "a").unwrap().iter().all(|&value| value == 0));
+}
+
+#[test]
+fn alpha_is_told_of() {
+    let rgba = image::RgbaImage::new(2, 1);
+    assert!(has_alpha(&encoded(&rgba.into(), ImageFormat::Png)));
+    assert!(!has_alpha(&encoded(&picture().into(), ImageFormat::Png)) && !has_alpha(b"no picture"));
+}
+
+#[test]
 fn masks_become_0_and_255() {
     let colour = RgbImage::from_raw(3, 1, vec![0, 0, 0, 0, 0, 1, 9, 0, 0]).unwrap();
     assert_eq!(

@@ -39,13 +39,7 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         height,
         u64::from(width) * u64::from(height) * u64::from(kind.bit_depth().div_ceil(8)),
     )?;
-    let orientation = decoder
-        .find_tag(Tag::Orientation)
-        .ok()
-        .flatten()
-        .and_then(|value| value.into_u16().ok())
-        .and_then(|value| Orientation::from_exif(value.min(255) as u8))
-        .unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation(bytes).unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = match (kind, palette) {
         (ColorType::Gray(bits), Some(palette)) => {
             let indices = decoder.read_image().map_err(reason)?;
@@ -55,6 +49,12 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
     };
     Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })
+}
+
+/// What brings the first page upright (TIFF's tag 274).
+pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
+    let value = Decoder::new(Cursor::new(bytes)).ok()?.find_tag(Tag::Orientation).ok()??;
+    Orientation::from_exif(value.into_u16().ok()?.min(255) as u8)
 }
 
 /// Whether the first page is compressed as JPEG or WebP (TIFF's tag 259).

@@ -15,12 +15,16 @@ pub fn boundary_tolerance(width: u32, height: u32) -> f64 {
 /// `tolerance` pixels (Euclidean) of a true one, and the share of true ones within it of a predicted one.
 ///
 /// An outline pixel is a cell pixel with a background pixel among its 4 neighbours; the image's edge is no
-/// outline. No outline in either mask: 1. In one of them only: 0. Errors: the sizes differ.
+/// outline. No outline in either mask: 1 where they are the same, both empty or both full, else 0. In one of them only: 0.
+/// Errors: the sizes differ.
 pub fn boundary_f1(predicted: &GrayImage, truth: &GrayImage, tolerance: f64) -> Result<f64, Error> {
     check_sizes(predicted, truth)?;
     let (a, b) = (outline(predicted), outline(truth));
     match (a.contains(&true), b.contains(&true)) {
-        (false, false) => return Ok(1.0),
+        (false, false) => {
+            let same = predicted.iter().zip(truth.iter()).all(|(a, b)| (*a != 0) == (*b != 0));
+            return Ok(if same { 1.0 } else { 0.0 });
+        }
         (true, true) => {}
         _ => return Ok(0.0),
     }

@@ -35,6 +35,7 @@ fn two_empty_masks_agree_and_one_does_not() {
     let other = score_mask(&empty, &full, 0).unwrap();
     assert_eq!((other.iou, other.miou, other.dice), (0.0, 0.0, 0.0));
     assert_eq!((other.precision, other.recall), (1.0, 0.0));
+    assert_eq!((other.boundary_f1, score_mask(&full, &empty, 0).unwrap().boundary_f1), (0.0, 0.0));
     let spot = mask(&["....", ".##.", "....", "...."]);
     assert_eq!(score_mask(&spot, &empty, 0).unwrap().boundary_f1, 0.0);
     assert_eq!(score_mask(&empty, &spot, 0).unwrap().boundary_f1, 0.0);
