@@ -31,6 +31,9 @@ pub enum Command {
     Export(ExportArgs),
 }
 
+/// Folds of a cross validation, where nobody says otherwise.
+pub const FOLDS: usize = 5;
+
 /// The device to compute on.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
@@ -51,17 +54,17 @@ pub struct WeightsArgs {
 #[derive(Clone, Debug, Args)]
 pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
-    #[arg(long, value_name = "PX", value_parser = diameter)]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = diameter)]
     pub diameter: Option<f32>,
     /// A pixel is a cell from this probability on, 0 to 1; at 0 every pixel with any probability is
-    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = probability)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 0.5, value_parser = probability)]
     pub threshold: f32,
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
     /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower [default: 2,
     /// more for small images]
-    #[arg(long, value_name = "N", value_parser = orientations)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = orientations)]
     pub orientations: Option<usize>,
 }
 
@@ -84,11 +87,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
     /// Synthetic smears to train on beside the images; each counts as one training image
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = images)]
     pub synthetic: usize,
     /// White cells in them for each 100 red ones, at least, but where red cells are violet: 6 where the images show none and
     /// other laboratories' will [default: few, as in blood]
-    #[arg(long, value_name = "N", default_value_t = 0.0, hide_default_value = true, value_parser = white_cells)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = white_cells)]
     pub white_cells: f32,
     /// Folder for all that comes out: folds, reports, rbc.safetensors. A finished run that lies there is replaced; beside one
     /// that was cut off, nothing is begun without --resume
@@ -96,45 +99,48 @@ pub struct TrainArgs {
     pub out: PathBuf,
     /// Folds of the cross validation; images of one source stay in one fold; 1: no cross validation, the final network
     /// alone
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = folds)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = folds)]
     pub folds: usize,
-    /// Train this fold only, counted from 0
-    #[arg(long, value_name = "K")]
+    /// Train this fold only, counted from 0. Folds trained so, by processes of their own and side by side, are joined by the
+    /// same command without --fold and with --resume
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = fold)]
     pub fold: Option<usize>,
-    /// Epochs for each fold and for the final network [default: the setting of the shipped weights]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Epochs for each fold and for the final network [default: 36]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
-    /// Channels of the three stages, as in 16,32,64 [default: those of the shipped weights]
-    #[arg(long, value_name = "W,W,W", value_parser = widths)]
+    /// Channels of the three stages, as in 8,16,32 [default: 16,32,64]
+    #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = widths)]
     pub widths: Option<[usize; 3]>,
-    /// Cell diameter in pixels at which the network works; images are resampled to it
-    #[arg(long, value_name = "PX", value_parser = working_diameter)]
+    /// Cell diameter in pixels at which the network works; images are resampled to it [default: 34]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = working_diameter)]
     pub working_diameter: Option<f32>,
-    /// Crops in a batch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    /// Crops in a batch [default: 8]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: Option<u32>,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
-    /// Learning rate at the top of the schedule
-    #[arg(long, value_name = "R", value_parser = learning_rate)]
+    /// Learning rate at the top of the schedule [default: 0.02]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = learning_rate)]
     pub learning_rate: Option<f32>,
-    /// Cell diameters of the crops lie between the working diameter divided and multiplied by this
-    #[arg(long, value_name = "F", value_parser = scale_jitter)]
+    /// Cell diameters of the crops lie between the working diameter divided and multiplied by this [default: 1.6]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = scale_jitter)]
     pub scale_jitter: Option<f32>,
-    /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
-    #[arg(long, value_name = "F", value_parser = colour_jitter)]
+    /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all [default: 1]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = colour_jitter)]
     pub colour_jitter: Option<f32>,
     /// Share of the crops that keep their colours, 0 to 1; less for smears of many looks, where colour tells nothing
-    #[arg(long, value_name = "P", value_parser = probability)]
+    /// [default: 0.75]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = probability)]
     pub as_taken: Option<f32>,
     /// How much more than other pixels the ground in narrow gaps between cells weighs, which lets cells come apart; 0: no more
-    #[arg(long, value_name = "F", value_parser = gap_weight)]
+    /// [default: 10]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = gap_weight)]
     pub gap_weight: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Decides folds, first weights and augmentation
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
     /// Go on where a run into the same folder was cut off
     #[arg(long)]
@@ -190,7 +196,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub mask: MaskArgs,
     /// How many of the worst images get an overlay
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10, value_parser = images)]
     pub worst: usize,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -210,7 +216,7 @@ pub struct PredictArgs {
     pub mask: MaskArgs,
     /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables. Default: what a TIFF file says
     /// of itself (OME, ImageJ, or its resolution where that is a microscope's)
-    #[arg(long, value_name = "UM", value_parser = um_per_px)]
+    #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts
     #[arg(long)]
@@ -231,13 +237,13 @@ pub struct SynthArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Training images, 128 x 128
-    #[arg(long, value_name = "N", default_value_t = 164, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 164, value_parser = images)]
     pub train: usize,
     /// Test images of various sizes
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = images)]
     pub test: usize,
     /// The same seed gives the same images
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1, value_parser = seed)]
     pub seed: u64,
 }
 
@@ -324,13 +330,21 @@ fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
 }
 
-/// So many images to make as a disk and an afternoon have room for.
+/// So many images as a disk and an afternoon have room for.
 fn images(text: &str) -> Result<usize, String> {
     whole(text, 0..=100_000)
 }
 
 fn folds(text: &str) -> Result<usize, String> {
     whole(text, 1..=10_000)
+}
+
+fn fold(text: &str) -> Result<usize, String> {
+    whole(text, 0..=9_999)
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("give a whole number from 0 to {}", u64::MAX))
 }
 
 fn widths(text: &str) -> Result<[usize; 3], String> {
@@ -369,6 +383,7 @@ pub fn command_line() -> String {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -406,12 +421,66 @@ mod tests {
                 Cli::try_parse_from(format!("trainer {command} {option} {value}").split(' ')).map(|_| ())
             };
             assert!(parse(most).is_ok(), "{option} {most}");
-            for bad in [format!("{most}1"), "18446744073709551615".into(), "1e38".into(), "nan".into()] {
+            for bad in
+                [format!("{most}1"), "18446744073709551615".into(), "1e38".into(), "nan".into(), "-1".into()]
+            {
                 let refused = parse(&bad).is_err_and(|error| error.exit_code() == 2);
                 assert!(refused, "{option} {bad}");
             }
         }
         assert!(folds("0").is_err_and(|told| told.contains("from 1")) && folds("1").is_ok());
+    }
+
+    #[test]
+    fn what_begins_with_a_minus_is_no_option() {
+        for line in [
+            "train --out o --epochs -1",
+            "train --out o --fold -1",
+            "train --out o --seed -1",
+            "train --out o --widths -1,2,3",
+            "train --out o --as-taken -0.5",
+            "evaluate --data d --out o --worst -1",
+            "evaluate --data d --out o --threshold -1",
+            "predict --out o --orientations -1 i",
+            "synth --out o --seed -1",
+        ] {
+            let told = Cli::try_parse_from(format!("trainer {line}").split(' ')).map(|_| ());
+            let told = told.map_err(|error| (error.kind(), error.to_string()));
+            assert!(
+                told.as_ref().is_err_and(|(kind, _)| *kind == ErrorKind::ValueValidation),
+                "{line}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults_that_count() {
+        let config = FitConfig::default();
+        let of = &config.augmentation;
+        let counts = [
+            ("epochs", config.epochs.to_string()),
+            ("widths", config.network.widths.map(|width| width.to_string()).join(",")),
+            ("working_diameter", config.network.working_diameter.to_string()),
+            ("batch", config.batch.to_string()),
+            ("learning_rate", config.learning_rate.to_string()),
+            ("scale_jitter", of.scale.to_string()),
+            ("colour_jitter", of.colour.to_string()),
+            ("as_taken", of.as_taken.to_string()),
+            ("gap_weight", config.gap_weight.to_string()),
+        ];
+        let cli = Cli::command();
+        let train = cli.find_subcommand("train").expect("there is one");
+        // These have none.
+        let without = ["fields", "fold"];
+        for option in train.get_arguments().filter(|option| option.get_action().takes_values()) {
+            let id = option.get_id().as_str();
+            let told = option.get_help().map(|help| help.to_string()).unwrap_or_default();
+            if let Some((_, default)) = counts.iter().find(|(name, _)| *name == id) {
+                assert!(told.ends_with(&format!("[default: {default}]")), "{id}: {told}");
+            }
+            let own = !option.get_default_values().is_empty() || told.contains("[default: ");
+            assert!(own || option.is_required_set() || without.contains(&id), "{id}: {told}");
+        }
     }
 
     #[test]
