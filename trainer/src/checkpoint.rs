@@ -20,6 +20,9 @@ pub struct State {
     fingerprint: u32,
     pub epochs_done: usize,
     pub seconds: f64,
+    /// Of the file beside it; earlier versions of this program wrote none.
+    #[serde(default)]
+    crc32: Option<u32>,
 }
 
 impl State {
@@ -58,9 +61,12 @@ impl Checkpoints<'_> {
         let path = tensors(self.folder, state.epochs_done);
         let bytes = std::fs::read(&path)
             .map_err(|error| self.spoilt(Problem::io(&path, "cannot read the checkpoint", &error)))?;
-        let record = recorder().load(bytes, device).map_err(|error| {
-            self.spoilt(Problem::new(&path, format!("cannot read the checkpoint ({error})")))
-        })?;
+        let damaged = || self.spoilt(Problem::new(&path, "the checkpoint is damaged"));
+        // What was changed within may be read all the same, or not even be refused.
+        if state.crc32.is_some_and(|crc32| crc32 != crc32fast::hash(&bytes)) {
+            return Err(damaged().into());
+        }
+        let record = recorder().load(bytes, device).map_err(|_| damaged())?;
         let history = self.history(state.epochs_done)?;
         Ok(Some(Last { state, history, record }))
     }
@@ -111,7 +117,9 @@ impl Checkpoints<'_> {
         let bytes = Recorder::<B>::record(&recorder(), record, ())?;
         records::write_whole(&tensors(self.folder, epochs_done), &bytes)?;
         let (config, fingerprint) = (self.config.clone(), self.fingerprint);
-        records::write_json(&state(self.folder), &State { config, fingerprint, epochs_done, seconds })?;
+        let crc32 = Some(crc32fast::hash(&bytes));
+        let found = State { config, fingerprint, epochs_done, seconds, crc32 };
+        records::write_json(&state(self.folder), &found)?;
         match epochs_done {
             0 | 1 => Ok(()),
             _ => Ok(remove(&tensors(self.folder, epochs_done - 1))?),
@@ -163,6 +171,7 @@ mod tests {
     use super::*;
     use crate::fixture::Folder;
     use crate::optimiser::KernelMuon;
+    use anyhow::Context;
     use burn::backend::{Autodiff, Flex};
     use burn::module::{AutodiffModule, Module};
     use burn::optim::{GradientsParams, Optimizer};
@@ -250,7 +259,8 @@ mod tests {
         for rate in [0.03f32, 0.0125, 0.013, 0.02] {
             let config = FitConfig { learning_rate: f64::from(rate), ..Default::default() };
             let checkpoints = Checkpoints { folder: &folder.path, config: &config, fingerprint: 7 };
-            let found = State { config: config.clone(), fingerprint: 7, epochs_done: 1, seconds: 1.0 };
+            let found =
+                State { config: config.clone(), fingerprint: 7, epochs_done: 1, seconds: 1.0, crc32: None };
             records::write_json(&state(&folder.path), &found)?;
             assert_eq!(checkpoints.state(&state(&folder.path))?.epochs_done, 1, "{rate}");
             let other = FitConfig { learning_rate: f64::from(rate) * 1.001, ..Default::default() };
@@ -295,8 +305,24 @@ mod tests {
         records::write_history(&csv, &history(2))?;
         assert_eq!(message(), "");
 
+        let whole = std::fs::read(tensors(&folder.path, 2))?;
+        for at in (0..whole.len()).step_by(97) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            std::fs::write(tensors(&folder.path, 2), flipped)?;
+            refused("checkpoint-2.bin");
+            assert!(message().starts_with("the checkpoint is damaged; "), "{}", message());
+        }
+        // As before there were sums.
+        let mut earlier: serde_json::Value = records::read_json(&state(&folder.path))?;
+        earlier.as_object_mut().and_then(|fields| fields.remove("crc32")).context("there is a sum")?;
+        records::write_json(&state(&folder.path), &earlier)?;
+        std::fs::write(tensors(&folder.path, 2), whole)?;
+        assert_eq!(message(), "");
+
         std::fs::write(tensors(&folder.path, 2), b"half")?;
         refused("checkpoint-2.bin");
+        assert!(message().starts_with("the checkpoint is damaged; "), "{}", message());
         std::fs::remove_file(tensors(&folder.path, 2))?;
         refused("checkpoint-2.bin");
         std::fs::write(state(&folder.path), b"{")?;

@@ -6,7 +6,7 @@ use crate::field::{Field, Pool};
 use crate::optimiser::KernelMuon;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsParams, Optimizer};
@@ -127,7 +127,8 @@ pub fn fit<B: SegBackend>(
             let seen = seen.map(|loss| f64::from(loss.into_scalar().elem::<f32>()));
             if let Some(loss) = seen {
                 if !loss.is_finite() {
-                    bail!("the loss is {loss} at step {step}: lower the learning rate");
+                    let what = format!("the loss is {loss} at step {step}, lower the learning rate");
+                    return Err(Problem::new(out, what).into());
                 }
                 losses.push(loss);
             }

@@ -30,7 +30,8 @@ impl Splits {
     /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks have
     /// seen images that would now be held out.
     pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
-        if goes_on && path.exists() && Self::read(path)? != *self {
+        let there = if goes_on && path.exists() { Some(Self::read(path)?) } else { None };
+        if there.is_some_and(|there| there != *self) {
             bail!(
                 "the run began with other images, folds or another seed: give those it began with, or another --out; or delete \
                  the folder that this file lies in, and all that was trained, to begin anew: {}",
@@ -64,10 +65,13 @@ impl Splits {
             );
         }
         if sources.len() < count {
+            let (there, instead) = match sources.len() {
+                1 => ("there is 1".to_string(), "--folds 1 for no cross validation".to_string()),
+                few => (format!("there are {few}"), format!("at most --folds {few}")),
+            };
             bail!(
-                "{count} folds need images from at least {count} sources, and there are {}: \
-                 use fewer --folds, or a manifest.csv that tells sources apart",
-                sources.len()
+                "{count} folds need images from at least {count} sources, and {there}: use {instead}, or a manifest.csv that \
+                 tells sources apart"
             );
         }
         let mut groups: Vec<Vec<&str>> = sources.into_values().collect();
@@ -178,7 +182,9 @@ mod tests {
             Err(error) => error.to_string(),
         };
         assert!(message(1).contains("at least 2 folds"));
-        assert!(message(3).contains("there are 2"));
+        assert!(message(3).contains("there are 2") && message(3).contains("at most --folds 2"));
         assert_eq!(message(2), "");
+        let one = Splits::of([("a", "s"), ("b", "s")].into_iter(), 5, 0);
+        assert!(one.is_err_and(|error| error.to_string().contains("there is 1: use --folds 1 for no")));
     }
 }
