@@ -145,6 +145,32 @@ fn masks_that_do_not_fit_their_image_are_named() -> Result<()> {
     Ok(())
 }
 
+/// Half of what a program does is lost where it stops at a line that nobody hears.
+#[test]
+#[cfg(target_os = "linux")]
+fn work_is_done_where_nothing_can_be_told() -> Result<()> {
+    let scratch = Scratch::new("unheard")?;
+    let data = scratch.path().join("data");
+    synth(&data, 1, 13)?;
+    let own = std::env::current_exe()?;
+    let program = own.ancestors().nth(2).context("the tests lie below the program")?.join("trainer");
+    for (out, closed) in [("full", false), ("closed", true)] {
+        let stream = || -> Result<std::process::Stdio> {
+            Ok(if closed {
+                std::io::pipe()?.1.into()
+            } else {
+                std::fs::File::options().write(true).open("/dev/full")?.into()
+            })
+        };
+        let out = scratch.path().join(out);
+        let mut run = std::process::Command::new(&program);
+        run.args(["evaluate", "--device", "cpu", "--data"]).arg(&data).arg("--out").arg(&out);
+        ensure!(run.stdout(stream()?).stderr(stream()?).status()?.success(), "{}", out.display());
+        ensure!(out.join("report.json").is_file(), "no report in {}", out.display());
+    }
+    Ok(())
+}
+
 /// The shipped weights with another text in the place of their JSON header.
 fn with_header(change: impl Fn(&mut serde_json::Value)) -> Result<Vec<u8>> {
     let path = xtask::paths::root().join("model-weights/rbc.safetensors");

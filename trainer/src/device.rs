@@ -1,6 +1,7 @@
 //! Which device computes. In Burn 0.21 back ends are types, so here, and only here, a choice made at run time
 //! becomes one: [`dispatch`] calls a [`Job`] with the back end that was chosen.
 
+use crate::say;
 use anyhow::{Result, bail};
 use burn::backend::Flex;
 use rbc_model::backend::SegBackend;
@@ -111,16 +112,16 @@ pub fn choose(request: Request) -> Result<Device> {
             for device in built {
                 match probe(device) {
                     Ok(()) => {
-                        eprintln!("device: {device}");
+                        say::err!("device: {device}");
                         return Ok(device);
                     }
                     Err(reason) => refused.push(format!("{device}: {reason}")),
                 }
             }
             if refused.is_empty() {
-                eprintln!("device: cpu");
+                say::err!("device: cpu");
             } else {
-                eprintln!("device: cpu ({})", refused.join("; "));
+                say::err!("device: cpu ({})", refused.join("; "));
             }
             Ok(Device::Cpu)
         }

@@ -7,6 +7,7 @@ use crate::device::{self, Job};
 use crate::problem::Problem;
 use crate::progress::bar;
 use crate::records::{Evaluation, ImageRecord, Summary, write_json};
+use crate::say;
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
 use crate::table;
@@ -76,19 +77,21 @@ impl Job for Measure<'_> {
         }
         bar.finish_and_clear();
 
+        let evaluation = self.sum_up(records, seconds, pixels);
+        if !evaluation.images.is_empty() {
+            write_json(&self.args.out.join("report.json"), &evaluation)?;
+        }
         for doubt in &doubts {
-            eprintln!("warning: {doubt}");
+            say::err!("warning: {doubt}");
         }
         for problem in &problems {
-            eprintln!("error: {problem}");
+            say::err!("error: {problem}");
         }
-        if records.is_empty() {
+        if evaluation.images.is_empty() {
             bail!("no image could be measured in {}", self.args.data.display());
         }
-        let evaluation = self.sum_up(records, seconds, pixels);
-        print!("{}", table::of_images(&evaluation.images));
-        println!("{}", figures(&evaluation));
-        write_json(&self.args.out.join("report.json"), &evaluation)?;
+        say::out!("{}", table::of_images(&evaluation.images).trim_end());
+        say::out!("{}", figures(&evaluation));
         self.draw(&worst)?;
         match problems.len() {
             0 => Ok(()),
@@ -107,8 +110,8 @@ impl Measure<'_> {
         seconds: &mut f64,
         doubts: &mut Vec<Problem>,
     ) -> Result<Scored, Problem> {
-        let (sample, doubt) = entry.load()?;
-        doubts.extend(doubt);
+        let (sample, found) = entry.load()?;
+        doubts.extend(found);
         let mask = &self.args.mask;
         let options = mask.segment_options();
         let start = Instant::now();
@@ -156,7 +159,7 @@ impl Measure<'_> {
             compare::save(&picture, &path)?;
         }
         if !worst.is_empty() {
-            println!("worst images: {} ({})", out.join("worst-*.png").display(), compare::LEGEND);
+            say::out!("worst images: {} ({})", out.join("worst-*.png").display(), compare::LEGEND);
         }
         Ok(())
     }
@@ -190,9 +193,13 @@ fn figures(evaluation: &Evaluation) -> String {
     )
 }
 
-/// Makes the folder that results go to.
+/// Makes the folder that results go to, and tries whether they can: what took hours has to lie somewhere.
 pub fn create_folder(path: &Path) -> Result<(), Problem> {
-    std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))
+    std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))?;
+    let trial = path.join(format!(".trial-{}", std::process::id()));
+    std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| {
+        Problem::io(path, "cannot write into the folder, take another --out or make it writable", &error)
+    })
 }
 
 #[cfg(test)]
@@ -203,6 +210,16 @@ mod tests {
     use crate::fixture::Folder;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
+
+    /// No permission of the file system's would stop root, who may run this.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_takes_no_files_is_found_before_any_work() {
+        let refused = create_folder(Path::new("/proc/self"));
+        assert!(
+            refused.is_err_and(|problem| problem.to_string().starts_with("cannot write into the folder"))
+        );
+    }
 
     #[test]
     fn the_report_has_the_promised_keys_and_bad_files_do_not_stop_it() -> Result<()> {

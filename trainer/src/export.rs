@@ -3,6 +3,7 @@
 use crate::cli::ExportArgs;
 use crate::problem::Problem;
 use crate::records::write_whole;
+use crate::say;
 use crate::shipped::Weights;
 use anyhow::Result;
 use burn::backend::Flex;
@@ -25,6 +26,6 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     };
     let bytes = bytes.map_err(|error| Problem::model(&args.out, error))?;
     write_whole(&args.out, &bytes)?;
-    println!("{} kB in {}", bytes.len().div_ceil(1000), args.out.display());
+    say::out!("{} kB in {}", bytes.len().div_ceil(1000), args.out.display());
     Ok(())
 }

@@ -1,8 +1,21 @@
 //! Small data sets for tests, in a folder that goes away with the test.
 
-use anyhow::Result;
+use crate::cli::{Cli, Command, TrainArgs};
+use anyhow::{Result, bail};
+use clap::Parser;
 use rbc_model::{GrayImage, RgbImage};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What `trainer train --out OUT` is given, with `more` behind it.
+pub fn train_args(out: &Path, more: &str) -> Result<TrainArgs> {
+    let words = ["trainer", "train", "--out"].map(OsString::from).into_iter();
+    let words = words.chain([out.into()]).chain(more.split_whitespace().map(Into::into));
+    match Cli::try_parse_from(words)?.command {
+        Command::Train(args) => Ok(args),
+        _ => bail!("not train"),
+    }
+}
 
 pub struct Folder {
     pub path: PathBuf,

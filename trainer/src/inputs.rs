@@ -1,12 +1,12 @@
 //! Which images `trainer predict` is to segment, and under which name each result is written.
 
-use crate::files::{Listing, file_name, stem};
+use crate::files::{Listing, few, file_name, stem};
 use crate::problem::Problem;
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What this program adds to a stem. Such a file in a folder is a result, not an image to segment.
+/// What this program adds to a stem. Two such files of one stem in a folder are results, no images to segment.
 pub const SUFFIXES: [&str; 6] =
     [".mask.png", ".labels.png", ".overlay.png", ".cells.csv", ".geojson", ".rois.zip"];
 
@@ -38,8 +38,10 @@ impl Inputs {
                 Err(problem) => inputs.problems.push(problem),
             }
         }
-        let mut seen = BTreeSet::new();
-        images.retain(|image| seen.insert(canonical(image)));
+        // Links of different names to one file are images of their own.
+        let mut given = BTreeSet::new();
+        images.retain(|image| given.insert(without_detours(image)));
+        let seen: BTreeSet<PathBuf> = images.iter().map(|image| canonical(image)).collect();
         let names: Vec<String> = images.iter().map(|path| file_name(path)).collect();
         // The page names a batch in the same way.
         let stems = unique_stems(names.iter().map(String::as_str));
@@ -84,25 +86,59 @@ fn files(path: &Path, out: &Path, notes: &mut Vec<Problem>) -> Result<Vec<PathBu
     }
     let mut listing = Listing::of(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
     // Results of an earlier run need no word.
-    listing.others.retain(|name| !is_result(name) && name != "summary.csv");
+    listing.others.retain(|name| name != "summary.csv" && !is_result(path, name));
     listing.folders.retain(|name| canonical(&path.join(name)) != canonical(out));
     notes.extend(listing.passed_over(path));
     let mut images = listing.images;
-    images.retain(|image| !is_result(&file_name(image)));
+    images.retain(|image| !is_result(path, &file_name(image)));
+    // What is called so may be a mask drawn by hand, or an image.
+    let (odd, images): (Vec<_>, Vec<_>) =
+        images.into_iter().partition(|image| named_as_result(&file_name(image)).is_some());
+    if !odd.is_empty() {
+        let names: Vec<String> = odd.iter().map(|image| file_name(image)).collect();
+        let what = if odd.len() == 1 { "file that is called" } else { "files that are called" };
+        let told = format!(
+            "passed over {} {what} like results, give by name what is to be segmented ({})",
+            odd.len(),
+            few(&names)
+        );
+        notes.push(Problem::new(path, told));
+    }
     if images.is_empty() {
         return Err(Problem::new(path, "no images in the folder (png, jpg, webp, bmp, gif, tif)"));
     }
     Ok(images)
 }
 
-fn is_result(name: &str) -> bool {
-    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+/// The stem of a file that is called like a result.
+fn named_as_result(name: &str) -> Option<&str> {
+    SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix))
+}
+
+/// Whether a file is a result: another of the same stem lies beside it.
+fn is_result(folder: &Path, name: &str) -> bool {
+    named_as_result(name).is_some_and(|stem| results(folder, stem).len() > 1)
+}
+
+/// What lies in a folder under the names of one image's results.
+pub fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
+    let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{stem}{suffix}")));
+    paths.filter(|path| path.is_file()).collect()
 }
 
 /// A mask of this name that lies in `out` without the other results: drawn by hand, perhaps.
 fn foreign_mask(out: &Path, stem: &str) -> Option<PathBuf> {
     let [mask, others @ ..] = SUFFIXES.map(|suffix| out.join(format!("{stem}{suffix}")));
     (mask.exists() && !others.iter().any(|result| result.exists())).then_some(mask)
+}
+
+/// One name for one place, however it is written; a link is a place of its own.
+fn without_detours(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    match (whole.parent(), whole.file_name()) {
+        (Some(folder), Some(name)) => canonical(folder).join(name),
+        _ => whole,
+    }
 }
 
 /// One name for one file, however it is written; the path as it is where there is no such file.
@@ -177,6 +213,39 @@ mod tests {
         // Beside the table it is the result of an earlier run.
         folder.file("a.cells.csv", b"")?;
         assert_eq!((here().images.len(), here().problems.len()), (1, 0));
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn only_the_same_path_counts_once() -> Result<()> {
+        let folder = Folder::new("links")?;
+        let image = folder.file("in/a.png", b"")?;
+        for name in ["b.png", "c.png"] {
+            std::os::unix::fs::symlink(&image, folder.path.join("in").join(name))?;
+        }
+        let given =
+            [folder.path.join("in"), folder.path.join("in/../in/b.png"), folder.path.join("in/./c.png")];
+        let inputs = Inputs::gather(&given, &folder.path.join("out"));
+        let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
+        assert_eq!((stems, inputs.notes.len()), (vec!["a", "b", "c"], 0));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_only_called_like_a_result_is_told_of() -> Result<()> {
+        let folder = Folder::new("like-results")?;
+        for name in ["a.png", "a.mask.png", "a.overlay.png", "s1.mask.png", "s2.geojson"] {
+            folder.file(name, b"")?;
+        }
+        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"));
+        let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
+        assert_eq!(stems, ["a"]);
+        let told: String = inputs.notes.iter().map(|note| format!("{note}\n")).collect();
+        assert!(inputs.notes.len() == 2 && told.contains("(s1.mask.png)"), "{told}");
+        assert!(told.contains("(s2.geojson)"), "{told}");
+        let named = Inputs::gather(&[folder.path.join("s1.mask.png")], &folder.path.join("out"));
+        assert_eq!((named.images.len(), named.notes.len()), (1, 0));
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! `trainer`: trains, measures and applies the red blood cell segmentation network.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod augment;
 mod calibrate;
 mod card;
@@ -28,6 +30,7 @@ mod problem;
 mod progress;
 mod records;
 mod report;
+mod say;
 mod score;
 mod shipped;
 mod synth;
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say::err!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -74,6 +77,6 @@ fn synth(args: &SynthArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     written?;
-    println!("{} training and {} test images in {}", args.train, args.test, args.out.display());
+    say::out!("{} training and {} test images in {}", args.train, args.test, args.out.display());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The files that `trainer predict` leaves for each image.
 
 use crate::cli::PredictArgs;
-use crate::inputs::Input;
+use crate::inputs::{Input, results};
 use crate::problem::Problem;
 use crate::records::{remove, write_whole};
 use rbc_model::cells::{Cells, Summary};
@@ -30,6 +30,16 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
     // Last: alone, where a run is cut off, it would pass for one drawn by hand.
     save(".mask.png", export::mask_png(&cells.labels.mask()));
     problems
+}
+
+/// Takes the results of an earlier run away: where the image can't be segmented, or an option is not given any more, they
+/// would pass for this one's. What lies there alone may be another's.
+pub fn clear(out: &Path, stem: &str) -> Result<(), Problem> {
+    let there = results(out, stem);
+    if there.len() < 2 {
+        return Ok(());
+    }
+    there.iter().try_for_each(|path| remove(path))
 }
 
 /// An image that was segmented: its line in `summary.csv`.

@@ -7,6 +7,7 @@ use crate::inputs::{Input, Inputs};
 use crate::outputs::{self, Row};
 use crate::problem::Problem;
 use crate::progress::bar;
+use crate::say;
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
@@ -18,10 +19,10 @@ use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 pub fn run(args: &PredictArgs) -> Result<()> {
     let inputs = Inputs::gather(&args.inputs, &args.out);
     for note in &inputs.notes {
-        eprintln!("note: {note}");
+        say::err!("note: {note}");
     }
     for problem in &inputs.problems {
-        eprintln!("error: {problem}");
+        say::err!("error: {problem}");
     }
     if inputs.images.is_empty() {
         bail!("there is no image to segment");
@@ -56,7 +57,7 @@ impl Job for Predict<'_> {
         let mut failed = 0;
         let bar = bar(self.inputs.images.len() as u64, "images");
         let report = |problems: &[Problem]| {
-            bar.suspend(|| problems.iter().for_each(|problem| eprintln!("error: {problem}")));
+            bar.suspend(|| problems.iter().for_each(|problem| say::err!("error: {problem}")));
         };
         for input in &self.inputs.images {
             match self.segment(&segmenter, input, &bar) {
@@ -74,7 +75,7 @@ impl Job for Predict<'_> {
         }
         bar.finish_and_clear();
         outputs::write_summary(&self.args.out, &rows)?;
-        println!("{}", outputs::sentence(&rows, &self.args.out));
+        say::out!("{}", outputs::sentence(&rows, &self.args.out));
         Ok(failed)
     }
 }
@@ -90,6 +91,7 @@ impl Predict<'_> {
         let path = &input.path;
         let args = self.args;
         bar.set_message(input.stem.clone());
+        outputs::clear(&args.out, &input.stem)?;
         let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
@@ -114,7 +116,7 @@ impl Predict<'_> {
         let warnings: Vec<String> =
             unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
         for warning in &warnings {
-            bar.suspend(|| eprintln!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
+            bar.suspend(|| say::err!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
         }
         Ok((Row { stem, summary, warnings }, problems))
     }
@@ -169,10 +171,19 @@ mod tests {
         assert_eq!(image::image_dimensions(out.join("a-2.labels.png"))?, (50, 41));
 
         // The summary of that run is not left to a run that comes to no end.
-        std::fs::create_dir(out.join("summary.csv.partial"))?;
+        std::fs::create_dir(crate::records::partial(&out.join("summary.csv")))?;
         let again = run(&args);
         assert!(again.is_err_and(|error| error.to_string().contains("summary.csv")));
         assert!(!out.join("summary.csv").exists());
+
+        // Nor are the results of an image that can't be read any more, or of an option that is not given.
+        std::fs::remove_dir(crate::records::partial(&out.join("summary.csv")))?;
+        folder.file("in/a.png", b"no picture")?;
+        let fewer = PredictArgs { geojson: false, ..args };
+        assert!(run(&fewer).is_err());
+        let left = |name: &str| out.join(name).exists();
+        assert!(crate::inputs::SUFFIXES.iter().all(|suffix| !left(&format!("a-2{suffix}"))));
+        assert!(!left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use anyhow::Result;
 use rbc_model::metrics::InstanceScore;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// From which IoU on an image counts as passed: the published claim for every test image.
 pub const GOOD_IOU: f64 = 0.95;
@@ -214,13 +214,19 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 /// Writes a file under another name first, so that who reads it never sees half of it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
+    let partial = partial(path);
     std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
         // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
         let _ = std::fs::remove_file(&partial);
         Problem::io(path, "cannot write", &error)
     })
+}
+
+/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no other
+/// process's, for folds that are trained side by side write the same files.
+pub fn partial(path: &Path) -> PathBuf {
+    let name = crc32fast::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
+    path.with_file_name(format!(".partial-{name:08x}-{}", std::process::id()))
 }
 
 /// Removes a file that an earlier run may have left.
@@ -310,6 +316,16 @@ mod tests {
         folder.file("taken/inside", b"")?;
         let refused = write_whole(&folder.path.join("taken"), b"bytes");
         assert!(refused.is_err_and(|problem| problem.what.starts_with("cannot write")));
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_has_them() -> Result<()> {
+        let folder = crate::fixture::Folder::new("long")?;
+        let path = folder.path.join("a".repeat(255));
+        write_whole(&path, b"bytes")?;
+        assert_eq!(std::fs::read(&path)?, b"bytes");
         assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::files::file_name;
 use crate::problem::Problem;
 use crate::records::remove;
 use crate::report::{fold_folder, overlays_in};
+use crate::say;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -52,12 +53,12 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
     if let Some(fold) = args.fold {
         let folder = fold_folder(&args.out, fold);
         if folder.join(FIGURES).exists() {
-            eprintln!("the earlier fold in {} is replaced", folder.display());
+            say::err!("the earlier fold in {} is replaced", folder.display());
         }
         return Ok(clear_fit(&folder)?);
     }
     if args.out.join(WEIGHTS).exists() {
-        eprintln!("the earlier run in {} is replaced", args.out.display());
+        say::err!("the earlier run in {} is replaced", args.out.display());
     }
     for folder in fits(&args.out)? {
         // Another's folder may be called `final`.
@@ -103,19 +104,8 @@ fn is_fit(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
     use crate::fit::FitConfig;
-    use crate::fixture::Folder;
-    use clap::Parser;
-
-    fn args(out: &Path, more: &str) -> Result<TrainArgs> {
-        let words = ["trainer", "train", "--out"].map(Into::into).into_iter();
-        let words = words.chain([out.into()]).chain(more.split_whitespace().map(Into::into));
-        match Cli::try_parse_from(words.collect::<Vec<std::ffi::OsString>>())?.command {
-            Command::Train(args) => Ok(args),
-            _ => bail!("not train"),
-        }
-    }
+    use crate::fixture::{Folder, train_args as args};
 
     fn checkpoint(folder: &Folder, fit: &str, epochs_done: usize) -> Result<()> {
         let config = FitConfig { epochs: 2, ..FitConfig::default() };
