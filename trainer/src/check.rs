@@ -1,8 +1,10 @@
 //! `trainer check`: everything wrong with a data set, before hours of training find it.
 
+use crate::cli::FOLDS;
 use crate::dataset::{Dataset, Entry, Part};
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
+use crate::say;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use rbc_model::decode;
@@ -23,17 +25,17 @@ pub struct Report {
 pub fn run(root: &Path) -> Result<()> {
     let report = examine(&Dataset::open(root)?);
     for line in &report.lines {
-        println!("{line}");
+        say::out!("{line}");
     }
     for warning in &report.warnings {
-        eprintln!("warning: {warning}");
+        say::err!("warning: {warning}");
     }
     for error in &report.errors {
-        eprintln!("error: {error}");
+        say::err!("error: {error}");
     }
     match report.errors.len() {
         0 => {
-            println!("no errors, {}", count(report.warnings.len(), "warning"));
+            say::out!("no errors, {}", count(report.warnings.len(), "warning"));
             Ok(())
         }
         errors => bail!("{} to repair, see above, in {}", count(errors, "error"), root.display()),
@@ -67,27 +69,31 @@ pub fn examine(dataset: &Dataset) -> Report {
             report.lines.push(line(part, &facts));
         }
     }
+    report.lines.extend(folds(dataset.training_part(), &good));
     if good.is_empty() && report.errors.is_empty() {
         report.errors.push(Problem::new(&dataset.root, "there is no image in the data set"));
     }
     for facts in &good {
         report.warnings.extend(facts.warnings.iter().cloned());
         if let Some(all) = facts.marks.extreme() {
-            let what = format!("the mask calls {all} of the image RBC, look whether that is so");
+            let mut what = format!("the mask calls {all} of the image RBC, look whether that is so");
+            if all == "all" && std::fs::read(&facts.entry.mask).is_ok_and(|bytes| decode::has_alpha(&bytes)) {
+                what += "; it has alpha, which does not count: where that marks the cells, save it black and white";
+            }
             report.warnings.push(Problem::new(&facts.entry.mask, what));
         }
     }
     if let Some(what) = masks::inverted(good.iter().map(|facts| &facts.marks)) {
         report.warnings.push(Problem::new(&dataset.root, what));
     }
-    duplicates(&good, &mut report);
+    duplicates(&good, dataset, &mut report);
     report.errors.extend(dataset.straddlers());
     report
 }
 
 impl<'a> Facts<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Problem> {
-        let (sample, doubt) = entry.load()?;
+        let (sample, doubts) = entry.load()?;
         let blurred = blurred(&entry.mask)?;
         let mut hasher = DefaultHasher::new();
         sample.image.as_raw().hash(&mut hasher);
@@ -95,7 +101,7 @@ impl<'a> Facts<'a> {
             entry,
             size: sample.image.dimensions(),
             marks: Marks::of(&sample.image, &sample.mask, sample.margin),
-            warnings: doubt.into_iter().chain(blurred).collect(),
+            warnings: doubts.into_iter().chain(blurred).collect(),
             hash: hasher.finish(),
         })
     }
@@ -136,8 +142,20 @@ fn line(part: Part, facts: &[&Facts]) -> String {
     )
 }
 
+/// How many folds there are sources for, where that is less than usual.
+fn folds(training: Part, facts: &[Facts]) -> Option<String> {
+    let trained = facts.iter().filter(|facts| facts.entry.part == training);
+    let sources: BTreeSet<&str> = trained.map(|facts| facts.entry.source.as_str()).collect();
+    match sources.len() {
+        0 | FOLDS.. => None,
+        1 => Some("cross validation: none with one source, give --folds 1".into()),
+        few => Some(format!("cross validation: {few} sources allow at most --folds {few}")),
+    }
+}
+
 /// The same picture twice weighs double; in training and test alike it makes the test worthless.
-fn duplicates(facts: &[Facts], report: &mut Report) {
+fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
+    let apart = BTreeSet::from([dataset.training_part(), dataset.test_part()]);
     let mut seen: BTreeMap<(u64, (u32, u32)), &Entry> = BTreeMap::new();
     for facts in facts {
         let Some(first) = seen.get(&(facts.hash, facts.size)) else {
@@ -145,7 +163,8 @@ fn duplicates(facts: &[Facts], report: &mut Report) {
             continue;
         };
         let what = format!("the same picture as {}", first.image.display());
-        if first.part == facts.entry.part {
+        // What is neither trained nor tested on spoils nothing.
+        if first.part == facts.entry.part || apart != BTreeSet::from([first.part, facts.entry.part]) {
             report.warnings.push(Problem::new(&facts.entry.image, what));
         } else {
             let what = format!("{what}, so the test is no test, take one away");
@@ -180,7 +199,8 @@ mod tests {
             report.lines,
             [
                 "train: 2 images from 2 sources; 2 sizes, 8 x 6 to 16 x 8; RBC 50.0 % on average, 50.0 to 50.0 %",
-                "test: 1 image from 1 source; 5 x 7; RBC 57.1 % on average, 57.1 to 57.1 %"
+                "test: 1 image from 1 source; 5 x 7; RBC 57.1 % on average, 57.1 to 57.1 %",
+                "cross validation: 2 sources allow at most --folds 2"
             ]
         );
         Ok(())
@@ -238,6 +258,36 @@ mod tests {
         image::GrayImage::from_fn(8, 60, picture).save(&lossy)?;
         let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
         assert!(!warnings.contains("levels of grey"), "{warnings}");
+        Ok(())
+    }
+
+    #[test]
+    fn marks_in_alpha_alone_are_told_of() -> Result<()> {
+        let folder = Folder::new("check-alpha")?;
+        folder.image("images/a.png", 8, 8, 1)?;
+        let mask = folder.file("masks/a.png", b"")?;
+        image::RgbaImage::from_fn(8, 8, |x, _| image::Rgba([255, 255, 255, if x < 4 { 255 } else { 0 }]))
+            .save(&mask)?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        assert!(texts(&report.warnings).contains("it has alpha"), "{}", texts(&report.warnings));
+        assert_eq!(report.lines[1], "cross validation: none with one source, give --folds 1");
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_that_is_not_used_leaks_nothing() -> Result<()> {
+        let folder = Folder::new("check-unused")?;
+        folder.pair("train", "a", 8, 8, 1)?;
+        folder.pair("test", "b", 8, 8, 2)?;
+        folder.pair(".", "c", 8, 8, 1)?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        let warnings = texts(&report.warnings);
+        assert!(report.errors.is_empty() && warnings.contains("the same picture as"), "{warnings}");
+        // Without train/ they are what is trained on.
+        std::fs::remove_dir_all(folder.path.join("train"))?;
+        folder.pair("test", "d", 8, 8, 1)?;
+        let report = examine(&Dataset::open(&folder.path)?);
+        assert!(texts(&report.errors).contains("the test is no test"), "{}", texts(&report.errors));
         Ok(())
     }
 

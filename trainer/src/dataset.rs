@@ -4,10 +4,13 @@
 
 use crate::files::{Listing, file_name, stem};
 use crate::manifest::Manifest;
+use crate::masks;
 use crate::problem::Problem;
+use crate::say;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use rbc_model::{GrayImage, RgbImage, decode};
+use rbc_model::decode::{self, Orientation};
+use rbc_model::{GrayImage, RgbImage};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -114,7 +117,23 @@ impl Dataset {
             let what = "not used, as there is train/ beside it; move its images there, or take it away";
             dataset.warnings.push(Problem::new(&root.join("images"), what));
         }
+        let above = above(root).filter(|above| manifest.is_none() && above.join("manifest.csv").exists());
+        if let Some(above) = above {
+            let what = format!(
+                "manifest.csv lies in the folder above, {}: give that folder, or each image counts as a smear of its own",
+                above.display()
+            );
+            dataset.warnings.push(Problem::new(root, what));
+        }
         if let Some(manifest) = &manifest {
+            let tested = manifest.rows().any(|row| row.split.as_deref() == Some(Part::Test.name()));
+            if tested && dataset.parts == [Part::Whole] {
+                let what = format!(
+                    "the column split counts only for train/ and test/; all {} images are used to train and to measure",
+                    dataset.entries.len()
+                );
+                dataset.warnings.push(Problem::new(&root.join("manifest.csv"), what));
+            }
             let odd = manifest.warnings.iter().map(|what| Problem::new(&root.join("manifest.csv"), what));
             dataset.warnings.extend(odd);
             let known = |name: &str, split: Option<&str>| {
@@ -149,14 +168,19 @@ impl Dataset {
         self.parts.contains(&part)
     }
 
-    /// Tells on standard error what looks odd, the first few of it.
+    /// Tells on standard error what looks odd about the folder.
     pub fn warn(&self) {
+        self.tell(&self.warnings);
+    }
+
+    /// Tells on standard error what looks odd, the first few of it.
+    pub fn tell(&self, warnings: &[Problem]) {
         const SHOWN: usize = 5;
-        for warning in self.warnings.iter().take(SHOWN) {
-            eprintln!("warning: {warning}");
+        for warning in warnings.iter().take(SHOWN) {
+            say::err!("warning: {warning}");
         }
-        if let more @ 1.. = self.warnings.len().saturating_sub(SHOWN) {
-            eprintln!("and {more} more warnings, which `trainer check --data {}` lists", self.root.display());
+        if let more @ 1.. = warnings.len().saturating_sub(SHOWN) {
+            say::err!("and {more} more warnings, which `trainer check --data {}` lists", self.root.display());
         }
     }
 
@@ -203,9 +227,9 @@ impl Dataset {
         let mut loaded = Loaded { samples: vec![], problems: self.problems_of(part), warnings: vec![] };
         for result in results {
             match result {
-                Ok((sample, doubt)) => {
+                Ok((sample, doubts)) => {
                     loaded.samples.push(sample);
-                    loaded.warnings.extend(doubt);
+                    loaded.warnings.extend(doubts);
                 }
                 Err(problem) => loaded.problems.push(problem),
             }
@@ -270,16 +294,26 @@ impl Dataset {
 }
 
 impl Entry {
-    /// Decodes image and mask; they must be of one size. What is wrong with the labels comes along: the sample does without.
-    pub fn load(&self) -> Result<(Sample, Option<Problem>), Problem> {
-        let image = read(&self.image, decode::decode)?;
-        let mask = read(&self.mask, decode::decode_mask)?;
+    /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with the
+    /// labels: the sample does without.
+    pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
+        let (image, turned) =
+            read(&self.image, |bytes, name| Ok((decode::decode(bytes, name)?, decode::orientation(bytes))))?;
+        let (mask, faint, mask_turned) = read(&self.mask, |bytes, name| {
+            let lossy = decode::is_lossy(bytes);
+            let faint = lossy.then(|| decode::decode_faint(bytes, name)).transpose()?;
+            Ok((decode::decode_mask(bytes, name)?, faint, decode::orientation(bytes)))
+        })?;
+        let turned = turned_apart(turned, mask_turned);
         let (width, height) = image.dimensions();
         if mask.dimensions() != (width, height) {
             let (mask_width, mask_height) = mask.dimensions();
-            let what = format!(
+            let mut what = format!(
                 "the mask is {mask_width} x {mask_height} but its image {width} x {height}, make them one size"
             );
+            if let Some(turned) = turned {
+                what = format!("{what}; {turned}");
+            }
             return Err(Problem::new(&self.mask, what));
         }
         if u64::from(self.margin) * 2 >= u64::from(width.min(height)) {
@@ -287,17 +321,38 @@ impl Entry {
                 format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
             return Err(Problem::new(&self.image, what));
         }
+        let doubts = turned.map(String::from).into_iter().chain(faint.as_ref().and_then(masks::faint));
+        let mut doubts: Vec<Problem> = doubts.map(|what| Problem::new(&self.mask, what)).collect();
         let cells = self.labels.as_deref().map(|labels| count_cells(labels, self.margin, (width, height)));
-        let (cells, doubt) = match cells.transpose() {
-            Ok(cells) => (cells, None),
-            Err(Problem { what, path }) => {
-                let what = format!("passed over, so that the cells are counted in the mask: {what}");
-                (None, Some(Problem::new(&path, what)))
-            }
-        };
+        let cells = cells.transpose().unwrap_or_else(|Problem { what, path }| {
+            let what = format!("passed over, so that the cells are counted in the mask: {what}");
+            doubts.push(Problem::new(&path, what));
+            None
+        });
         let (name, source) = (self.name.clone(), self.source.clone());
-        Ok((Sample { name, source, image, mask, margin: self.margin, cells }, doubt))
+        Ok((Sample { name, source, image, mask, margin: self.margin, cells }, doubts))
     }
+}
+
+/// Says so where one of two files is turned when it is read and the other is not, or otherwise.
+fn turned_apart(image: Orientation, mask: Orientation) -> Option<&'static str> {
+    let upright = Orientation::NoTransforms;
+    match (image == upright, mask == upright) {
+        _ if image == mask => None,
+        (false, true) => Some(
+            "the image is turned by its orientation tag and the mask has none: look whether they fit, or save both upright",
+        ),
+        (true, false) => Some(
+            "the mask is turned by its orientation tag and the image has none: look whether they fit, or save both upright",
+        ),
+        _ => Some("image and mask are turned otherwise by their orientation tags: save both upright"),
+    }
+}
+
+/// The folder that another lies in.
+fn above(folder: &Path) -> Option<PathBuf> {
+    // `.` and `..` tell nothing by themselves.
+    folder.canonicalize().ok()?.parent().map(Path::to_path_buf)
 }
 
 /// How many instances of an instance image have their centre in the labelled part.
@@ -329,7 +384,7 @@ pub fn is_labelled((x, y): (f64, f64), (width, height): (u32, u32), margin: u32)
 }
 
 /// Reads and decodes one file.
-fn read<T>(path: &Path, decode: fn(&[u8], &str) -> Result<T, rbc_model::Error>) -> Result<T, Problem> {
+fn read<T>(path: &Path, decode: impl Fn(&[u8], &str) -> Result<T, rbc_model::Error>) -> Result<T, Problem> {
     let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
     decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))
 }
@@ -379,6 +434,59 @@ mod tests {
         assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
         assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
         assert!(loaded.warnings[0].to_string().starts_with("passed over"), "{}", loaded.warnings[0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
+        let folder = Folder::new("manifests")?;
+        let told = |root: &Path| -> Result<String> {
+            Ok(Dataset::open(root)?.warnings.iter().map(|warning| format!("{warning}\n")).collect())
+        };
+        for (part, name, shade) in
+            [("set/train", "a", 1), ("set/test", "b", 2), ("flat", "a", 3), ("flat", "b", 4)]
+        {
+            folder.pair(part, name, 8, 8, shade)?;
+        }
+        let manifest = b"name,source_file,split\na,s,train\nb,t,test\n";
+        folder.file("set/manifest.csv", manifest)?;
+        folder.file("flat/manifest.csv", manifest)?;
+        assert_eq!(told(&folder.path.join("set"))?, "");
+        let below = told(&folder.path.join("set/train"))?;
+        assert!(
+            below.starts_with("manifest.csv lies in the folder above, ") && below.lines().count() == 1,
+            "{below}"
+        );
+        let flat = told(&folder.path.join("flat"))?;
+        assert!(flat.contains("all 2 images are used") && flat.lines().count() == 1, "{flat}");
+        Ok(())
+    }
+
+    #[test]
+    fn image_and_mask_that_are_turned_apart_are_warned_of() -> Result<()> {
+        let folder = Folder::new("turned")?;
+        // Half a turn, so that the size stays.
+        let jpeg = |name: &str, turned: bool| -> Result<()> {
+            let mut plain = std::io::Cursor::new(Vec::new());
+            let half = |x: u32, _| image::Luma([if x < 8 { 0 } else { 255 }]);
+            GrayImage::from_fn(16, 8, half).write_to(&mut plain, image::ImageFormat::Jpeg)?;
+            let tag = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0];
+            let exif = [b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01".as_slice(), &tag].concat();
+            let (start, rest) = plain.get_ref().split_at(2);
+            let exif = if turned { exif.as_slice() } else { &[] };
+            folder.file(name, &[start, exif, rest].concat()).map(drop)
+        };
+        for (name, image, mask) in
+            [("a", false, false), ("b", true, false), ("c", false, true), ("d", true, true)]
+        {
+            jpeg(&format!("images/{name}.jpg"), image)?;
+            jpeg(&format!("masks/{name}.jpg"), mask)?;
+        }
+        let loaded = Dataset::open(&folder.path)?.load(Part::Whole);
+        let told: Vec<String> = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
+        assert_eq!((loaded.samples.len(), told.len()), (4, 2), "{told:?}");
+        assert!(told[0].starts_with("the image is turned") && told[0].ends_with("b.jpg"), "{told:?}");
+        assert!(told[1].starts_with("the mask is turned") && told[1].ends_with("c.jpg"), "{told:?}");
         Ok(())
     }
 

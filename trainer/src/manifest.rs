@@ -14,7 +14,8 @@ pub struct Row {
     pub name: String,
     /// `train` or `test`, where the file says so.
     pub split: Option<String>,
-    /// `source_file`, without extension too: whole fields are found by it.
+    /// `source_file`, without extension too: whole fields are found by it. With its folder, where it has one: slides of two
+    /// patients may have one name.
     pub source: Option<String>,
     /// `unlabelled_margin_px`.
     pub margin: u32,
@@ -74,7 +75,7 @@ impl Manifest {
             let row = Row {
                 name: name.clone(),
                 split: field(split).map(str::to_lowercase),
-                source: field(source).map(stem_of_image),
+                source: field(source).map(source_name),
                 margin,
             };
             let rows = manifest.rows.entry(name).or_default();
@@ -120,9 +121,36 @@ fn stem_of_image(name: &str) -> String {
     if is_image(path) { stem(path) } else { file_name(path) }
 }
 
+/// `patient/slide` of `patient\slide.tif`
+fn source_name(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    let path = path.trim_start_matches("./").trim_end_matches('/');
+    match path.rsplit_once('/') {
+        Some((folder, file)) => format!("{folder}/{}", stem_of_image(file)),
+        None => stem_of_image(path),
+    }
+}
+
+/// A source's name without its folder.
+pub fn bare(source: &str) -> &str {
+    source.rsplit_once('/').map_or(source, |(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_of_one_name_in_two_folders_are_two() -> Result<()> {
+        let text =
+            "name,source_file\np1/a.png,p1/slide.tif\nb.png,p2\\slide.tif\nc.png,./slide.10x\nd.png,p3/\n";
+        let manifest = Manifest::parse(text)?;
+        let source = |name| manifest.find(name, Part::Train).and_then(|row| row.source.as_deref());
+        let found = ["a", "b", "c", "d"].map(source);
+        assert_eq!(found, [Some("p1/slide"), Some("p2/slide"), Some("slide.10x"), Some("p3")]);
+        assert_eq!(["p1/slide", "slide"].map(bare), ["slide"; 2]);
+        Ok(())
+    }
 
     #[test]
     fn names_lose_their_extension_and_splits_tell_them_apart() -> Result<()> {

@@ -1,5 +1,6 @@
 //! What a mask says that makes one doubt it.
 
+use rbc_model::cells::distance::squared_distance;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};
 
@@ -91,6 +92,20 @@ pub fn blurred(mask: &RgbImage) -> Option<String> {
     })
 }
 
+/// So many pixels deep the smoothed rim of a cell may be.
+const RIM: f32 = 2.0;
+
+/// Says so where areas of a lossy mask, not merely the rims of cells, are marked too dark to count: `faint` is 255 there.
+pub fn faint(faint: &GrayImage) -> Option<String> {
+    let (width, height) = (faint.width() as usize, faint.height() as usize);
+    let pixels = faint.as_raw();
+    let inside = squared_distance(width, height, |at| pixels[at] == 0);
+    let area = inside.into_iter().filter(|&away| away > RIM * RIM).count();
+    (area as f64 > SHARE * pixels.len() as f64).then(|| {
+        "a lossy file that marks cells by different levels, of which the darker ones count as ground; save it as PNG".into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +133,24 @@ mod tests {
         });
         assert_eq!(blurred(&numbers), None);
         assert_eq!(blurred(&RgbImage::new(8, 8)), None);
+        Ok(())
+    }
+
+    #[test]
+    fn faint_cells_are_told_from_smoothed_rims() -> anyhow::Result<()> {
+        let told = |mask: &RgbImage| -> anyhow::Result<bool> {
+            let mut jpeg = std::io::Cursor::new(Vec::new());
+            mask.write_to(&mut jpeg, image::ImageFormat::Jpeg)?;
+            Ok(faint(&rbc_model::decode::decode_faint(jpeg.get_ref(), "a")?).is_some())
+        };
+        let smooth = disc(|away| (255.0 * (22.0 - away).clamp(0.0, 4.0) / 4.0) as u8);
+        assert!(!told(&smooth)? && !told(&disc(|away| if away < 20.0 { 255 } else { 0 }))?);
+        let mut two = disc(|away| if away < 20.0 { 255 } else { 0 });
+        let small = |x: u32, y: u32| (x as f32 - 8.0).hypot(y as f32 - 8.0) < 7.0;
+        two.enumerate_pixels_mut()
+            .filter(|(x, y, _)| small(*x, *y))
+            .for_each(|(.., pixel)| pixel.0 = [90; 3]);
+        assert!(told(&two)?);
         Ok(())
     }
 

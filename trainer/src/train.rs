@@ -1,6 +1,7 @@
 //! `trainer train`: cross validation, then the final network on all images.
 
 mod earlier;
+mod lock;
 mod material;
 mod watch;
 
@@ -10,15 +11,18 @@ use crate::cli::{TrainArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Sample};
 use crate::device::{self, Job};
+use crate::evaluate::create_folder;
 use crate::field::Pool;
 use crate::fit::{self, FitConfig};
 use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
+use crate::say;
 use crate::score::score;
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::Backend;
+use lock::Lock;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
@@ -38,9 +42,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             "--white-cells says how the smears of --synthetic are made, so give --synthetic N too, or leave it out"
         );
     }
+    create_folder(&args.out)?;
+    let _lock = Lock::take(args)?;
     earlier::spare_the_unfinished(args)?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Problem::io(&args.out, "cannot make the folder", &error))?;
     let data = match &args.data {
         Some(data) => data.clone(),
         None => material::synthetic(&args.out, args.seed)?,
@@ -49,22 +53,23 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     dataset.warnings.extend(dataset.straddlers());
     dataset.warn();
     let mut loaded = dataset.load(dataset.training_part());
+    dataset.tell(&loaded.warnings);
     let mut fields = Vec::new();
     for folder in &material::once(&args.fields) {
         let whole = Dataset::open(folder)?;
         whole.warn();
         let extra = whole.load(whole.training_part());
         loaded.problems.extend(extra.problems);
-        loaded.warnings.extend(extra.warnings);
+        whole.tell(&extra.warnings);
+        if extra.samples.is_empty() {
+            say::err!("warning: {}", Problem::new(folder, "no field to train on, so --fields adds nothing"));
+        }
         material::doubt(folder, &extra.samples);
         fields.extend(material::known_fields(folder, extra.samples, &loaded.samples, &dataset));
     }
     material::doubt(&data, &loaded.samples);
-    for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
-    }
     for problem in &loaded.problems {
-        eprintln!("left out: {problem}");
+        say::err!("left out: {problem}");
     }
     if loaded.samples.is_empty() {
         bail!("no image to train on: {}", data.display());
@@ -133,7 +138,7 @@ impl Job for Training<'_> {
             folds.push(self.measure::<B>(one, threshold, &device)?);
         }
         if let Some(fold) = self.args.fold {
-            println!(
+            say::out!(
                 "fold {fold} alone draws its outlines at 0.5: in a run of all folds, the others choose where"
             );
             return Ok(());
@@ -142,10 +147,11 @@ impl Job for Training<'_> {
         if folds.is_empty() {
             return self.last::<B>(None, threshold, &device);
         }
-        let settings = serde_json::to_value(&self.config)?;
+        // By way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
+        let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
         records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
-        println!(
+        say::out!(
             "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
             validation.mean_iou,
             validation.std_iou,
@@ -153,7 +159,7 @@ impl Job for Training<'_> {
             validation.min_iou,
             100.0 * validation.share_above_95
         );
-        println!("the outline is drawn where the probability was {threshold}");
+        say::out!("the outline is drawn where the probability was {threshold}");
         self.last::<B>(Some(&validation), threshold, &device)?;
         report::write(&self.args.out)
     }
@@ -222,7 +228,8 @@ impl Training<'_> {
         }
         let seconds = fitted.seconds + started.elapsed().as_secs_f64();
         let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
-        println!(
+        records::write_json(&out.join("validation.json"), &record)?;
+        say::out!(
             "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
             record.fold,
             record.train_images,
@@ -232,7 +239,6 @@ impl Training<'_> {
             record.min_iou,
             record.seconds
         );
-        records::write_json(&out.join("validation.json"), &record)?;
         Ok(record)
     }
 
@@ -292,7 +298,7 @@ impl Training<'_> {
             [self.samples.len(), self.fields.len()],
         );
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
-        println!("weights: {}", file.display());
+        say::out!("weights: {}", file.display());
         Ok(())
     }
 

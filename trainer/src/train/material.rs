@@ -3,23 +3,37 @@
 use crate::augment::first_seed;
 use crate::dataset::{Dataset, Part, Sample};
 use crate::files::few;
+use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
+use crate::say;
 use crate::{progress, synth};
 use anyhow::Result;
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-/// The fields without those of the test images; tells of those whose source no image names, for no fold can hold them out.
+/// The fields without those of the test images, each with the source that the images call it by; tells of those whose source
+/// no image names, for no fold can hold them out.
 pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
     let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
     let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
+    let all: BTreeSet<&str> = tested.union(&named).copied().collect();
+    let before = fields.len();
+    let fields: Vec<Sample> = fields.into_iter().filter_map(|field| called(field, &all)).collect();
+    if fields.len() < before {
+        say::err!(
+            "warning: left out {} fields whose name is that of several sources, in folders of their own: give the folder too, \
+             in the manifest.csv (source_file) of the fields: {}",
+            before - fields.len(),
+            folder.display()
+        );
+    }
     let before = fields.len();
     let fields: Vec<Sample> =
         fields.into_iter().filter(|field| !tested.contains(field.source.as_str())).collect();
     if fields.len() < before {
-        eprintln!(
+        say::err!(
             "warning: left out {} fields that test images come from: {}",
             before - fields.len(),
             folder.display()
@@ -27,7 +41,7 @@ pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], datas
     }
     let strange = fields.iter().filter(|field| !named.contains(field.source.as_str())).count();
     if strange > 0 {
-        eprintln!(
+        say::err!(
             "warning: {strange} of {} fields have a source that no image has, so every fold trains on them; if images were cut \
              from them, say so in both manifest.csv (source_file): {}",
             fields.len(),
@@ -37,13 +51,27 @@ pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], datas
     fields
 }
 
+/// The field with the source that images name it by: in full, else without folders. Where these are several, nobody knows
+/// with which of them it would have to be held out.
+fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
+    if !sources.contains(field.source.as_str()) {
+        let alike: Vec<&&str> = sources.iter().filter(|source| bare(source) == bare(&field.source)).collect();
+        match alike[..] {
+            [] => {}
+            [source] => field.source = source.to_string(),
+            _ => return None,
+        }
+    }
+    Some(field)
+}
+
 /// The folders without those that were given before: their fields would count twice.
 pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let mut one = |folder: &PathBuf| {
         let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
         if !new {
-            eprintln!("warning: --fields was given this folder before, it counts once: {}", folder.display());
+            say::err!("warning: --fields was given this folder before, it counts once: {}", folder.display());
         }
         new
     };
@@ -53,7 +81,7 @@ pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
 /// Tells of masks that spoil what is learnt and measured, as `trainer check` does.
 pub fn doubt(folder: &Path, samples: &[Sample]) {
     for warning in doubts(samples) {
-        eprintln!("warning: {}", Problem::new(folder, warning));
+        say::err!("warning: {}", Problem::new(folder, warning));
     }
 }
 
@@ -77,7 +105,7 @@ pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     let data = out.join(format!("synthetic-{seed}"));
     let options = synth::SynthOptions { seed, ..Default::default() };
     if !data.join("manifest.csv").exists() {
-        eprintln!("no --data: making synthetic smears in {}", data.display());
+        say::err!("no --data: making synthetic smears in {}", data.display());
         let bar = progress::bar(1, "smears");
         let written = synth::write_dataset(&data, &options, &|done, total| {
             bar.set_length(total as u64);
@@ -140,6 +168,19 @@ mod tests {
         );
         let inverted = doubts(&[sample("a", lower)]);
         assert!(inverted.len() == 1 && inverted[0].contains("invert"), "{inverted:?}");
+    }
+
+    #[test]
+    fn fields_go_by_the_name_that_images_give_their_source() {
+        let sources = BTreeSet::from(["p1/slide", "p2/slide", "p1/other", "third"]);
+        let source = |own: &str| {
+            let (image, mask) = (RgbImage::new(1, 1), GrayImage::new(1, 1));
+            let field = Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, cells: None };
+            called(field, &sources).map(|field| field.source)
+        };
+        let told = ["p1/slide", "other", "fields/third", "fourth", "slide"].map(source);
+        let wanted = [Some("p1/slide"), Some("p1/other"), Some("third"), Some("fourth"), None];
+        assert_eq!(told, wanted.map(|source| source.map(String::from)));
     }
 
     #[test]

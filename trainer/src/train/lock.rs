@@ -1,0 +1,94 @@
+//! Keeps two runs out of one folder, where they would mix their files.
+
+use crate::cli::TrainArgs;
+use crate::problem::Problem;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Holds the folder for a run. The files go away with it; those of a run that was killed hold nobody up.
+#[derive(Debug, Default)]
+pub struct Lock {
+    held: Vec<(File, PathBuf)>,
+}
+
+impl Lock {
+    /// Locks the whole folder, or a single fold: others may be trained beside it by processes of their own.
+    ///
+    /// # Errors
+    /// Where another run has it. On a file system without locks there is none to be taken.
+    pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
+        let mut lock = Self::default();
+        let whole = args.out.join(".lock");
+        match args.fold {
+            None => lock.add(&args.out, whole, File::try_lock)?,
+            Some(fold) => {
+                lock.add(&args.out, whole, File::try_lock_shared)?;
+                lock.add(&args.out, args.out.join(format!(".lock-fold-{fold}")), File::try_lock)?;
+            }
+        }
+        Ok(lock)
+    }
+
+    fn add(
+        &mut self,
+        out: &Path,
+        path: PathBuf,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<(), Problem> {
+        let Ok(file) = File::options().write(true).create(true).truncate(false).open(&path) else {
+            return Ok(());
+        };
+        match lock(&file) {
+            Ok(()) => self.held.push((file, path)),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another run is at work in this folder: wait for it or take another --out";
+                return Err(Problem::new(out, what));
+            }
+            Err(TryLockError::Error(_)) => {
+                // It would stay for good.
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        for (file, path) in &self.held {
+            // Whoever shares it takes it away in the end. A file that stays locks nothing.
+            if file.unlock().is_ok() && file.try_lock().is_ok() {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Folder, train_args};
+    use anyhow::Result;
+
+    #[test]
+    fn a_folder_or_a_fold_of_it_has_one_run_at_a_time() -> Result<()> {
+        let folder = Folder::new("lock")?;
+        let take = |more: &str| -> Result<Result<Lock, Problem>> {
+            Ok(Lock::take(&train_args(&folder.path, more)?))
+        };
+        let refused = |more: &str| -> Result<bool> {
+            Ok(take(more)?.is_err_and(|problem| problem.what.starts_with("another run is at work")))
+        };
+        let first = take("--fold 0")??;
+        assert!(refused("--fold 0")? && refused("")?);
+        let second = take("--fold 1")??;
+        drop(first);
+        assert!(refused("--fold 1")? && refused("")?);
+        drop(second);
+        let whole = take("")??;
+        assert!(refused("--fold 0")? && refused("")?);
+        drop(whole);
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 0, "locks are left");
+        Ok(())
+    }
+}
