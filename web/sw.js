@@ -7,7 +7,7 @@ const FILES = [
   './', 'app.js', 'app_bg.wasm', 'worker.js', 'worker_bg.wasm', 'rbc.safetensors', 'rbc.json',
   'assets/base.css', 'assets/layout.css', 'assets/parts.css', 'assets/boot.js', 'assets/icon.svg', 'assets/app.webmanifest',
   'assets/samples/index.json',
-  ...['malaria', 'overlaps', 'white-cells'].flatMap((name) => ['webp', 'mask.png'].map((end) => `assets/samples/synthetic-${name}.${end}`)),
+  ...['malaria', 'overlaps', 'white-cells'].flatMap((name) => ['webp', 'mask.webp'].map((end) => `assets/samples/synthetic-${name}.${end}`)),
 ];
 
 /** Fetches the whole set past the browser's own cache; nothing is kept unless all of it came. */
