@@ -178,6 +178,17 @@ fn a_cell_drawn_in_place_of_one_left_out_counts_and_no_correction_is_lost_unaske
     // Taken back, the other is left out again.
     page.key("u")?;
     until_count(&page, all - 1)?;
+    // A part of a larger one that was left out: the rest of that stays out.
+    page.trace(&ring(&canvas, (x, y), d * 0.7))?;
+    until_count(&page, all)?;
+    page.click_at(canvas.place(SIZE, (x + 0.38 * d, y)))?;
+    until_count(&page, all - 1)?;
+    page.trace(&ring(&canvas, (x + 0.38 * d, y), d * 0.3))?;
+    until_count(&page, all)?;
+    ensure!(
+        !page.js("return document.querySelector('tr.left-out')", json!([]))?.is_null(),
+        "all of it counts"
+    );
     page.save("export-mask", "mask.png")?;
     page.wait("all is saved", || Ok((!page.would_ask()?).then_some(())))
 }

@@ -1,6 +1,7 @@
 //! One image of the queue, and all that is known of it.
 
 use crate::message::{ByHand, CellRow, Stroke};
+use std::collections::HashMap;
 use std::rc::Rc;
 use web_sys::Blob;
 
@@ -183,17 +184,17 @@ impl Item {
             self.by_hand.excluded.extend([x, y]);
             self.hits.push(f64::from(cell));
         } else {
-            self.keep_left_out(|_, hit| hit != f64::from(cell));
+            self.change_left_out(|point, hit| (hit != f64::from(cell)).then_some(point));
         }
         self.corrected();
     }
 
-    /// Takes those in again of the left-out points, and of the cells they lie in, that `keep` does not hold for.
-    fn keep_left_out(&mut self, keep: impl Fn([f64; 2], f64) -> bool) {
+    /// Puts other points in the place of those whose cells are left out, which lie in these cells; `None` takes them in.
+    fn change_left_out(&mut self, to: impl Fn([f64; 2], f64) -> Option<[f64; 2]>) {
         let hits = std::mem::take(&mut self.hits);
         let points = std::mem::take(&mut self.by_hand.excluded);
         for (point, hit) in points.as_chunks::<2>().0.iter().zip(hits) {
-            if keep(*point, hit) {
+            if let Some(point) = to(*point, hit) {
                 self.by_hand.excluded.extend(point);
                 self.hits.push(hit);
             }
@@ -204,8 +205,13 @@ impl Item {
     pub fn draw(&mut self, stroke: Stroke) {
         self.before.push((self.by_hand.clone(), self.hits.clone()));
         if !stroke.cut {
-            // The new cell counts, though one was left out in its place.
-            self.keep_left_out(|[x, y], _| !stroke.encloses(x, y));
+            // The new cell counts, though one was left out in its place; what may be left of that one does not.
+            let inside: HashMap<u32, (f64, f64)> = self.rows.iter().map(|row| (row.id, row.inside)).collect();
+            self.change_left_out(|[x, y], hit| {
+                let elsewhere = inside.get(&(hit as u32)).map(|&(x, y)| [x, y]);
+                let beyond = |&[x, y]: &[f64; 2]| !stroke.encloses(x, y);
+                Some([x, y]).filter(beyond).or(elsewhere.filter(beyond))
+            });
         }
         self.by_hand.strokes.push(Rc::new(stroke));
         self.corrected();
