@@ -90,16 +90,16 @@ mod tests {
 
     #[test]
     fn loose_pieces_go_to_their_neighbours() {
-        // A piece of 1 beyond 0, and of 0 within 1, beside another of 1.
+        // A piece of 1 at the far side of 0, and of 0 within 1.
         let rows = ["000111", "000111", "100101", "000111"];
-        let number = |byte: u8| if byte == b'.' { OUTSIDE } else { u32::from(byte - b'0') };
-        let mut parts: Vec<u32> = rows.iter().flat_map(|row| row.bytes().map(number)).collect();
+        let numbers = |rows: [&str; 4]| -> Vec<u32> {
+            rows.iter().flat_map(|row| row.bytes().map(|byte| u32::from(byte - b'0'))).collect()
+        };
+        let mut parts = numbers(rows);
         let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24] };
         settle(&crop, &mut parts, 2);
-        let wanted = ["000111", "000111", "000111", "000111"];
-        assert_eq!(parts, wanted.iter().flat_map(|row| row.bytes().map(number)).collect::<Vec<_>>());
-        let before = parts.clone();
+        assert_eq!(parts, numbers(["000111"; 4]));
         settle(&crop, &mut parts, 2);
-        assert_eq!(parts, before);
+        assert_eq!(parts, numbers(["000111"; 4]));
     }
 }

@@ -15,7 +15,7 @@ const DESCRIPTION: usize = 1 << 16;
 /// for other formats, where nothing is said, and where pixels are not square.
 pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
-    // Not as a string: the tag's are ASCII by the standard, and ImageJ's Latin 1.
+    // Not as a string: it is ASCII by the standard, and elsewhere UTF-8 or Latin 1.
     let mut description = vec![0; DESCRIPTION];
     let length =
         decoder.image_ifd().find_tag_bytes(Tag::ImageDescription, &mut description, 0).ok().flatten();
