@@ -10,6 +10,7 @@ mod hills;
 mod holes;
 mod measure;
 mod outline;
+mod oval;
 mod pieces;
 pub(crate) mod regions;
 mod seams;
@@ -26,6 +27,7 @@ pub use summary::{Spread, Summary};
 use crate::GrayImage;
 use crate::segment::UNLIT;
 use crop::Crop;
+use oval::is_long_oval;
 use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -213,7 +215,9 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
             continue;
         }
         let crop = Crop::of(&region, width, height);
-        let (parts, number) = if options.split && area >= split_from * cell_area {
+        // Of a cell that the edge cuts the outline tells too little.
+        let may_be_two = area >= split_from * cell_area && (at_edge || !is_long_oval(&crop));
+        let (parts, number) = if options.split && may_be_two {
             let value = |at| probability.as_raw()[crop.in_image(at, width)];
             split::split(&crop, value, level, diameter)
         } else {
