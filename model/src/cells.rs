@@ -103,7 +103,7 @@ pub struct Labels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
     pub labels: Labels,
-    /// Sorted by id: 1, 2, 3 ...
+    /// Sorted by id: 1, 2, 3 ..., but for gaps that [`Cells::leave_out`] leaves.
     pub cells: Vec<Cell>,
     /// The cell diameter in pixels that was given or read off the mask; `None` where there are no cells.
     pub diameter_px: Option<f32>,
@@ -145,7 +145,8 @@ impl Labels {
 impl Cells {
     /// The same without the cells that `keep` refuses; the others are numbered anew in the same order.
     pub fn retain(&mut self, keep: impl Fn(&Cell) -> bool) {
-        let mut renamed = vec![0; self.cells.len() + 1];
+        let most = self.cells.iter().map(|cell| cell.id).max().unwrap_or(0);
+        let mut renamed = vec![0; most as usize + 1];
         self.cells.retain(|cell| keep(cell));
         for (index, cell) in self.cells.iter_mut().enumerate() {
             renamed[cell.id as usize] = index as u32 + 1;

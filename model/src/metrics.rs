@@ -54,7 +54,8 @@ pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Resu
 /// Errors: nothing is left.
 pub fn inner(mask: &GrayImage, margin: u32) -> Result<GrayImage, Error> {
     let (width, height) = mask.dimensions();
-    let (w, h) = (width.saturating_sub(2 * margin), height.saturating_sub(2 * margin));
+    let both = margin.saturating_mul(2);
+    let (w, h) = (width.saturating_sub(both), height.saturating_sub(both));
     if w == 0 || h == 0 {
         return Err(Error::Metrics(format!("a margin of {margin} px leaves nothing of {width} x {height}")));
     }

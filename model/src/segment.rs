@@ -132,16 +132,19 @@ pub trait TileNetwork {
         };
         let working_diameter = self.config().working_diameter;
         let scale = (working_diameter / diameter_px).min(largest_scale(image));
+        // How wide cells are in the working image.
+        let mut across = working_diameter;
         if scale * diameter_px < 0.99 * working_diameter {
+            across = scale * diameter_px;
             warnings.push(TOO_LARGE.to_string());
         }
-        let (working, surround) = scale::working(image, scale, light, working_diameter);
+        let (working, surround) = scale::working(image, scale, light, across);
         let orientations = options.orientations.unwrap_or_else(|| affordable(&working));
         let mut logits = self.logits(&working, options.tile, orientations, progress).await?;
         if let Some(surround) = surround {
             surround.clear(&mut logits);
         }
-        let quality = Quality::measure(&working, &logits.probability(working.dimensions()), working_diameter);
+        let quality = Quality::measure(&working, &logits.probability(working.dimensions()), across);
         if warnings.is_empty() {
             warnings.extend(quality.iter().flat_map(Quality::warnings));
         }

@@ -105,7 +105,7 @@ pub struct TrainArgs {
     /// same command without --fold and with --resume
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = fold)]
     pub fold: Option<usize>,
-    /// Epochs for each fold and for the final network [default: 36]
+    /// Epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
     /// Channels of the three stages, as in 8,16,32 [default: 16,32,64]

@@ -97,7 +97,10 @@ pub fn dispatch<J: Job>(device: Device, job: J) -> Result<J::Out> {
 pub fn choose(request: Request) -> Result<Device> {
     match request {
         Request::Only(device) => match probe(device) {
-            Ok(()) => Ok(device),
+            Ok(()) => {
+                say::err!("device: {device}");
+                Ok(device)
+            }
             Err(reason) => bail!("{device} does not answer, use another --device: {reason}"),
         },
         Request::Auto => {

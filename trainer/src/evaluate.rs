@@ -6,7 +6,7 @@ use crate::dataset::{Dataset, Entry};
 use crate::device::{self, Job};
 use crate::problem::Problem;
 use crate::progress::bar;
-use crate::records::{Evaluation, ImageRecord, Summary, write_json};
+use crate::records::{Evaluation, ImageRecord, Summary, remove, write_json};
 use crate::say;
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
@@ -52,6 +52,8 @@ impl Job for Measure<'_> {
     fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
+        // Where nothing can be measured, an earlier report would pass for this one.
+        remove(&self.args.out.join("report.json"))?;
         let part = self.dataset.test_part();
         let entries: Vec<&Entry> = self.dataset.part(part).collect();
         let mut problems = self.dataset.problems_of(part);

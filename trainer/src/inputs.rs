@@ -127,7 +127,7 @@ pub fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
 }
 
 /// A mask of this name that lies in `out` without the other results: drawn by hand, perhaps.
-fn foreign_mask(out: &Path, stem: &str) -> Option<PathBuf> {
+pub fn foreign_mask(out: &Path, stem: &str) -> Option<PathBuf> {
     let [mask, others @ ..] = SUFFIXES.map(|suffix| out.join(format!("{stem}{suffix}")));
     (mask.exists() && !others.iter().any(|result| result.exists())).then_some(mask)
 }

@@ -1,7 +1,7 @@
 //! The files that `trainer predict` leaves for each image.
 
 use crate::cli::PredictArgs;
-use crate::inputs::{Input, results};
+use crate::inputs::{Input, foreign_mask, results};
 use crate::problem::Problem;
 use crate::records::{remove, write_whole};
 use rbc_model::cells::{Cells, Summary};
@@ -33,13 +33,12 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
 }
 
 /// Takes the results of an earlier run away: where the image can't be segmented, or an option is not given any more, they
-/// would pass for this one's. What lies there alone may be another's.
+/// would pass for this one's. A mask that lies there alone may be drawn by hand.
 pub fn clear(out: &Path, stem: &str) -> Result<(), Problem> {
-    let there = results(out, stem);
-    if there.len() < 2 {
-        return Ok(());
+    match foreign_mask(out, stem) {
+        Some(_) => Ok(()),
+        None => results(out, stem).iter().try_for_each(|path| remove(path)),
     }
-    there.iter().try_for_each(|path| remove(path))
 }
 
 /// An image that was segmented: its line in `summary.csv`.

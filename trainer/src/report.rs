@@ -78,12 +78,15 @@ fn page(
 fn figures(validation: &CrossValidation) -> String {
     let images: usize = validation.folds.iter().map(|fold| fold.images.len()).sum();
     let figures = [
-        (format!("{:.4} ± {:.4}", validation.mean_iou, validation.std_iou), "mean IoU ± over folds"),
+        (
+            format!("{:.4} ± {:.4}", validation.mean_iou, validation.std_iou),
+            "mean IoU of the images ± SD of the folds' means",
+        ),
         (format!("{:.4}", validation.median_iou), "median IoU"),
         (format!("{:.4}", validation.min_iou), "lowest IoU"),
         (format!("{:.0} %", 100.0 * validation.share_above_95), "of the images at or above 0.95"),
         (images.to_string(), "images, each in the fold that did not train on it"),
-        (duration(validation.seconds), "in all"),
+        (duration(validation.seconds), "for the folds, without the final network"),
         (validation.device.clone(), "device"),
         (validation.seed.to_string(), "seed"),
     ];

@@ -42,6 +42,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             "--white-cells says how the smears of --synthetic are made, so give --synthetic N too, or leave it out"
         );
     }
+    // Before smears are made for nothing; how many folds there are in the end, the images tell.
+    if let Some(fold) = args.fold.filter(|&fold| args.folds > 1 && fold >= args.folds) {
+        bail!("there is no fold {fold}: of {} folds, --fold takes 0 to {}", args.folds, args.folds - 1);
+    }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
     earlier::spare_the_unfinished(args)?;

@@ -133,16 +133,22 @@ impl ByHand {
 #[derive(Clone, Default)]
 pub struct Truth {
     pub file: Option<ArrayBuffer>,
+    /// The mask's own name, for what is wrong with it.
+    pub name: String,
     pub serial: u32,
 }
 
 impl Truth {
     fn write(self, object: Build) -> Build {
-        object.maybe("truth", self.file).with("truthSerial", self.serial)
+        object.maybe("truth", self.file).with("truthName", self.name).with("truthSerial", self.serial)
     }
 
     fn read(object: &View) -> Self {
-        Self { file: object.typed("truth"), serial: object.number("truthSerial") as u32 }
+        Self {
+            file: object.typed("truth"),
+            name: object.text("truthName"),
+            serial: object.number("truthSerial") as u32,
+        }
     }
 }
 

@@ -110,7 +110,9 @@ fn serve(options: &Options) -> Result<()> {
 
 fn dist(options: &Options) -> Result<()> {
     page::build(Profile::Dist, options.trunk().as_deref(), &paths::dist())?;
-    print!("{}", size::report(&size::measure(&paths::dist())?));
+    let sizes = size::measure(&paths::dist())?;
+    print!("{}", size::report(&sizes));
+    size::check(&sizes)?;
     println!("ready for any web host: {}", paths::dist().display());
     Ok(())
 }

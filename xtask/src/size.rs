@@ -1,6 +1,6 @@
 //! What a visitor downloads.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
@@ -65,6 +65,13 @@ pub fn report(sizes: &[Size]) -> String {
     let total = sum(Size::sent);
     let verdict = if total <= LIMIT { "within" } else { "OVER" };
     text + &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n")
+}
+
+/// Refuses a page that weighs more than [`LIMIT`].
+pub fn check(sizes: &[Size]) -> Result<()> {
+    let total: usize = sizes.iter().map(Size::sent).sum();
+    ensure!(total <= LIMIT, "the page is too heavy: {total} bytes, at most {LIMIT} are allowed");
+    Ok(())
 }
 
 /// All files below a folder, by name.

@@ -1,4 +1,4 @@
-//! The three operations of the network that Burn does not have, or not fast enough, as a backend extension.
+//! The operations that the network is built from and Burn does not have, or not fast enough, as a backend extension.
 //!
 //! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and through
 //! `Autodiff`; everything above it is generic over `B: SegBackend`.

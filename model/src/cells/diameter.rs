@@ -7,7 +7,7 @@ use super::regions::{Neighbours, Region, regions};
 use crate::GrayImage;
 use std::f64::consts::PI;
 
-/// Pixels looked at; beyond, every second, third, ... region is left out.
+/// Pixels looked at; beyond, only every second, third, ... region is looked at.
 const ENOUGH: u64 = 6_000_000;
 /// A region larger than this many times its largest inscribed disc is not a single cell.
 const SINGLE: f64 = 1.75;

@@ -74,6 +74,11 @@ fn depth(brightest: u16) -> f32 {
     [255u16, 1023, 4095, 16383].into_iter().find(|&full| brightest <= full).map_or(65535.0, f32::from)
 }
 
+/// What float samples and signed ones may call white: a camera's whole numbers, or 1.
+const FULL: [f32; 6] = [1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0];
+/// How far above white a sample may lie that resampling or dividing by an empty field's image left there.
+const OVERSHOOT: f32 = 1.1;
+
 /// What float samples call black and white.
 fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
     let (least, greatest) =
@@ -82,7 +87,7 @@ fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
         return (0.0, 1.0);
     }
     if least >= 0.0
-        && let Some(full) = [1.0, 255.0, 65535.0].into_iter().find(|&full| greatest <= full)
+        && let Some(full) = FULL.into_iter().find(|&full| greatest <= full * OVERSHOOT)
     {
         return (0.0, full);
     }

@@ -82,10 +82,12 @@ pub fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
         return Err("the image has no pixels".into());
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_BYTES {
+        // Wide samples reach the bytes first.
+        let each = bytes.div_ceil(u64::from(width) * u64::from(height)).max(1);
         return Err(format!(
             "the image is too large ({width} x {height}, {} MB unpacked); cut it into parts of at most {} megapixels",
             bytes / 1_000_000,
-            MAX_PIXELS / 1_000_000
+            MAX_PIXELS.min(MAX_BYTES / each) / 1_000_000
         ));
     }
     Ok(())

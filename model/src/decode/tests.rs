@@ -61,6 +61,23 @@ fn float_tiffs_are_read() {
 }
 
 #[test]
+fn white_of_float_tiffs_is_the_camera_s() {
+    for (samples, levels) in [
+        ([0.0f32, 0.5, 1.02], [0u8, 128, 255]),
+        ([0.0, 512.0, 1000.0], [0, 128, 249]),
+        ([0.0, 2048.0, 4095.0], [0, 128, 255]),
+        ([0.0, 8192.0, 16383.0], [0, 128, 255]),
+        ([0.0, 32768.0, 65535.0], [0, 128, 255]),
+    ] {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+        encoder.write_image::<tiff::encoder::colortype::Gray32Float>(3, 1, &samples).unwrap();
+        let gray: Vec<u8> = decode(&bytes.into_inner(), "a").unwrap().pixels().map(|p| p.0[0]).collect();
+        assert_eq!(gray, levels, "{samples:?}");
+    }
+}
+
+#[test]
 fn more_pages_than_the_first_are_told_of() {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();

@@ -3,7 +3,7 @@
 use crate::dataset::Sample;
 use crate::field::Field;
 use crate::fit::{self, FitConfig, Watcher};
-use crate::progress;
+use crate::{progress, say};
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
@@ -29,6 +29,15 @@ impl<B: Backend> Watch<B> {
         bar.set_message(name.clone());
         Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
     }
+
+    /// What the bar shows on a terminal, as a line an epoch for a log.
+    fn line(&self, validation: &str) {
+        if self.bar.is_hidden() {
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let steps = fit::STEPS as u64;
+            say::err!("{}: epoch {} of {}{validation}", self.name, done / steps, total / steps);
+        }
+    }
 }
 
 impl<B: SegBackend> Watcher<B> for Watch<B> {
@@ -47,6 +56,7 @@ impl<B: SegBackend> Watcher<B> for Watch<B> {
 
     fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>> {
         if self.held_out.is_empty() {
+            self.line("");
             return Ok(None);
         }
         let segmenter = Segmenter::new(network.clone(), self.network.clone(), self.device.clone());
@@ -57,6 +67,7 @@ impl<B: SegBackend> Watcher<B> for Watch<B> {
             iou += one_iou;
         }
         let count = self.held_out.len() as f64;
+        self.line(&format!(", loss {:.4} and IoU {:.4} on the images held out", loss / count, iou / count));
         Ok(Some((loss / count, iou / count)))
     }
 }

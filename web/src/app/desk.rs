@@ -91,6 +91,7 @@ impl App {
                     return app.open_active();
                 }
                 let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
+                let truth_name = item.truth_name.clone();
                 let probability = probability.unwrap_or_else(|problem| {
                     if let Some(item) = app.item_mut(id) {
                         item.lose_map(&problem);
@@ -101,7 +102,7 @@ impl App {
                     app.measuring.push(id);
                 }
                 app.desk_has = Some(id);
-                let truth = Truth { file: truth, serial };
+                let truth = Truth { file: truth, name: truth_name, serial };
                 app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
                 for what in std::mem::take(&mut app.exports_wanted) {
                     app.export(&what);
@@ -132,7 +133,7 @@ impl App {
     /// The network's result has come: find its cells.
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
         let Some(item) = self.item(id) else { return };
-        let truth = Truth { file: None, serial: item.truth_serial };
+        let truth = Truth { serial: item.truth_serial, ..Truth::default() };
         if self.desk_has == Some(id) || item.truth.is_none() {
             self.measure(id, Some(probability), truth);
         } else {
@@ -178,9 +179,15 @@ impl App {
         // One that the desk is about to open is measured as it is opened.
         let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
         let found = stale.and_then(|item| {
-            Some((item.id, item.probability.clone()?, item.truth.clone(), item.truth_serial))
+            Some((
+                item.id,
+                item.probability.clone()?,
+                item.truth.clone(),
+                item.truth_name.clone(),
+                item.truth_serial,
+            ))
         });
-        let Some((id, map, truth, serial)) = found else { return };
+        let Some((id, map, truth, name, serial)) = found else { return };
         self.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
@@ -192,7 +199,7 @@ impl App {
                     return app.go_on();
                 }
                 match bytes {
-                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, serial }),
+                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, name, serial }),
                     Err(problem) => {
                         if let Some(item) = app.item_mut(id) {
                             item.lose_map(&problem);

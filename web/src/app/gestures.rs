@@ -192,7 +192,7 @@ impl App {
         let (across, down) =
             (f64::from(self.view.canvas.client_width()), f64::from(self.view.canvas.client_height()));
         let left = if x / ratio > across - 180.0 { x / ratio - 170.0 } else { x / ratio + 16.0 };
-        let top = if y / ratio > down - 130.0 { y / ratio - 120.0 } else { y / ratio + 16.0 };
+        let top = if y / ratio > down - 150.0 { y / ratio - 140.0 } else { y / ratio + 16.0 };
         let _ = tip.style().set_property("left", &format!("{left}px"));
         let _ = tip.style().set_property("top", &format!("{top}px"));
     }

@@ -241,7 +241,9 @@ impl App {
         for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-            if from_folder && (!ENDINGS.contains(&ending.as_str()) || name.starts_with('.')) {
+            // Thumbnails and the like lie in hidden folders.
+            let hidden = folder.split('/').chain([name.as_str()]).any(|part| part.starts_with('.'));
+            if from_folder && (!ENDINGS.contains(&ending.as_str()) || hidden) {
                 continue;
             }
             taken = true;

@@ -224,7 +224,15 @@ impl Item {
     /// Takes the last correction back; whether there was one.
     pub fn undo(&mut self) -> bool {
         let Some(before) = self.before.pop() else { return false };
-        (self.by_hand, self.hits) = before;
+        // Rows may have other numbers than they had then: the points that stayed tell which.
+        let now = std::mem::take(&mut self.by_hand.excluded);
+        let hits = std::mem::take(&mut self.hits);
+        (self.by_hand, _) = before;
+        let hit = |point: &[f64; 2]| {
+            let same = now.as_chunks::<2>().0.iter().zip(&hits).find(|(at, _)| *at == point);
+            same.map_or(0.0, |(_, hit)| *hit)
+        };
+        self.hits = self.by_hand.excluded.as_chunks::<2>().0.iter().map(hit).collect();
         self.corrected();
         true
     }

@@ -108,6 +108,9 @@ pub fn listen() {
 impl App {
     /// Takes a tool in hand, or puts it down.
     pub fn take_pen(&mut self, tool: Tool) {
+        if self.items.is_empty() {
+            return;
+        }
         self.ruler.stop();
         self.hold(Some(tool).filter(|tool| self.pen.tool != Some(*tool)));
     }

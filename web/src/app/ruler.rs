@@ -5,6 +5,8 @@ use super::view::View;
 use super::{App, dom};
 use web_sys::CanvasRenderingContext2d;
 
+const HINT: &str = "Drag along the scale bar from end to end. Press Draw again, or Esc, to stop.";
+
 #[derive(Default)]
 pub struct Ruler {
     /// The next drag on the canvas draws the line.
@@ -16,11 +18,17 @@ pub struct Ruler {
 
 impl Ruler {
     pub fn stop(&mut self) {
+        if self.active || self.line.is_some() {
+            dom::set_text("pen-hint", "");
+        }
         *self = Self::default();
         if dom::has_focus("scale-length") {
             let _ = dom::element("draw-scale").focus();
         }
         let _ = dom::element("scale-length").remove_attribute("aria-invalid");
+        if self.active {
+            dom::set_text("pen-hint", "");
+        }
         dom::set_text("scale-length-hint", "");
         dom::show("scale-form", false);
         dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
@@ -29,6 +37,7 @@ impl Ruler {
 
     pub fn start(&mut self) {
         self.active = true;
+        dom::set_text("pen-hint", HINT);
         dom::bring_into_sight("view");
         dom::set(&dom::element("draw-scale"), "aria-pressed", "true");
         let _ = dom::element("canvas").class_list().add_1("ruling");
@@ -83,7 +92,7 @@ impl App {
     pub fn toggle_ruler(&mut self) {
         if self.ruler.active || self.ruler.length() > 0.0 {
             self.ruler.stop();
-        } else {
+        } else if !self.items.is_empty() {
             self.put_pen_down();
             self.ruler.start();
         }

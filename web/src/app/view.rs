@@ -223,6 +223,7 @@ impl App {
 
     pub fn draw(&mut self) {
         self.view.asked = false;
+        let before = (self.view.canvas.width(), self.view.canvas.height());
         let (width, height) = self.view.resize();
         let Some(context) = self.view.context.clone() else { return };
         context.clear_rect(0.0, 0.0, width, height);
@@ -231,6 +232,11 @@ impl App {
         }
         if self.view.fitted {
             self.view.fit();
+        } else if before != (self.view.canvas.width(), self.view.canvas.height()) {
+            // What was in the middle stays there.
+            self.view.left += (width - f64::from(before.0)) / 2.0;
+            self.view.top += (height - f64::from(before.1)) / 2.0;
+            self.view.keep_in_sight();
         }
         dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);

@@ -45,9 +45,9 @@ fn passing(
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| no_map(name))?;
     let serial = truth.serial;
-    let truth = truth.file.and_then(|truth| {
-        let truth = read_truth(&bytes(&truth), name, map.dimensions());
-        truth.map_err(|error| refuse_truth(id, serial, &error)).ok()
+    let truth = truth.file.and_then(|file| {
+        let mask = read_truth(&bytes(&file), &truth.name, map.dimensions());
+        mask.map_err(|error| refuse_truth(id, serial, &error)).ok()
     });
     let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), serial), None)?;
     tell(Tell::Measured(measured));
@@ -121,9 +121,9 @@ impl Desk {
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
         tell(Tell::Opened { id, width, height });
         let truth_serial = truth.serial;
-        let truth = truth.file.and_then(|truth| {
-            let truth = read_truth(&bytes(&truth), &name, image.dimensions());
-            truth.map_err(|error| refuse_truth(id, truth_serial, &error)).ok()
+        let truth = truth.file.and_then(|file| {
+            let mask = read_truth(&bytes(&file), &truth.name, image.dimensions());
+            mask.map_err(|error| refuse_truth(id, truth_serial, &error)).ok()
         });
         let mut open =
             Open { id, name, image, probability, truth, truth_serial, found: None, rules, by_hand };
