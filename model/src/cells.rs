@@ -216,9 +216,9 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
             continue;
         }
         let crop = Crop::of(&region, width, height);
+        let large = options.split && area >= split_from * cell_area;
         // Of a cell that the edge cuts the outline tells too little.
-        let may_be_two = area >= split_from * cell_area && (at_edge || !is_long_oval(&crop));
-        let (parts, number) = if options.split && may_be_two {
+        let (parts, number) = if large && (at_edge || !is_long_oval(&crop)) {
             let value = |at| probability.as_raw()[crop.in_image(at, width)];
             split::split(&crop, value, level, diameter)
         } else {

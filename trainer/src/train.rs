@@ -42,9 +42,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             "--white-cells says how the smears of --synthetic are made, so give --synthetic N too, or leave it out"
         );
     }
-    // Before smears are made for nothing; how many folds there are in the end, the images tell.
-    if let Some(fold) = args.fold.filter(|&fold| args.folds > 1 && fold >= args.folds) {
-        bail!("there is no fold {fold}: of {} folds, --fold takes 0 to {}", args.folds, args.folds - 1);
+    // Before smears are made for nothing.
+    match (args.fold, args.folds) {
+        (Some(_), 1) => {
+            bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold")
+        }
+        (Some(fold), count) if fold >= count => {
+            bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1)
+        }
+        _ => {}
     }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
@@ -83,12 +89,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&loaded.samples, folds, args.seed)?,
     };
-    if let Some(fold) = args.fold.filter(|&fold| fold >= splits.folds.len()) {
-        match splits.folds.len() {
-            0 => bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold"),
-            count => bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1),
-        }
-    }
     // Before anything of an earlier run is taken away.
     let device = device::choose(args.device.device)?;
     // A single fold lies beside others, which must have held out other images.

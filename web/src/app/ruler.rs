@@ -18,7 +18,7 @@ pub struct Ruler {
 
 impl Ruler {
     pub fn stop(&mut self) {
-        if self.active || self.line.is_some() {
+        if self.active {
             dom::set_text("pen-hint", "");
         }
         *self = Self::default();
@@ -26,9 +26,6 @@ impl Ruler {
             let _ = dom::element("draw-scale").focus();
         }
         let _ = dom::element("scale-length").remove_attribute("aria-invalid");
-        if self.active {
-            dom::set_text("pen-hint", "");
-        }
         dom::set_text("scale-length-hint", "");
         dom::show("scale-form", false);
         dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
@@ -106,6 +103,7 @@ impl App {
             return;
         }
         self.ruler.active = false;
+        dom::set_text("pen-hint", "");
         dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
         let _ = self.view.canvas.class_list().remove_1("ruling");
         dom::set_text("scale-pixels", &format!("{length:.0}"));
