@@ -1,5 +1,5 @@
-//! TIFF files that `image` leaves out and microscopes write: palette, 32-bit gray, float gray. And what it does not tell of
-//! the others.
+//! TIFF files that `image` leaves out or misreads and microscopes write: palette, gray of 32 bits or of less than 8, float
+//! gray, gray with alpha, 32-bit colours. And what it does not tell of the others.
 
 use super::raw::{Raw, Samples, check_size};
 use super::start::CUT_SHORT;
@@ -14,6 +14,14 @@ pub fn has_more_pages(bytes: &[u8]) -> bool {
     Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
 }
 
+/// Whether the colours are whole numbers of 32 bits, which `image` takes for floats.
+pub fn has_wide_colours(bytes: &[u8]) -> bool {
+    const FLOAT: u16 = 3;
+    let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };
+    let wide = matches!(decoder.colortype(), Ok(ColorType::RGB(32) | ColorType::RGBA(32)));
+    wide && decoder.get_tag_u16_vec(Tag::SampleFormat).map_or(true, |formats| !formats.contains(&FLOAT))
+}
+
 /// Values of TIFF's tag 262, PhotometricInterpretation.
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u16 = 3;
@@ -25,7 +33,8 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         (kind == PALETTE).then(|| decoder.get_tag_u16_vec(Tag::ColorMap))
     });
     // The decoder refuses palettes: the same file as one of gray values has the indices for values.
-    let as_gray = palette.as_ref().and_then(|_| with_photometric(bytes, BLACK_IS_ZERO));
+    let as_gray =
+        palette.as_ref().and_then(|_| with_tag(bytes, Tag::PhotometricInterpretation, BLACK_IS_ZERO));
     let bytes = as_gray.as_deref().unwrap_or(bytes);
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(reason)?;
     let mut limits = Limits::default();
@@ -37,7 +46,10 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     check_size(
         width,
         height,
-        u64::from(width) * u64::from(height) * u64::from(kind.bit_depth().div_ceil(8)),
+        u64::from(width)
+            * u64::from(height)
+            * u64::from(kind.num_samples())
+            * u64::from(kind.bit_depth().div_ceil(8)),
     )?;
     let orientation = orientation(bytes).unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = match (kind, palette) {
@@ -45,7 +57,15 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
             let indices = decoder.read_image().map_err(reason)?;
             (3, Samples::U8(look_up(&indices, width, bits, &palette.map_err(reason)?)?))
         }
-        (ColorType::Gray(_), None) => (1, gray(decoder.read_image().map_err(reason)?)?),
+        (ColorType::Gray(bits), None) if bits < 8 => {
+            let packed = decoder.read_image().map_err(reason)?;
+            let white = (1u16 << bits) - 1;
+            let levels = unpack(&packed, width, bits).ok_or_else(|| unsupported("gray of few bits"))?;
+            (1, Samples::U8(levels.map(|level| (level as u16 * 255 / white) as u8).collect()))
+        }
+        (ColorType::Gray(_) | ColorType::GrayA(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
+            (kind.num_samples().into(), numbers(decoder.read_image().map_err(reason)?)?)
+        }
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
     };
     Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })
@@ -66,8 +86,8 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
     compression.is_some_and(|compression| LOSSY.contains(&compression))
 }
 
-/// The file with another PhotometricInterpretation in its first directory (TIFF 6.0, section 2; BigTIFF has wider fields).
-fn with_photometric(bytes: &[u8], value: u16) -> Option<Vec<u8>> {
+/// The file with another number for a tag in its first directory (TIFF 6.0, section 2; BigTIFF has wider fields).
+fn with_tag(bytes: &[u8], tag: Tag, value: u16) -> Option<Vec<u8>> {
     let little = bytes.starts_with(b"II");
     let number = |at: usize, size: usize| {
         let field = bytes.get(at..at.checked_add(size)?)?;
@@ -83,16 +103,25 @@ fn with_photometric(bytes: &[u8], value: u16) -> Option<Vec<u8>> {
         let at = first.checked_add(index.checked_mul(entry)?)?;
         Some((at, number(at, 2)?))
     });
-    let at =
-        entries.find(|(_, tag)| *tag == usize::from(Tag::PhotometricInterpretation.to_u16()))?.0 + to_value;
+    let at = entries.find(|(_, found)| *found == usize::from(tag.to_u16()))?.0 + to_value;
     let mut changed = bytes.to_vec();
     let value = if little { value.to_le_bytes() } else { value.to_be_bytes() };
     changed.get_mut(at..at + 2)?.copy_from_slice(&value);
     Some(changed)
 }
 
+/// Samples of less than a byte, which stand side by side in it, each row from a byte of its own on (TIFF 6.0, section 3).
+fn unpack(data: &DecodingResult, width: u32, bits: u8) -> Option<impl Iterator<Item = usize>> {
+    let DecodingResult::U8(data) = data else { return None };
+    let (width, bits) = (width as usize, usize::from(bits));
+    let rows = data.chunks_exact((width * bits).div_ceil(8));
+    Some(rows.flat_map(move |row| {
+        let bit = |at: usize| usize::from(row[at / 8] >> (7 - at % 8) & 1);
+        (0..width).map(move |x| (x * bits..(x + 1) * bits).fold(0, |sum, at| (sum << 1) | bit(at)))
+    }))
+}
+
 /// A palette holds all reds, then all greens, then all blues, 16 bit each (TIFF 6.0, section 5); some programs write 8.
-/// Indices of less than a byte stand side by side in it, each row from a byte of its own on.
 fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> Result<Vec<u8>, String> {
     let size = palette.len() / 3;
     let shift = if palette.iter().any(|value| *value > 255) { 8 } else { 0 };
@@ -104,21 +133,16 @@ fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> R
     let all = match indices {
         DecodingResult::U8(data) if bits >= 8 => data.iter().try_for_each(|&index| add(index.into())),
         DecodingResult::U16(data) => data.iter().try_for_each(|&index| add(index.into())),
-        DecodingResult::U8(data) => {
-            let (width, bits) = (width as usize, usize::from(bits));
-            data.chunks_exact((width * bits).div_ceil(8)).try_for_each(|row| {
-                let bit = |at: usize| usize::from(row[at / 8] >> (7 - at % 8) & 1);
-                let index = |x: usize| (x * bits..(x + 1) * bits).fold(0, |sum, at| (sum << 1) | bit(at));
-                (0..width).try_for_each(|x| add(index(x)))
-            })
-        }
-        _ => return Err(unsupported("a palette of many colours")),
+        packed => match unpack(packed, width, bits) {
+            Some(mut indices) => indices.try_for_each(add),
+            None => return Err(unsupported("a palette of many colours")),
+        },
     };
     all.ok_or("the image's palette lacks colours that it uses; save it as RGB")?;
     Ok(colours)
 }
 
-fn gray(data: DecodingResult) -> Result<Samples, String> {
+fn numbers(data: DecodingResult) -> Result<Samples, String> {
     Ok(Samples::F32(match data {
         DecodingResult::U8(data) => return Ok(Samples::U8(data)),
         DecodingResult::U16(data) => return Ok(Samples::U16(data)),
@@ -172,11 +196,40 @@ mod tests {
         with_palette::<TiffKindStandard>(TiffEncoder::new(standard).unwrap());
         with_palette::<TiffKindBig>(TiffEncoder::new_big(big).unwrap());
         for file in files {
-            let bytes = with_photometric(file.get_ref(), PALETTE).unwrap();
+            let bytes = with_tag(file.get_ref(), Tag::PhotometricInterpretation, PALETTE).unwrap();
             let image = super::super::decode(&bytes, "a").unwrap();
             assert_eq!(image.as_raw(), &[255, 255, 255, 255, 0, 0, 0, 0, 255]);
         }
-        assert_eq!(with_photometric(b"II*\0\xff\xff\xff\xff", PALETTE), None);
+        assert_eq!(with_tag(b"II*\0\xff\xff\xff\xff", Tag::ImageWidth, 1), None);
+    }
+
+    fn tiff<C: colortype::ColorType>(width: u32, samples: &[C::Inner]) -> Vec<u8>
+    where
+        [C::Inner]: tiff::encoder::TiffValue,
+    {
+        let mut file = Cursor::new(Vec::new());
+        TiffEncoder::new(&mut file).unwrap().write_image::<C>(width, 1, samples).unwrap();
+        file.into_inner()
+    }
+
+    #[test]
+    fn wide_colours_are_numbers_and_no_floats() {
+        let whole = tiff::<colortype::RGB32>(2, &[65535, 0, 32768, 0, 65535, 65535]);
+        let image = super::super::decode(&whole, "a").unwrap();
+        assert_eq!(image.as_raw(), &[255, 0, 128, 0, 255, 255]);
+        let float = tiff::<colortype::RGB32Float>(1, &[1.0, 0.0, 0.5]);
+        assert!(!has_wide_colours(&float));
+        assert_eq!(super::super::decode(&float, "a").unwrap().as_raw(), &[255, 0, 128]);
+    }
+
+    #[test]
+    fn narrow_gray_is_read() {
+        let wide = tiff::<colortype::Gray8>(2, &[0x0f, 0x5a]);
+        let narrow =
+            with_tag(&wide, Tag::ImageWidth, 4).and_then(|f| with_tag(&f, Tag::BitsPerSample, 4)).unwrap();
+        let image = super::super::decode(&narrow, "a").unwrap();
+        let gray: Vec<u8> = image.pixels().map(|pixel| pixel.0[0]).collect();
+        assert_eq!(gray, [0, 255, 85, 170]);
     }
 
     #[test]
