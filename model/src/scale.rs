@@ -26,20 +26,26 @@ pub const RANGE: [f32; 2] = [12.0, 300.0];
 const GUESSES: [f32; 6] = [250.0, 115.0, 80.0, 52.0, 36.0, 24.0];
 /// Side of the part that is looked at, in working pixels.
 const WINDOW: f32 = 384.0;
-/// A measured diameter that differs from the guess by no more than this factor confirms it.
+/// A measured diameter that differs from the guess by no more than this factor confirms it; looks whose measures are
+/// farther apart have seen different things.
 const AGREES: f32 = 1.25;
 /// Likeness to cells (see [`likeness`]) from which on the first guess that is confirmed is taken.
-const SURE: f32 = 0.85;
+const SURE: f32 = 0.9;
 /// Likeness below which what a look shows confirms nothing: the fields trained on reach 0.7, small crops of them 0.3.
 const LEAST: f32 = 0.45;
 /// An image with room for fewer cells than this is looked at with every guess: one look at a few cells is not enough.
 const MANY: f32 = 16.0;
 /// A look whose guess is farther than this factor from the truth says nothing of it.
 const TELLS: f32 = 2.5;
+/// Steps from the measure with most votes to where the votes are densest.
+const SHIFTS: usize = 8;
 /// Votes that a diameter needs: one look at the least likeness.
 const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
+/// Diameters are told apart by this factor: finer than what the network minds, coarser than what a look tells. On a grid,
+/// machines that round differently still look at an image at the same scale.
+const GRID: f32 = 1.05;
 /// Guesses that differ by less than this factor show the same.
-const SAME: f32 = 1.04;
+const SAME: f32 = 1.02;
 /// Looks that follow from one first guess.
 const LOOKS: usize = 4;
 
@@ -125,13 +131,13 @@ pub async fn estimate(
             let Some(measured) = look.measured else { break };
             if look.disagreement() < AGREES {
                 let shown = image.width() as f32 * image.height() as f32 / (measured * measured);
-                let agreed = agreed(&looks).is_some_and(|diameter| factor(diameter, measured) < AGREES);
-                if look.likeness > SURE && shown > MANY && agreed {
-                    return Ok(Some(measured));
+                let agreed = agreed(&looks).filter(|diameter| factor(*diameter, measured) < AGREES);
+                if look.likeness > SURE && shown > MANY && agreed.is_some() {
+                    return Ok(agreed);
                 }
                 break;
             }
-            let next = measured.clamp(RANGE[0], RANGE[1]);
+            let next = on_grid(measured.clamp(RANGE[0], RANGE[1]));
             // Where large and small cells are about as many, two guesses lead to each other: between them, then.
             let back = |look: &Look| {
                 factor(look.guess, next) < SAME && look.measured.is_some_and(|led| factor(led, guess) < SAME)
@@ -142,22 +148,47 @@ pub async fn estimate(
     Ok(agreed(&looks))
 }
 
-/// The diameter that most looks agree on. A look counts by the fourth power of its likeness: looks at wrong scales are
-/// many and somewhat alike, those at the right one are few and very much.
+/// The diameter that most looks agree on: their mean about the place where they are densest (mean shift: Cheng, 1995), on
+/// the grid of diameters. A look counts by the fourth power of its likeness: looks at wrong scales are many and
+/// somewhat alike, those at the right one are few and very much; and the less, the farther its measure is from that place
+/// and its guess from the truth, without a step: rounding that differs between machines must not decide.
 fn agreed(looks: &[Look]) -> Option<f32> {
-    let votes = |diameter: f32| -> f32 {
-        let agrees = |look: &&Look| {
-            look.measured.is_some_and(|measured| factor(measured, diameter) < AGREES)
-                && factor(look.guess, diameter) < TELLS
-                && look.likeness > LEAST
-        };
-        looks.iter().filter(agrees).map(|look| look.likeness.powi(4)).sum()
+    let told = || {
+        let alike = looks.iter().filter(|look| look.likeness > LEAST);
+        alike.filter_map(|look| Some((look, look.measured?)))
     };
-    let candidates = looks.iter().filter(|look| look.disagreement() < TELLS).filter_map(|look| look.measured);
-    let (diameter, most) = candidates
-        .map(|diameter| (diameter, votes(diameter)))
-        .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-    (most > ENOUGH).then_some(diameter)
+    let weight = |look: &Look, measured: f32, diameter: f32| {
+        look.likeness.powi(4) * nearness(measured, diameter, AGREES) * nearness(look.guess, diameter, TELLS)
+    };
+    let votes = |diameter: f32| told().map(|(look, measured)| weight(look, measured, diameter)).sum::<f32>();
+    let candidates = told().map(|(_, measured)| (measured, votes(measured)));
+    // Times the area: cells that look too large fall apart and confirm what is too small, hardly anything the reverse.
+    let claim = |(measured, votes): &(f32, f32)| votes * measured * measured;
+    let (mut diameter, most) = candidates.max_by(|one, other| claim(one).total_cmp(&claim(other)))?;
+    if most <= ENOUGH {
+        return None;
+    }
+    for _ in 0..SHIFTS {
+        let weighted = told().map(|(look, measured)| (weight(look, measured, diameter), measured.ln()));
+        let (sum, total) =
+            weighted.fold((0.0, 0.0), |(sum, total), (weight, ln)| (sum + weight * ln, total + weight));
+        if total <= 0.0 {
+            break;
+        }
+        diameter = (sum / total).exp();
+    }
+    Some(on_grid(diameter))
+}
+
+/// 1 for two diameters that are the same, falling to 0 where they are this factor apart (Tukey's biweight).
+fn nearness(a: f32, b: f32, reach: f32) -> f32 {
+    let away = (factor(a, b).ln() / reach.ln()).min(1.0);
+    (1.0 - away * away).powi(2)
+}
+
+/// The nearest of the diameters that are told apart.
+fn on_grid(diameter: f32) -> f32 {
+    DEFAULT_DIAMETER * GRID.powf(((diameter / DEFAULT_DIAMETER).ln() / GRID.ln()).round())
 }
 
 /// The diameter to assume where nothing in the image confirms any: a small image shows few cells, but shows them.
@@ -258,10 +289,22 @@ mod tests {
             (24.0, 23.0, 0.7),
         ]);
         assert!(
-            agreed(&seen).is_some_and(|diameter| (50.0..=52.0).contains(&diameter)),
+            agreed(&seen).is_some_and(|diameter| (49.0..=53.0).contains(&diameter)),
             "{:?}",
             agreed(&seen)
         );
+    }
+
+    #[test]
+    fn rounding_and_the_edge_of_agreement_do_not_decide() {
+        let at = |second: f32| agreed(&looks(&[(80.0, 70.0, 0.95), (70.0, second, 0.95), (70.0, 70.3, 0.9)]));
+        let all: Vec<f32> = (700..1200).filter_map(|tenths| at(tenths as f32 / 10.0)).collect();
+        assert!(
+            all.len() == 500 && all.windows(2).all(|two| factor(two[0], two[1]) < GRID + 1e-4),
+            "{all:?}"
+        );
+        let one = agreed(&looks(&[(80.0, 78.0, 0.9)]));
+        assert!(one.is_some_and(|diameter| factor(diameter, 78.0) <= GRID.sqrt() + 1e-4), "{one:?}");
     }
 
     #[test]

@@ -56,9 +56,10 @@ impl Density {
         let places = |room: u32, extent: u32| {
             let middle = room / 2;
             let step = (extent / 2).max(1);
-            (0..=middle / step).flat_map(move |n| {
+            // Up to both borders, that nothing stays out of sight.
+            (0..=middle.div_ceil(step)).flat_map(move |n| {
                 let away = n * step;
-                let both = [middle - away, (middle + away).min(room)];
+                let both = [middle.saturating_sub(away), (middle + away).min(room)];
                 both.into_iter().take(if away == 0 { 1 } else { 2 })
             })
         };
@@ -95,6 +96,14 @@ mod tests {
         // The nearer of two.
         let [x, y, ..] = part(&[(30.0, 30.0), (270.0, 150.0)], 100);
         assert!((200..=258).contains(&x) && (62..=138).contains(&y), "{x}, {y}");
+    }
+
+    #[test]
+    fn the_borders_of_an_image_narrower_than_two_parts() {
+        let [x, y, ..] = part(&[(14.0, 14.0)], 220);
+        assert_eq!([x, y], [0, 0]);
+        let [x, y, ..] = part(&[(386.0, 286.0)], 220);
+        assert_eq!([x, y], [180, 80]);
     }
 
     #[test]

@@ -28,6 +28,15 @@ pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     let (width, height) = mask.dimensions();
     let mut filled = mask.as_raw().clone();
     holes::fill(&mut filled, width, height, None);
+    let first = estimate_filled(&filled, width, height)?;
+    if holes::fill(&mut filled, width, height, Some(PI / 4.0 * first * first)) {
+        return estimate_filled(&filled, width, height).map(|diameter| diameter as f32);
+    }
+    Some(first as f32)
+}
+
+/// The same, of a mask whose holes are filled as far as they should be.
+fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
     let all = regions(width, height, Neighbours::Four, |at| filled[at] != 0);
     let (edge, inner): (Vec<Region>, Vec<Region>) =
         all.into_iter().partition(|r| r.touches_edge(width, height));
@@ -36,7 +45,7 @@ pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     if area(&inner) < WHOLE * area(&edge) {
         found.extend(sizes(&edge, width, height));
     }
-    weighted_median(&mut found).map(|diameter| diameter as f32)
+    weighted_median(&mut found)
 }
 
 /// Diameter and weight of everything that looks like a cell.
@@ -138,12 +147,21 @@ fn is_peak(depth: &[f32], width: usize, at: usize) -> bool {
             .all(|ny| (x.saturating_sub(1)..(x + 2).min(width)).all(|nx| depth[ny * width + nx] <= depth[at]))
 }
 
+/// The size below which half of the weight lies, each weight's middle at its size, in between by interpolation.
 fn weighted_median(sizes: &mut [(f64, f64)]) -> Option<f64> {
     sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = sizes.iter().map(|s| s.1).sum::<f64>() / 2.0;
     let mut sum = 0.0;
-    sizes.iter().find_map(|&(size, weight)| {
+    let mut below: Option<(f64, f64)> = None;
+    for &(size, weight) in sizes.iter() {
+        let middle = sum + weight / 2.0;
+        if middle >= half {
+            return Some(
+                below.map_or(size, |(smaller, at)| smaller + (size - smaller) * (half - at) / (middle - at)),
+            );
+        }
+        below = Some((size, middle));
         sum += weight;
-        (sum >= half).then_some(size)
-    })
+    }
+    below.map(|(size, _)| size)
 }

@@ -9,30 +9,35 @@ const STRAY: f64 = 0.005;
 const LONE: f64 = 1.6;
 /// In a clump a pale centre takes up at most this share of a cell ...
 const PALE_CENTRE: f64 = 0.4;
-/// ... and is at least this round. The gap between four touching discs has 0.80, that between three less.
-const ROUND: f64 = 0.87;
+/// ... and is at least this round. The gap between four touching discs has 0.80, between four that overlap up to 0.89,
+/// between three less.
+const ROUND: f64 = 0.9;
 
-/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell. `cell_area` is the expected area of a
-/// cell in pixels; `None`: not known yet, the region around each hole is taken for a cell. What touches the
-/// image's edge is no hole.
-pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) {
+/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area` is
+/// the expected area of a cell in pixels; `None`: not known yet, only round holes are filled, for what is small beside
+/// the region around it may be a gap in a crowd. What touches the image's edge is no hole.
+pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) -> bool {
     let mut holes = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
     holes.retain(|region| !region.touches_edge(width, height));
     if holes.is_empty() {
-        return;
+        return false;
     }
     let around = areas_around(mask, width, height, &holes);
+    let mut filled = false;
     for (hole, around) in holes.iter().zip(around) {
         let share = hole.area as f64 / cell_area.unwrap_or(around);
         let pale_centre = share <= PALE_CENTRE && hole.roundness() >= ROUND;
         let lone = cell_area.is_some_and(|cell| around <= LONE * cell);
-        if hole.area <= 2 || share <= STRAY || lone || pale_centre {
+        let stray = cell_area.is_some() && share <= STRAY;
+        if hole.area <= 2 || stray || lone || pale_centre {
+            filled = true;
             for run in &hole.runs {
                 let row = run.y as usize * width as usize;
                 mask[row + run.start as usize..row + run.end as usize].fill(255);
             }
         }
     }
+    filled
 }
 
 /// For each hole the area of the region around it, all that region's holes included.

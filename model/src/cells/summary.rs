@@ -36,6 +36,8 @@ pub struct Summary {
     pub diameter_um: Option<Spread>,
     /// Micrometres per pixel, where known.
     pub um_per_px: Option<f32>,
+    /// Cell diameter in pixels that the image was looked at for, estimated or given.
+    pub expected_diameter_px: Option<f32>,
 }
 
 impl Spread {
@@ -103,6 +105,7 @@ impl Summary {
             area_um2: um.and_then(|um| area_px.map(|area| area.times(um * um))),
             diameter_um: um.and_then(|um| diameter_px.map(|diameter| diameter.times(um))),
             um_per_px: cells.um_per_px,
+            expected_diameter_px: cells.diameter_px,
         }
     }
 }

@@ -224,6 +224,16 @@ fn the_diameter_is_read_off_cells_clumps_and_specks() {
 }
 
 #[test]
+fn gaps_in_a_crowd_are_none_of_a_cell() {
+    let crowd: Vec<_> =
+        (0..64).map(|i| (40.0 + 39.0 * (i % 8) as f32, 40.0 + 39.0 * (i / 8) as f32, 20.0)).collect();
+    let map = map(360, 360, discs(&crowd));
+    let found = estimate_diameter(&map).unwrap();
+    assert!((found / 40.0 - 1.0).abs() < 0.12, "{found}");
+    assert_eq!(find_cells(&map, &CellOptions::default()).cells.len(), 64);
+}
+
+#[test]
 fn cells_cut_by_the_edge_tell_their_diameter_where_no_whole_one_does() {
     // Two halves and a platelet; a clump that goes on below the image.
     let halves = [(0.0, 40.0, 20.0), (60.0, 4.0, 20.0), (50.0, 60.0, 6.0)];

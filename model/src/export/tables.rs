@@ -69,7 +69,7 @@ pub fn summary_csv<'a>(
     for measure in ["area_px", "diameter_px", "circularity", "eccentricity", "area_um2", "diameter_um"] {
         head.extend(["mean", "sd", "median"].map(|figure| format!("{measure}_{figure}")));
     }
-    head.extend(["um_per_px", "warnings"].map(String::from));
+    head.extend(["um_per_px", "expected_diameter_px", "warnings"].map(String::from));
     out.write_record(&head).map_err(failed)?;
     for (name, summary, warnings) in rows {
         let mut line = vec![
@@ -89,6 +89,7 @@ pub fn summary_csv<'a>(
         spread(&mut line, summary.area_um2, 3);
         spread(&mut line, summary.diameter_um, 3);
         line.push(summary.um_per_px.map_or_else(String::new, |um| um.to_string()));
+        line.push(summary.expected_diameter_px.map_or_else(String::new, |diameter| format!("{diameter:.2}")));
         line.push(warnings.join("; "));
         out.write_record(&line).map_err(failed)?;
     }
