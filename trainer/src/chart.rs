@@ -54,7 +54,9 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
         let value = if scale == Scale::Logarithmic { 10f64.powf(tick) } else { tick };
         text(&mut svg, LEFT - 6.0, at + 4.0, "end", &short(value));
     }
-    for tick in ticks(x0, x1) {
+    // Epochs and steps are counted: between two there is none.
+    let counted = points().all(|point| point.0.fract() == 0.0);
+    for tick in ticks(x0, x1).into_iter().filter(|tick| !counted || tick.fract() == 0.0) {
         let at = x(tick);
         rule(&mut svg, (at, HEIGHT - BOTTOM), (at, HEIGHT - BOTTOM + 4.0));
         text(&mut svg, at, HEIGHT - BOTTOM + 17.0, "middle", &short(tick));
@@ -63,15 +65,21 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
         let path: Vec<String> =
             points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
         let dash = if line.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
-        // One point has no line; a cap makes it a dot.
-        let path = if path.len() == 1 { format!("{0} {0}", path[0]) } else { path.join(" ") };
-        // Writing to a string cannot fail.
-        let _ = write!(
-            svg,
-            "<polyline class=\"line c{}\"{dash} points=\"{path}\"><title>{}</title></polyline>",
-            line.colour % COLOURS,
-            escape(&line.label)
-        );
+        let (colour, label) = (line.colour % COLOURS, escape(&line.label));
+        // One point has no line. Writing to a string cannot fail.
+        let _ = match &points[..] {
+            [point] => write!(
+                svg,
+                "<circle class=\"line c{colour}\" cx=\"{:.1}\" cy=\"{:.1}\" r=3><title>{label}</title></circle>",
+                x(point.0),
+                y(point.1)
+            ),
+            _ => write!(
+                svg,
+                "<polyline class=\"line c{colour}\"{dash} points=\"{}\"><title>{label}</title></polyline>",
+                path.join(" ")
+            ),
+        };
     }
     svg.push_str("</svg>");
     Some(svg)
@@ -153,6 +161,15 @@ mod tests {
         let svg = svg("T", "x", Scale::Linear, &[line(&[(0.0, 0.0), (10.0, 1.0)])]).unwrap_or_default();
         assert!(svg.contains("points=\"56.0,260.0 548.0,28.0\""), "{svg}");
         assert!(svg.contains("a &lt; b") && svg.contains("class=\"line c1\""));
+    }
+
+    #[test]
+    fn one_epoch_is_a_dot_at_a_whole_number() {
+        let svg = svg("T", "x", Scale::Linear, &[line(&[(1.0, 0.5)])]).unwrap_or_default();
+        assert!(svg.contains("<circle class=\"line c1\" cx=\"302.0\" cy=\"144.0\" r=3>"), "{svg}");
+        let below = svg.split("<text").filter(|text| text.contains("y=\"277.0\""));
+        let ticks: Vec<&str> = below.filter_map(|text| text.split(['>', '<']).nth(1)).collect();
+        assert_eq!(ticks, ["1"]);
     }
 
     #[test]

@@ -55,6 +55,7 @@ struct Facts<'a> {
 pub fn examine(dataset: &Dataset) -> Report {
     let mut report =
         Report { lines: vec![], warnings: dataset.warnings.clone(), errors: dataset.problems.clone() };
+    report.warnings.extend(dataset.ungrouped());
     let facts: Vec<_> = dataset.entries.par_iter().map(Facts::of).collect();
     let mut good = Vec::new();
     for result in facts {
@@ -193,6 +194,7 @@ mod tests {
         folder.pair("train", "a", 8, 6, 1)?;
         folder.pair("train", "b", 16, 8, 2)?;
         folder.pair("test", "c", 5, 7, 3)?;
+        folder.file("manifest.csv", b"name,source_file\na,a\nb,b\nc,c\n")?;
         let report = examine(&Dataset::open(&folder.path)?);
         assert_eq!(texts(&report.errors) + &texts(&report.warnings), "");
         assert_eq!(

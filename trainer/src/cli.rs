@@ -187,7 +187,7 @@ impl TrainArgs {
 pub struct EvaluateArgs {
     #[command(flatten)]
     pub weights: WeightsArgs,
-    /// Data set; its test part is used where it has one
+    /// Data set to measure on: its test part where it has one, else all of its images
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Folder for report.json and overlays of the worst images

@@ -83,6 +83,8 @@ pub struct Dataset {
     pub problems: Vec<Problem>,
     /// What looks odd but harms nothing.
     pub warnings: Vec<Problem>,
+    /// Nothing says which images come from one smear, and cross validation needs to know.
+    ungrouped: bool,
 }
 
 impl Dataset {
@@ -109,6 +111,7 @@ impl Dataset {
             entries: vec![],
             problems: vec![],
             warnings: vec![],
+            ungrouped: false,
         };
         for (part, folder) in &parts {
             dataset.pair(*part, folder, manifest.as_ref());
@@ -118,6 +121,7 @@ impl Dataset {
             dataset.warnings.push(Problem::new(&root.join("images"), what));
         }
         let above = above(root).filter(|above| manifest.is_none() && above.join("manifest.csv").exists());
+        dataset.ungrouped = manifest.is_none() && above.is_none();
         if let Some(above) = above {
             let what = format!(
                 "manifest.csv lies in the folder above, {}: give that folder, or each image counts as a smear of its own",
@@ -184,6 +188,14 @@ impl Dataset {
         }
     }
 
+    /// What harms cross validation alone: images of one smear, on both sides, flatter it.
+    pub fn ungrouped(&self) -> Option<Problem> {
+        let what = "no manifest.csv, so each image counts as a smear of its own; where several come from one smear, say so in \
+                    its columns name and source_file, or cross validation comes out too well";
+        let several = self.part(self.training_part()).count() > 1;
+        (self.ungrouped && several).then(|| Problem::new(&self.root, what))
+    }
+
     /// Test images whose source training images come from too. Crops of one smear look alike: in training and test both,
     /// they flatter the result.
     pub fn straddlers(&self) -> Vec<Problem> {
@@ -240,10 +252,11 @@ impl Dataset {
     /// Pairs the images of one folder with their masks.
     fn pair(&mut self, part: Part, folder: &Path, manifest: Option<&Manifest>) {
         let mut images = self.list(&folder.join("images"));
-        let mut masks = self.list(&folder.join("masks"));
+        let mut masks = as_named_by(&images, self.list(&folder.join("masks")), ".mask");
         let labels = folder.join("labels");
         let before = self.problems.len();
-        let mut labels = if labels.is_dir() { self.list(&labels) } else { BTreeMap::new() };
+        let labels = if labels.is_dir() { self.list(&labels) } else { BTreeMap::new() };
+        let mut labels = as_named_by(&images, labels, ".labels");
         // Nobody has to have labels, so nothing about them is an error.
         self.warnings.extend(self.problems.split_off(before));
         for (name, image) in std::mem::take(&mut images) {
@@ -291,6 +304,29 @@ impl Dataset {
         }
         found
     }
+}
+
+/// Masks as the page and `trainer predict` name them, NAME.mask.png, belong to the image NAME too.
+fn as_named_by(
+    images: &BTreeMap<String, PathBuf>,
+    files: BTreeMap<String, PathBuf>,
+    suffix: &str,
+) -> BTreeMap<String, PathBuf> {
+    let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());
+    for (name, path) in files {
+        if images.contains_key(&name) {
+            named.insert(name, path)
+        } else {
+            others.insert(name, path)
+        };
+    }
+    for (name, path) in others {
+        let image = name.strip_suffix(suffix).filter(|image| images.contains_key(*image));
+        // One that has the image's very name comes first; the other is told of.
+        let name = image.filter(|image| !named.contains_key(*image)).unwrap_or(&name);
+        named.insert(name.to_string(), path);
+    }
+    named
 }
 
 impl Entry {
@@ -510,6 +546,25 @@ mod tests {
             assert!(told, "{what}: {warnings:?}");
         }
         assert_eq!((warnings.len(), dataset.problems.len()), (4, 0), "{warnings:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn masks_as_the_page_names_them_belong_to_their_images() -> Result<()> {
+        let folder = Folder::new("dataset-suffix")?;
+        folder.pair(".", "a", 8, 8, 1)?;
+        folder.pair(".", "b", 8, 8, 2)?;
+        let masks = folder.path.join("masks");
+        std::fs::rename(masks.join("a.png"), masks.join("a.mask.png"))?;
+        std::fs::copy(masks.join("b.png"), masks.join("b.mask.png"))?;
+        let dataset = Dataset::open(&folder.path)?;
+        let masks: Vec<String> = dataset.entries.iter().map(|entry| file_name(&entry.mask)).collect();
+        assert_eq!(masks, ["a.mask.png", "b.png"]);
+        let problems: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
+        assert!(problems.len() == 1 && problems[0].ends_with("b.mask.png"), "{problems:?}");
+        assert!(dataset.ungrouped().is_some());
+        folder.file("manifest.csv", b"name,source_file\na,one\nb,one\n")?;
+        assert!(Dataset::open(&folder.path)?.ungrouped().is_none());
         Ok(())
     }
 }

@@ -61,6 +61,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     let mut dataset = Dataset::open(&data)?;
     dataset.warnings.extend(dataset.straddlers());
+    dataset.warnings.extend(dataset.ungrouped().filter(|_| args.folds > 1));
     dataset.warn();
     let mut loaded = dataset.load(dataset.training_part());
     dataset.tell(&loaded.warnings);

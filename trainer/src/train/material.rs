@@ -6,6 +6,7 @@ use crate::files::few;
 use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
+use crate::records::partial;
 use crate::say;
 use crate::{progress, synth};
 use anyhow::Result;
@@ -100,21 +101,33 @@ fn doubts(samples: &[Sample]) -> Vec<String> {
     extreme.chain(masks::inverted(marks.iter())).collect()
 }
 
-/// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder.
+/// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder, which appears whole:
+/// folds that are trained side by side each may find it missing.
 pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     let data = out.join(format!("synthetic-{seed}"));
-    let options = synth::SynthOptions { seed, ..Default::default() };
-    if !data.join("manifest.csv").exists() {
-        say::err!("no --data: making synthetic smears in {}", data.display());
-        let bar = progress::bar(1, "smears");
-        let written = synth::write_dataset(&data, &options, &|done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        written?;
+    let is_whole = || data.join("manifest.csv").exists();
+    if is_whole() {
+        return Ok(data);
     }
-    Ok(data)
+    say::err!("no --data: making synthetic smears in {}", data.display());
+    let options = synth::SynthOptions { seed, ..Default::default() };
+    let making = partial(&data);
+    let bar = progress::bar(1, "smears");
+    let written = synth::write_dataset(&making, &options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let moved = written.and_then(|()| {
+        std::fs::rename(&making, &data)
+            .map_err(|error| Problem::io(&data, "cannot put the synthetic smears there", &error).into())
+    });
+    if moved.is_err() {
+        // Half a set helps nobody.
+        let _ = std::fs::remove_dir_all(&making);
+    }
+    // Another process was quicker: the same seed, the same smears.
+    if is_whole() { Ok(data) } else { moved.map(|()| data) }
 }
 
 /// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
