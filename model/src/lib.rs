@@ -2,6 +2,28 @@
 //!
 //! Native programs and the browser are shells around this crate: they hand it bytes and get back a
 //! probability map, cells and files. It touches no file system and no DOM.
+//!
+//! ```
+//! use rbc_model::cells::{CellOptions, Summary, find_cells};
+//! use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
+//! use rbc_model::{decode, export};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let image = std::fs::read("../web/assets/samples/synthetic-overlaps.webp")?;
+//! let weights = std::fs::read("../model-weights/rbc.safetensors")?;
+//!
+//! let image = decode::decode(&image, "synthetic-overlaps.webp")?;
+//! let segmenter = Segmenter::<burn::backend::Flex>::load(&weights, &Default::default())?;
+//! let found = pollster::block_on(segmenter.segment(&image, &SegmentOptions::default(), &mut |_| {}))?;
+//!
+//! let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
+//! let cells = find_cells(&found.probability, &options);
+//! let mask = export::mask_png(&cells.labels.mask())?;
+//! println!("{} cells, mask of {} bytes", Summary::of(&cells).count, mask.len());
+//! # assert!(cells.cells.len() > 20 && mask.starts_with(b"\x89PNG"));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod backend;
 pub mod cells;

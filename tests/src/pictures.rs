@@ -20,7 +20,7 @@ pub fn smear() -> Result<RgbImage> {
 
 /// A piece with single cells of a clear size, so that nothing hangs on the last bit of a pixel.
 pub fn plain_field() -> Result<RgbImage> {
-    cut("synthetic-white-cells.webp", 700, 620, 500, 420)
+    cut("synthetic-white-cells.webp", 560, 420, 500, 420)
 }
 
 /// A rectangle of the same smear as [`smear`].

@@ -5,6 +5,7 @@ use rbc_tests::mask;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::{synth, trainer};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use xtask::paths;
@@ -77,6 +78,47 @@ fn real_smears_give_the_native_masks() -> Result<()> {
     images.truncate(3);
     ensure!(!images.is_empty(), "no small image in {}", folder.display());
     same_masks(Backend::Cpu, &images, 0.0001, &scratch)
+}
+
+/// The lines of a `summary.csv`: name, number of cells, and the diameter that the image was looked at for.
+fn counted(summary: &str) -> Result<BTreeMap<String, [String; 2]>> {
+    let mut lines = summary.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().context("an empty table")?;
+    let column =
+        |name| head.iter().position(|other| *other == name).with_context(|| format!("no column {name}"));
+    let columns = [column("name")?, column("cells")?, column("expected_diameter_px")?];
+    lines
+        .map(|line| {
+            let [name, cells, diameter] = columns.map(|at| line.get(at).map(|field| (*field).to_string()));
+            let figures = cells.zip(diameter).context("a short line")?;
+            Ok((name.context("a short line")?, figures.into()))
+        })
+        .collect()
+}
+
+/// Overlapping cells of many sizes, where looks at several scales vote: rounding must not decide.
+#[test]
+fn crowds_are_looked_at_at_the_native_scale_and_counted_alike() -> Result<()> {
+    let Some(data) = paths::real_images() else {
+        println!("skipped: RBC_DATA, the folder of real images, is not set");
+        return Ok(());
+    };
+    let scratch = Scratch::new("crowds")?;
+    let images: Vec<PathBuf> = ["00040", "00048", "00087", "00143", "00150", "00154"]
+        .map(|number| data.join(format!("bccd-count/images/BloodImage_{number}.jpg")))
+        .into();
+    let out = scratch.path().join("native");
+    predict(&images, &out)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    let found = counted(&std::fs::read_to_string(page.save("export-images", "summary.csv")?)?)?;
+    let native = counted(&std::fs::read_to_string(out.join("summary.csv"))?)?;
+    let names = |table: &BTreeMap<String, [String; 2]>| {
+        table.keys().map(|name| name.trim_end_matches(".jpg").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&found), names(&native));
+    assert_eq!(found.values().collect::<Vec<_>>(), native.values().collect::<Vec<_>>(), "{found:?}");
+    Ok(())
 }
 
 #[test]

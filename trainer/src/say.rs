@@ -19,8 +19,10 @@ macro_rules! err {
 
 pub(crate) use {err, out};
 
-/// Writes a line, or not, where it can't be written.
+/// Writes a line, or not, where it can't be written. A file's name may hold what commands a terminal: shown, not sent.
 pub fn line(mut to: impl Write, text: Arguments) {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let text = text.to_string().replace(commands, "\u{fffd}");
     let _ = writeln!(to, "{text}");
 }
 
@@ -33,6 +35,9 @@ mod tests {
         let mut told = Vec::new();
         line(&mut told, format_args!("{} cells", 3));
         assert_eq!(told, b"3 cells\n");
+        told.clear();
+        line(&mut told, format_args!("a\x1b[2J\r.png\n\tb"));
+        assert_eq!(told, "a\u{fffd}[2J\u{fffd}.png\n\tb\n".as_bytes());
         // Has no room for it.
         line(&mut [0u8; 2][..], format_args!("{} cells", 3));
     }

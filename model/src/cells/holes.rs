@@ -13,9 +13,13 @@ const PALE_CENTRE: f64 = 0.4;
 /// between three less.
 const ROUND: f64 = 0.9;
 
+/// A hole alone in its region that takes up this much of it is a cell's pale centre, whatever its shape; the gap between three
+/// touching discs takes up 0.017.
+const OVAL_CENTRE: f64 = 0.05;
+
 /// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area` is
-/// the expected area of a cell in pixels; `None`: not known yet, only round holes are filled, for what is small beside
-/// the region around it may be a gap in a crowd. What touches the image's edge is no hole.
+/// the expected area of a cell in pixels; `None`: not known yet, only round holes and large ones alone in their
+/// region are filled, for what is small beside the region around it may be a gap in a crowd. What touches the image's edge is no hole.
 pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) -> bool {
     let mut holes = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
     holes.retain(|region| !region.touches_edge(width, height));
@@ -24,10 +28,14 @@ pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) ->
     }
     let around = areas_around(mask, width, height, &holes);
     let mut filled = false;
-    for (hole, around) in holes.iter().zip(around) {
+    for (hole, (around, holes)) in holes.iter().zip(around) {
         let share = hole.area as f64 / cell_area.unwrap_or(around);
         let pale_centre = share <= PALE_CENTRE && hole.roundness() >= ROUND;
-        let lone = cell_area.is_some_and(|cell| around <= LONE * cell);
+        let lone = match cell_area {
+            Some(cell) => around <= LONE * cell,
+            // A clump mostly encloses several gaps, or a smaller one.
+            None => holes == 1 && (OVAL_CENTRE..=PALE_CENTRE).contains(&share),
+        };
         let stray = cell_area.is_some() && share <= STRAY;
         if hole.area <= 2 || stray || lone || pale_centre {
             filled = true;
@@ -40,18 +48,19 @@ pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) ->
     filled
 }
 
-/// For each hole the area of the region around it, all that region's holes included.
-fn areas_around(mask: &[u8], width: u32, height: u32, holes: &[Region]) -> Vec<f64> {
+/// For each hole the area of the region around it, all that region's holes included, and how many these are.
+fn areas_around(mask: &[u8], width: u32, height: u32, holes: &[Region]) -> Vec<(f64, usize)> {
     // The pixel left of a hole's first pixel belongs to the region around it.
     let firsts = holes.iter().enumerate().filter_map(|(index, hole)| Some((hole.runs.first()?, index)));
     let by_start: HashMap<(u32, u32), usize> =
         firsts.map(|(run, index)| ((run.y, run.start), index)).collect();
-    let mut areas = vec![0.0; holes.len()];
+    let mut areas = vec![(0.0, 0); holes.len()];
     for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
         let inner: Vec<usize> =
             region.runs.iter().filter_map(|run| by_start.get(&(run.y, run.end)).copied()).collect();
+        let count = inner.len();
         let area = region.area + inner.iter().map(|&index| holes[index].area).sum::<u64>();
-        inner.into_iter().for_each(|index| areas[index] = area as f64);
+        inner.into_iter().for_each(|index| areas[index] = (area as f64, count));
     }
     areas
 }

@@ -64,7 +64,10 @@ pub fn listen() {
             let (weights, others): (Vec<Found>, Vec<Found>) =
                 files.into_iter().partition(|found| is_of_weights(&found.file.name()));
             for found in others {
-                app.complain(&format!("{} is no file of weights (.safetensors, .json).", found.file.name()));
+                app.complain(&format!(
+                    "{} is no file of weights (.safetensors, .bpk, .json).",
+                    found.file.name()
+                ));
             }
             app.add(weights, false);
         });
@@ -123,7 +126,13 @@ fn listen_for_drops() {
             });
         } else {
             let files = listed(data.files());
-            act(move |app| app.add(files, false));
+            let is_link = files.is_empty() && data.types().includes(&"text/uri-list".into(), 0);
+            act(move |app| {
+                if is_link {
+                    app.complain("That was a link, not a file. Save the image first, then drop the file.");
+                }
+                app.add(files, false);
+            });
         }
     });
 }
@@ -182,7 +191,7 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
 /// Weights, or the card that tells of them.
 fn is_of_weights(name: &str) -> bool {
     let name = name.to_lowercase();
-    name.ends_with(".safetensors") || name.ends_with(".json")
+    [".safetensors", ".bpk", ".json"].iter().any(|end| name.ends_with(end))
 }
 
 /// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name. And `masks/smear.png`, as
@@ -345,7 +354,11 @@ impl App {
         let mut card = None;
         for file in files {
             let slot = if file.name().to_lowercase().ends_with(".json") { &mut card } else { &mut bytes };
-            *slot = Some(file);
+            if let Some(first) = slot.replace(file) {
+                let second = slot.as_ref().map(File::name).unwrap_or_default();
+                self.complain(&format!("{} and {second}: give the weights of one network.", first.name()));
+                return;
+            }
         }
         let Some(bytes) = bytes else {
             self.complain("Weights are a .safetensors file; its .json may come along.");
