@@ -162,8 +162,8 @@ fn agreed(looks: &[Look]) -> Option<f32> {
     };
     let votes = |diameter: f32| told().map(|(look, measured)| weight(look, measured, diameter)).sum::<f32>();
     let candidates = told().map(|(_, measured)| (measured, votes(measured)));
-    // Times the area: cells that look too large fall apart and confirm what is too small, hardly anything the reverse.
-    let claim = |(measured, votes): &(f32, f32)| votes * measured * measured;
+    // Times the diameter: cells that look too large fall apart and confirm what is too small, more than the reverse.
+    let claim = |(measured, votes): &(f32, f32)| votes * measured;
     let (mut diameter, most) = candidates.max_by(|one, other| claim(one).total_cmp(&claim(other)))?;
     if most <= ENOUGH {
         return None;
