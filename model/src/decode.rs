@@ -22,7 +22,7 @@ pub const MAX_BYTES: u64 = 1 << 30;
 /// Decodes a picture into upright 8-bit RGB. Transparent parts are laid over white, the colour of an empty
 /// field. 16-bit samples are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bit that
 /// holds the brightest sample. Float samples are taken as 0 to 1 where they stay within (or a tenth above), else as those of
-/// a camera of 8, 10, 12, 14 or 16 bit, and those with negative ones are stretched from least to greatest.
+/// a camera of 8, 10, 12, 14 or 16 bit, else stretched from least to greatest.
 ///
 /// `name` is only used in errors: [`Error::Image`] where the bytes are no readable image, or a picture of more
 /// than [`MAX_PIXELS`] or [`MAX_BYTES`].

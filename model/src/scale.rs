@@ -42,7 +42,7 @@ const SHIFTS: usize = 8;
 /// Votes that a diameter needs: one look at the least likeness.
 const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
 /// Diameters are told apart by this factor: finer than what the network minds, coarser than what a look tells. On a grid,
-/// machines that round differently still look at an image at the same scale.
+/// machines that round differently mostly look at an image at the same scale.
 const GRID: f32 = 1.05;
 /// Guesses that differ by less than this factor show the same.
 const SAME: f32 = 1.02;

@@ -13,8 +13,8 @@ const PALE_CENTRE: f64 = 0.4;
 /// between three less.
 const ROUND: f64 = 0.9;
 
-/// A hole alone in its region that takes up this much of it is a cell's pale centre, whatever its shape; the gap between three
-/// touching discs takes up 0.017.
+/// A hole alone in its region that takes up this much of it is taken for a cell's pale centre, whatever its shape; the gap
+/// between three touching discs takes up 0.017, that between four 0.064.
 const OVAL_CENTRE: f64 = 0.05;
 
 /// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area` is

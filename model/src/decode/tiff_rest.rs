@@ -1,5 +1,5 @@
 //! TIFF files that `image` leaves out or misreads and microscopes write: palette, gray of 32 bits or of less than 8, float
-//! gray, gray with alpha, 32-bit colours. And what it does not tell of the others.
+//! gray, 32-bit colours. And what it does not tell of the others.
 
 use super::raw::{Raw, Samples, check_size};
 use super::start::CUT_SHORT;
@@ -63,7 +63,7 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
             let levels = unpack(&packed, width, bits).ok_or_else(|| unsupported("gray of few bits"))?;
             (1, Samples::U8(levels.map(|level| (level as u16 * 255 / white) as u8).collect()))
         }
-        (ColorType::Gray(_) | ColorType::GrayA(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
+        (ColorType::Gray(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
             (kind.num_samples().into(), numbers(decoder.read_image().map_err(reason)?)?)
         }
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
