@@ -4,11 +4,13 @@
 //! palette, CMYK; with or without alpha. The result is upright: an EXIF or TIFF orientation is applied.
 
 mod calibration;
+mod labels;
 mod levels;
 mod raw;
 mod start;
 mod tiff_rest;
 
+use crate::cells::Labels;
 use crate::{Error, GrayImage, RgbImage};
 pub use calibration::um_per_px;
 use image::DynamicImage;
@@ -18,6 +20,8 @@ pub use image::metadata::Orientation;
 pub const MAX_PIXELS: u64 = 300_000_000;
 /// The most bytes that the pixels of a file may take once unpacked (12 000 x 9 000 RGBA of 16 bit: 864 MB).
 pub const MAX_BYTES: u64 = 1 << 30;
+
+const NOT_FILLED: &str = "the pixels do not fill the image; save it as 8-bit RGB";
 
 /// Decodes a picture into upright 8-bit RGB. Transparent parts are laid over white, the colour of an empty
 /// field. 16-bit samples are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bit that
@@ -29,7 +33,7 @@ pub const MAX_BYTES: u64 = 1 << 30;
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     let orientation = raw.orientation;
-    let rgb = levels::rgb(raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))?;
+    let rgb = levels::rgb(raw).ok_or_else(|| refused(NOT_FILLED.into(), name))?;
     let mut image = DynamicImage::ImageRgb8(rgb);
     image.apply_orientation(orientation);
     Ok(image.into_rgb8())
@@ -43,10 +47,24 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
 pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     let orientation = raw.orientation;
-    let mask = levels::mask(&raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))?;
+    let mask = levels::mask(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))?;
     let mut image = DynamicImage::ImageLuma8(mask);
     image.apply_orientation(orientation);
     Ok(image.into_luma8())
+}
+
+/// Decodes an instance image: 0 is background, each other grey level or colour a cell, numbered from 1 in the order in
+/// which the file has them. Comes back upright.
+///
+/// # Errors
+/// As [`decode`]; and where the file is lossy or has more than 65535 cells.
+pub fn decode_labels(bytes: &[u8], name: &str) -> Result<Labels, Error> {
+    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
+    let ids = labels::number(&raw).map_err(|reason| refused(reason, name))?;
+    let mut image = DynamicImage::ImageLuma16(ids);
+    image.apply_orientation(raw.orientation);
+    let ids = image.into_luma16();
+    Ok(Labels { width: ids.width(), height: ids.height(), ids: ids.iter().map(|&id| id.into()).collect() })
 }
 
 /// What of a lossy mask is no black and too dark for [`decode_mask`] to count: 255 there, else 0, as the file has it and
@@ -55,7 +73,7 @@ pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
 /// Errors as [`decode`].
 pub fn decode_faint(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
-    levels::faint(&raw).ok_or_else(|| refused("the pixels do not fill the image".into(), name))
+    levels::faint(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))
 }
 
 /// What brings a file's picture upright, without its pixels; nothing where the file can't be read.
@@ -77,7 +95,9 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
 /// What of a file is not read, for people; `None`: all of it is.
 pub fn unread(bytes: &[u8]) -> Option<&'static str> {
     let pages = start::format(bytes) == Ok(image::ImageFormat::Tiff) && tiff_rest::has_more_pages(bytes);
-    pages.then_some("the file has more than one page; only the first was looked at: save the others as files of their own")
+    pages.then_some(
+        "the file has more than one page; only the first was processed: save the others as separate files",
+    )
 }
 
 fn refused(reason: String, name: &str) -> Error {

@@ -1,6 +1,6 @@
 //! Everything that can go wrong, worded for the person who can do something about it.
 
-/// What is wrong, with what, and what to do. The name of the file comes last.
+/// What is wrong and what to do. Where the name of a file is known, it comes last.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes are no image that can be read.

@@ -13,6 +13,14 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageBuffer, Pixel};
 use serde::{Deserialize, Serialize};
 
+/// Why nothing could be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmeasured {
+    NoCells,
+    /// Cells all over, or no outline that lies in the image.
+    NoBackground,
+}
+
 /// What was measured. Shares and certainties run from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
@@ -59,9 +67,11 @@ const LEAST_CONTRAST: f32 = 14.0;
 const LEAST_SHARPNESS: f32 = 0.16;
 
 impl Quality {
-    /// Measures an image and its probability map, in both of which a cell is `diameter` pixels across. `None`: there is
-    /// no cell, or no ground.
-    pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Option<Self> {
+    /// Measures an image and its probability map, in both of which a cell is `diameter` pixels across.
+    ///
+    /// # Errors
+    /// Where there is nothing to measure.
+    pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Result<Self, Unmeasured> {
         let scale = DIAMETER / diameter;
         let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
             .part((PART / scale) as u32);
@@ -71,6 +81,9 @@ impl Quality {
         let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;
+        if cells.is_empty() {
+            return Err(Unmeasured::NoCells);
+        }
         let (width, height) = (image.width() as usize, image.height() as usize);
         let inside = |at: usize| found.labels.ids[at] != 0;
         let depth = squared_distance(width, height, |at| !inside(at));
@@ -79,15 +92,17 @@ impl Quality {
 
         let within = |[low, high]: [f32; 2], value: f32| value > low * low && value < high * high;
         // White cells are darker than red ones; in a small image they may be most of what is no cell.
-        let ground = quantile(&green, 0.75, |at| !inside(at) && away[at] > GROUND * GROUND)?;
+        let ground = quantile(&green, 0.75, |at| !inside(at) && away[at] > GROUND * GROUND)
+            .ok_or(Unmeasured::NoBackground)?;
         let rim = quantile(&green, 0.5, |at| inside(at) && within(RIM, depth[at]))
-            .or_else(|| quantile(&green, 0.5, inside))?;
+            .or_else(|| quantile(&green, 0.5, inside))
+            .ok_or(Unmeasured::NoCells)?;
         let contrast = ground - rim;
 
         let on_edge = |at: usize| depth[at].max(away[at]) <= EDGE * EDGE;
         let mut slopes = slopes(&green, &probability, on_edge);
         if slopes.is_empty() {
-            return None;
+            return Err(Unmeasured::NoBackground);
         }
         let outline = rising(&slopes, contrast);
         slopes.sort_by(f32::total_cmp);
@@ -96,7 +111,7 @@ impl Quality {
         let round = whole.iter().filter(|cell| cell.circularity >= ROUND).count() as f32 / whole.len() as f32;
         let area: f64 = cells.iter().map(|cell| cell.area_px).sum();
         let certain: f64 = cells.iter().map(|cell| cell.area_px * cell.mean_probability).sum();
-        Some(Self {
+        Ok(Self {
             cells: cells.len(),
             outline,
             certainty: (certain / area) as f32,
@@ -115,16 +130,18 @@ impl Quality {
         let mut warn = |warning: &str| warnings.push(warning.to_string());
         if self.contrast < LEAST_CONTRAST {
             warn(
-                "the cells hardly differ from the ground in brightness: is this a stained smear in bright field?",
+                "the cells hardly differ from the background in brightness: is this a stained smear in bright field?",
             );
         } else if self.outline < HARDLY_AN_OUTLINE || odd_outline && (odd_shapes || unsure) {
-            warn("what was found is not darker than its surroundings all around: is this a stained smear?");
+            warn(
+                "the objects found are not darker than their surroundings on all sides: is this a stained smear?",
+            );
         }
         if odd_shapes {
-            warn("most of what was found is not round: cells may be merged, or this is no smear");
+            warn("most objects found are not round: cells may be merged, or this is not a smear");
         }
         if unsure {
-            warn("the network is unsure of this image: check the outlines before you use the numbers");
+            warn("the network is unsure about this image: check the outlines before you use the numbers");
         }
         if self.contrast >= LEAST_CONTRAST && self.sharpness < LEAST_SHARPNESS && !odd_outline {
             warn("the image is out of focus: areas and diameters are less exact");
@@ -255,7 +272,7 @@ mod tests {
         let finer = resize(&image, width, height, FilterType::Triangle);
         let sure = resize(&probability, width, height, FilterType::Triangle);
         let measured = |image, probability, diameter| {
-            Quality::measure(image, probability, diameter).map(|q| q.sharpness)
+            Quality::measure(image, probability, diameter).map(|q| q.sharpness).ok()
         };
         let (one, other) = (measured(&image, &probability, 28.0), measured(&finer, &sure, 42.0));
         assert!(
@@ -283,11 +300,16 @@ mod tests {
         });
         let image = RgbImage::from_fn(160, 160, |x, y| image::Rgb([255 - bars.get_pixel(x, y).0[0] / 2; 3]));
         let quality = Quality::measure(&image, &bars, 28.0);
-        assert!(quality.is_some_and(|q| q.warnings().concat().contains("not round")), "{quality:?}");
+        assert!(quality.is_ok_and(|q| q.warnings().concat().contains("not round")), "{quality:?}");
     }
 
     #[test]
     fn nothing_found_is_nothing_measured() {
-        assert_eq!(Quality::measure(&RgbImage::new(64, 48), &GrayImage::new(64, 48), 28.0), None);
+        let of = |level| {
+            let map = GrayImage::from_pixel(64, 48, image::Luma([level]));
+            Quality::measure(&RgbImage::new(64, 48), &map, 28.0).err()
+        };
+        assert_eq!(of(0), Some(Unmeasured::NoCells));
+        assert_eq!(of(255), Some(Unmeasured::NoBackground));
     }
 }

@@ -49,6 +49,14 @@ const SAME: f32 = 1.02;
 /// Looks that follow from one first guess.
 const LOOKS: usize = 4;
 
+/// Most pixels that an image has at the working scale: a browser's memory has room for it.
+const MOST_PIXELS: f32 = 80e6;
+
+/// The largest scale that an image is resampled by, so that memory stays bounded: 80 megapixels come out.
+pub fn largest(image: &RgbImage) -> f32 {
+    (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
+}
+
 /// An image resampled by `scale`, antialiased.
 pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     let size = |len: u32| ((len as f32 * scale).round() as u32).max(1);

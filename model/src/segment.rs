@@ -3,7 +3,7 @@
 use crate::backend::SegBackend;
 use crate::frame::Frame;
 use crate::network::{Network, NetworkConfig};
-use crate::quality::Quality;
+use crate::quality::{Quality, Unmeasured};
 use crate::tiling::{Tile, padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale, weights};
 use burn::tensor::{Tensor, TensorData};
@@ -45,28 +45,23 @@ pub struct Segmentation {
     pub diameter_px: f32,
     /// Working pixels per image pixel.
     pub scale: f32,
-    /// What was measured of how far it can be trusted; `None` where there are no cells.
+    /// What was measured of how far it can be trusted; `None` where there are no cells, or nothing but cells.
     pub quality: Option<Quality>,
     /// Why this result should not be trusted, in sentences for the user; empty if nothing is known.
     pub warnings: Vec<String>,
 }
 
 const NO_CELLS: &str =
-    "no cells of a clear size were found: is this a stained smear? If it is, give the cell diameter by hand";
+    "the cell diameter could not be estimated: is this a stained smear? If so, give it by hand";
 
 const NONE_OF_THIS_SIZE: &str =
-    "no cells of the given diameter were found: leave it out, and the size is told from the image";
+    "no cells of the given diameter were found: omit it to have the diameter estimated from the image";
 
-const TOO_LARGE: &str = "the image is too large for cells as small as these: they were looked at smaller than the network knows \
-                         them; cut it into pieces";
-/// Most pixels that an image has at the working scale: a browser's memory has room for it.
-const MOST_PIXELS: f32 = 80e6;
+const NO_BACKGROUND: &str =
+    "cells all over, with no background to compare them with: check the outlines before you use the numbers";
 
-/// The scale at which this image has [`MOST_PIXELS`].
-fn largest_scale(image: &RgbImage) -> f32 {
-    (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
-}
-
+const TOO_LARGE: &str = "the image is too large for cells this small: it was processed at a coarser scale than the network was \
+                         trained for; cut it into pieces";
 /// Working pixels, over all orientations, that take a CPU a fraction of a second.
 const UNNOTICED: u32 = 1 << 17;
 
@@ -131,7 +126,7 @@ pub trait TileNetwork {
             },
         };
         let working_diameter = self.config().working_diameter;
-        let scale = (working_diameter / diameter_px).min(largest_scale(image));
+        let scale = (working_diameter / diameter_px).min(scale::largest(image));
         // How wide cells are in the working image.
         let mut across = working_diameter;
         if scale * diameter_px < 0.99 * working_diameter {
@@ -146,13 +141,17 @@ pub trait TileNetwork {
         }
         let quality = Quality::measure(&working, &logits.probability(working.dimensions()), across);
         if warnings.is_empty() {
-            warnings.extend(quality.iter().flat_map(Quality::warnings));
-        }
-        if quality.is_none() && options.diameter_px.is_some() {
-            warnings.push(NONE_OF_THIS_SIZE.to_string());
+            match &quality {
+                Ok(quality) => warnings.extend(quality.warnings()),
+                Err(Unmeasured::NoBackground) => warnings.push(NO_BACKGROUND.to_string()),
+                Err(Unmeasured::NoCells) if options.diameter_px.is_some() => {
+                    warnings.push(NONE_OF_THIS_SIZE.to_string());
+                }
+                Err(Unmeasured::NoCells) => {}
+            }
         }
         let probability = logits.probability(image.dimensions());
-        Ok(Segmentation { probability, diameter_px, scale, quality, warnings })
+        Ok(Segmentation { probability, diameter_px, scale, quality: quality.ok(), warnings })
     }
 
     /// Logits of an image at the working scale, tile by tile, as the mean over orientations.
@@ -222,7 +221,8 @@ impl<B: SegBackend> Segmenter<B> {
         let (network, config) = weights::load(weights, device)?;
         if config.batch_norm {
             // It would normalise each tile by itself.
-            let what = "weights from the middle of a training; use the rbc.safetensors that comes out of it";
+            let what =
+                "weights of an unfinished training run; use the rbc.safetensors that it writes at the end";
             return Err(Error::Weights(what.into()));
         }
         Ok(Self { network, config, device: device.clone() })

@@ -64,8 +64,11 @@ fn find_json(bytes: &[u8]) -> Option<NetworkConfig> {
 }
 
 fn parse(json: &str) -> Result<NetworkConfig, Error> {
-    serde_json::from_str(json)
-        .map_err(|error| Error::Weights(format!("weights with an unknown configuration: {error}")))
+    serde_json::from_str(json).map_err(|error| {
+        Error::Weights(format!(
+            "weights with an unknown configuration, perhaps of a newer version of this program: {error}"
+        ))
+    })
 }
 
 /// A network with the tensors of a store. The store itself checks nothing: its own complaint names every tensor.
@@ -77,9 +80,11 @@ fn fill<B: SegBackend, S: burn_store::ModuleStore>(
 where
     S::Error: std::fmt::Display,
 {
-    config
-        .check()
-        .map_err(|what| Error::Weights(format!("weights with an impossible configuration: {what}")))?;
+    config.check().map_err(|what| {
+        Error::Weights(format!(
+            "weights with an impossible configuration ({what}); use a file that `trainer train` wrote"
+        ))
+    })?;
     let mut network = config.blank::<B>(device);
     let result = network.load_from(store).map_err(|error| unreadable(&error.to_string()))?;
     if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
@@ -89,7 +94,7 @@ where
         let first = first.or_else(|| result.unused.first().map(|name| format!("{name} is unknown")));
         if first.as_ref().is_some_and(|first| first.contains(NOT_FINITE)) {
             return Err(Error::Weights(format!(
-                "weights with {NOT_FINITE}: their training went astray, or the file is damaged; use another one"
+                "weights with {NOT_FINITE}: the training diverged or the file is damaged; use another file"
             )));
         }
         return Err(misfit(config, &first.unwrap_or_default()));
@@ -105,7 +110,7 @@ fn unreadable(why: &str) -> Error {
 fn misfit(config: &NetworkConfig, why: &str) -> Error {
     let why = why.lines().next().unwrap_or_default();
     Error::Weights(format!(
-        "weights of another architecture than their widths {:?} say ({why})",
+        "weights of another architecture than their widths {:?} say ({why}); use a file that `trainer train` wrote",
         config.widths
     ))
 }

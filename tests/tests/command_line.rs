@@ -107,11 +107,11 @@ fn a_tiff_that_tells_its_scale_is_measured_in_micrometres() -> Result<()> {
         Ok((row[column].to_string(), run.stderr))
     };
     let (own, warnings) = told("own", &[])?;
-    assert_eq!((own.as_str(), warnings.contains("is the scale")), ("0.13", false), "{warnings}");
+    assert_eq!((own.as_str(), warnings.contains("check the scale")), ("0.13", false), "{warnings}");
     ensure!(std::fs::read_to_string(scratch.path().join("own/a.cells.csv"))?.contains("diameter_um"));
     // What a person says goes first, and is doubted where red cells cannot be so large.
     let (given, warnings) = told("given", &["--um-per-px", "1.3"])?;
-    assert_eq!((given.as_str(), warnings.contains("is the scale")), ("1.3", true), "{warnings}");
+    assert_eq!((given.as_str(), warnings.contains("check the scale")), ("1.3", true), "{warnings}");
     Ok(())
 }
 

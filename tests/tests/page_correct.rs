@@ -62,7 +62,7 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
 
     // A line that ends inside parts nothing, says so, and is no correction.
     page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
-    page.until_shown("#pen-hint", "parts no cell")?;
+    page.until_shown("#pen-hint", "splits no cell")?;
     until_count(&page, all + 1)?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
 

@@ -101,7 +101,7 @@ fn numbers_are_read_as_people_type_them() -> Result<()> {
     assert_eq!(page.shown("#scale-hint")?, "");
     // A slip of the decimal point.
     page.set("#scale", "1,0")?;
-    page.until_shown("#scale-hint", "Red ones measure")?;
+    page.until_shown("#scale-hint", "red cells measure")?;
     page.set("#scale", "1.000,5")?;
     page.until_shown("#scale-hint", "Not a number")?;
     page.until_shown("#mean-diameter", "px")?;

@@ -155,7 +155,7 @@ fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Res
     let typed = number(&page.shown("#mean-diameter")?)?;
     ensure!((typed / own - 2.0).abs() < 0.02, "{typed} and {own} µm");
     page.set("#scale", "2.6")?;
-    page.until_shown("#warnings", "is the scale this image's?")?;
+    page.until_shown("#warnings", "check the scale")?;
     page.set("#scale", "")?;
     page.until_shown("#scale-hint", "As the file says")?;
     page.wait_until_ready()?;

@@ -66,7 +66,7 @@ mod tests {
         });
         let mask = GrayImage::from_fn(40, 40, |x, y| image::Luma([255 * u8::from(radius(x, y) <= 12.0)]));
         let (name, source) = (String::new(), String::new());
-        let sample = Sample { name, source, image: RgbImage::new(40, 40), mask, margin: 0, cells: None };
+        let sample = Sample { name, source, image: RgbImage::new(40, 40), mask, margin: 0, instances: None };
         let ious = ious(&sample, &probability, 24.0)?;
         assert_eq!(best([&ious]), 0.4);
         assert!(ious[6] > 0.97 && ious[10] < 0.97, "{ious:?}");

@@ -2,6 +2,7 @@
 
 use crate::cli::FOLDS;
 use crate::dataset::{Dataset, Entry, Part};
+use crate::files;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::say;
@@ -110,7 +111,7 @@ impl<'a> Facts<'a> {
 
 /// A warning of a lossless mask that is none of black and white. In a lossy one levels are what the compression left.
 fn blurred(path: &Path) -> Result<Option<Problem>, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+    let bytes = files::read(path)?;
     if decode::is_lossy(&bytes) {
         return Ok(None);
     }

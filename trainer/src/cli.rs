@@ -3,6 +3,7 @@
 use crate::device::Request;
 use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rbc_model::cells::CellOptions;
 use rbc_model::segment::SegmentOptions;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub enum Command {
     Predict(PredictArgs),
     /// Write a data set of synthetic smears with exact masks
     Synth(SynthArgs),
-    /// Look for everything wrong with a data set
+    /// Check a data set and list every problem
     Check(CheckArgs),
     /// Convert weights between safetensors and burnpack, 32 and 16 bit
     Export(ExportArgs),
@@ -56,14 +57,14 @@ pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
     #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = diameter)]
     pub diameter: Option<f32>,
-    /// A pixel is a cell from this probability on, 0 to 1; at 0 every pixel with any probability is
+    /// Probability from which a pixel counts as cell, 0 to 1; at 0, every pixel with a probability above 0 does
     #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 0.5, value_parser = probability)]
     pub threshold: f32,
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
-    /// Average over this many orientations of the image, 1, 2, 4 or 8: steadier edges, as many times slower [default: 2,
-    /// more for small images]
+    /// Average over this many orientations (mirrored, rotated) of the image: 1, 2, 4 or 8. More give steadier edges and take
+    /// that many times as long [default: 2, more for small images]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = orientations)]
     pub orientations: Option<usize>,
 }
@@ -74,6 +75,16 @@ impl MaskArgs {
         let Self { diameter, orientations, .. } = *self;
         SegmentOptions { diameter_px: diameter, orientations, ..SegmentOptions::default() }
     }
+
+    /// How to read cells of this diameter in pixels off what was segmented.
+    pub fn cell_options(&self, diameter_px: f32) -> CellOptions {
+        CellOptions {
+            threshold: self.threshold,
+            split: !self.no_split,
+            diameter_px: Some(diameter_px),
+            ..CellOptions::default()
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -82,27 +93,27 @@ pub struct TrainArgs {
     /// [default: synthetic smears made on the spot]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Whole labelled fields (images/, masks/, manifest.csv) that the training images were cut from: crops are
-    /// then drawn from them, never from a field whose source is held out. May be given more than once
+    /// Whole labelled fields (images/, masks/, manifest.csv) that the training images were cut from. Crops are drawn from
+    /// these fields instead, never from one whose source is held out. Can be repeated
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
     /// Synthetic smears to train on beside the images; each counts as one training image
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = images)]
     pub synthetic: usize,
-    /// White cells in them for each 100 red ones, at least, but where red cells are violet: 6 where the images show none and
-    /// other laboratories' will [default: few, as in blood]
+    /// Least number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are violet.
+    /// Needs --synthetic. Use 6 if your images show no white cells but later ones will [default: few, as in blood]
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = white_cells)]
     pub white_cells: f32,
-    /// Folder for all that comes out: folds, reports, rbc.safetensors. A finished run that lies there is replaced; beside one
-    /// that was cut off, nothing is begun without --resume
+    /// Output folder: folds, reports, rbc.safetensors. A finished run in it is replaced; an interrupted run is only continued,
+    /// with --resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Folds of the cross validation; images of one source stay in one fold; 1: no cross validation, the final network
-    /// alone
+    /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross validation, only the final
+    /// network
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = folds)]
     pub folds: usize,
-    /// Train this fold only, counted from 0. Folds trained so, by processes of their own and side by side, are joined by the
-    /// same command without --fold and with --resume
+    /// Train only this fold, counted from 0. Folds can be trained in parallel, one process each; the same command without
+    /// --fold and with --resume then joins them
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = fold)]
     pub fold: Option<usize>,
     /// Epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
@@ -123,18 +134,19 @@ pub struct TrainArgs {
     /// Learning rate at the top of the schedule [default: 0.02]
     #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = learning_rate)]
     pub learning_rate: Option<f32>,
-    /// Cell diameters of the crops lie between the working diameter divided and multiplied by this [default: 1.6]
+    /// Scale augmentation: cell diameters in crops range from the working diameter / F to the working diameter x F
+    /// [default: 1.6]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = scale_jitter)]
     pub scale_jitter: Option<f32>,
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all [default: 1]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = colour_jitter)]
     pub colour_jitter: Option<f32>,
-    /// Share of the crops that keep their colours, 0 to 1; less for smears of many looks, where colour tells nothing
-    /// [default: 0.75]
+    /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and cameras,
+    /// where colour carries no information [default: 0.75]
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = probability)]
     pub as_taken: Option<f32>,
-    /// How much more than other pixels the ground in narrow gaps between cells weighs, which lets cells come apart; 0: no more
-    /// [default: 10]
+    /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells are
+    /// separated; 0: none [default: 10]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = gap_weight)]
     pub gap_weight: Option<f32>,
     #[command(flatten)]
@@ -142,7 +154,7 @@ pub struct TrainArgs {
     /// Decides folds, first weights and augmentation
     #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
-    /// Go on where a run into the same folder was cut off
+    /// Continue the interrupted run in this folder
     #[arg(long)]
     pub resume: bool,
 }
@@ -214,8 +226,8 @@ pub struct PredictArgs {
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub mask: MaskArgs,
-    /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables. Default: what a TIFF file says
-    /// of itself (OME, ImageJ, or its resolution where that is a microscope's)
+    /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables [default: the scale stored in a TIFF
+    /// file: OME, ImageJ, or its resolution if that is a microscope's]
     #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts
@@ -233,7 +245,7 @@ pub struct PredictArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct SynthArgs {
-    /// Folder for train/ and test/, each with images/ and masks/, and manifest.csv
+    /// Output folder for train/ and test/, each with images/, masks/ and labels/, and for manifest.csv
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Training images, 128 x 128

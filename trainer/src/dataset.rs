@@ -2,16 +2,18 @@
 //!
 //! Everything wrong is collected, never the first thing alone: who repairs a folder of 500 smears wants one list.
 
-use crate::files::{Listing, file_name, stem};
-use crate::manifest::Manifest;
+use crate::files::{self, Listing, file_name, stem};
+use crate::instances;
+use crate::manifest::{Manifest, Row};
 use crate::masks;
 use crate::problem::Problem;
 use crate::say;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
+use rbc_model::cells::Labels;
 use rbc_model::decode::{self, Orientation};
 use rbc_model::{GrayImage, RgbImage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Which part of a data set a file belongs to.
@@ -46,8 +48,8 @@ pub struct Sample {
     pub mask: GrayImage,
     /// So many pixels along each edge are not labelled and say nothing.
     pub margin: u32,
-    /// How many cells there are, where the data set has `labels/NAME.png`, an instance number for each pixel.
-    pub cells: Option<usize>,
+    /// Which pixel belongs to which cell, where the data set has `labels/NAME.png`.
+    pub instances: Option<Labels>,
 }
 
 /// One image and its mask as they lie on disk.
@@ -140,13 +142,10 @@ impl Dataset {
             }
             let odd = manifest.warnings.iter().map(|what| Problem::new(&root.join("manifest.csv"), what));
             dataset.warnings.extend(odd);
-            let known = |name: &str, split: Option<&str>| {
-                dataset
-                    .entries
-                    .iter()
-                    .any(|entry| entry.name == name && split.is_none_or(|split| in_split(entry.part, split)))
-            };
-            let unused = manifest.rows().filter(|row| !known(&row.name, row.split.as_deref())).count();
+            let counts = dataset.entries.iter().filter_map(|entry| manifest.find(&entry.name, entry.part));
+            let key = |row: &Row| (row.name.clone(), row.split.clone());
+            let used: HashSet<_> = counts.map(key).collect();
+            let unused = manifest.rows().filter(|row| !used.contains(&key(row))).count();
             if unused > 0 {
                 let what = match unused {
                     1 => "one line names no image that is there".to_string(),
@@ -190,8 +189,8 @@ impl Dataset {
 
     /// What harms cross validation alone: images of one smear, on both sides, flatter it.
     pub fn ungrouped(&self) -> Option<Problem> {
-        let what = "no manifest.csv, so each image counts as a smear of its own; where several come from one smear, say so in \
-                    its columns name and source_file, or cross validation comes out too well";
+        let what = "no manifest.csv, so each image counts as a smear of its own; if several images come from one smear, list them \
+                    in a manifest.csv with the columns name and source_file, or cross validation is over-optimistic";
         let several = self.part(self.training_part()).count() > 1;
         (self.ungrouped && several).then(|| Problem::new(&self.root, what))
     }
@@ -333,9 +332,10 @@ impl Entry {
     /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with the
     /// labels: the sample does without.
     pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
-        let (image, turned) =
-            read(&self.image, |bytes, name| Ok((decode::decode(bytes, name)?, decode::orientation(bytes))))?;
-        let (mask, faint, mask_turned) = read(&self.mask, |bytes, name| {
+        let (image, turned) = files::decoded(&self.image, |bytes, name| {
+            Ok((decode::decode(bytes, name)?, decode::orientation(bytes)))
+        })?;
+        let (mask, faint, mask_turned) = files::decoded(&self.mask, |bytes, name| {
             let lossy = decode::is_lossy(bytes);
             let faint = lossy.then(|| decode::decode_faint(bytes, name)).transpose()?;
             Ok((decode::decode_mask(bytes, name)?, faint, decode::orientation(bytes)))
@@ -359,14 +359,14 @@ impl Entry {
         }
         let doubts = turned.map(String::from).into_iter().chain(faint.as_ref().and_then(masks::faint));
         let mut doubts: Vec<Problem> = doubts.map(|what| Problem::new(&self.mask, what)).collect();
-        let cells = self.labels.as_deref().map(|labels| count_cells(labels, self.margin, (width, height)));
-        let cells = cells.transpose().unwrap_or_else(|Problem { what, path }| {
-            let what = format!("passed over, so that the cells are counted in the mask: {what}");
+        let instances = self.labels.as_deref().map(|labels| instances::read(labels, (width, height)));
+        let instances = instances.transpose().unwrap_or_else(|Problem { what, path }| {
+            let what = format!("passed over, so that the mask alone tells the cells apart: {what}");
             doubts.push(Problem::new(&path, what));
             None
         });
         let (name, source) = (self.name.clone(), self.source.clone());
-        Ok((Sample { name, source, image, mask, margin: self.margin, cells }, doubts))
+        Ok((Sample { name, source, image, mask, margin: self.margin, instances }, doubts))
     }
 }
 
@@ -389,44 +389,6 @@ fn turned_apart(image: Orientation, mask: Orientation) -> Option<&'static str> {
 fn above(folder: &Path) -> Option<PathBuf> {
     // `.` and `..` tell nothing by themselves.
     folder.canonicalize().ok()?.parent().map(Path::to_path_buf)
-}
-
-/// How many instances of an instance image have their centre in the labelled part.
-fn count_cells(path: &Path, margin: u32, size: (u32, u32)) -> Result<usize, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
-    let labels = image::load_from_memory(&bytes)
-        .map_err(|error| Problem::new(path, format!("cannot read the instances ({error})")))?
-        .into_luma16();
-    if labels.dimensions() != size {
-        let (width, height) = labels.dimensions();
-        let what = format!("the instances are {width} x {height} but their image {} x {}", size.0, size.1);
-        return Err(Problem::new(path, what));
-    }
-    let mut sums: BTreeMap<u16, [f64; 3]> = BTreeMap::new();
-    for (x, y, id) in labels.enumerate_pixels().filter(|(.., id)| id.0[0] > 0) {
-        let sum = sums.entry(id.0[0]).or_default();
-        let pixel = [f64::from(x) + 0.5, f64::from(y) + 0.5, 1.0];
-        sum.iter_mut().zip(pixel).for_each(|(sum, of)| *sum += of);
-    }
-    let centres = sums.into_values().map(|[x, y, area]| (x / area, y / area));
-    Ok(centres.filter(|&centre| is_labelled(centre, size, margin)).count())
-}
-
-/// Whether a point of an image lies where there are labels, in pixels from the top left corner.
-pub fn is_labelled((x, y): (f64, f64), (width, height): (u32, u32), margin: u32) -> bool {
-    let margin = f64::from(margin);
-    let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
-    within(x, width) && within(y, height)
-}
-
-/// Reads and decodes one file.
-fn read<T>(path: &Path, decode: impl Fn(&[u8], &str) -> Result<T, rbc_model::Error>) -> Result<T, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
-    decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))
-}
-
-fn in_split(part: Part, split: &str) -> bool {
-    part == Part::Whole || part.name() == split
 }
 
 #[cfg(test)]
@@ -465,8 +427,11 @@ mod tests {
         folder.mask("train/labels/size.bmp", 8, 8)?;
         let dataset = Dataset::open(&folder.path)?;
         let loaded = dataset.load(Part::Train);
-        let cells: Vec<_> =
-            loaded.samples.iter().map(|sample| (sample.name.as_str(), sample.cells)).collect();
+        let cells: Vec<_> = loaded
+            .samples
+            .iter()
+            .map(|s| (s.name.as_str(), s.instances.as_ref().map(instances::count)))
+            .collect();
         assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
         assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
         assert!(loaded.warnings[0].to_string().starts_with("passed over"), "{}", loaded.warnings[0]);
@@ -493,6 +458,10 @@ mod tests {
             below.starts_with("manifest.csv lies in the folder above, ") && below.lines().count() == 1,
             "{below}"
         );
+        // One line for an image is meant, whatever it calls the part; of two, the other part's counts for nothing.
+        let set = folder.path.join("set");
+        folder.file("set/manifest.csv", b"name,source_file,split\na,s,val\nb,t,test\nb,t,train\n")?;
+        assert!(told(&set)?.starts_with("one line names no image that is there"), "{}", told(&set)?);
         let flat = told(&folder.path.join("flat"))?;
         assert!(flat.contains("all 2 images are used") && flat.lines().count() == 1, "{flat}");
         Ok(())
@@ -537,8 +506,8 @@ mod tests {
         let dataset = Dataset::open(&folder.path)?;
         let warnings: Vec<String> = dataset.warnings.iter().map(|warning| warning.to_string()).collect();
         for (what, file) in [
-            ("no image by name (b.czi)", "images"),
-            ("no image by name (c.npy)", "masks"),
+            ("without an image extension (b.czi)", "images"),
+            ("without an image extension (c.npy)", "masks"),
             ("there is train/ beside it", "images"),
             ("`source_file`", "manifest.csv"),
         ] {

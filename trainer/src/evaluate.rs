@@ -14,7 +14,6 @@ use crate::table;
 use anyhow::{Result, bail};
 use rbc_model::GrayImage;
 use rbc_model::backend::SegBackend;
-use rbc_model::cells::CellOptions;
 use rbc_model::metrics::InstanceScore;
 use rbc_model::segment::{Segmenter, TileNetwork};
 use std::path::Path;
@@ -120,12 +119,7 @@ impl Measure<'_> {
         let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
             .map_err(|error| Problem::model(&entry.image, error))?;
         *seconds += start.elapsed().as_secs_f64();
-        let cells = CellOptions {
-            threshold: mask.threshold,
-            split: !mask.no_split,
-            diameter_px: Some(segmentation.diameter_px),
-            ..CellOptions::default()
-        };
+        let cells = mask.cell_options(segmentation.diameter_px);
         score(&sample, &segmentation.probability, &cells).map_err(|error| Problem::model(&entry.image, error))
     }
 
@@ -180,7 +174,7 @@ fn figures(evaluation: &Evaluation) -> String {
     evaluation.images.iter().for_each(|image| instances += image.instances);
     format!(
         "{} images: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
-         cell by cell, where the masks part touching cells: F1 {:.4}, panoptic quality {:.4} at IoU 0.5\n\
+         per cell (valid only if the masks separate touching cells): F1 {:.4}, panoptic quality {:.4} at IoU 0.5\n\
          {:.1} s on {}, {:.2} megapixels a second",
         evaluation.images.len(),
         evaluation.mean_iou,

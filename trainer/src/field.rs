@@ -1,11 +1,13 @@
 //! A labelled image made ready for drawing crops at the working scale.
 
 use crate::dataset::Sample;
+use crate::instances;
 use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
 use rbc_model::cells::distance::squared_distance;
 use rbc_model::cells::estimate_diameter;
 use rbc_model::{GrayImage, RgbImage, scale};
+use std::borrow::Cow;
 use std::f32::consts::PI;
 
 /// What crops are drawn from.
@@ -57,6 +59,16 @@ pub struct Level {
     pub margin: f32,
 }
 
+/// The mask to learn. Two classes say where one cell ends by a line of background; where instances are known, it is
+/// drawn between those that touch.
+fn target(sample: &Sample) -> Cow<'_, GrayImage> {
+    let labels = sample.instances.as_ref();
+    match labels.and_then(|labels| Some((labels, instances::diameter(labels)?))) {
+        Some((labels, diameter)) => Cow::Owned(instances::separated(&sample.mask, labels, diameter)),
+        None => Cow::Borrowed(&sample.mask),
+    }
+}
+
 /// So many cells tell their size, whatever the other images show.
 const MANY: f32 = 8.0;
 
@@ -66,13 +78,14 @@ const LEVELS: [f32; 3] = [1.7, 1.0, 0.6];
 impl Field {
     /// Prepares all samples; a sample without a whole cell takes the typical diameter of the others.
     pub fn prepare(samples: &[Sample], working_diameter: f32) -> Vec<Self> {
-        let estimates: Vec<Option<f32>> = samples.par_iter().map(|s| estimate_diameter(&s.mask)).collect();
+        let targets: Vec<Cow<GrayImage>> = samples.par_iter().map(target).collect();
+        let estimates: Vec<Option<f32>> = targets.par_iter().map(|mask| estimate_diameter(mask)).collect();
         let mut known: Vec<f32> = estimates.iter().flatten().copied().collect();
         known.sort_by(f32::total_cmp);
         let typical = known.get(known.len() / 2).copied().unwrap_or(scale::DEFAULT_DIAMETER);
-        let prepare = |(sample, estimate): (&Sample, &Option<f32>)| {
+        let prepare = |((sample, mask), estimate): ((&Sample, &Cow<GrayImage>), &Option<f32>)| {
             let estimate = estimate.unwrap_or(typical);
-            let cells = sample.mask.iter().filter(|value| **value != 0).count() as f32;
+            let cells = mask.iter().filter(|value| **value != 0).count() as f32;
             // A crop with one cell cut in half says less than the other crops together.
             let many = cells >= MANY * PI / 4.0 * estimate * estimate;
             let diameter = if many {
@@ -80,18 +93,18 @@ impl Field {
             } else {
                 estimate.clamp(typical / 2.5, typical * 2.5)
             };
-            Self::new(sample, diameter, working_diameter)
+            Self::new(sample, mask, diameter, working_diameter)
         };
-        samples.par_iter().zip(&estimates).map(prepare).collect()
+        samples.par_iter().zip(&targets).zip(&estimates).map(prepare).collect()
     }
 
-    fn new(sample: &Sample, diameter: f32, working_diameter: f32) -> Self {
-        let gaps = gaps(&sample.mask, GAP * diameter);
+    fn new(sample: &Sample, mask: &GrayImage, diameter: f32, working_diameter: f32) -> Self {
+        let gaps = gaps(mask, GAP * diameter);
         let level = |relative: f32| {
-            let scale = working_diameter * relative / diameter;
+            let scale = (working_diameter * relative / diameter).min(scale::largest(&sample.image));
             let image = scale::resample(&sample.image, scale);
             let (width, height) = image.dimensions();
-            let coverage = resize(&sample.mask, width, height, FilterType::Triangle);
+            let coverage = resize(mask, width, height, FilterType::Triangle);
             let gap = resize(&gaps, width, height, FilterType::Triangle);
             Level { diameter: diameter * scale, image, coverage, gap, margin: sample.margin as f32 * scale }
         };
@@ -129,6 +142,7 @@ fn gaps(mask: &GrayImage, reach: f32) -> GrayImage {
 mod tests {
     use super::*;
     use image::Luma;
+    use rbc_model::cells::Labels;
 
     fn discs(centres: &[f32]) -> GrayImage {
         let inside = |x: f32, y: f32, cx: f32| (x - cx).hypot(y - 30.0) <= 14.0;
@@ -151,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_touch_are_learnt_with_a_line_between_them_where_labels_tell() {
+        let mask = discs(&[30.0, 56.0]);
+        let image = RgbImage::new(90, 60);
+        let ids = mask.enumerate_pixels().map(|(x, _, value)| if value.0[0] == 0 { 0 } else { 1 + x / 43 });
+        let labels = Labels { width: 90, height: 60, ids: ids.collect() };
+        let alone = Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, instances: None };
+        let known = Sample { instances: Some(labels), ..alone.clone() };
+        let cells = |sample: &Sample| Labels::of_mask(&target(sample)).ids.into_iter().max();
+        assert_eq!((cells(&alone), cells(&known)), (Some(1), Some(2)));
+        // What is learnt weighs there, too.
+        let fields = Field::prepare(&[alone, known], 28.0);
+        // The middle row, away from the notches above and below where the discs meet.
+        let middle = |field: &Field| {
+            let gap = &field.working().gap;
+            (0..gap.width()).any(|x| gap.get_pixel(x, gap.height() / 2).0[0] > 200)
+        };
+        assert_eq!(fields.iter().map(middle).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
     fn the_size_of_many_cells_is_believed_and_that_of_one_is_not() {
         let sample = |pitch: u32, radius: f32, count: u32| {
             let mask = GrayImage::from_fn(pitch * count, pitch, |x, y| {
@@ -159,7 +193,7 @@ mod tests {
                 Luma([u8::from((x - middle).hypot(y - middle) < radius) * 255])
             });
             let image = RgbImage::new(mask.width(), mask.height());
-            Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, cells: None }
+            Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, instances: None }
         };
         let large = || sample(120, 50.0, 4);
         let fields =

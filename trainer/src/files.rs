@@ -1,6 +1,7 @@
-//! Names of files.
+//! Files: their names, and what is in them.
 
 use crate::problem::Problem;
+use rbc_model::Error;
 use std::path::{Path, PathBuf};
 
 /// What the decoder reads, by extension in lower case.
@@ -42,8 +43,12 @@ impl Listing {
     /// Says what else lies in the folder than pictures, lest it be missed.
     pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
-            let what = if self.others.len() == 1 { "file that is" } else { "files that are" };
-            format!("passed over {} {what} no image by name ({})", self.others.len(), few(&self.others))
+            let what = if self.others.len() == 1 { "file" } else { "files" };
+            format!(
+                "passed over {} {what} without an image extension ({})",
+                self.others.len(),
+                few(&self.others)
+            )
         });
         let folders = (!self.folders.is_empty()).then(|| {
             let what = if self.folders.len() == 1 { "folder" } else { "folders" };
@@ -71,6 +76,16 @@ pub fn few(names: &[String]) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
+}
+
+/// All of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))
+}
+
+/// A file as `decode` reads its bytes; the name that it is given is for its errors.
+pub fn decoded<T>(path: &Path, decode: impl Fn(&[u8], &str) -> Result<T, Error>) -> Result<T, Problem> {
+    decode(&read(path)?, &path.display().to_string()).map_err(|error| Problem::model(path, error))
 }
 
 /// Whether the extension is that of a picture.
@@ -111,7 +126,7 @@ mod tests {
             told,
             [
                 format!(
-                    "passed over {} files that are no image by name (b.czi, c, d.txt, e.nd2, f.lif and {more} more)",
+                    "passed over {} files without an image extension (b.czi, c, d.txt, e.nd2, f.lif and {more} more)",
                     5 + more
                 ),
                 "did not enter 1 folder in it (sub)".to_string()

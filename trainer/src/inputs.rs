@@ -49,7 +49,7 @@ impl Inputs {
             if stem != self::stem(&path) {
                 let why = match unique_stems([file_name(&path).as_str()]).first() {
                     // It would be so without the other images.
-                    Some(alone) if *alone == stem => "a \\ in a name parts folders elsewhere",
+                    Some(alone) if *alone == stem => "a \\ in a file name separates folders on other systems",
                     _ => "the name is taken by another image",
                 };
                 inputs.notes.push(Problem::new(&path, format!("{why}, so the results are {stem}.*")));
@@ -63,7 +63,7 @@ impl Inputs {
             }
             if let Some(mask) = foreign_mask(out, &stem) {
                 let what = format!(
-                    "its results would overwrite the mask {}, beside which no other results lie; use another --out",
+                    "its results would overwrite the mask {}, which was not written with other results; use another --out",
                     mask.display()
                 );
                 inputs.problems.push(Problem::new(&path, what));
@@ -96,9 +96,9 @@ fn files(path: &Path, out: &Path, notes: &mut Vec<Problem>) -> Result<Vec<PathBu
         images.into_iter().partition(|image| named_as_result(&file_name(image)).is_some());
     if !odd.is_empty() {
         let names: Vec<String> = odd.iter().map(|image| file_name(image)).collect();
-        let what = if odd.len() == 1 { "file that is called" } else { "files that are called" };
+        let what = if odd.len() == 1 { "file named" } else { "files named" };
         let told = format!(
-            "passed over {} {what} like results, give by name what is to be segmented ({})",
+            "passed over {} {what} like results; to segment them, give them by name ({})",
             odd.len(),
             few(&names)
         );
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "a \\ in a name parts folders elsewhere, so the results are b.*",
+                "a \\ in a file name separates folders on other systems, so the results are b.*",
                 "the name is taken by another image, so the results are c-2.*"
             ]
         );

@@ -21,6 +21,7 @@ mod fit;
 mod fixture;
 mod folds;
 mod inputs;
+mod instances;
 mod manifest;
 mod masks;
 mod optimiser;

@@ -1,7 +1,7 @@
 //! `manifest.csv`: which smear each image was cut from, and how wide an edge of it has no labels.
 
 use crate::dataset::Part;
-use crate::files::{file_name, is_image, stem};
+use crate::files::{self, file_name, is_image, stem};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ impl Manifest {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+        let bytes = files::read(path)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Problem::new(path, "not text in UTF-8, save it as CSV UTF-8"))?;
         Ok(Some(Self::parse(&text).map_err(|error| Problem::new(path, format!("{error:#}")))?))

@@ -85,8 +85,8 @@ pub fn blurred(mask: &RgbImage) -> Option<String> {
         levels.len() > LEVELS && loose as f64 > SHARE * f64::from(mask.width()) * f64::from(mask.height());
     many.then(|| {
         format!(
-            "a mask with {} levels of grey along its outlines (smoothed, or a JPEG once): all that is not black counts as \
-             RBC, so cells come out too large; make it black and white, parted at one half",
+            "a mask with {} levels of grey along its outlines (smoothed, or once a JPEG): every pixel that is not black counts \
+             as RBC, so cells come out too large; threshold it at half to make it black and white",
             levels.len()
         )
     })
@@ -102,7 +102,7 @@ pub fn faint(faint: &GrayImage) -> Option<String> {
     let inside = squared_distance(width, height, |at| pixels[at] == 0);
     let area = inside.into_iter().filter(|&away| away > RIM * RIM).count();
     (area as f64 > SHARE * pixels.len() as f64).then(|| {
-        "a lossy file that marks cells by different levels, of which the darker ones count as ground; save it as PNG".into()
+        "a lossy file that marks cells with different grey levels; the darker ones count as background: save it as PNG".into()
     })
 }
 

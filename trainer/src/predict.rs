@@ -3,6 +3,7 @@
 use crate::cli::PredictArgs;
 use crate::device::{self, Job};
 use crate::evaluate::create_folder;
+use crate::files;
 use crate::inputs::{Input, Inputs};
 use crate::outputs::{self, Row};
 use crate::problem::Problem;
@@ -92,7 +93,7 @@ impl Predict<'_> {
         let args = self.args;
         bar.set_message(input.stem.clone());
         outputs::clear(&args.out, &input.stem)?;
-        let bytes = std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
+        let bytes = files::read(path)?;
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
         let options = args.mask.segment_options();
@@ -103,11 +104,9 @@ impl Predict<'_> {
         let cells = find_cells(
             &segmentation.probability,
             &CellOptions {
-                threshold: args.mask.threshold,
-                split: !args.mask.no_split,
-                diameter_px: Some(segmentation.diameter_px),
                 um_per_px: args.um_per_px.or_else(|| decode::um_per_px(&bytes).map(|um| um as f32)),
                 skip_edge: args.skip_edge,
+                ..args.mask.cell_options(segmentation.diameter_px)
             },
         );
         let problems = outputs::write(args, input, &image, &cells);

@@ -1,8 +1,9 @@
 //! How well one image was segmented: the same figures in training, cross validation and evaluation.
 
-use crate::dataset::{Sample, is_labelled};
+use crate::dataset::Sample;
+use crate::instances::{self, is_labelled};
 use crate::records::ImageRecord;
-use rbc_model::cells::{Cell, CellOptions, Cells, estimate_diameter, find_cells};
+use rbc_model::cells::{Cell, CellOptions, Cells, Labels, estimate_diameter, find_cells};
 use rbc_model::metrics::{self, InstanceScore};
 use rbc_model::{Error, GrayImage};
 
@@ -22,8 +23,14 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
     // What is a cell in the truth, and what a speck, must not hang on what was found: its size is the truth's own.
     let truth =
         CellOptions { threshold: 0.5, diameter_px: estimate_diameter(&sample.mask), ..options.clone() };
-    // The truth is parted into cells in the same way, or the counts could not be compared.
-    let cells_true = sample.cells.unwrap_or_else(|| count(&find_cells(&sample.mask, &truth), sample));
+    let labels = sample.instances.clone().map(|labels| instances::within(labels, sample.margin));
+    let cells_true = match &labels {
+        Some(labels) => instances::count(labels),
+        // The truth is split into cells in the same way, or the counts could not be compared.
+        None => count(&find_cells(&sample.mask, &truth), sample),
+    };
+    let cells_predicted = count(&predicted, sample);
+    let labels = labels.unwrap_or_else(|| regions(sample, truth));
     let record = ImageRecord {
         name: sample.name.clone(),
         width: sample.image.width(),
@@ -35,8 +42,8 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
         recall: score.recall,
         boundary_f1: score.boundary_f1,
         cells_true,
-        cells_predicted: count(&predicted, sample),
-        instances: instances(predicted, sample, truth)?,
+        cells_predicted,
+        instances: match_cells(predicted, sample, &labels)?,
     };
     Ok(Scored { record, mask })
 }
@@ -50,12 +57,17 @@ fn labelled(cell: &Cell, sample: &Sample) -> bool {
     is_labelled((cell.x, cell.y), sample.image.dimensions(), sample.margin)
 }
 
-/// The cells found against the regions of the mask; specks are no cells, in the truth either.
-fn instances(mut found: Cells, sample: &Sample, truth: CellOptions) -> Result<InstanceScore, Error> {
+/// The cells as the regions of the mask alone tell them; specks are none.
+fn regions(sample: &Sample, truth: CellOptions) -> Labels {
     let mut truth = find_cells(&sample.mask, &CellOptions { split: false, ..truth });
     truth.retain(|cell| labelled(cell, sample));
+    truth.labels
+}
+
+/// The cells found against those of the truth.
+fn match_cells(mut found: Cells, sample: &Sample, truth: &Labels) -> Result<InstanceScore, Error> {
     found.retain(|cell| labelled(cell, sample));
-    metrics::match_instances(&found.labels, &truth.labels, 0.5)
+    metrics::match_instances(&found.labels, truth, 0.5)
 }
 
 #[cfg(test)]
@@ -71,7 +83,7 @@ mod tests {
             image::Luma([if disc(x, y, 14) || disc(x, y, 70) { 255 } else { 0 }])
         });
         let (name, source) = ("a".into(), "a".into());
-        Sample { name, source, image: RgbImage::new(120, 80), mask, margin, cells: None }
+        Sample { name, source, image: RgbImage::new(120, 80), mask, margin, instances: None }
     }
 
     #[test]
@@ -106,10 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn exact_counts_are_taken_where_there_are_any() -> Result<(), Error> {
-        let counted = Sample { cells: Some(7), ..sample(0) };
+    fn labels_tell_the_cells_where_there_are_any() -> Result<(), Error> {
+        // Each disc two cells, an upper and a lower one.
+        let plain = sample(0);
+        let ids = plain.mask.enumerate_pixels().map(|(x, y, value)| match value.0[0] {
+            0 => 0,
+            _ => 1 + x / 43 + 2 * (y / 40),
+        });
+        let labels = Labels { width: 120, height: 80, ids: ids.collect() };
+        let counted = Sample { instances: Some(labels), ..plain };
         let scored = score(&counted, &counted.mask, &CellOptions::default())?;
-        assert_eq!((scored.record.cells_true, scored.record.cells_predicted), (7, 2));
+        assert_eq!((scored.record.cells_true, scored.record.cells_predicted), (4, 2));
+        // Halves are matched with wholes where they have half their pixels.
+        assert_eq!((scored.record.instances.cells_true, scored.record.instances.matched), (4, 2));
         assert_eq!(scored.mask, counted.mask);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The weights to use: a file, or the ones that come with the program.
 
+use crate::files;
 use crate::problem::Problem;
 use std::borrow::Cow;
 use std::path::Path;
@@ -24,7 +25,7 @@ impl Weights {
                 SHIPPED.ok_or_else(|| Problem::new(Path::new("model-weights/rbc.safetensors"), what))?;
             return Ok(Self { name: "shipped".into(), bytes: bytes.into() });
         };
-        let bytes = std::fs::read(file).map_err(|error| Problem::io(file, "cannot read", &error))?;
+        let bytes = files::read(file)?;
         Ok(Self { name: file.display().to_string(), bytes: bytes.into() })
     }
 

@@ -30,6 +30,7 @@ use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::weights;
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Instant;
 use watch::Watch;
 
@@ -38,9 +39,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     // Or the weights that come out could not be loaded.
     config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
     if args.white_cells > 0.0 && args.synthetic == 0 {
-        bail!(
-            "--white-cells says how the smears of --synthetic are made, so give --synthetic N too, or leave it out"
-        );
+        bail!("--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells");
     }
     // Before smears are made for nothing.
     match (args.fold, args.folds) {
@@ -144,7 +143,7 @@ impl Job for Training<'_> {
         }
         if let Some(fold) = self.args.fold {
             say::out!(
-                "fold {fold} alone draws its outlines at 0.5: in a run of all folds, the others choose where"
+                "fold {fold} was measured at threshold 0.5; when all folds are joined, its threshold is chosen on the others"
             );
             return Ok(());
         }
@@ -164,7 +163,7 @@ impl Job for Training<'_> {
             validation.min_iou,
             100.0 * validation.share_above_95
         );
-        say::out!("the outline is drawn where the probability was {threshold}");
+        say::out!("calibrated threshold {threshold}, built into the weights: use 0.5");
         self.last::<B>(Some(&validation), threshold, &device)?;
         report::write(&self.args.out)
     }
@@ -184,7 +183,8 @@ impl Training<'_> {
         let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
         let ious = self.whole(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
-            Ok(calibrate::ious(sample, &found.probability, found.diameter_px)?)
+            calibrate::ious(sample, &found.probability, found.diameter_px)
+                .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
         });
         let ious = ious.collect::<Result<_>>()?;
         // The history knows the time of the runs before, where this one went on from a checkpoint.
@@ -204,8 +204,7 @@ impl Training<'_> {
         let out = fold_folder(&self.args.out, fold);
         let (validation, train) = self.parts(&fitted.fold);
         let network = fitted.network.clone().shift(calibrate::logit(threshold));
-        let weights = weights::to_safetensors(&network, &fitted.config)?;
-        records::write_whole(&out.join("rbc.safetensors"), &weights)?;
+        save(&network, &fitted.config, &out.join("rbc.safetensors"))?;
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
         let pictures = report::overlays(&self.args.out, fold);
         if pictures.exists() {
@@ -217,7 +216,8 @@ impl Training<'_> {
         for sample in &validation {
             let found = segment(&segmenter, sample)?;
             let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
-            let scored = score(sample, &found.probability, &options)?;
+            let scored = score(sample, &found.probability, &options)
+                .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
             if scored.record.iou < records::GOOD_IOU {
                 let path = overlay_path(&self.args.out, fold, &sample.name);
                 if let Some(folder) = path.parent() {
@@ -290,7 +290,7 @@ impl Training<'_> {
         let file = self.args.out.join("rbc.safetensors");
         let network = network.shift(calibrate::logit(threshold));
         let shipped = self.shipped(&all, &[]);
-        records::write_whole(&file, &weights::to_safetensors(&network, &shipped)?)?;
+        save(&network, &shipped, &file)?;
         let config = FitConfig {
             network: NetworkConfig { lights: shipped.lights, ..self.config.network.clone() },
             ..self.config.clone()
@@ -337,6 +337,13 @@ struct Fitted<B: Backend> {
     ious: Vec<Ious>,
 }
 
+/// Writes weights, whole or not at all.
+fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
+    let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
+    Ok(records::write_whole(file, &bytes)?)
+}
+
 fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
-    Ok(pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))?)
+    pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))
+        .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
 }

@@ -28,9 +28,13 @@ impl Cells {
         if strokes.is_empty() {
             return Vec::new();
         }
-        let extents =
-            self.cells.iter().map(|cell| Extent { bounds: cell.bounds, area: cell.area_px as usize });
-        let mut sheet = Sheet { extents: extents.collect(), cells: self, probability };
+        // Ids that `leave_out` took away stay unused.
+        let most = self.cells.iter().map(|cell| cell.id as usize).max().unwrap_or(0);
+        let mut extents = vec![Extent { bounds: [0; 4], area: 0 }; most];
+        for cell in &self.cells {
+            extents[cell.id as usize - 1] = Extent { bounds: cell.bounds, area: cell.area_px as usize };
+        }
+        let mut sheet = Sheet { extents, cells: self, probability };
         let draw = |stroke: &Stroke| match stroke {
             Stroke::Outline(points) => sheet.outline(points),
             Stroke::Cut(points) => sheet.cut(points),
@@ -357,6 +361,18 @@ mod tests {
         assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
         // Joined again.
         assert_eq!(corrected(&map, &[cut, square(0.0, 0.0, 80.0)]).cells.len(), 1);
+    }
+
+    #[test]
+    fn cells_that_were_left_out_before_stay_out() {
+        let map = disc_map(&[(12.0, 30.0, 9.0), (40.0, 30.0, 9.0), (68.0, 30.0, 9.0)]);
+        let mut cells = found(&map);
+        cells.leave_out(|cell| cell.x < 20.0);
+        assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [2, 3]);
+        let strokes = [square(2.0, 2.0, 6.0), Stroke::Cut(vec![(68.0, 10.0), (68.0, 50.0)])];
+        assert_eq!(cells.correct(&strokes, &map), [true, true]);
+        assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(areas(&cells)[0], 36.0);
     }
 
     #[test]

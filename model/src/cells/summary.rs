@@ -66,8 +66,11 @@ impl Summary {
     /// Why the scale should not be trusted: a sentence for the user where red cells are not of the size that it gives.
     pub fn doubt(&self) -> Option<String> {
         let mean = self.diameter_um?.mean;
-        let told =
-            || format!("cells of {mean:.2} µm, where red ones measure 6 to 9: is the scale this image's?");
+        let told = || {
+            format!(
+                "the mean cell diameter is {mean:.2} µm, but red cells measure 6 to 9 µm: check the scale"
+            )
+        };
         (!RED_CELLS.contains(&mean)).then(told)
     }
 
@@ -135,7 +138,7 @@ mod tests {
         };
         assert_eq!((doubt(None), doubt(Some(0.3))), (None, None));
         for wrong in [0.1, 1.0] {
-            assert!(doubt(Some(wrong)).is_some_and(|told| told.contains("is the scale")), "{wrong}");
+            assert!(doubt(Some(wrong)).is_some_and(|told| told.contains("check the scale")), "{wrong}");
         }
     }
 

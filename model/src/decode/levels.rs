@@ -61,7 +61,7 @@ fn least(samples: &[u8], channels: usize) -> u8 {
 }
 
 /// How many of a pixel's channels are colour, not alpha.
-fn colours(channels: usize) -> usize {
+pub fn colours(channels: usize) -> usize {
     if channels < 3 { 1 } else { 3 }
 }
 

@@ -99,6 +99,52 @@ fn label_tiffs_of_32_bit_are_masks() {
     assert_eq!(decode_mask(&bytes.into_inner(), "a").unwrap().as_raw(), &[0, 255, 255]);
 }
 
+#[test]
+fn instances_are_told_apart_by_number_or_colour() {
+    let ids = |bytes: &[u8]| decode_labels(bytes, "a").map(|labels| labels.ids);
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+    encoder.write_image::<tiff::encoder::colortype::Gray32>(4, 1, &[70_000, 0, 1, 70_000]).unwrap();
+    assert_eq!(ids(&bytes.into_inner()).unwrap(), [1, 0, 2, 1]);
+    // Colours of one brightness, and alpha, which says nothing.
+    let colours = vec![200, 0, 0, 255, 0, 0, 0, 255, 0, 102, 0, 255, 200, 0, 0, 9];
+    let colours = image::RgbaImage::from_raw(4, 1, colours).unwrap();
+    assert_eq!(ids(&encoded(&colours.into(), ImageFormat::Png)).unwrap(), [1, 0, 2, 1]);
+    let lossy = ids(&encoded(&picture().into(), ImageFormat::Jpeg));
+    assert!(lossy.is_err_and(|error| error.to_string().contains("lossy")));
+    let many =
+        image::ImageBuffer::from_fn(256, 257, |x, y| image::Rgb([x as u8, y as u8, (y / 256) as u8 + 1]));
+    let many = ids(&encoded(&DynamicImage::ImageRgb8(many), ImageFormat::Png));
+    assert!(many.is_err_and(|error| error.to_string().contains("65535")));
+}
+
+#[test]
+fn gray_tiffs_with_alpha_are_laid_over_white() {
+    use tiff::tags::{PhotometricInterpretation, SampleFormat};
+    /// Gray and alpha.
+    struct GrayA8;
+    impl tiff::encoder::colortype::ColorType for GrayA8 {
+        type Inner = u8;
+        const TIFF_VALUE: PhotometricInterpretation = PhotometricInterpretation::BlackIsZero;
+        const BITS_PER_SAMPLE: &'static [u16] = &[8, 8];
+        const SAMPLE_FORMAT: &'static [SampleFormat] = &[SampleFormat::Uint, SampleFormat::Uint];
+        fn horizontal_predict(_: &[u8], _: &mut Vec<u8>) {}
+    }
+    let tiff = |extra: u16| {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+        let mut page = encoder.new_image::<GrayA8>(3, 1).unwrap();
+        page.encoder().write_tag(tiff::tags::Tag::ExtraSamples, extra).unwrap();
+        page.write_data(&[100, 255, 100, 0, 0, 128]).unwrap();
+        bytes.into_inner()
+    };
+    let gray: Vec<u8> = decode(&tiff(2), "a").unwrap().pixels().map(|pixel| pixel.0[0]).collect();
+    assert_eq!(gray, [100, 255, 127]);
+    assert_eq!(decode_mask(&tiff(2), "a").unwrap().as_raw(), &[255, 255, 0]);
+    // Two channels of which the second is something else are no picture.
+    assert!(decode(&tiff(0), "a").is_err());
+}
+
 /// A JPEG with an EXIF block that says: turn by 90 degrees clockwise.
 fn turned() -> Vec<u8> {
     let jpeg = encoded(

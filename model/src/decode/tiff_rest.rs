@@ -66,6 +66,12 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         (ColorType::Gray(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
             (kind.num_samples().into(), numbers(decoder.read_image().map_err(reason)?)?)
         }
+        // What the second sample is, ExtraSamples (tag 338) tells: 1 and 2 are alpha.
+        (ColorType::Multiband { num_samples: 2, .. }, None)
+            if matches!(decoder.get_tag_u16_vec(Tag::ExtraSamples).as_deref(), Ok([1 | 2])) =>
+        {
+            (2, numbers(decoder.read_image().map_err(reason)?)?)
+        }
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
     };
     Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })

@@ -336,7 +336,8 @@ unsafe fn block_body<S: Simd, const B: usize>(
                 for (row, pair) in rows.iter_mut().enumerate() {
                     *pair = [S::add(left[row], bias), S::add(right[row], bias)];
                     if target.relu {
-                        *pair = [S::max(pair[0], S::zero()), S::max(pair[1], S::zero())];
+                        // In this order a value that is no number stays none.
+                        *pair = [S::max(S::zero(), pair[0]), S::max(S::zero(), pair[1])];
                     }
                 }
                 // Rows of different tasks, blocks of different channels: what is written is disjoint.

@@ -107,7 +107,8 @@ unsafe fn forward_body<S: Simd>(
         // SAFETY: one task a channel.
         let target = unsafe { out.slice(plane(n), shape.plane()) };
         for (target, &v) in target.iter_mut().zip(&x[plane(n)..]) {
-            *target = (scale * v + bias).max(0.0);
+            let value = scale * v + bias;
+            *target = if value < 0.0 { 0.0 } else { value };
         }
     }
     stat.copy_from_slice(&[mean, variance]);

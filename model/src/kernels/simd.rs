@@ -20,6 +20,7 @@ pub unsafe trait Simd: Copy {
     unsafe fn store(to: *mut f32, value: Self::V);
     /// `a * b + c`; fused where the instruction set can.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The greater; `b` where one of them is no number.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
@@ -83,7 +84,7 @@ unsafe impl Simd for Scalar {
     }
     #[inline(always)]
     unsafe fn max(a: f32, b: f32) -> f32 {
-        a.max(b)
+        if a > b { a } else { b }
     }
     #[inline(always)]
     unsafe fn add(a: f32, b: f32) -> f32 {
@@ -261,7 +262,7 @@ mod wasm {
         }
         #[inline(always)]
         unsafe fn max(a: v128, b: v128) -> v128 {
-            f32x4_pmax(a, b)
+            f32x4_pmax(b, a)
         }
         #[inline(always)]
         unsafe fn add(a: v128, b: v128) -> v128 {

@@ -41,11 +41,12 @@ impl std::ops::AddAssign for InstanceScore {
     }
 }
 
-/// Pairs cells whose intersection over union is at least `threshold`, the best first, each cell once. From
-/// 0.5 on (exclusive) a cell has at most one such partner, so that no other pairing could match more.
-/// A threshold of 0 still asks for one shared pixel.
+/// Pairs cells whose intersection over union is more than `threshold`, the best first, each cell once. From a
+/// threshold of 0.5 on a cell has at most one such partner (Kirillov et al., CVPR 2019), so that no other pairing
+/// could match more.
 ///
-/// Errors: the label images differ in size.
+/// # Errors
+/// Where the label images differ in size.
 pub fn match_instances(predicted: &Labels, truth: &Labels, threshold: f64) -> Result<InstanceScore, Error> {
     if (predicted.width, predicted.height) != (truth.width, truth.height) {
         return Err(Error::Metrics(format!(
@@ -75,7 +76,7 @@ pub fn match_instances(predicted: &Labels, truth: &Labels, threshold: f64) -> Re
     let mut candidates: Vec<(f64, u32, u32)> = shared
         .into_iter()
         .map(|((p, t), both)| (both as f64 / (areas_p[&p] + areas_t[&t] - both) as f64, p, t))
-        .filter(|&(iou, ..)| iou >= threshold)
+        .filter(|&(iou, ..)| iou > threshold)
         .collect();
     candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let mut score = InstanceScore {

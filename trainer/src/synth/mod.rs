@@ -20,6 +20,7 @@ mod tests;
 mod truth;
 mod white_cell;
 
+use crate::instances;
 use image::{GrayImage, Luma, RgbImage};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -51,26 +52,10 @@ impl Smear {
     /// it lets cells come apart.
     pub fn parted(&self) -> GrayImage {
         let (width, height) = self.shares.dimensions();
-        let reach = (LINE * self.diameter_px).round().max(1.0) as i64;
-        let label = |x: i64, y: i64| {
-            let inside = x >= 0 && y >= 0 && x < i64::from(width) && y < i64::from(height);
-            if inside { self.shares.get_pixel(x as u32, y as u32).0[0] } else { 0 }
-        };
-        GrayImage::from_fn(width, height, |x, y| {
-            let (x, y) = (i64::from(x), i64::from(y));
-            let own = label(x, y);
-            let meets = |(dx, dy): (i64, i64)| {
-                let other = label(x + dx * reach, y + dy * reach);
-                other > 0 && other != own
-            };
-            let line = [(-1, 0), (1, 0), (0, -1), (0, 1)].into_iter().any(meets);
-            Luma([if own > 0 && !line { 255 } else { 0 }])
-        })
+        let ids = self.shares.iter().map(|&id| u32::from(id)).collect();
+        instances::separated(&self.mask, &rbc_model::cells::Labels { width, height, ids }, self.diameter_px)
     }
 }
-
-/// Half the width of such a line, in cell diameters: a pixel on each side where the network works.
-const LINE: f32 = 0.02;
 
 /// A smear of the given size. The same arguments give the same smear.
 pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {

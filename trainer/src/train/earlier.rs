@@ -42,8 +42,8 @@ pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
         }
     };
     bail!(
-        "a {what} that was not finished lies here: go on with it by --resume, take another --out, or delete this folder, and what was \
-         trained in it, to begin anew: {}",
+        "this folder holds a {what} that was not finished: continue it with --resume, choose another --out, or delete the folder \
+         with everything trained in it to start over: {}",
         folder.display()
     )
 }

@@ -24,8 +24,8 @@ pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], datas
     let fields: Vec<Sample> = fields.into_iter().filter_map(|field| called(field, &all)).collect();
     if fields.len() < before {
         say::err!(
-            "warning: left out {} fields whose name is that of several sources, in folders of their own: give the folder too, \
-             in the manifest.csv (source_file) of the fields: {}",
+            "warning: left out {} fields whose name matches sources in several folders: give the folder too, in the column \
+             source_file of the fields' manifest.csv: {}",
             before - fields.len(),
             folder.display()
         );
@@ -44,7 +44,7 @@ pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], datas
     if strange > 0 {
         say::err!(
             "warning: {strange} of {} fields have a source that no image has, so every fold trains on them; if images were cut \
-             from them, say so in both manifest.csv (source_file): {}",
+             from them, give the same source_file in both manifest.csv files: {}",
             fields.len(),
             folder.display()
         );
@@ -145,7 +145,7 @@ pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
         let smear = synth::smear(SMEAR, SMEAR, seed, &style);
         let name = format!("synthetic-{index}");
         let mask = smear.parted();
-        Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, cells: None }
+        Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, instances: None }
     };
     (0..count).into_par_iter().map(one).collect()
 }
@@ -166,7 +166,7 @@ mod tests {
             image: RgbImage::from_fn(8, 8, |_, y| image::Rgb([20 * y as u8; 3])),
             mask: GrayImage::from_fn(8, 8, |_, y| image::Luma([mask(y)])),
             margin: 1,
-            cells: None,
+            instances: None,
         };
         let (upper, lower) = (|y| if y < 4 { 255 } else { 0 }, |y| if y < 4 { 0 } else { 255 });
         assert!(doubts(&[sample("a", upper), sample("b", lower)]).is_empty());
@@ -188,7 +188,8 @@ mod tests {
         let sources = BTreeSet::from(["p1/slide", "p2/slide", "p1/other", "third"]);
         let source = |own: &str| {
             let (image, mask) = (RgbImage::new(1, 1), GrayImage::new(1, 1));
-            let field = Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, cells: None };
+            let field =
+                Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, instances: None };
             called(field, &sources).map(|field| field.source)
         };
         let told = ["p1/slide", "other", "fields/third", "fourth", "slide"].map(source);

@@ -194,15 +194,18 @@ impl App {
         }
         let hint = match (item.estimate, item.diameter) {
             (Some(_), _) if item.diameter != item.found_with && item.pending() => {
-                "The model runs again. Until then all is as it was found before.".into()
+                "The model is running again. Until it finishes, everything stays as it was found before."
+                    .into()
             }
             (Some(_), None) if item.rows.is_empty() && item.stamp > 0 => {
-                "There are no cells to tell it from. Type it; the model runs again.".into()
+                "No cells were found to estimate it from. Enter the diameter; the model runs again.".into()
             }
             (Some(estimate), None) => {
-                format!("Estimated: {estimate:.0} px. Wrong? Type it; the model runs again.")
+                format!(
+                    "Estimated: {estimate:.0} px. If that is wrong, enter the diameter; the model runs again."
+                )
             }
-            (Some(_), Some(_)) => "Set by hand. Empty it for the estimate.".into(),
+            (Some(_), Some(_)) => "Set by hand. Clear the field to use the estimate.".into(),
             _ => String::new(),
         };
         dom::set_text("diameter-hint", &hint);

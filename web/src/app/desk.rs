@@ -34,7 +34,7 @@ impl App {
         dom::set_text("race-text", "");
         self.speak_soon();
         if !std::mem::take(&mut self.exports_wanted).is_empty() {
-            self.complain("Another image was chosen before the file was made: it is not saved.");
+            self.complain("The file was not saved: another image was selected before it was ready.");
         }
         self.view.forget();
         self.ruler.stop();
@@ -364,7 +364,7 @@ impl App {
                     Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
             }
         }
-        let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
+        let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
         self.complain(&format!("Drawing and measuring stopped{over} ({message})."));
         if again {
             self.open_active();

@@ -88,7 +88,7 @@ impl App {
         let diameter = item.map(|item| mean_and_spread(item.whole().map(|row| row.diameter)).0);
         let size = typed.or(own).zip(diameter).map(|(scale, diameter)| scale * diameter);
         let doubt = size.filter(|size| !RED_CELLS.contains(size)).map(|size| {
-            format!("Cells of {} µm? Red ones measure 6 to 9. Is the scale this image's?", short(size))
+            format!("Mean cell diameter {} µm; red cells measure 6 to 9 µm. Check the scale.", short(size))
         });
         let told: Vec<String> =
             [source, doubt.unwrap_or_default()].into_iter().filter(|told| !told.is_empty()).collect();
@@ -144,7 +144,7 @@ impl App {
     fn show_outdated(&self) {
         let count = self.outdated().count();
         dom::show("run-again", count > 0);
-        dom::set_text("run-again", &format!("Run {count} done before with this model"));
+        dom::set_text("run-again", &format!("Rerun earlier images with this model ({count})"));
     }
 
     /// What stands beneath the picture and what a screen reader says of it.

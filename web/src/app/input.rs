@@ -65,7 +65,7 @@ pub fn listen() {
                 files.into_iter().partition(|found| is_of_weights(&found.file.name()));
             for found in others {
                 app.complain(&format!(
-                    "{} is no file of weights (.safetensors, .bpk, .json).",
+                    "{} is not a weights file (.safetensors, .bpk, .json).",
                     found.file.name()
                 ));
             }
@@ -277,10 +277,10 @@ impl App {
         }
         if let Some((first, others)) = made.split_first() {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-            self.complain(&format!("{first}{more}: made from an image, not one itself, so left out."));
+            self.complain(&format!("{first}{more}: skipped; results are not images."));
         }
         if from_folder && !taken {
-            self.complain("No picture in the folder: PNG, JPEG, WebP, BMP, GIF and TIFF are read. Weights are dropped as a file of their own.");
+            self.complain("No picture in the folder. Supported formats: PNG, JPEG, WebP, BMP, GIF and TIFF. Drop a weights file by itself, not in a folder.");
         }
         self.pump();
     }
@@ -356,12 +356,15 @@ impl App {
             let slot = if file.name().to_lowercase().ends_with(".json") { &mut card } else { &mut bytes };
             if let Some(first) = slot.replace(file) {
                 let second = slot.as_ref().map(File::name).unwrap_or_default();
-                self.complain(&format!("{} and {second}: give the weights of one network.", first.name()));
+                self.complain(&format!(
+                    "{} and {second}: give the weights of one network only.",
+                    first.name()
+                ));
                 return;
             }
         }
         let Some(bytes) = bytes else {
-            self.complain("Weights are a .safetensors file; its .json may come along.");
+            self.complain("No weights file: give a .safetensors or .bpk file; its .json is optional.");
             return;
         };
         let name = bytes.name();

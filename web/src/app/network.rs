@@ -295,7 +295,7 @@ impl App {
             item.losses += 1;
             name = item.name.clone();
             if item.losses > 1 {
-                let what = "the browser ran out of memory or failed over this image";
+                let what = "the browser ran out of memory or failed on this image";
                 item.fall_back(Phase::Failed(format!("{name}: {what} ({message})")));
             } else {
                 item.phase = Phase::Waiting;
@@ -307,8 +307,8 @@ impl App {
                 "The model does not start ({message}). Reload the page; if that does not help, close other tabs or try another browser."
             ));
         }
-        let then = if on_gpu { "It goes on on the CPU." } else { "It was started again." };
-        let over = if name.is_empty() { String::new() } else { format!(" over {name}") };
+        let then = if on_gpu { "It continues on the CPU." } else { "It was started again." };
+        let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
         let results = if self.items.is_empty() { "" } else { " No result is lost." };
         self.complain(&format!("The model stopped{over} ({message}). {then}{results}"));
         self.restart_network();

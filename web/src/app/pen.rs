@@ -26,22 +26,26 @@ impl Tool {
     fn hint(self) -> &'static str {
         match self {
             Self::Outline => {
-                "Draw around a cell: what the line encloses becomes one cell. The button again, or Esc, ends."
+                "Draw around a cell: what the line encloses becomes one cell. Press the button again, or Esc, to stop."
             }
-            Self::Cut => "Draw a line across cells that should come apart. The button again, or Esc, ends.",
+            Self::Cut => {
+                "Draw a line across cells that should be separated. Press the button again, or Esc, to stop."
+            }
         }
     }
 
     fn in_vain(self) -> &'static str {
         match self {
             Self::Outline => "That line encloses nothing. Draw around the cell, back to where you began.",
-            Self::Cut => "That line parts no cell. Draw it right across, from ground to ground.",
+            Self::Cut => {
+                "That line splits no cell. Draw it all the way across, from background to background."
+            }
         }
     }
 }
 
 const IN_VAIN_AT_THE_EDGE: &str =
-    "That line encloses nothing, or a cell at the edge. Those are left out: see Adjust.";
+    "That line encloses nothing, or only a cell at the image edge. Edge cells are left out now: see Adjust.";
 
 #[derive(Default)]
 pub struct Pen {

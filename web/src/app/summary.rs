@@ -114,7 +114,7 @@ impl App {
         dom::set_text(
             "table-note",
             &format!(
-                "in {unit} and {unit}², mean ± standard deviation of the cells that the edge does not cut"
+                "in {unit} and {unit}²; mean ± standard deviation of whole cells, those not cut by the edge"
             ),
         );
     }

@@ -41,18 +41,18 @@ impl Engine {
         if wish == "cpu" {
             return Ok(Self {
                 network: Network::Cpu(Crew::new(cpu, weights)),
-                facts: "Runs on the CPU, as asked.".into(),
+                facts: "Runs on the CPU, as selected.".into(),
             });
         }
         match gpu(weights, &cpu).await {
             Ok((gpu, adapter)) => {
                 Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU{adapter}.") })
             }
-            Err(why) if wish == "webgpu" => Err(format!("WebGPU was asked for, but {why}.")),
+            Err(why) if wish == "webgpu" => Err(format!("WebGPU was selected, but {why}.")),
             Err(why) => Ok(Self {
                 network: Network::Cpu(Crew::new(cpu, weights)),
                 facts: format!(
-                    "Runs on the CPU, because {why}. Results are the same, a large image may take longer."
+                    "Runs on the CPU because {why}. The results are the same; a large image may take longer."
                 ),
             }),
         }
@@ -147,7 +147,7 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
     if agrees.unwrap_or(false) {
         Ok((gpu, adapter))
     } else {
-        Err(format!("WebGPU miscalculates here{adapter}"))
+        Err(format!("WebGPU computes wrong results on this computer{adapter}"))
     }
 }
 
