@@ -32,6 +32,7 @@ use regions::{Neighbours, regions};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::f32::consts::PI;
+use std::ops::RangeInclusive;
 use unlit::Unlit;
 
 /// A region smaller than this share of the expected cell is a speck, not a cell.
@@ -41,6 +42,9 @@ const SPECK_AT_EDGE: f32 = 0.02;
 /// A region smaller than this share of the expected cell is not taken apart; at the image's edge little may show of two.
 const SPLIT_FROM: f32 = 0.5;
 const SPLIT_FROM_AT_EDGE: f32 = 0.15;
+
+/// Micrometres per pixel that are believed, from electron microscopes to hand lenses.
+pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
 
 /// How cells are read off a probability map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,12 +9,12 @@ use crate::{Error, GrayImage, RgbImage, scale, weights};
 use burn::tensor::{Tensor, TensorData};
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// How one image is segmented.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentOptions {
-    /// Typical cell diameter in pixels of this image. `None`: estimated from the image.
+    /// Typical cell diameter in pixels of this image, one of [`DIAMETERS`]. `None`: estimated from the image.
     pub diameter_px: Option<f32>,
     /// Side of a tile in working pixels, halo included; a multiple of 8. Bounds the memory.
     pub tile: usize,
@@ -28,6 +28,9 @@ impl Default for SegmentOptions {
         Self { diameter_px: None, tile: 640, orientations: None }
     }
 }
+
+/// Cell diameters in pixels that can be given by hand: with others there is nothing to see, or nothing to compute.
+pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 
 /// How far along a segmentation is: tiles done of all tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

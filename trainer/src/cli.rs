@@ -3,8 +3,8 @@
 use crate::device::Request;
 use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rbc_model::cells::CellOptions;
-use rbc_model::segment::SegmentOptions;
+use rbc_model::cells::{CellOptions, UM_PER_PX};
+use rbc_model::segment::{DIAMETERS, SegmentOptions};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -310,7 +310,8 @@ fn white_cells(text: &str) -> Result<f32, String> {
 }
 
 fn diameter(text: &str) -> Result<f32, String> {
-    within(text, 1.0, 100_000.0)
+    let (least, most) = (*DIAMETERS.start(), *DIAMETERS.end());
+    within(text, least as f32, most as f32)
 }
 
 fn working_diameter(text: &str) -> Result<f32, String> {
@@ -334,7 +335,8 @@ fn gap_weight(text: &str) -> Result<f32, String> {
 }
 
 fn um_per_px(text: &str) -> Result<f32, String> {
-    within(text, 0.0001, 1000.0)
+    let (least, most) = (*UM_PER_PX.start(), *UM_PER_PX.end());
+    within(text, least as f32, most as f32)
 }
 
 fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {

@@ -2,6 +2,8 @@
 
 use super::{App, act, dom};
 use crate::message::Rules;
+use rbc_model::cells::UM_PER_PX;
+use rbc_model::segment::DIAMETERS;
 use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlSelectElement};
@@ -21,7 +23,7 @@ pub fn listen() {
         typed("diameter", DIAMETERS);
     });
     dom::on(&dom::element("scale"), "input", |_: Event| {
-        if let Some(scale) = typed("scale", SCALES) {
+        if let Some(scale) = typed("scale", UM_PER_PX) {
             act(move |app| app.show_scale(scale));
         }
     });
@@ -99,10 +101,6 @@ fn show_table(chosen: &str) {
     act(App::refresh);
 }
 
-/// Micrometres per pixel, from electron microscopes to hand lenses; cell diameters in pixels that the model can do something with.
-const SCALES: RangeInclusive<f64> = 0.001..=1000.0;
-const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
-
 /// The number in a field. What is none is told below it: `None`.
 pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
     let (field, hint) = (dom::input(id), format!("{id}-hint"));
@@ -129,7 +127,7 @@ pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
 impl App {
     /// Takes the settings from the page; what is not a number counts as not given.
     pub fn read_rules(&mut self) {
-        let scale = typed("scale", SCALES);
+        let scale = typed("scale", UM_PER_PX);
         let rules = Rules {
             threshold: dom::input("threshold").value_as_number().clamp(0.01, 0.99),
             split: dom::input("split").checked(),
