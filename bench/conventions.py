@@ -42,12 +42,12 @@ def held_out(run, data):
 
 
 def looks(image, found):
-    """What an image shows of light, stain and focus: medians of ground and rim, and green by distance from the outline."""
+    """What an image shows of light, stain and focus: medians of background and rim, and green by distance from the outline."""
     inside, outside = ndimage.distance_transform_edt(found), ndimage.distance_transform_edt(~found)
-    ground, rim = (np.median(image[where], 0) for where in (outside > 8, (inside > 5) & (inside < 14)))
-    contrast = max(ground[1] - rim[1], 1)
-    ring = lambda away, at: (ground[1] - np.median(image[..., 1][(away > at) & (away <= at + 1)])) / contrast
-    return [*ground, *rim, contrast, *(ring(away, at) for away in (inside, outside) for at in range(4))]
+    background, rim = (np.median(image[where], 0) for where in (outside > 8, (inside > 5) & (inside < 14)))
+    contrast = max(background[1] - rim[1], 1)
+    ring = lambda away, at: (background[1] - np.median(image[..., 1][(away > at) & (away <= at + 1)])) / contrast
+    return [*background, *rim, contrast, *(ring(away, at) for away in (inside, outside) for at in range(4))]
 
 
 def measure(trainer, run, data, out):

@@ -51,7 +51,7 @@ pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
 pub struct CellOptions {
     /// A pixel is a cell where its probability is at least this, 0 to 1.
     pub threshold: f32,
-    /// Whether touching cells are parted.
+    /// Whether touching cells are split.
     pub split: bool,
     /// Expected equivalent diameter of one cell in pixels of this image; sets the smallest area and the
     /// smoothing of the split. `None`: read off the mask itself.
@@ -187,7 +187,7 @@ impl Cells {
 /// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
 ///
 /// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
-/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are parted, if asked. Cells are numbered from 1 in raster order of
+/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are split, if asked. Cells are numbered from 1 in raster order of
 /// their first pixels: from top to bottom, then from left to right. The same map gives the same cells.
 pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let (width, height) = probability.dimensions();

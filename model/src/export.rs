@@ -9,10 +9,10 @@ mod roi;
 mod tables;
 
 pub use self::geojson::geojson;
-pub use archive::{Archive, unique_stems};
-pub use overlay::{OverlayStyle, draw_overlay, overlay_png};
+pub use archive::unique_stems;
+pub use overlay::overlay_png;
 pub use pictures::{labels_png, mask_png, png_of_rgb};
-pub use roi::{roi_bytes, roi_zip};
+pub use roi::roi_zip;
 pub use tables::{cells_csv, summary_csv};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use image::imageops::{crop_imm, replace};
 const FLAT: u8 = 6;
 /// Share of a line's pixels that may differ by more.
 const RINGING: f32 = 0.01;
-/// Grey levels, in some channel, by which a frame differs from the ground: the empty lines of an overexposed picture do not.
+/// Grey levels, in some channel, by which a frame differs from the background: the empty lines of an overexposed picture do not.
 const APART: f32 = 8.0;
 /// Lines within a frame that are cut off too: resampling has mixed them.
 const MIXED: u32 = 2;
@@ -58,14 +58,14 @@ impl Frame {
         if inner == whole || inner.width() < LEAST || inner.height() < LEAST {
             return None;
         }
-        let ground = Light::of(&inner.picture(image)).ground;
+        let background = Light::of(&inner.picture(image)).background;
         let mut found = whole;
         for side in SIDES {
             if colours[side as usize].is_some_and(|colour| {
                 // The picture sets in at once; a cell that covers one side of a small image ends little by little.
                 let line = inner.inside(side);
                 let sets_in = differing(image, line, colour).nth(length(line) / 2).is_some();
-                let apart = |channel: usize| (f32::from(colour[channel]) - ground[channel]).abs() > APART;
+                let apart = |channel: usize| (f32::from(colour[channel]) - background[channel]).abs() > APART;
                 sets_in && (0..3).any(apart)
             }) {
                 found.cut(side, &inner);
@@ -166,19 +166,19 @@ mod tests {
     use super::*;
     use image::Rgb;
 
-    /// Noisy ground with dark stripes.
-    fn picture(ground: u8) -> RgbImage {
+    /// Noisy background with dark stripes.
+    fn picture(background: u8) -> RgbImage {
         RgbImage::from_fn(60, 40, |x, y| {
-            let value = if (x / 6 + y / 9) % 3 == 0 { 120 } else { ground };
+            let value = if (x / 6 + y / 9) % 3 == 0 { 120 } else { background };
             Rgb([value - 4 + ((x * 31 + y * 17) % 9) as u8; 3])
         })
     }
 
-    fn framed(colours: [u8; 2], [left, top, right, bottom]: [u32; 4], ground: u8) -> RgbImage {
+    fn framed(colours: [u8; 2], [left, top, right, bottom]: [u32; 4], background: u8) -> RgbImage {
         let mut image = RgbImage::from_fn(60 + left + right, 40 + top + bottom, |x, _| {
             Rgb([colours[usize::from(x > left + 30)]; 3])
         });
-        replace(&mut image, &picture(ground), left.into(), top.into());
+        replace(&mut image, &picture(background), left.into(), top.into());
         image
     }
 
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_picture_without_a_frame_is_whole() {
         assert_eq!(Frame::find(&picture(200)), None);
-        // A cell that covers a side of it, and empty lines of its own ground.
+        // A cell that covers a side of it, and empty lines of its own background.
         let cell = RgbImage::from_fn(60, 60, |x, y| {
             let edge = (f32::from(x as u16) - 30.0).hypot(f32::from(y as u16) + 100.0) - 140.0;
             Rgb([(150.0 + (edge * 20.0).clamp(-50.0, 70.0)) as u8; 3])

@@ -1,7 +1,7 @@
 //! The light that an image was taken in.
 //!
 //! Halogen lamps are yellow, daylight is blue, a camera's exposure is anything, stains are faint or strong; a network
-//! knows what it was trained in. The empty ground of a bright-field image shows its light, and how much darker its dark
+//! knows what it was trained in. The empty background of a bright-field image shows its light, and how much darker its dark
 //! pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
 
 use crate::RgbImage;
@@ -9,7 +9,7 @@ use crate::frame::Frame;
 use crate::window::sampling;
 use serde::{Deserialize, Serialize};
 
-/// Share of the bright pixels that are no brighter than what passes for the ground: where white cells make up the dark
+/// Share of the bright pixels that are no brighter than what passes for the background: where white cells make up the dark
 /// ones, red cells are most of the bright.
 const SHARE: f64 = 0.9;
 /// More gain than this would show nothing but noise.
@@ -18,7 +18,7 @@ const MOST_GAIN: f32 = 8.0;
 const MOST_CONTRAST: f32 = 3.0;
 /// Share of the images trained on that are too faint to go by.
 const FAINT: f32 = 0.05;
-/// A pixel is unlit where no channel reaches this share of the ground's. All but the insides of the darkest cells trained
+/// A pixel is unlit where no channel reaches this share of the background's. All but the insides of the darkest cells trained
 /// on stay above it.
 pub(crate) const UNLIT: f32 = 0.12;
 /// Share of an image that may be the insides of dark cells: where more is unlit, the light is told from the rest.
@@ -27,7 +27,7 @@ const DARK: f64 = 0.05;
 /// The least and the greatest of some values.
 type Range = [f32; 2];
 
-/// The lights that a network was trained in, by the grounds of the images.
+/// The lights that a network was trained in, by the backgrounds of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lights {
     /// Green, 0 to 255. The greatest is for readers of the file: nothing is darkened to it.
@@ -38,7 +38,7 @@ pub struct Lights {
     red: Range,
     /// Blue as a share of green.
     blue: Range,
-    /// Least contrast: logarithm of the ground's green as a multiple of that of the dark pixels.
+    /// Least contrast: logarithm of the background's green as a multiple of that of the dark pixels.
     contrast: f32,
 }
 
@@ -61,10 +61,10 @@ impl Lights {
             values.get((share * values.len() as f32) as usize).copied()
         };
         Some(Self {
-            green: range(|light| light.ground[1])?,
-            red: range(|light| light.ground[0] / light.ground[1])?,
-            blue: range(|light| light.ground[2] / light.ground[1])?,
-            typical: quantile(|light| light.ground[1], 0.5)?,
+            green: range(|light| light.background[1])?,
+            red: range(|light| light.background[0] / light.background[1])?,
+            blue: range(|light| light.background[2] / light.background[1])?,
+            typical: quantile(|light| light.background[1], 0.5)?,
             contrast: quantile(Light::contrast, FAINT)?,
         })
     }
@@ -76,38 +76,38 @@ impl Lights {
     }
 
     /// What brings an image into these lights.
-    pub fn correction(&self, image: &RgbImage) -> Correction {
+    pub(crate) fn correction(&self, image: &RgbImage) -> Correction {
         let light = Light::of(image);
         let stained = light.stained();
-        let [red, green, blue] = light.ground;
+        let [red, green, blue] = light.background;
         let within = |value: f32, [least, greatest]: Range| value.clamp(least, greatest);
         // A brighter one stays: in less light red cells would be as dark as white ones were in training.
         let known = if green < self.green[0] { self.typical } else { green };
         let wanted = [known * within(red / green, self.red), known, known * within(blue / green, self.blue)];
         let contrast = (self.contrast / light.contrast()).clamp(1.0, MOST_CONTRAST);
         // Less than a hundredth may be rounding.
-        let same = |channel: usize| (wanted[channel] / light.ground[channel] - 1.0).abs() < 0.01;
+        let same = |channel: usize| (wanted[channel] / light.background[channel] - 1.0).abs() < 0.01;
         if contrast < 1.01 && (0..3).all(same) {
-            return Correction { tables: None, seen: Some(light.ground), stained };
+            return Correction { tables: None, seen: Some(light.background), stained };
         }
         let to: [f32; 3] =
-            std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.ground[channel]));
+            std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.background[channel]));
         let table = |channel: usize| {
-            let (ground, to) = (light.ground[channel], to[channel]);
+            let (background, to) = (light.background[channel], to[channel]);
             // Rounded, and cut off at 255, by the conversion.
-            std::array::from_fn(|value| (to * (value as f32 / ground).powf(contrast) + 0.5) as u8)
+            std::array::from_fn(|value| (to * (value as f32 / background).powf(contrast) + 0.5) as u8)
         };
         let tables = Some([table(0), table(1), table(2)]);
-        Correction { tables, seen: Some(light.ground), stained }
+        Correction { tables, seen: Some(light.background), stained }
     }
 }
 
 /// What each value of each channel becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Correction {
+pub(crate) struct Correction {
     /// `None`: what it was.
     tables: Option<[[u8; 256]; 3]>,
-    /// The ground's colour before it.
+    /// The background's colour before it.
     seen: Option<[f32; 3]>,
     /// Least and greatest green of what is stained, before the correction.
     stained: [u8; 2],
@@ -119,13 +119,13 @@ impl Correction {
         Self { tables: None, seen: None, stained: Light::of(image).stained() }
     }
 
-    /// Whether a pixel, not corrected yet, is darker than the ground, but not black.
+    /// Whether a pixel, not corrected yet, is darker than the background, but not black.
     pub fn is_stained(&self, [_, green, _]: [u8; 3]) -> bool {
         let [least, greatest] = self.stained;
         (least..=greatest).contains(&green)
     }
 
-    /// The colour of an image's ground before the correction, if that is known.
+    /// The colour of an image's background before the correction, if that is known.
     pub(crate) fn seen(&self) -> Option<[f32; 3]> {
         self.seen
     }
@@ -142,16 +142,16 @@ impl Correction {
     }
 }
 
-/// Brightness of a pixel as a share of the ground's, in the brightest channel.
-pub(crate) fn level(pixel: [u8; 3], ground: [f32; 3]) -> f32 {
-    let share = |channel: usize| f32::from(pixel[channel]) / ground[channel];
+/// Brightness of a pixel as a share of the background's, in the brightest channel.
+pub(crate) fn level(pixel: [u8; 3], background: [f32; 3]) -> f32 {
+    let share = |channel: usize| f32::from(pixel[channel]) / background[channel];
     share(0).max(share(1)).max(share(2))
 }
 
 /// What an image shows of its light.
 pub(crate) struct Light {
-    /// The colour of the empty ground, 1 to 255.
-    pub(crate) ground: [f32; 3],
+    /// The colour of the empty background, 1 to 255.
+    pub(crate) background: [f32; 3],
     /// Green that parts the bright pixels from the dark, which it belongs to.
     threshold: u8,
     /// Green of the dark pixels, 1 to 255.
@@ -164,7 +164,7 @@ impl Light {
         let step = sampling(image.dimensions());
         let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
         let all = Self::seen(some());
-        let lit = |pixel: &[u8; 3]| level(*pixel, all.ground) >= UNLIT;
+        let lit = |pixel: &[u8; 3]| level(*pixel, all.background) >= UNLIT;
         let (lit_pixels, pixels) = (some().filter(lit).count() as f64, some().count() as f64);
         if lit_pixels == 0.0 || lit_pixels > (1.0 - DARK) * pixels {
             all
@@ -174,7 +174,7 @@ impl Light {
     }
 
     /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of blood
-    /// absorb most, parts the bright pixels from the dark; the ground is the brighter part of the bright ones.
+    /// absorb most, parts the bright pixels from the dark; the background is the brighter part of the bright ones.
     fn seen(pixels: impl Iterator<Item = [u8; 3]> + Clone) -> Self {
         let mut greens = [0u32; 256];
         pixels.clone().for_each(|[_, green, _]| greens[usize::from(green)] += 1);
@@ -188,19 +188,19 @@ impl Light {
         greens[threshold + 1..].fill(0);
         let value = |counts: &[u32; 256], share: f64| quantile(counts, share).max(1) as f32;
         Self {
-            ground: bright.map(|counts| value(&counts, SHARE)),
+            background: bright.map(|counts| value(&counts, SHARE)),
             threshold: threshold as u8,
             dark: value(&greens, 0.5),
         }
     }
 
-    /// Least and greatest green of what is darker than the ground, but not black.
+    /// Least and greatest green of what is darker than the background, but not black.
     fn stained(&self) -> [u8; 2] {
-        [(UNLIT * self.ground[1]) as u8, self.threshold]
+        [(UNLIT * self.background[1]) as u8, self.threshold]
     }
 
     fn contrast(&self) -> f32 {
-        (self.ground[1] / self.dark).ln().max(1e-3)
+        (self.background[1] / self.dark).ln().max(1e-3)
     }
 }
 
@@ -278,7 +278,7 @@ mod tests {
         for light in [[1.0, 0.85, 0.6], [0.6, 0.85, 1.0], [0.3, 0.3, 0.3]] {
             let image = smear(light);
             let seen = known().correction(&image).apply(image);
-            let [red, green, blue] = Light::of(&seen).ground;
+            let [red, green, blue] = Light::of(&seen).background;
             assert!((0.78 * 222.0..=230.0).contains(&green), "{light:?}: {green}");
             assert!(
                 [red, blue].iter().all(|value| (0.95..1.03).contains(&(value / green))),

@@ -86,7 +86,7 @@ impl NetworkConfig {
     }
 
     /// What brings an image into a light that it knows.
-    pub fn correction(&self, image: &RgbImage) -> Correction {
+    pub(crate) fn correction(&self, image: &RgbImage) -> Correction {
         self.lights.map_or_else(|| Correction::none(image), |lights| lights.correction(image))
     }
 

@@ -1,7 +1,7 @@
 //! How far a result can be trusted, read off the image and its mask.
 //!
 //! The network always answers, also for a photograph of a cat. But cells in a stained smear look alike: darker than
-//! the ground all around, round, of one size, with a clear edge. How far that holds of what was found is measured
+//! the background all around, round, of one size, with a clear edge. How far that holds of what was found is measured
 //! here, at one scale for networks of any working diameter, and what does not hold becomes a warning.
 
 use crate::cells::distance::squared_distance;
@@ -32,7 +32,7 @@ pub struct Quality {
     pub certainty: f32,
     /// Share of the whole cells that are round; `None` where there are too few to tell.
     pub round: Option<f32>,
-    /// Grey levels of green, of 255, between the bright ground and the cells' rims.
+    /// Grey levels of green, of 255, between the bright background and the cells' rims.
     pub contrast: f32,
     /// Slope of the edge: share of the contrast that one pixel takes where a cell is 28 across. Less in a blurred image.
     pub sharpness: f32,
@@ -42,14 +42,14 @@ pub struct Quality {
 const DIAMETER: f32 = 28.0;
 /// Side of the part that is looked at: where a large image has cells, it is the same all over.
 const PART: f32 = 1024.0;
-/// A pixel this far outside of the cells is ground; rims lie between the two depths.
-const GROUND: f32 = 2.5;
+/// A pixel this far outside of the cells is background; rims lie between the two depths.
+const BACKGROUND: f32 = 2.5;
 const RIM: [f32; 2] = [1.5, 5.0];
 /// Pixels this near to the outline make the edge.
 const EDGE: f32 = 1.5;
-/// Probabilities, of 255, that are neither ground nor cell for certain.
+/// Probabilities, of 255, that are neither background nor cell for certain.
 const DOUBT: std::ops::Range<u8> = 26..230;
-/// Doubt this near to certain ground is an outline.
+/// Doubt this near to certain background is an outline.
 const BAND: f32 = 3.0;
 /// A rise this share of the contrast is none.
 const FLAT: f32 = 0.05;
@@ -92,12 +92,12 @@ impl Quality {
 
         let within = |[low, high]: [f32; 2], value: f32| value > low * low && value < high * high;
         // White cells are darker than red ones; in a small image they may be most of what is no cell.
-        let ground = quantile(&green, 0.75, |at| !inside(at) && away[at] > GROUND * GROUND)
+        let background = quantile(&green, 0.75, |at| !inside(at) && away[at] > BACKGROUND * BACKGROUND)
             .ok_or(Unmeasured::NoBackground)?;
         let rim = quantile(&green, 0.5, |at| inside(at) && within(RIM, depth[at]))
             .or_else(|| quantile(&green, 0.5, inside))
             .ok_or(Unmeasured::NoCells)?;
-        let contrast = ground - rim;
+        let contrast = background - rim;
 
         let on_edge = |at: usize| depth[at].max(away[at]) <= EDGE * EDGE;
         let mut slopes = slopes(&green, &probability, on_edge);
@@ -152,7 +152,7 @@ impl Quality {
 
 /// How much what was found looks like cells, 0 to 1: mean probability inside times the share of the outline where it
 /// gets darker inwards. A quick judgement, for comparing looks at one image.
-pub fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
+pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     let green = green(image);
     let p = probability.as_raw();
     let mean = |inside: bool, of: &dyn Fn(usize) -> f32| {
@@ -169,8 +169,8 @@ pub fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     };
     // The band of doubt along the outline; not along the seams between cells, where it gets no brighter.
     let (width, height) = probability.dimensions();
-    let ground = squared_distance(width as usize, height as usize, |at| p[at] < DOUBT.start);
-    let on_outline = |at: usize| DOUBT.contains(&p[at]) && ground[at] <= BAND * BAND;
+    let background = squared_distance(width as usize, height as usize, |at| p[at] < DOUBT.start);
+    let on_outline = |at: usize| DOUBT.contains(&p[at]) && background[at] <= BAND * BAND;
     let slopes = slopes(&green, probability, on_outline);
     if slopes.is_empty() { 0.0 } else { certainty * rising(&slopes, bright - cells) }
 }
@@ -241,7 +241,7 @@ fn quantile(values: &[f32], share: f32, wanted: impl Fn(usize) -> bool) -> Optio
 mod tests {
     use super::*;
 
-    /// Discs of diameter 28 on a bright ground; `soft` working pixels of blur, `dark` and `light` grey levels.
+    /// Discs of diameter 28 on a bright background; `soft` working pixels of blur, `dark` and `light` grey levels.
     fn smear(soft: f32, dark: f32, light: f32) -> (RgbImage, GrayImage) {
         let inside = |x: u32, y: u32| {
             let (cx, cy) = ((x / 40) as f32 * 40.0 + 20.0, (y / 40) as f32 * 40.0 + 20.0);

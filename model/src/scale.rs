@@ -76,7 +76,7 @@ pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
 
 /// An image as the network is to see it, resampled by `scale`, in a light that it knows, and where no light falls on it.
 /// Cells are `diameter` pixels wide then.
-pub fn working(
+pub(crate) fn working(
     image: &RgbImage,
     scale: f32,
     light: Correction,
@@ -84,7 +84,7 @@ pub fn working(
 ) -> (RgbImage, Option<Surround>) {
     let image = resample(image, scale);
     // By the light it was taken in: what is dark is black in more contrast.
-    let surround = light.seen().and_then(|ground| Surround::find(&image, ground, diameter));
+    let surround = light.seen().and_then(|background| Surround::find(&image, background, diameter));
     let image = light.apply(image);
     match surround {
         Some(surround) => (surround.fill(image), Some(surround)),
@@ -94,7 +94,7 @@ pub fn working(
 
 /// What a look at an image with a guessed diameter showed.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+struct Look {
     /// The guess, in pixels of the image.
     pub guess: f32,
     /// Diameter of the cells in the mask, in pixels of the image.
@@ -119,7 +119,7 @@ fn factor(a: f32, b: f32) -> f32 {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn estimate(
+pub(crate) async fn estimate(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
     light: Correction,
@@ -200,7 +200,7 @@ fn on_grid(diameter: f32) -> f32 {
 }
 
 /// The diameter to assume where nothing in the image confirms any: a small image shows few cells, but shows them.
-pub fn fallback(image: &RgbImage) -> f32 {
+pub(crate) fn fallback(image: &RgbImage) -> f32 {
     DEFAULT_DIAMETER.min(0.6 * image.width().min(image.height()) as f32).max(RANGE[0])
 }
 
@@ -276,7 +276,7 @@ mod tests {
             let image = hazy(190, thing);
             working(&image, 1.0, lights.correction(&image), 20.0).1.is_some()
         };
-        // 0.3 of the ground, to the power of three.
+        // 0.3 of the background, to the power of three.
         assert!(!surround(66));
         assert!(surround(4));
     }

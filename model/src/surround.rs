@@ -11,7 +11,7 @@ use std::f32::consts::PI;
 
 /// Least size of an unlit region, in areas of a typical cell.
 const LEAST: f32 = 0.5;
-/// Beyond an unlit region lies its rim: what is darker than this share of the ground, no farther off than this many cell
+/// Beyond an unlit region lies its rim: what is darker than this share of the background, no farther off than this many cell
 /// diameters.
 const RIM: f32 = 0.6;
 const REACH: f32 = 0.3;
@@ -23,13 +23,13 @@ pub struct Surround {
 }
 
 impl Surround {
-    /// The unlit regions that reach the edge of an image whose ground has this colour and whose cells are this wide in
+    /// The unlit regions that reach the edge of an image whose background has this colour and whose cells are this wide in
     /// pixels. `None`: light falls everywhere.
-    pub fn find(image: &RgbImage, ground: [f32; 3], diameter: f32) -> Option<Self> {
+    pub fn find(image: &RgbImage, background: [f32; 3], diameter: f32) -> Option<Self> {
         let (width, height) = image.dimensions();
         let pixels = image.as_raw();
         let level =
-            |at: usize| light::level([pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]], ground);
+            |at: usize| light::level([pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]], background);
         let row = |y: u32| (0..width).map(move |x| (y * width + x) as usize);
         let column = |x: u32| (0..height).map(move |y| (y * width + x) as usize);
         let mut edge = row(0).chain(row(height - 1)).chain(column(0)).chain(column(width - 1));

@@ -173,10 +173,10 @@ fn a_frame_changes_nothing_within_it() -> Result<()> {
 fn cells_are_found_around_a_bare_middle() -> Result<()> {
     let bench = Bench::new("bare")?;
     let smear = bench.smear("test_015")?;
-    // Its ground, with a little noise; the bare part is larger than the one that is looked at for the cells' size.
-    let ground = ground(&smear);
+    // Its background, with a little noise; the bare part is larger than the one that is looked at for the cells' size.
+    let background = background(&smear);
     let mut picture = RgbImage::from_fn(2400, 1900, |x, y| {
-        Rgb(ground.map(|value| value - 2 + ((x * 31 + y * 17) % 5) as u8))
+        Rgb(background.map(|value| value - 2 + ((x * 31 + y * 17) % 5) as u8))
     });
     let (right, bottom) = (2400 - i64::from(smear.width()), 1900 - i64::from(smear.height()));
     for (x, y) in [(0, 0), (right, 0), (0, bottom), (right, bottom)] {
@@ -193,7 +193,7 @@ fn cells_are_found_around_a_bare_middle() -> Result<()> {
 }
 
 /// The most frequent colour.
-fn ground(image: &RgbImage) -> [u8; 3] {
+fn background(image: &RgbImage) -> [u8; 3] {
     let mut counts = HashMap::<[u8; 3], u32>::new();
     image.pixels().for_each(|pixel| *counts.entry(pixel.0).or_default() += 1);
     counts.into_iter().max_by_key(|(colour, count)| (*count, *colour)).map_or([200; 3], |(colour, _)| colour)

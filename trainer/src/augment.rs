@@ -14,7 +14,7 @@ pub struct Crop {
     pub target: Vec<f32>,
     /// `[side, side]`, 1 where the pixel is labelled, else 0.
     pub known: Vec<f32>,
-    /// `[side, side]`, share of each pixel that is ground in a narrow gap between cells, 0 to 1.
+    /// `[side, side]`, share of each pixel that is background in a narrow gap between cells, 0 to 1.
     pub gap: Vec<f32>,
 }
 

@@ -429,7 +429,7 @@ mod tests {
             ("train --out o", "--colour-jitter", "10"),
             ("train --out o", "--gap-weight", "1000"),
             ("predict --out o i", "--um-per-px", "1000"),
-            ("predict --out o i", "--diameter", "100000"),
+            ("predict --out o i", "--diameter", "1000"),
         ] {
             let parse = |value: &str| {
                 Cli::try_parse_from(format!("trainer {command} {option} {value}").split(' ')).map(|_| ())

@@ -53,7 +53,7 @@ pub struct Level {
     pub image: RgbImage,
     /// Share of the pixel that is cell, 0 to 255: the edge is sub-pixel.
     pub coverage: GrayImage,
-    /// Share of the pixel that is ground between cells which nearly touch, 0 to 255.
+    /// Share of the pixel that is background between cells which nearly touch, 0 to 255.
     pub gap: GrayImage,
     /// Width of the unlabelled border in pixels of this level.
     pub margin: f32,
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_ground_between_two_cells_and_nothing_else() {
-        // One pixel of ground between the two discs.
+        // One pixel of background between the two discs.
         let (mask, two) = (discs(&[30.0, 60.0]), gaps(&discs(&[30.0, 60.0]), 0.08 * 28.0));
         assert_eq!([29, 30, 31].map(|y| two.get_pixel(45, y).0[0]), [255; 3]);
         assert!(two.iter().zip(mask.iter()).all(|(gap, cell)| *gap == 0 || *cell == 0));

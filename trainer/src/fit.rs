@@ -26,7 +26,7 @@ use std::time::Instant;
 pub struct FitConfig {
     pub network: NetworkConfig,
     pub augmentation: Augmentation,
-    /// How much more than 1 the ground in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
+    /// How much more than 1 the background in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
     /// U-Net, 2015, section 3).
     #[serde(default)]
     pub gap_weight: f32,

@@ -26,11 +26,11 @@ impl Marks {
                 sum.1 += 1;
             }
         }
-        let [ground, marked] = sums;
+        let [background, marked] = sums;
         let mean = |(sum, count): (u64, u64)| sum as f64 / (3 * count) as f64;
         Self {
-            share: marked.1 as f64 / (ground.1 + marked.1).max(1) as f64,
-            brighter: (ground.1 > 0 && marked.1 > 0).then(|| mean(marked) - mean(ground)),
+            share: marked.1 as f64 / (background.1 + marked.1).max(1) as f64,
+            brighter: (background.1 > 0 && marked.1 > 0).then(|| mean(marked) - mean(background)),
         }
     }
 
@@ -47,13 +47,13 @@ impl Marks {
 /// So many levels brighter is no chance.
 const CLEARLY: f64 = 5.0;
 
-/// Says so where most masks of a set mark the bright ground: stain makes cells darker.
+/// Says so where most masks of a set mark the bright background: stain makes cells darker.
 pub fn inverted<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<String> {
     let known: Vec<f64> = marks.filter_map(|marks| marks.brighter).collect();
     let bright = known.iter().filter(|&&brighter| brighter > CLEARLY).count();
     (2 * bright > known.len()).then(|| {
         format!(
-            "{bright} of {} masks mark what is brighter than the rest, look whether they mark the ground instead of the \
+            "{bright} of {} masks mark what is brighter than the rest, look whether they mark the background instead of the \
              cells; if so, invert them",
             known.len()
         )
@@ -160,14 +160,14 @@ mod tests {
         let cells = GrayImage::from_fn(64, 64, |x, y| {
             image::Luma([if image.get_pixel(x, y).0[0] == 90 { 255 } else { 0 }])
         });
-        let mut ground = cells.clone();
-        image::imageops::invert(&mut ground);
+        let mut background = cells.clone();
+        image::imageops::invert(&mut background);
         let of = |mask: &GrayImage| Marks::of(&image, mask, 2);
-        let (cells, ground, none) = (of(&cells), of(&ground), of(&GrayImage::new(64, 64)));
+        let (cells, background, none) = (of(&cells), of(&background), of(&GrayImage::new(64, 64)));
         assert_eq!((none.extreme(), none.brighter, cells.extreme()), (Some("none"), None, None));
         assert_eq!(inverted([none].iter()), None);
-        assert_eq!(inverted([cells, ground, none].iter()), None);
-        let told = inverted([cells, ground, none, ground].iter());
+        assert_eq!(inverted([cells, background, none].iter()), None);
+        let told = inverted([cells, background, none, background].iter());
         assert!(told.is_some_and(|told| told.starts_with("2 of 3 masks")));
     }
 }

@@ -4,16 +4,21 @@
 //! that must outlive a worker (files, probability maps, settings) stays with the page, so a worker can be
 //! stopped or lost at any time.
 
-mod ask;
-mod tell;
+mod reply;
+mod request;
 
-pub use ask::{Ask, Export, Opening, Tile};
-pub use tell::{Measured, Segmented, Tell};
+pub use reply::{Measured, Reply, Segmented};
+pub use request::{Export, Opening, Request, Tile};
 
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float64Array};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
+
+/// Micrometres per pixel and cell diameters in pixels that can be given; the worker sees to it that they are the model's own.
+pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
+pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 
 /// How cells are read off a probability map; mirrors the model's own options, which the page does not link.
 #[derive(Clone, Copy, Debug, PartialEq)]

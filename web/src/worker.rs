@@ -2,14 +2,14 @@
 //! would miss if it were lost.
 
 mod batch;
-mod crew;
 mod desk;
 mod engine;
 mod exports;
 mod found;
 mod render;
+mod tile_pool;
 
-use crate::message::{Ask, Segmented, Tell};
+use crate::message::{DIAMETERS, Reply, Request, Segmented, UM_PER_PX};
 use batch::Batch;
 use desk::Desk;
 use engine::Engine;
@@ -28,6 +28,13 @@ thread_local! {
     static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
 }
 
+/// The page has copies, for it does not link the model.
+const _: () = {
+    let (scales, diameters) = (rbc_model::cells::UM_PER_PX, rbc_model::segment::DIAMETERS);
+    assert!(*UM_PER_PX.start() == *scales.start() && *UM_PER_PX.end() == *scales.end());
+    assert!(*DIAMETERS.start() == *diameters.start() && *DIAMETERS.end() == *diameters.end());
+};
+
 /// The worker's own scope; the program is never started anywhere else.
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
@@ -38,7 +45,7 @@ fn now() -> f64 {
     scope().performance().map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
-fn tell(tell: Tell) {
+fn tell(tell: Reply) {
     let (message, over) = tell.write();
     // Only fails where the page is gone.
     let _ = scope().post_message_with_transfer(&message, &over);
@@ -49,7 +56,7 @@ fn bytes(buffer: &ArrayBuffer) -> Vec<u8> {
 }
 
 fn failed(id: u32, task: &str, error: &impl ToString) {
-    tell(Tell::Failed { id, task: task.into(), serial: 0, message: error.to_string() });
+    tell(Reply::Failed { id, task: task.into(), serial: 0, message: error.to_string() });
 }
 
 /// Listens to the page.
@@ -61,61 +68,63 @@ pub fn start() {
         let place =
             info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
         web_sys::console::error_1(&format!("{text}{place}").into());
-        tell(Tell::Crashed { message: text.lines().next().unwrap_or_default().to_string() });
+        tell(Reply::Crashed { message: text.lines().next().unwrap_or_default().to_string() });
     }));
     let heard = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
-        if let Some(ask) = Ask::read(&event.data()) {
+        if let Some(ask) = Request::read(&event.data()) {
             answer(ask);
         }
     });
     scope().set_onmessage(Some(heard.as_ref().unchecked_ref()));
     heard.forget();
-    tell(Tell::Up);
+    tell(Reply::Up);
 }
 
-fn answer(ask: Ask) {
+fn answer(ask: Request) {
     match ask {
-        Ask::Start { serial, backend, weights } => spawn_local(load(serial, backend, bytes(&weights))),
-        Ask::Segment { id, name, file, diameter } => spawn_local(segment(id, name, bytes(&file), diameter)),
-        Ask::Help { weights } => tell(crew::help(&bytes(&weights))),
-        Ask::Part { pixels, width, height, orientations } => {
-            spawn_local(async move { tell(crew::part(&pixels, (width, height), orientations).await) });
+        Request::Start { serial, backend, weights } => spawn_local(load(serial, backend, bytes(&weights))),
+        Request::Segment { id, name, file, diameter } => {
+            spawn_local(segment(id, name, bytes(&file), diameter))
         }
-        Ask::Time { side, rounds } => spawn_local(async move {
+        Request::Help { weights } => tell(tile_pool::help(&bytes(&weights))),
+        Request::Part { pixels, width, height, orientations } => {
+            spawn_local(async move { tell(tile_pool::part(&pixels, (width, height), orientations).await) });
+        }
+        Request::Time { side, rounds } => spawn_local(async move {
             let Some((_, engine)) = ENGINE.with_borrow(Option::clone) else { return };
             match engine.time(side, rounds).await {
                 Ok(timed) => tell(timed),
                 Err(error) => failed(0, "time", &error),
             }
         }),
-        Ask::Tile { tile, stamp } => {
+        Request::Tile { tile, stamp } => {
             let picture = DESK.with_borrow(|desk| desk.tile(&tile));
             if let Some(picture) = picture {
                 spawn_local(async move {
                     if let Ok(bitmap) = picture.into_bitmap().await {
-                        tell(Tell::Tile { tile, stamp, bitmap });
+                        tell(Reply::Tile { tile, stamp, bitmap });
                     }
                 });
             }
         }
-        Ask::Pack { stem } => {
+        Request::Pack { stem } => {
             let packed = DESK.with_borrow(|desk| {
                 BATCH.with_borrow_mut(|batch| batch.get_or_insert_with(Batch::new).add(desk, &stem))
             });
             match packed {
                 Ok((bytes, missing)) => {
                     missing.iter().for_each(|line| failed(0, "pack", line));
-                    tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: false });
+                    tell(Reply::Packed { bytes: Uint8Array::from(&bytes[..]), done: false });
                 }
                 Err(error) => {
                     failed(0, "pack", &error);
-                    tell(Tell::Packed { bytes: Uint8Array::new_with_length(0), done: false });
+                    tell(Reply::Packed { bytes: Uint8Array::new_with_length(0), done: false });
                 }
             }
         }
-        Ask::PackEnd { table } => match BATCH.take().unwrap_or_else(Batch::new).finish(&table) {
-            Ok(bytes) => tell(Tell::Packed { bytes: Uint8Array::from(&bytes[..]), done: true }),
-            Err(error) => tell(Tell::Crashed { message: error.to_string() }),
+        Request::PackEnd { table } => match BATCH.take().unwrap_or_else(Batch::new).finish(&table) {
+            Ok(bytes) => tell(Reply::Packed { bytes: Uint8Array::from(&bytes[..]), done: true }),
+            Err(error) => tell(Reply::Crashed { message: error.to_string() }),
         },
         other => DESK.with_borrow_mut(|desk| desk.answer(other)),
     }
@@ -124,10 +133,10 @@ fn answer(ask: Ask) {
 async fn load(serial: u32, backend: String, weights: Vec<u8>) {
     match Engine::start(&backend, &weights).await {
         Ok(engine) => {
-            tell(Tell::Ready { serial, backend: engine.name().into(), facts: engine.facts.clone() });
+            tell(Reply::Ready { serial, backend: engine.name().into(), facts: engine.facts.clone() });
             ENGINE.set(Some((serial, Rc::new(engine))));
         }
-        Err(message) => tell(Tell::Refused { serial, message }),
+        Err(message) => tell(Reply::Refused { serial, message }),
     }
 }
 
@@ -144,7 +153,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
     drop(file);
     let (width, height) = image.dimensions();
     let thumb = render::thumb(&image);
-    tell(Tell::Decoded {
+    tell(Reply::Decoded {
         id,
         width,
         height,
@@ -154,10 +163,10 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
     });
     let begun = now();
     let mut progress = |progress: rbc_model::segment::Progress| {
-        tell(Tell::Progress { id, done: progress.done as f64, total: progress.total as f64 });
+        tell(Reply::Progress { id, done: progress.done as f64, total: progress.total as f64 });
     };
     match engine.segment(&image, diameter, &mut progress).await {
-        Ok(result) => tell(Tell::Segmented(Segmented {
+        Ok(result) => tell(Reply::Segmented(Segmented {
             id,
             width,
             height,
@@ -170,7 +179,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             model,
         })),
         // A graphics processor that failed once is not asked again: the page starts a fresh worker.
-        Err(rbc_model::Error::Compute(message)) => tell(Tell::Crashed { message }),
+        Err(rbc_model::Error::Compute(message)) => tell(Reply::Crashed { message }),
         Err(error) => failed(id, "segment", &error),
     }
 }

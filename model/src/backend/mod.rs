@@ -10,6 +10,7 @@ mod cube;
 mod flex;
 mod norm;
 
+pub use crate::kernels::norm::EPSILON;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};

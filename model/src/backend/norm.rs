@@ -1,7 +1,7 @@
 //! Batch normalisation with ReLU from plain tensor operations, for back ends without a kernel of their own.
 
+use super::EPSILON;
 use super::{Normalised, float};
-use crate::kernels::norm::EPSILON;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;

@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_border_between_two_cells_counts_for_both() {
         let both = labels(12, 6, |_, _| true);
-        let parted = Labels { ids: (0..72).map(|at| if at % 12 < 6 { 1 } else { 2 }).collect(), ..both };
-        let cells = measure(&parted, 2, &GrayImage::new(12, 6));
+        let split = Labels { ids: (0..72).map(|at| if at % 12 < 6 { 1 } else { 2 }).collect(), ..both };
+        let cells = measure(&split, 2, &GrayImage::new(12, 6));
         assert_eq!(cells[0].perimeter_px, cells[1].perimeter_px);
         let alone = one(&labels(8, 8, |x, y| (1.0..7.0).contains(&x) && (1.0..7.0).contains(&y)));
         assert_eq!(cells[0].perimeter_px, alone.perimeter_px);

@@ -7,7 +7,7 @@ use super::{Cell, Labels};
 /// covers x to x + 1), only where the direction changes.
 ///
 /// A cell's pixels hang together by their sides, so that one polygon is around them all. No polygon comes to a corner
-/// twice: ground that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does not
+/// twice: background that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does not
 /// hold the cell.
 pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
     let [left, top, width, height] = cell.bounds;

@@ -1,7 +1,7 @@
 //! Where the seam between two cells runs.
 //!
 //! The watershed follows the landscape: along a neck it is right, across two cells that overlap without one it
-//! runs around the lower hill. Two discs are parted by the line through the points where their outlines cross, which
+//! runs around the lower hill. Two discs are separated by the line through the points where their outlines cross, which
 //! is their radical axis: equal power `|x - c|² - r²` to both (Aurenhammer, "Power diagrams", SIAM J. Comput. 1987). Of
 //! the two seams the shorter one stays.
 

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail that way")]
 
+use super::archive::Archive;
+use super::overlay::{OverlayStyle, draw_overlay};
+use super::roi::roi_bytes;
 use super::*;
 use crate::cells::{CellOptions, Cells, Summary, find_cells};
 use crate::{GrayImage, RgbImage};

@@ -38,8 +38,4 @@ impl Shape {
     pub fn len(&self) -> usize {
         self.n * self.image()
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -1,6 +1,6 @@
 //! The operations written down as they are defined, in double precision, with no thought of speed.
 
-use rbc_model::kernels::norm::EPSILON;
+use rbc_model::backend::EPSILON;
 
 /// Images, input channels, output channels, height, width.
 #[derive(Clone, Copy, Debug)]

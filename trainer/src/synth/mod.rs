@@ -48,9 +48,9 @@ pub struct Smear {
 }
 
 impl Smear {
-    /// The mask with a line of ground where two cells meet or through the middle of their overlap: a network that learns
+    /// The mask with a line of background where two cells meet or through the middle of their overlap: a network that learns
     /// it lets cells come apart.
-    pub fn parted(&self) -> GrayImage {
+    pub fn separated(&self) -> GrayImage {
         let (width, height) = self.shares.dimensions();
         let ids = self.shares.iter().map(|&id| u32::from(id)).collect();
         instances::separated(&self.mask, &rbc_model::cells::Labels { width, height, ids }, self.diameter_px)

@@ -153,8 +153,12 @@ fn a_parted_mask_keeps_the_cells_apart() {
     (style.overlap, style.coverage) = (0.6, 0.6);
     let smear = smear(400, 300, 5, &style);
     let regions = |mask| rbc_model::cells::Labels::of_mask(mask).ids.into_iter().max().unwrap_or(0) as usize;
-    let (whole, parted) = (regions(&smear.mask), regions(&smear.parted()));
-    assert!(whole < smear.count && parted > whole, "{} cells, {whole} regions, {parted} parted", smear.count);
+    let (whole, separated) = (regions(&smear.mask), regions(&smear.separated()));
+    assert!(
+        whole < smear.count && separated > whole,
+        "{} cells, {whole} regions, {separated} separated",
+        smear.count
+    );
     let lost = |mask: &GrayImage| mask.iter().filter(|value| **value == 0).count();
-    assert!(lost(&smear.parted()) - lost(&smear.mask) < 400 * 300 / 10, "lines, not gaps");
+    assert!(lost(&smear.separated()) - lost(&smear.mask) < 400 * 300 / 10, "lines, not gaps");
 }

@@ -144,7 +144,7 @@ pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
         }
         let smear = synth::smear(SMEAR, SMEAR, seed, &style);
         let name = format!("synthetic-{index}");
-        let mask = smear.parted();
+        let mask = smear.separated();
         Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, instances: None }
     };
     (0..count).into_par_iter().map(one).collect()

@@ -1,9 +1,7 @@
 //! Sliders, boxes and buttons.
 
 use super::{App, act, dom};
-use crate::message::Rules;
-use rbc_model::cells::UM_PER_PX;
-use rbc_model::segment::DIAMETERS;
+use crate::message::{DIAMETERS, Rules, UM_PER_PX};
 use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlSelectElement};

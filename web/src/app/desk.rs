@@ -3,7 +3,7 @@
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, dom, files};
-use crate::message::{Ask, Measured, Opening, Tell, Truth};
+use crate::message::{Measured, Opening, Reply, Request, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
@@ -17,7 +17,7 @@ impl App {
     }
 
     /// Hands the desk something to do.
-    pub fn ask_desk(&mut self, ask: Ask) {
+    pub fn ask_desk(&mut self, ask: Request) {
         self.start_desk();
         if let Some(desk) = &mut self.desk {
             desk.ask(ask);
@@ -103,7 +103,7 @@ impl App {
                 }
                 app.desk_has = Some(id);
                 let truth = Truth { file: truth, name: truth_name, serial };
-                app.ask_desk(Ask::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
+                app.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
                 for what in std::mem::take(&mut app.exports_wanted) {
                     app.export(&what);
                 }
@@ -149,7 +149,7 @@ impl App {
         let (width, height) = item.size.unwrap_or_default();
         let (name, by_hand) = (item.name.clone(), item.by_hand.clone());
         self.measuring.push(id);
-        self.ask_desk(Ask::Measure { id, name, probability, width, height, rules, by_hand, truth });
+        self.ask_desk(Request::Measure { id, name, probability, width, height, rules, by_hand, truth });
     }
 
     /// The desk answered for an image, or could not.
@@ -249,9 +249,9 @@ impl App {
         }
     }
 
-    pub fn desk_said(&mut self, tell: Tell) {
+    pub fn desk_said(&mut self, tell: Reply) {
         match tell {
-            Tell::Opened { id, width, height } => {
+            Reply::Opened { id, width, height } => {
                 if let Some(item) = self.item_mut(id) {
                     item.size = Some((width, height));
                 }
@@ -260,13 +260,13 @@ impl App {
                 }
                 self.refresh();
             }
-            Tell::Measured(measured) => self.measured(measured),
-            Tell::Tile { tile, stamp, bitmap } => {
+            Reply::Measured(measured) => self.measured(measured),
+            Reply::Tile { tile, stamp, bitmap } => {
                 self.view.tiles.came(tile, stamp, bitmap);
                 self.draw_soon();
             }
-            Tell::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),
-            Tell::Exported { id, name, mime, bytes } => {
+            Reply::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),
+            Reply::Exported { id, name, mime, bytes } => {
                 super::save::download(&name, &mime, &bytes);
                 let stamp = self.stamp;
                 if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(stamp)) {
@@ -276,7 +276,7 @@ impl App {
                     }
                 }
             }
-            Tell::Failed { id, task, serial, message } => {
+            Reply::Failed { id, task, serial, message } => {
                 // An image that does not decode is reported by the network.
                 if task != "open" {
                     self.complain(&message);
@@ -299,7 +299,7 @@ impl App {
                 }
                 self.go_on();
             }
-            Tell::Crashed { message } => self.desk_lost(&message),
+            Reply::Crashed { message } => self.desk_lost(&message),
             _ => {}
         }
     }

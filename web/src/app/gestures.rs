@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{App, act, dom};
-use crate::message::{Ask, CellRow};
+use crate::message::{CellRow, Request};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::{HtmlCanvasElement, MouseEvent, PointerEvent, WheelEvent};
@@ -205,7 +205,7 @@ impl App {
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
         if inside && self.active_item().is_some_and(|item| item.stamp > 0) {
             self.probes.push_back(click.then_some((x, y)));
-            self.ask_desk(Ask::Probe { id, x, y });
+            self.ask_desk(Request::Probe { id, x, y });
         } else {
             self.pointed(id, 0);
         }
@@ -221,7 +221,7 @@ impl App {
             Some((x, y)) if !same && self.measuring.contains(&id) => {
                 // After what is being measured.
                 self.probes.push_back(click);
-                return self.ask_desk(Ask::Probe { id, x, y });
+                return self.ask_desk(Request::Probe { id, x, y });
             }
             Some(at) if same && cell > 0 => self.toggle(cell, Some(at)),
             _ => {}

@@ -3,7 +3,7 @@
 use super::item::Item;
 use super::{App, act, ask, dom, files};
 use crate::js::View;
-use crate::message::Ask;
+use crate::message::Request;
 use js_sys::ArrayBuffer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -333,7 +333,7 @@ impl App {
                 if found {
                     self.measuring.push(id);
                 }
-                self.ask_desk(Ask::Truth { id, name, file, serial });
+                self.ask_desk(Request::Truth { id, name, file, serial });
             }
             Ok(_) => {}
             Err(problem) => {

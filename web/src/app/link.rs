@@ -2,7 +2,7 @@
 
 use super::{act, dom, files};
 use crate::js::View;
-use crate::message::{Ask, Tell};
+use crate::message::{Reply, Request};
 use js_sys::{Array, Promise, WebAssembly};
 use std::cell::RefCell;
 use wasm_bindgen::closure::Closure;
@@ -30,7 +30,7 @@ pub struct Link {
     /// None until the program has come.
     running: Option<Running>,
     up: bool,
-    backlog: Vec<Ask>,
+    backlog: Vec<Request>,
 }
 
 struct Running {
@@ -118,7 +118,7 @@ impl Link {
         let worker = Worker::new_with_options(&program.url, &options).map_err(|error| dom::reason(&error))?;
         let (role, generation) = (self.role, self.generation);
         let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(tell) = Tell::read(&event.data()) {
+            if let Some(tell) = Reply::read(&event.data()) {
                 act(move |app| app.heard(role, generation, tell));
             }
         });
@@ -127,7 +127,7 @@ impl Link {
             // A program that does not load gives a bare event, one that fails gives an error with a message.
             let message = View(&event).text("message");
             let message = if message.is_empty() { "its program did not load".to_string() } else { message };
-            act(move |app| app.heard(role, generation, Tell::Crashed { message }));
+            act(move |app| app.heard(role, generation, Reply::Crashed { message }));
         });
         worker.set_onerror(Some(lost.as_ref().unchecked_ref()));
         worker.post_message(&program.module).map_err(|error| dom::reason(&error))?;
@@ -143,7 +143,7 @@ impl Link {
         }
     }
 
-    pub fn ask(&mut self, ask: Ask) {
+    pub fn ask(&mut self, ask: Request) {
         if self.up {
             self.post(ask);
         } else {
@@ -151,7 +151,7 @@ impl Link {
         }
     }
 
-    fn post(&self, ask: Ask) {
+    fn post(&self, ask: Request) {
         let Some(running) = &self.running else { return };
         let (message, over) = ask.write();
         if let Err(error) = running.worker.post_message_with_transfer(&message, &over) {

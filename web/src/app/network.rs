@@ -4,7 +4,7 @@ use super::item::Phase;
 use super::link::{Link, Role};
 use super::state::Weights;
 use super::{App, act, dom, files};
-use crate::message::{Ask, Segmented, Tell};
+use crate::message::{Reply, Request, Segmented};
 use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -92,7 +92,7 @@ impl App {
         let Some(weights) = self.trying.front() else { return };
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
         // A copy: the original stays here for a worker that has to be started anew.
-        let ask = Ask::Start { serial: weights.serial, backend, weights: weights.bytes.slice(0) };
+        let ask = Request::Start { serial: weights.serial, backend, weights: weights.bytes.slice(0) };
         if let Some(network) = &mut self.network {
             network.ask(ask);
         }
@@ -148,7 +148,7 @@ impl App {
                     return;
                 }
                 match (bytes, &mut app.network) {
-                    (Ok(file), Some(network)) => network.ask(Ask::Segment { id, name, file, diameter }),
+                    (Ok(file), Some(network)) => network.ask(Request::Segment { id, name, file, diameter }),
                     (Err(problem), _) => app.fail(id, &format!("{name}: {problem}")),
                     (Ok(_), None) => {}
                 }
@@ -169,9 +169,9 @@ impl App {
         self.pump();
     }
 
-    pub fn network_said(&mut self, tell: Tell) {
+    pub fn network_said(&mut self, tell: Reply) {
         match tell {
-            Tell::Ready { serial, backend, facts } => {
+            Reply::Ready { serial, backend, facts } => {
                 self.backend = backend;
                 (self.engine_up, self.recovering, self.fatal) = (true, false, false);
                 self.network_losses = 0;
@@ -188,23 +188,23 @@ impl App {
                 dom::set_text("engine-note", &facts);
                 self.loaded();
             }
-            Tell::Refused { serial, message } => self.refused(serial, &message),
-            Tell::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
+            Reply::Refused { serial, message } => self.refused(serial, &message),
+            Reply::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 if let Some(item) = self.item_mut(id) {
                     item.size = Some((width, height));
                 }
                 self.show_thumb(id, &thumb, thumb_width, thumb_height);
                 self.refresh();
             }
-            Tell::Progress { id, done, total } => {
+            Reply::Progress { id, done, total } => {
                 if let Some(item) = self.item_mut(id) {
                     item.phase = Phase::Working(done / total.max(1.0));
                 }
                 self.refresh();
             }
-            Tell::Segmented(result) => self.segmented(result),
-            Tell::Failed { id, message, .. } => self.fail(id, &message),
-            Tell::Crashed { message } => self.network_lost(&message),
+            Reply::Segmented(result) => self.segmented(result),
+            Reply::Failed { id, message, .. } => self.fail(id, &message),
+            Reply::Crashed { message } => self.network_lost(&message),
             _ => {}
         }
     }

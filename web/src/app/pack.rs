@@ -3,7 +3,7 @@
 use super::item::Item;
 use super::link::{Link, Role};
 use super::{App, act, dom, files, save};
-use crate::message::{Ask, ByHand, Opening, Rules, Tell, Truth};
+use crate::message::{ByHand, Opening, Reply, Request, Rules, Truth};
 use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -73,7 +73,7 @@ impl App {
         let done = packing.total - packing.todo.len();
         dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
         let Some(job) = packing.todo.pop() else {
-            packing.link.ask(Ask::PackEnd { table: std::mem::take(&mut packing.table) });
+            packing.link.ask(Request::PackEnd { table: std::mem::take(&mut packing.table) });
             return;
         };
         self.show_state();
@@ -88,8 +88,8 @@ impl App {
                         let (id, rules, by_hand, truth) =
                             (job.id, job.rules, job.by_hand.clone(), Truth::default());
                         let opening = Opening { id, name, file, probability, rules, by_hand, truth };
-                        packing.link.ask(Ask::Open(opening));
-                        packing.link.ask(Ask::Pack { stem: job.stem.clone() });
+                        packing.link.ask(Request::Open(opening));
+                        packing.link.ask(Request::Pack { stem: job.stem.clone() });
                         packing.packing = Some(job);
                     }
                     Err(problem) => {
@@ -101,9 +101,9 @@ impl App {
         });
     }
 
-    pub fn packer_said(&mut self, tell: Tell) {
+    pub fn packer_said(&mut self, tell: Reply) {
         match tell {
-            Tell::Packed { bytes, done } => {
+            Reply::Packed { bytes, done } => {
                 let Some(packing) = &mut self.packing else { return };
                 // Nothing comes of one that failed.
                 packing.packed.extend(packing.packing.take().filter(|_| bytes.length() > 0));
@@ -132,14 +132,14 @@ impl App {
                 }
                 self.pack_over();
             }
-            Tell::Failed { message, .. } => {
+            Reply::Failed { message, .. } => {
                 // Not all of this image's files are in the zip: it does not count as saved.
                 if let Some(packing) = &mut self.packing {
                     packing.packing = None;
                 }
                 self.complain(&message);
             }
-            Tell::Crashed { message } => {
+            Reply::Crashed { message } => {
                 self.complain(&format!(
                     "The zip could not be written ({message}). Save fewer images at a time."
                 ));

@@ -3,7 +3,7 @@
 use super::item::Phase;
 use super::link::{Link, Role};
 use super::{App, act, dom, files};
-use crate::message::{Ask, Tell};
+use crate::message::{Reply, Request};
 use wasm_bindgen_futures::spawn_local;
 
 fn engine(backend: &str) -> &'static str {
@@ -23,7 +23,7 @@ impl App {
         };
         let other = if self.backend == "webgpu" { "cpu" } else { "webgpu" };
         let mut link = Link::start(Role::Racer, self.next_generation());
-        link.ask(Ask::Start {
+        link.ask(Request::Start {
             serial: weights.serial,
             backend: other.into(),
             weights: weights.bytes.slice(0),
@@ -38,10 +38,10 @@ impl App {
         self.racer = None;
     }
 
-    pub fn racer_said(&mut self, tell: Tell) {
+    pub fn racer_said(&mut self, tell: Reply) {
         const GONE: &str = "The image was removed.";
         match tell {
-            Tell::Ready { .. } => {
+            Reply::Ready { .. } => {
                 let Some(item) = self.item(self.raced) else { return self.race_over(GONE) };
                 let (id, name, file) = (item.id, item.name.clone(), item.file.clone());
                 // The same work: the magnification is estimated again where it was.
@@ -52,13 +52,13 @@ impl App {
                     act(move |app| {
                         let Some(racer) = app.link(Role::Racer, generation) else { return };
                         match file {
-                            Ok(file) => racer.ask(Ask::Segment { id, name, file, diameter }),
+                            Ok(file) => racer.ask(Request::Segment { id, name, file, diameter }),
                             Err(problem) => app.race_over(&format!("{name}: {problem}")),
                         }
                     });
                 });
             }
-            Tell::Segmented(result) => {
+            Reply::Segmented(result) => {
                 let Some(item) = self.item(result.id) else { return self.race_over(GONE) };
                 let text = format!(
                     "{}: {:.2} s. {}: {:.2} s. ({})",
@@ -70,7 +70,7 @@ impl App {
                 );
                 self.race_over(&text);
             }
-            Tell::Refused { message, .. } | Tell::Crashed { message } | Tell::Failed { message, .. } => {
+            Reply::Refused { message, .. } | Reply::Crashed { message } | Reply::Failed { message, .. } => {
                 self.race_over(&message);
             }
             _ => {}

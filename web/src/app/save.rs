@@ -1,7 +1,7 @@
 //! Files to the person's disk.
 
 use super::{App, dom};
-use crate::message::{Ask, Export, Truth};
+use crate::message::{Export, Request, Truth};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -43,7 +43,7 @@ impl App {
                 // What is saved has to follow what the page shows.
                 self.measure(id, None, Truth::default());
             }
-            self.ask_desk(Ask::Export(Export { id, what: what.to_string(), stem }));
+            self.ask_desk(Request::Export(Export { id, what: what.to_string(), stem }));
         }
     }
 }

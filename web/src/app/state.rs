@@ -7,7 +7,7 @@ use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, pen::Pen, ruler::Ruler};
 use crate::js::View as Fields;
-use crate::message::{Rules, Tell};
+use crate::message::{Reply, Rules};
 use js_sys::{ArrayBuffer, JSON};
 use std::collections::{HashMap, VecDeque};
 
@@ -232,14 +232,14 @@ impl App {
     pub fn begun(&mut self, role: Role, generation: u32, program: Result<Program, String>) {
         let Some(link) = self.link(role, generation) else { return };
         if let Err(message) = program.and_then(|program| link.begin(&program)) {
-            self.heard(role, generation, Tell::Crashed { message });
+            self.heard(role, generation, Reply::Crashed { message });
         }
     }
 
     /// What a worker said. Stale workers are not heard.
-    pub fn heard(&mut self, role: Role, generation: u32, tell: Tell) {
+    pub fn heard(&mut self, role: Role, generation: u32, tell: Reply) {
         let Some(link) = self.link(role, generation) else { return };
-        if let Tell::Up = tell {
+        if let Reply::Up = tell {
             link.up();
             return;
         }
@@ -254,7 +254,7 @@ impl App {
     /// A message could not be handed over; the worker counts as lost.
     pub fn lost_generation(&mut self, generation: u32, message: String) {
         for role in [Role::Network, Role::Desk, Role::Packer, Role::Racer] {
-            self.heard(role, generation, Tell::Crashed { message: message.clone() });
+            self.heard(role, generation, Reply::Crashed { message: message.clone() });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::tiles::Tiles;
 use super::{App, act, dom};
-use crate::message::{Ask, Tile};
+use crate::message::{Request, Tile};
 use std::f64::consts::TAU;
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
@@ -145,7 +145,7 @@ impl View {
     }
 
     /// Draws one layer from the tiles at hand; returns those to ask for.
-    fn draw_layer(&mut self, layer: &str, finest: i32, stamp: u32) -> Vec<Ask> {
+    fn draw_layer(&mut self, layer: &str, finest: i32, stamp: u32) -> Vec<Request> {
         let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else {
             return Vec::new();
         };
@@ -165,7 +165,7 @@ impl View {
             for column in columns.0..=columns.1 {
                 let tile = Tile { id, layer: layer.to_string(), level, column, row };
                 if self.tiles.wants(&tile, stamp) {
-                    asks.push(Ask::Tile { tile: tile.clone(), stamp });
+                    asks.push(Request::Tile { tile: tile.clone(), stamp });
                 }
                 self.draw_tile(&context, &tile, coarsest, (width, height));
             }

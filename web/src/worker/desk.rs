@@ -3,7 +3,7 @@
 use super::found::{Found, cell_at};
 use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
-use crate::message::{Ask, ByHand, Opening, Rules, Tell, Tile, Truth};
+use crate::message::{ByHand, Opening, Reply, Request, Rules, Tile, Truth};
 use image::GrayImage;
 use js_sys::Uint8Array;
 use rbc_model::cells::Cells;
@@ -50,20 +50,20 @@ fn passing(
         mask.map_err(|error| refuse_truth(id, serial, &error)).ok()
     });
     let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), serial), None)?;
-    tell(Tell::Measured(measured));
+    tell(Reply::Measured(measured));
     Ok(())
 }
 
 impl Desk {
-    pub fn answer(&mut self, ask: Ask) {
+    pub fn answer(&mut self, ask: Request) {
         match ask {
-            Ask::Open(opening) => {
+            Request::Open(opening) => {
                 let id = opening.id;
                 if let Err(error) = self.open(opening) {
                     failed(id, "open", &error);
                 }
             }
-            Ask::Measure { id, name, probability, width, height, rules, by_hand, truth } => {
+            Request::Measure { id, name, probability, width, height, rules, by_hand, truth } => {
                 let map = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
                 let measured = match self.open.as_mut().filter(|open| open.id == id) {
                     Some(open) => {
@@ -82,21 +82,21 @@ impl Desk {
                     failed(id, "measure", &error);
                 }
             }
-            Ask::Probe { id, x, y } => {
+            Request::Probe { id, x, y } => {
                 let open = self.open.as_ref().filter(|open| open.id == id);
                 let found = open.and_then(|open| open.found.as_ref());
                 let cell = found.map_or(0, |found| cell_at(&found.cells, x, y));
                 let (choice, stamp) = open.map_or((0, 0), |open| (open.rules.choice, open.rules.stamp));
-                tell(Tell::Probed { id, cell, choice, stamp });
+                tell(Reply::Probed { id, cell, choice, stamp });
             }
-            Ask::Truth { id, name, file, serial } => {
+            Request::Truth { id, name, file, serial } => {
                 if let Err(error) = self.truth(id, &name, &bytes(&file), serial) {
                     failed(id, "measure", &error);
                 }
             }
-            Ask::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
+            Request::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
                 Some(open) => match exports::make(open, &export.what) {
-                    Ok((kind, bytes)) => tell(Tell::Exported {
+                    Ok((kind, bytes)) => tell(Reply::Exported {
                         id: export.id,
                         name: format!("{}.{}", export.stem, kind.ending),
                         mime: kind.mime.into(),
@@ -119,7 +119,7 @@ impl Desk {
         drop(file);
         let (width, height) = image.dimensions();
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
-        tell(Tell::Opened { id, width, height });
+        tell(Reply::Opened { id, width, height });
         let truth_serial = truth.serial;
         let truth = truth.file.and_then(|file| {
             let mask = read_truth(&bytes(&file), &truth.name, image.dimensions());
@@ -167,7 +167,7 @@ impl Desk {
 
 /// Says that a truth mask cannot be used; its image is measured without one.
 fn refuse_truth(id: u32, serial: u32, error: &Error) {
-    tell(Tell::Failed { id, task: "truth".into(), serial, message: error.to_string() });
+    tell(Reply::Failed { id, task: "truth".into(), serial, message: error.to_string() });
 }
 
 /// A truth mask, which must be the size of its image.
@@ -189,7 +189,7 @@ impl Open {
         let earlier = self.found.take();
         let (found, measured) = Found::measure(self.id, map, &self.rules, &self.by_hand, truth, earlier)?;
         self.found = Some(found);
-        tell(Tell::Measured(measured));
+        tell(Reply::Measured(measured));
         Ok(())
     }
 

@@ -10,12 +10,12 @@ use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::crew::Crew;
-use crate::message::Tell;
+use super::tile_pool::TilePool;
+use crate::message::Reply;
 
 enum Network {
     Gpu(Segmenter<WebGpu>),
-    Cpu(Crew),
+    Cpu(TilePool),
 }
 
 /// A loaded model on a back end that has shown that it computes.
@@ -40,7 +40,7 @@ impl Engine {
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == "cpu" {
             return Ok(Self {
-                network: Network::Cpu(Crew::new(cpu, weights)),
+                network: Network::Cpu(TilePool::new(cpu, weights)),
                 facts: "Runs on the CPU, as selected.".into(),
             });
         }
@@ -50,7 +50,7 @@ impl Engine {
             }
             Err(why) if wish == "webgpu" => Err(format!("WebGPU was selected, but {why}.")),
             Err(why) => Ok(Self {
-                network: Network::Cpu(Crew::new(cpu, weights)),
+                network: Network::Cpu(TilePool::new(cpu, weights)),
                 facts: format!(
                     "Runs on the CPU because {why}. The results are the same; a large image may take longer."
                 ),
@@ -83,11 +83,11 @@ impl Engine {
     }
 
     /// How long the network takes over a square of this side, in one orientation: on one thread or device, and with all
-    /// hands.
+    /// workers of the pool.
     ///
     /// # Errors
     /// Where the device fails.
-    pub async fn time(&self, side: u32, rounds: u32) -> Result<Tell, Error> {
+    pub async fn time(&self, side: u32, rounds: u32) -> Result<Reply, Error> {
         let image = RgbImage::from_fn(side, side, |x, y| {
             let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
             image::Rgb([0, 3, 6].map(|shift| (noise >> shift) as u8))
@@ -99,7 +99,7 @@ impl Engine {
                 (timed(cpu.alone(), &image, rounds).await?, timed(cpu, &image, rounds).await?)
             }
         };
-        Ok(Tell::Timed { alone, together })
+        Ok(Reply::Timed { alone, together })
     }
 }
 
@@ -133,7 +133,9 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
         None => {
             let setup = init_setup_async::<graphics::WebGpu>(&device, Default::default()).await;
             setup.device.set_device_lost_callback(|_, message| {
-                super::tell(Tell::Crashed { message: format!("the graphics processor was lost: {message}") });
+                super::tell(Reply::Crashed {
+                    message: format!("the graphics processor was lost: {message}"),
+                });
             });
             let info = setup.adapter.get_info();
             let name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };

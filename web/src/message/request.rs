@@ -42,7 +42,7 @@ pub struct Export {
     pub stem: String,
 }
 
-pub enum Ask {
+pub enum Request {
     /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). The next only when these were answered for: a browser's
     /// graphics processor must not be set up twice at once.
     Start {
@@ -57,7 +57,7 @@ pub enum Ask {
         file: ArrayBuffer,
         diameter: Option<f64>,
     },
-    /// Be a hand: load these weights, to compute tiles for another worker.
+    /// Be one of a pool: load these weights, to compute tiles for another worker.
     Help {
         weights: ArrayBuffer,
     },
@@ -112,7 +112,7 @@ pub enum Ask {
     },
 }
 
-impl Ask {
+impl Request {
     /// The message, and the buffers to hand over with it.
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
@@ -193,7 +193,7 @@ impl Ask {
         (message.done(), over)
     }
 
-    /// Reads what [`Ask::write`] wrote.
+    /// Reads what [`Request::write`] wrote.
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;

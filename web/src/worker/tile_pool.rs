@@ -2,7 +2,7 @@
 //! no memory, so that no host has to send special headers.
 
 use super::{bytes, scope};
-use crate::message::{Ask, Tell};
+use crate::message::{Reply, Request};
 use burn::backend::Flex;
 use js_sys::{Promise, Uint8Array};
 use rbc_model::network::NetworkConfig;
@@ -17,19 +17,19 @@ use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
 /// Each has the feature maps of a tile in memory, and phones with many cores have little of that.
 const MOST: usize = 4;
 
-/// The network on this thread, and the hands that help it.
-pub struct Crew {
+/// The network on this thread, and the pool workers that help it.
+pub struct TilePool {
     own: Segmenter<Flex>,
     weights: Vec<u8>,
     wanted: usize,
     started: Cell<bool>,
-    idle: RefCell<Vec<Hand>>,
+    idle: RefCell<Vec<PoolWorker>>,
 }
 
 /// One worker of the worker.
-struct Hand(Worker);
+struct PoolWorker(Worker);
 
-impl Crew {
+impl TilePool {
     pub fn new(own: Segmenter<Flex>, weights: &[u8]) -> Self {
         let cores = scope().navigator().hardware_concurrency() as usize;
         // One core alone has nobody to share with.
@@ -37,15 +37,15 @@ impl Crew {
         Self { own, weights: weights.to_vec(), wanted, started: Cell::new(false), idle: RefCell::default() }
     }
 
-    /// Starts the hands, once. What does not start is missed by nobody: this thread can do it all.
+    /// Starts the pool workers, once. What does not start is missed by nobody: this thread can do it all.
     pub async fn gather(&self) {
         if self.started.replace(true) {
             return;
         }
-        let starting: Vec<_> = (0..self.wanted).map_while(|_| Hand::start().ok()).collect();
-        for hand in starting {
-            if hand.ready(&self.weights).await.is_ok() {
-                self.idle.borrow_mut().push(hand);
+        let starting: Vec<_> = (0..self.wanted).map_while(|_| PoolWorker::start().ok()).collect();
+        for worker in starting {
+            if worker.ready(&self.weights).await.is_ok() {
+                self.idle.borrow_mut().push(worker);
             }
         }
     }
@@ -56,7 +56,7 @@ impl Crew {
     }
 }
 
-impl TileNetwork for Crew {
+impl TileNetwork for TilePool {
     fn config(&self) -> &NetworkConfig {
         self.own.config()
     }
@@ -66,19 +66,19 @@ impl TileNetwork for Crew {
     }
 
     async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error> {
-        let hand = self.idle.borrow_mut().pop();
-        if let Some(hand) = hand
-            && let Ok(values) = hand.tile(&pixels, &orientations).await
+        let worker = self.idle.borrow_mut().pop();
+        if let Some(worker) = worker
+            && let Ok(values) = worker.tile(&pixels, &orientations).await
         {
-            self.idle.borrow_mut().push(hand);
+            self.idle.borrow_mut().push(worker);
             return Ok(values);
         }
-        // Nobody is free, or the hand was lost.
+        // Nobody is free, or the worker was lost.
         self.own.tile(pixels, orientations).await
     }
 }
 
-impl Hand {
+impl PoolWorker {
     fn start() -> Result<Self, JsValue> {
         // From where this worker was started: the same program, whatever lies beside the page by now.
         let options = WorkerOptions::new();
@@ -86,7 +86,7 @@ impl Hand {
         Ok(Self(Worker::new_with_options(&scope().location().href(), &options)?))
     }
 
-    /// The next message of this hand.
+    /// The next message of this worker.
     async fn answer(&self) -> Result<JsValue, JsValue> {
         let next = Promise::new(&mut |resolve, reject| {
             let heard = Closure::once_into_js(move |event: MessageEvent| {
@@ -102,7 +102,7 @@ impl Hand {
     }
 
     /// Hands speak only when spoken to, so that no message comes while nobody listens.
-    async fn ask(&self, ask: Ask) -> Result<JsValue, JsValue> {
+    async fn ask(&self, ask: Request) -> Result<JsValue, JsValue> {
         let (message, over) = ask.write();
         self.0.post_message_with_transfer(&message, &over)?;
         self.answer().await
@@ -112,10 +112,10 @@ impl Hand {
     async fn ready(&self, weights: &[u8]) -> Result<(), JsValue> {
         self.0.post_message(&wasm_bindgen::module())?;
         let answer = self.answer().await?;
-        let Some(Tell::Up) = Tell::read(&answer) else { return Err(answer) };
-        let answer = self.ask(Ask::Help { weights: Uint8Array::from(weights).buffer() }).await?;
-        match Tell::read(&answer) {
-            Some(Tell::Ready { .. }) => Ok(()),
+        let Some(Reply::Up) = Reply::read(&answer) else { return Err(answer) };
+        let answer = self.ask(Request::Help { weights: Uint8Array::from(weights).buffer() }).await?;
+        match Reply::read(&answer) {
+            Some(Reply::Ready { .. }) => Ok(()),
             _ => Err(answer),
         }
     }
@@ -124,39 +124,43 @@ impl Hand {
         let (width, height) = pixels.dimensions();
         let pixels = Uint8Array::from(pixels.as_raw().as_slice()).buffer();
         let orientations = [orientations.start as u32, orientations.end as u32];
-        let answer = self.ask(Ask::Part { pixels, width, height, orientations }).await?;
-        match Tell::read(&answer) {
-            Some(Tell::Part { values }) => Ok(values.to_vec()),
+        let answer = self.ask(Request::Part { pixels, width, height, orientations }).await?;
+        match Reply::read(&answer) {
+            Some(Reply::Part { values }) => Ok(values.to_vec()),
             _ => Err(answer),
         }
     }
 }
 
-impl Drop for Hand {
+impl Drop for PoolWorker {
     fn drop(&mut self) {
         self.0.terminate();
     }
 }
 
 thread_local! {
-    /// The network of a hand.
+    /// The network of a pool worker.
     static NETWORK: RefCell<Option<Segmenter<Flex>>> = const { RefCell::new(None) };
 }
 
-/// Makes this worker a hand.
-pub fn help(weights: &[u8]) -> Tell {
+/// Makes this worker one of a pool.
+pub fn help(weights: &[u8]) -> Reply {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
             NETWORK.set(Some(network));
-            Tell::Ready { serial: 0, backend: "cpu".into(), facts: String::new() }
+            Reply::Ready { serial: 0, backend: "cpu".into(), facts: String::new() }
         }
-        Err(error) => Tell::Refused { serial: 0, message: error.to_string() },
+        Err(error) => Reply::Refused { serial: 0, message: error.to_string() },
     }
 }
 
-/// A hand's answer for a tile.
-pub async fn part(pixels: &js_sys::ArrayBuffer, (width, height): (u32, u32), orientations: [u32; 2]) -> Tell {
-    let crashed = |message: String| Tell::Crashed { message };
+/// A pool worker's answer for a tile.
+pub async fn part(
+    pixels: &js_sys::ArrayBuffer,
+    (width, height): (u32, u32),
+    orientations: [u32; 2],
+) -> Reply {
+    let crashed = |message: String| Reply::Crashed { message };
     let Some(pixels) = RgbImage::from_raw(width, height, bytes(pixels)) else {
         return crashed("a tile of the wrong size".into());
     };
@@ -165,7 +169,7 @@ pub async fn part(pixels: &js_sys::ArrayBuffer, (width, height): (u32, u32), ori
     let values = network.tile(pixels, first..end).await;
     NETWORK.set(Some(network));
     match values {
-        Ok(values) => Tell::Part { values: js_sys::Float32Array::from(&values[..]) },
+        Ok(values) => Reply::Part { values: js_sys::Float32Array::from(&values[..]) },
         Err(error) => crashed(error.to_string()),
     }
 }

@@ -49,7 +49,7 @@ pub struct Measured {
     pub summary: String,
 }
 
-pub enum Tell {
+pub enum Reply {
     /// The worker's program runs and takes messages.
     Up,
     /// The model with these weights answers, on this back end.
@@ -77,11 +77,11 @@ pub enum Tell {
         total: f64,
     },
     Segmented(Segmented),
-    /// A hand's answer for a tile: logits, row by row.
+    /// A pool worker's answer for a tile: logits, row by row.
     Part {
         values: Float32Array,
     },
-    /// Seconds of each round, on one thread or device, and with all hands.
+    /// Seconds of each round, on one thread or device, and with all workers of the pool.
     Timed {
         alone: Vec<f64>,
         together: Vec<f64>,
@@ -128,7 +128,7 @@ pub enum Tell {
     },
 }
 
-impl Tell {
+impl Reply {
     /// The message, and the buffers to hand over with it.
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
@@ -234,7 +234,7 @@ impl Tell {
         (message.done(), over)
     }
 
-    /// Reads what [`Tell::write`] wrote.
+    /// Reads what [`Reply::write`] wrote.
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;

@@ -1,0 +1,60 @@
+//! What the network says, from the working scale to the image's own.
+
+use crate::GrayImage;
+
+/// In a probability map: a pixel that no light falls on, beyond the picture. A probability is never this.
+pub const UNLIT: u8 = 1;
+
+/// Logit of red blood cell against background for each pixel of the working image.
+#[derive(Clone, Debug)]
+pub struct Logits {
+    pub width: usize,
+    pub height: usize,
+    pub values: Vec<f32>,
+}
+
+impl Logits {
+    /// What stands where no light falls. A hundredth of it is no doubt: cells go on up to the last lit pixel.
+    pub(crate) const UNLIT: f32 = -1000.0;
+
+    /// Probabilities, 0 to 255, or [`UNLIT`], at another size: logits are interpolated bilinearly, so edges are sub-pixel.
+    pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
+        let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
+        let mut out = GrayImage::new(width, height);
+        for (y, line) in out.chunks_exact_mut(width as usize).enumerate() {
+            let row = Tap::new(y as u32, height, self.height);
+            let upper = &self.values[row.low * self.width..][..self.width];
+            let lower = &self.values[row.high * self.width..][..self.width];
+            for (pixel, tap) in line.iter_mut().zip(&columns) {
+                let logit = row
+                    .mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+                *pixel = match (255.0 / (1.0 + (-logit).exp())).round() as u8 {
+                    UNLIT => 0,
+                    _ if logit < 0.1 * Self::UNLIT => UNLIT,
+                    probability => probability,
+                };
+            }
+        }
+        out
+    }
+}
+
+/// The two samples between which a pixel of the resized image lies.
+struct Tap {
+    low: usize,
+    high: usize,
+    share: f32,
+}
+
+impl Tap {
+    fn new(at: u32, of: u32, source: usize) -> Self {
+        let position = (at as f32 + 0.5) * source as f32 / of as f32 - 0.5;
+        let position = position.clamp(0.0, (source - 1) as f32);
+        let low = position as usize;
+        Self { low, high: (low + 1).min(source - 1), share: position - low as f32 }
+    }
+
+    fn mix(&self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.share
+    }
+}

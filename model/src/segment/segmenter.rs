@@ -1,0 +1,89 @@
+//! The network on one device.
+
+use super::TileNetwork;
+use crate::backend::SegBackend;
+use crate::network::{Network, NetworkConfig};
+use crate::{Error, RgbImage, weights};
+use burn::tensor::{Tensor, TensorData};
+use std::ops::Range;
+
+/// A loaded network and the device it runs on.
+pub struct Segmenter<B: SegBackend> {
+    network: Network<B>,
+    config: NetworkConfig,
+    device: B::Device,
+}
+
+impl<B: SegBackend> Segmenter<B> {
+    pub fn new(network: Network<B>, config: NetworkConfig, device: B::Device) -> Self {
+        Self { network, config, device }
+    }
+
+    /// Reads the weights (safetensors or burnpack) and puts them on the device.
+    ///
+    /// # Errors
+    /// Where the bytes are no weights of this network, or those of a network that is still being trained.
+    pub fn load(weights: &[u8], device: &B::Device) -> Result<Self, Error> {
+        let (network, config) = weights::load(weights, device)?;
+        if config.batch_norm {
+            // It would normalise each tile by itself.
+            let what =
+                "weights of an unfinished training run; use the rbc.safetensors that it writes at the end";
+            return Err(Error::Weights(what.into()));
+        }
+        Ok(Self { network, config, device: device.clone() })
+    }
+}
+
+impl<B: SegBackend> TileNetwork for Segmenter<B> {
+    fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error> {
+        let input = tensor::<B>(&pixels, &self.device);
+        let one = |orientation: usize| {
+            let output =
+                turn(self.network.forward(turn(input.clone(), orientation, false)), orientation, true);
+            let background = output.clone().slice([0..1, 0..1]);
+            output.slice([0..1, 1..2]) - background // [1, 1, h, w]
+        };
+        // Summed on the device: one read-back for all.
+        let Some(sum) = orientations.map(one).reduce(|sum, next| sum + next) else {
+            return Ok(vec![0.0; (pixels.width() * pixels.height()) as usize]);
+        };
+        let failed = |error: &dyn std::fmt::Debug| Error::Compute(format!("the device failed: {error:?}"));
+        let data = sum.into_data_async().await.map_err(|error| failed(&error))?;
+        data.to_vec().map_err(|error| failed(&error))
+    }
+}
+
+/// One of the eight orientations of a square grid, and `back` from it. The first two are mirror images, the first
+/// four are turned by half a turn at most and keep height and width.
+fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tensor<B, 4> {
+    let transposed = |x: Tensor<B, 4>| if orientation & 4 == 0 { x } else { x.swap_dims(2, 3) };
+    let flipped = |x: Tensor<B, 4>| match orientation & 3 {
+        0 => x,
+        1 => x.flip([3]),
+        2 => x.flip([2, 3]),
+        _ => x.flip([2]),
+    };
+    if back { transposed(flipped(x)) } else { flipped(transposed(x)) }
+}
+
+/// Pixels as network input `[1, 3, h, w]`.
+fn tensor<B: SegBackend>(pixels: &RgbImage, device: &B::Device) -> Tensor<B, 4> {
+    let (w, h) = (pixels.width() as usize, pixels.height() as usize);
+    let mut values = vec![0.0f32; 3 * h * w];
+    for (at, pixel) in pixels.pixels().enumerate() {
+        for (channel, &value) in pixel.0.iter().enumerate() {
+            values[channel * h * w + at] = normalise(f32::from(value));
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [1, 3, h, w]), device)
+}
+
+/// A channel of a pixel, 0 to 255, as the network wants it.
+pub fn normalise(value: f32) -> f32 {
+    (value - 127.5) / 64.0
+}

@@ -1,0 +1,96 @@
+//! One image with its mask: where they lie, and what is in them.
+
+use super::Part;
+use crate::files;
+use crate::instances;
+use crate::masks;
+use crate::problem::Problem;
+use rbc_model::cells::Labels;
+use rbc_model::decode::{self, Orientation};
+use rbc_model::{GrayImage, RgbImage};
+use std::path::PathBuf;
+
+/// One image and its mask, decoded.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The file's name without extension.
+    pub name: String,
+    /// The smear it was cut from: images of one source never straddle a fold.
+    pub source: String,
+    pub image: RgbImage,
+    /// 255 where there is a red blood cell, 0 elsewhere.
+    pub mask: GrayImage,
+    /// So many pixels along each edge are not labelled and say nothing.
+    pub margin: u32,
+    /// Which pixel belongs to which cell, where the data set has `labels/NAME.png`.
+    pub instances: Option<Labels>,
+}
+
+/// One image and its mask as they lie on disk.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub source: String,
+    pub part: Part,
+    pub image: PathBuf,
+    pub mask: PathBuf,
+    pub labels: Option<PathBuf>,
+    pub margin: u32,
+}
+
+impl Entry {
+    /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with the
+    /// labels: the sample does without.
+    pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
+        let (image, turned) = files::decoded(&self.image, |bytes, name| {
+            Ok((decode::decode(bytes, name)?, decode::orientation(bytes)))
+        })?;
+        let (mask, faint, mask_turned) = files::decoded(&self.mask, |bytes, name| {
+            let lossy = decode::is_lossy(bytes);
+            let faint = lossy.then(|| decode::decode_faint(bytes, name)).transpose()?;
+            Ok((decode::decode_mask(bytes, name)?, faint, decode::orientation(bytes)))
+        })?;
+        let turned = turned_apart(turned, mask_turned);
+        let (width, height) = image.dimensions();
+        if mask.dimensions() != (width, height) {
+            let (mask_width, mask_height) = mask.dimensions();
+            let mut what = format!(
+                "the mask is {mask_width} x {mask_height} but its image {width} x {height}, make them one size"
+            );
+            if let Some(turned) = turned {
+                what = format!("{what}; {turned}");
+            }
+            return Err(Problem::new(&self.mask, what));
+        }
+        if u64::from(self.margin) * 2 >= u64::from(width.min(height)) {
+            let what =
+                format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
+            return Err(Problem::new(&self.image, what));
+        }
+        let doubts = turned.map(String::from).into_iter().chain(faint.as_ref().and_then(masks::faint));
+        let mut doubts: Vec<Problem> = doubts.map(|what| Problem::new(&self.mask, what)).collect();
+        let instances = self.labels.as_deref().map(|labels| instances::read(labels, (width, height)));
+        let instances = instances.transpose().unwrap_or_else(|Problem { what, path }| {
+            let what = format!("passed over, so that the mask alone tells the cells apart: {what}");
+            doubts.push(Problem::new(&path, what));
+            None
+        });
+        let (name, source) = (self.name.clone(), self.source.clone());
+        Ok((Sample { name, source, image, mask, margin: self.margin, instances }, doubts))
+    }
+}
+
+/// Says so where one of two files is turned when it is read and the other is not, or otherwise.
+fn turned_apart(image: Orientation, mask: Orientation) -> Option<&'static str> {
+    let upright = Orientation::NoTransforms;
+    match (image == upright, mask == upright) {
+        _ if image == mask => None,
+        (false, true) => Some(
+            "the image is turned by its orientation tag and the mask has none: look whether they fit, or save both upright",
+        ),
+        (true, false) => Some(
+            "the mask is turned by its orientation tag and the image has none: look whether they fit, or save both upright",
+        ),
+        _ => Some("image and mask are turned otherwise by their orientation tags: save both upright"),
+    }
+}

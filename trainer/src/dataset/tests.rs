@@ -1,0 +1,145 @@
+use super::*;
+use crate::fixture::Folder;
+use crate::instances;
+use rbc_model::GrayImage;
+
+#[test]
+fn what_is_wrong_in_one_part_is_nothing_to_the_others() -> Result<()> {
+    let folder = Folder::new("dataset-parts")?;
+    folder.image("images/a.png", 8, 8, 1)?;
+    folder.mask("masks/a.png", 8, 8)?;
+    folder.image("images/alone.png", 8, 8, 2)?;
+    folder.image("test/images/orphan.png", 8, 8, 3)?;
+    std::fs::create_dir_all(folder.path.join("test/masks"))?;
+    let dataset = Dataset::open(&folder.path)?;
+    let names = |part| -> Vec<String> {
+        dataset.problems_of(part).iter().map(|problem| file_name(&problem.path)).collect()
+    };
+    assert_eq!(
+        (names(Part::Whole), names(Part::Test)),
+        (vec!["alone.png".into()], vec!["orphan.png".into()])
+    );
+    Ok(())
+}
+
+#[test]
+fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {
+    let folder = Folder::new("labels")?;
+    for (index, name) in ["good", "broken", "size"].into_iter().enumerate() {
+        folder.pair("train", name, 8, 8, index as u8)?;
+    }
+    folder.mask("train/labels/good.png", 8, 8)?;
+    folder.file("train/labels/broken.png", b"no picture")?;
+    folder.mask("train/labels/size.png", 7, 8)?;
+    folder.mask("train/labels/size.bmp", 8, 8)?;
+    let dataset = Dataset::open(&folder.path)?;
+    let loaded = dataset.load(Part::Train);
+    let cells: Vec<_> = loaded
+        .samples
+        .iter()
+        .map(|s| (s.name.as_str(), s.instances.as_ref().map(instances::count)))
+        .collect();
+    assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
+    assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
+    assert!(loaded.warnings[0].to_string().starts_with("passed over"), "{}", loaded.warnings[0]);
+    Ok(())
+}
+
+#[test]
+fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
+    let folder = Folder::new("manifests")?;
+    let told = |root: &Path| -> Result<String> {
+        Ok(Dataset::open(root)?.warnings.iter().map(|warning| format!("{warning}\n")).collect())
+    };
+    for (part, name, shade) in
+        [("set/train", "a", 1), ("set/test", "b", 2), ("flat", "a", 3), ("flat", "b", 4)]
+    {
+        folder.pair(part, name, 8, 8, shade)?;
+    }
+    let manifest = b"name,source_file,split\na,s,train\nb,t,test\n";
+    folder.file("set/manifest.csv", manifest)?;
+    folder.file("flat/manifest.csv", manifest)?;
+    assert_eq!(told(&folder.path.join("set"))?, "");
+    let below = told(&folder.path.join("set/train"))?;
+    assert!(
+        below.starts_with("manifest.csv lies in the folder above, ") && below.lines().count() == 1,
+        "{below}"
+    );
+    // One line for an image is meant, whatever it calls the part; of two, the other part's counts for nothing.
+    let set = folder.path.join("set");
+    folder.file("set/manifest.csv", b"name,source_file,split\na,s,val\nb,t,test\nb,t,train\n")?;
+    assert!(told(&set)?.starts_with("one line names no image that is there"), "{}", told(&set)?);
+    let flat = told(&folder.path.join("flat"))?;
+    assert!(flat.contains("all 2 images are used") && flat.lines().count() == 1, "{flat}");
+    Ok(())
+}
+
+#[test]
+fn image_and_mask_that_are_turned_apart_are_warned_of() -> Result<()> {
+    let folder = Folder::new("turned")?;
+    // Half a turn, so that the size stays.
+    let jpeg = |name: &str, turned: bool| -> Result<()> {
+        let mut plain = std::io::Cursor::new(Vec::new());
+        let half = |x: u32, _| image::Luma([if x < 8 { 0 } else { 255 }]);
+        GrayImage::from_fn(16, 8, half).write_to(&mut plain, image::ImageFormat::Jpeg)?;
+        let tag = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0];
+        let exif = [b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01".as_slice(), &tag].concat();
+        let (start, rest) = plain.get_ref().split_at(2);
+        let exif = if turned { exif.as_slice() } else { &[] };
+        folder.file(name, &[start, exif, rest].concat()).map(drop)
+    };
+    for (name, image, mask) in
+        [("a", false, false), ("b", true, false), ("c", false, true), ("d", true, true)]
+    {
+        jpeg(&format!("images/{name}.jpg"), image)?;
+        jpeg(&format!("masks/{name}.jpg"), mask)?;
+    }
+    let loaded = Dataset::open(&folder.path)?.load(Part::Whole);
+    let told: Vec<String> = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
+    assert_eq!((loaded.samples.len(), told.len()), (4, 2), "{told:?}");
+    assert!(told[0].starts_with("the image is turned") && told[0].ends_with("b.jpg"), "{told:?}");
+    assert!(told[1].starts_with("the mask is turned") && told[1].ends_with("c.jpg"), "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_used_is_warned_of() -> Result<()> {
+    let folder = Folder::new("not-used")?;
+    folder.pair("train", "a", 8, 8, 1)?;
+    folder.file("train/images/b.czi", b"")?;
+    folder.file("train/masks/c.npy", b"")?;
+    folder.pair(".", "d", 8, 8, 2)?;
+    folder.file("manifest.csv", b"name,split\na,train\nd,\n")?;
+    let dataset = Dataset::open(&folder.path)?;
+    let warnings: Vec<String> = dataset.warnings.iter().map(|warning| warning.to_string()).collect();
+    for (what, file) in [
+        ("without an image extension (b.czi)", "images"),
+        ("without an image extension (c.npy)", "masks"),
+        ("there is train/ beside it", "images"),
+        ("`source_file`", "manifest.csv"),
+    ] {
+        let told = warnings.iter().any(|line| line.contains(what) && line.ends_with(file));
+        assert!(told, "{what}: {warnings:?}");
+    }
+    assert_eq!((warnings.len(), dataset.problems.len()), (4, 0), "{warnings:?}");
+    Ok(())
+}
+
+#[test]
+fn masks_as_the_page_names_them_belong_to_their_images() -> Result<()> {
+    let folder = Folder::new("dataset-suffix")?;
+    folder.pair(".", "a", 8, 8, 1)?;
+    folder.pair(".", "b", 8, 8, 2)?;
+    let masks = folder.path.join("masks");
+    std::fs::rename(masks.join("a.png"), masks.join("a.mask.png"))?;
+    std::fs::copy(masks.join("b.png"), masks.join("b.mask.png"))?;
+    let dataset = Dataset::open(&folder.path)?;
+    let masks: Vec<String> = dataset.entries.iter().map(|entry| file_name(&entry.mask)).collect();
+    assert_eq!(masks, ["a.mask.png", "b.png"]);
+    let problems: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.len() == 1 && problems[0].ends_with("b.mask.png"), "{problems:?}");
+    assert!(dataset.ungrouped().is_some());
+    folder.file("manifest.csv", b"name,source_file\na,one\nb,one\n")?;
+    assert!(Dataset::open(&folder.path)?.ungrouped().is_none());
+    Ok(())
+}
