@@ -4,9 +4,10 @@
 //! written when the first is whole, so that a run cut off anywhere finds both of one epoch.
 
 use crate::files::file_name;
+use crate::files::{remove, write_whole};
 use crate::fit::FitConfig;
 use crate::problem::Problem;
-use crate::records::{self, EpochRecord, remove};
+use crate::records::{self, EpochRecord};
 use anyhow::{Result, bail};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
@@ -115,7 +116,7 @@ impl Checkpoints<'_> {
     /// Where the folder can't be written.
     pub fn save<B: Backend>(&self, record: impl Record<B>, epochs_done: usize, seconds: f64) -> Result<()> {
         let bytes = Recorder::<B>::record(&recorder(), record, ())?;
-        records::write_whole(&tensors(self.folder, epochs_done), &bytes)?;
+        write_whole(&tensors(self.folder, epochs_done), &bytes)?;
         let (config, fingerprint) = (self.config.clone(), self.fingerprint);
         let crc32 = Some(crc32fast::hash(&bytes));
         let found = State { config, fingerprint, epochs_done, seconds, crc32 };

@@ -1,7 +1,7 @@
 //! Truth and prediction side by side, for the eye.
 
+use crate::files::write_whole;
 use crate::problem::Problem;
-use crate::records::write_whole;
 use image::imageops::{self, FilterType};
 use rbc_model::{GrayImage, RgbImage};
 use std::io::Cursor;

@@ -4,9 +4,10 @@ use crate::cli::{EvaluateArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Entry};
 use crate::device::{self, Job};
+use crate::files::{create_folder, remove};
 use crate::problem::Problem;
 use crate::progress::bar;
-use crate::records::{Evaluation, ImageRecord, Summary, remove, write_json};
+use crate::records::{Evaluation, ImageRecord, Summary, write_json};
 use crate::say;
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
@@ -189,15 +190,6 @@ fn figures(evaluation: &Evaluation) -> String {
     )
 }
 
-/// Makes the folder that results go to, and tries whether they can: what took hours has to lie somewhere.
-pub fn create_folder(path: &Path) -> Result<(), Problem> {
-    std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))?;
-    let trial = path.join(format!(".trial-{}", std::process::id()));
-    std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| {
-        Problem::io(path, "cannot write into the folder, take another --out or make it writable", &error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,16 +198,6 @@ mod tests {
     use crate::fixture::Folder;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
-
-    /// No permission of the file system's would stop root, who may run this.
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_folder_that_takes_no_files_is_found_before_any_work() {
-        let refused = create_folder(Path::new("/proc/self"));
-        assert!(
-            refused.is_err_and(|problem| problem.to_string().starts_with("cannot write into the folder"))
-        );
-    }
 
     #[test]
     fn the_report_has_the_promised_keys_and_bad_files_do_not_stop_it() -> Result<()> {

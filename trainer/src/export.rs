@@ -1,8 +1,8 @@
 //! `trainer export`: weights from one format and precision to another.
 
 use crate::cli::ExportArgs;
+use crate::files::{create_folder, write_whole};
 use crate::problem::Problem;
-use crate::records::write_whole;
 use crate::say;
 use crate::shipped::Weights;
 use anyhow::Result;
@@ -11,6 +11,9 @@ use rbc_model::weights::{self, Precision};
 
 pub fn run(args: &ExportArgs) -> Result<()> {
     let extension = args.out.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_folder(folder)?;
+    }
     let weights = Weights::find(args.weights.weights.as_deref())?;
     // Nothing is computed here, so the CPU will do on every machine.
     let (network, config) =

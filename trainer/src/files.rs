@@ -1,4 +1,4 @@
-//! Files: their names, and what is in them.
+//! Files: their names, how they are read, and how they are written so that none is ever half.
 
 use crate::problem::Problem;
 use rbc_model::Error;
@@ -104,6 +104,63 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Writes a file under another name first, so that who reads it never sees half of it.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let partial = partial(path);
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
+        // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
+        let _ = std::fs::remove_file(&partial);
+        Problem::io(path, "cannot write", &error)
+    })
+}
+
+const PARTIAL: &str = ".partial-";
+
+/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no other
+/// process's, for folds that are trained side by side write the same files.
+pub fn partial(path: &Path) -> PathBuf {
+    let name = crc32fast::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
+    path.with_file_name(format!("{PARTIAL}{name:08x}-{}", std::process::id()))
+}
+
+/// Removes a file that an earlier run may have left.
+///
+/// # Errors
+/// Where it is there and can't be removed.
+pub fn remove(path: &Path) -> Result<(), Problem> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What killed runs left of files that were never whole.
+///
+/// # Errors
+/// Where such a file can't be taken away.
+pub fn sweep(folder: &Path) -> Result<(), Problem> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if file_name(&path).starts_with(PARTIAL) {
+            let gone =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            gone.map_err(|error| Problem::io(&path, "cannot take away what a killed run left", &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder that results go to, and tries whether they can: what took hours has to lie somewhere.
+pub fn create_folder(path: &Path) -> Result<(), Problem> {
+    std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))?;
+    let trial = partial(&path.join("trial"));
+    std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| {
+        Problem::io(path, "cannot write into the folder, take another --out or make it writable", &error)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +190,51 @@ mod tests {
             ]
         );
         Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() -> anyhow::Result<()> {
+        let folder = Folder::new("partial")?;
+        // A folder in the file's place.
+        folder.file("taken/inside", b"")?;
+        let refused = write_whole(&folder.path.join("taken"), b"bytes");
+        assert!(refused.is_err_and(|problem| problem.what.starts_with("cannot write")));
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_has_them() -> anyhow::Result<()> {
+        let folder = Folder::new("long")?;
+        let path = folder.path.join("a".repeat(255));
+        write_whole(&path, b"bytes")?;
+        assert_eq!(std::fs::read(&path)?, b"bytes");
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn what_killed_runs_left_is_swept_away_and_nothing_else() -> anyhow::Result<()> {
+        let folder = Folder::new("sweep")?;
+        for name in [".partial-0-1", ".partial-0-2/images/a.png", ".lock", "partial-a", "a.png"] {
+            folder.file(name, b"")?;
+        }
+        sweep(&folder.path)?;
+        let mut left: Vec<String> =
+            std::fs::read_dir(&folder.path)?.flatten().map(|entry| file_name(&entry.path())).collect();
+        left.sort();
+        assert_eq!(left, [".lock", "a.png", "partial-a"]);
+        sweep(&folder.path.join("nowhere"))?;
+        Ok(())
+    }
+
+    /// No permission of the file system's would stop root, who may run this.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_takes_no_files_is_found_before_any_work() {
+        let refused = create_folder(Path::new("/proc/self"));
+        assert!(
+            refused.is_err_and(|problem| problem.to_string().starts_with("cannot write into the folder"))
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! The files that `trainer predict` leaves for each image.
 
 use crate::cli::PredictArgs;
+use crate::files::{remove, write_whole};
 use crate::inputs::{Input, foreign_mask, results};
 use crate::problem::Problem;
-use crate::records::{remove, write_whole};
 use rbc_model::cells::{Cells, Summary};
 use rbc_model::{Error, RgbImage, export};
 use std::path::Path;

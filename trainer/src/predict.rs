@@ -2,8 +2,7 @@
 
 use crate::cli::PredictArgs;
 use crate::device::{self, Job};
-use crate::evaluate::create_folder;
-use crate::files;
+use crate::files::{self, create_folder};
 use crate::inputs::{Input, Inputs};
 use crate::outputs::{self, Row};
 use crate::problem::Problem;
@@ -170,13 +169,13 @@ mod tests {
         assert_eq!(image::image_dimensions(out.join("a-2.labels.png"))?, (50, 41));
 
         // The summary of that run is not left to a run that comes to no end.
-        std::fs::create_dir(crate::records::partial(&out.join("summary.csv")))?;
+        std::fs::create_dir(crate::files::partial(&out.join("summary.csv")))?;
         let again = run(&args);
         assert!(again.is_err_and(|error| error.to_string().contains("summary.csv")));
         assert!(!out.join("summary.csv").exists());
 
         // Nor are the results of an image that can't be read any more, or of an option that is not given.
-        std::fs::remove_dir(crate::records::partial(&out.join("summary.csv")))?;
+        std::fs::remove_dir(crate::files::partial(&out.join("summary.csv")))?;
         folder.file("in/a.png", b"no picture")?;
         let fewer = PredictArgs { geojson: false, ..args };
         assert!(run(&fewer).is_err());

@@ -1,10 +1,11 @@
 //! What training and evaluation write down, as other programs read it: JSON keys and CSV columns are a contract.
 
+use crate::files::write_whole;
 use crate::problem::Problem;
 use anyhow::Result;
 use rbc_model::metrics::InstanceScore;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// From which IoU on an image counts as passed: the published claim for every test image.
 pub const GOOD_IOU: f64 = 0.95;
@@ -212,36 +213,6 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(write_whole(path, text.as_bytes())?)
 }
 
-/// Writes a file under another name first, so that who reads it never sees half of it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let partial = partial(path);
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
-        // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
-        let _ = std::fs::remove_file(&partial);
-        Problem::io(path, "cannot write", &error)
-    })
-}
-
-/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no other
-/// process's, for folds that are trained side by side write the same files.
-pub fn partial(path: &Path) -> PathBuf {
-    let name = crc32fast::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
-    path.with_file_name(format!(".partial-{name:08x}-{}", std::process::id()))
-}
-
-/// Removes a file that an earlier run may have left.
-///
-/// # Errors
-/// Where it is there and can't be removed.
-pub fn remove(path: &Path) -> Result<(), Problem> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Reads what [`write_json`] wrote.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| Problem::io(path, "cannot read", &error))?;
@@ -310,31 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_nothing_behind() -> Result<()> {
-        let folder = crate::fixture::Folder::new("partial")?;
-        // A folder in the file's place.
-        folder.file("taken/inside", b"")?;
-        let refused = write_whole(&folder.path.join("taken"), b"bytes");
-        assert!(refused.is_err_and(|problem| problem.what.starts_with("cannot write")));
-        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
-        Ok(())
-    }
-
-    #[test]
-    fn a_name_may_be_as_long_as_the_file_system_has_them() -> Result<()> {
-        let folder = crate::fixture::Folder::new("long")?;
-        let path = folder.path.join("a".repeat(255));
-        write_whole(&path, b"bytes")?;
-        assert_eq!(std::fs::read(&path)?, b"bytes");
-        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1);
-        Ok(())
-    }
-
-    #[test]
     fn history_survives_the_way_through_the_file() -> Result<()> {
-        let folder = std::env::temp_dir().join(format!("rbc-history-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let path = folder.join("history.csv");
+        let folder = crate::fixture::Folder::new("history")?;
+        let path = folder.path.join("history.csv");
         let history = [None, Some(0.25)].map(|validation| EpochRecord {
             epoch: 1,
             steps: 10,
@@ -346,7 +295,6 @@ mod tests {
         });
         write_history(&path, &history)?;
         assert_eq!(read_history(&path)?, history);
-        std::fs::remove_dir_all(folder)?;
         Ok(())
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::chart::{self, COLOURS, Line, Scale, escape};
 use crate::compare::LEGEND;
-use crate::records::{
-    CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history, read_json, write_whole,
-};
+use crate::files::write_whole;
+use crate::records::{CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history, read_json};
 use anyhow::Result;
 use base64::Engine;
 use std::fmt::Write;

@@ -11,8 +11,8 @@ use crate::cli::{TrainArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Sample};
 use crate::device::{self, Job};
-use crate::evaluate::create_folder;
 use crate::field::Pool;
+use crate::files::{self, create_folder};
 use crate::fit::{self, FitConfig};
 use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
@@ -53,7 +53,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
-    earlier::spare_the_unfinished(args)?;
+    earlier::refuse_unfinished(args)?;
+    earlier::sweep_partial(args)?;
     let data = match &args.data {
         Some(data) => data.clone(),
         None => material::synthetic(&args.out, args.seed)?,
@@ -340,7 +341,7 @@ struct Fitted<B: Backend> {
 /// Writes weights, whole or not at all.
 fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
     let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
-    Ok(records::write_whole(file, &bytes)?)
+    Ok(files::write_whole(file, &bytes)?)
 }
 
 fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {

@@ -2,9 +2,8 @@
 
 use crate::checkpoint;
 use crate::cli::TrainArgs;
-use crate::files::file_name;
+use crate::files::{file_name, remove, sweep};
 use crate::problem::Problem;
-use crate::records::remove;
 use crate::report::{fold_folder, overlays_in};
 use crate::say;
 use anyhow::{Result, bail};
@@ -18,7 +17,7 @@ const FIGURES: &str = "validation.json";
 ///
 /// # Errors
 /// Where there is such a run, and where the folder can't be listed.
-pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
+pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     if args.resume || !args.out.is_dir() {
         return Ok(());
     }
@@ -46,6 +45,18 @@ pub fn spare_the_unfinished(args: &TrainArgs) -> Result<()> {
          with everything trained in it to start over: {}",
         folder.display()
     )
+}
+
+/// Takes away what was never whole. A single fold leaves it: others may be writing beside it.
+///
+/// # Errors
+/// Where it can't be taken away.
+pub fn sweep_partial(args: &TrainArgs) -> Result<()> {
+    if args.fold.is_none() {
+        sweep(&args.out)?;
+        fits(&args.out)?.iter().try_for_each(|fit| sweep(fit))?;
+    }
+    Ok(())
 }
 
 /// Takes away what an earlier run left in the folder: until this one has written its own, it would pass for this one's.
@@ -122,7 +133,7 @@ mod tests {
         let folder = Folder::new("unfinished")?;
         let out = folder.path.join("out");
         let refused = |more: &str| -> Result<bool> {
-            let told = spare_the_unfinished(&args(&out, more)?).err().map(|error| error.to_string());
+            let told = refuse_unfinished(&args(&out, more)?).err().map(|error| error.to_string());
             Ok(told.is_some_and(|told| told.contains("--resume") && told.contains("another --out")))
         };
         assert!(!refused("")?, "nothing is there");

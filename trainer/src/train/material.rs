@@ -2,11 +2,10 @@
 
 use crate::augment::first_seed;
 use crate::dataset::{Dataset, Part, Sample};
-use crate::files::few;
+use crate::files::{few, partial};
 use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
-use crate::records::partial;
 use crate::say;
 use crate::{progress, synth};
 use anyhow::Result;
