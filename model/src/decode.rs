@@ -94,9 +94,14 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
 
 /// What of a file is not read, for people; `None`: all of it is.
 pub fn unread(bytes: &[u8]) -> Option<&'static str> {
-    let pages = start::format(bytes) == Ok(image::ImageFormat::Tiff) && tiff_rest::has_more_pages(bytes);
-    pages.then_some(
-        "the file has more than one page; only the first was processed: save the others as separate files",
+    let format = start::format(bytes).ok()?;
+    if format == image::ImageFormat::Tiff && tiff_rest::has_more_pages(bytes) {
+        return Some(
+            "the file has more than one page; only the first was processed: save the others as separate files",
+        );
+    }
+    start::is_animation(bytes, format).then_some(
+        "the file is an animation; only its first frame was processed: save the others as separate files",
     )
 }
 

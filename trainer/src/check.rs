@@ -56,6 +56,7 @@ struct Facts<'a> {
 pub fn examine(dataset: &Dataset) -> Report {
     let mut report =
         Report { lines: vec![], warnings: dataset.warnings.clone(), errors: dataset.problems.clone() };
+    report.errors.extend(dataset.manifest_errors.iter().cloned());
     report.warnings.extend(dataset.ungrouped());
     let facts: Vec<_> = dataset.entries.par_iter().map(Facts::of).collect();
     let mut good = Vec::new();
@@ -87,6 +88,10 @@ pub fn examine(dataset: &Dataset) -> Report {
     }
     if let Some(what) = masks::inverted(good.iter().map(|facts| &facts.marks)) {
         report.warnings.push(Problem::new(&dataset.root, what));
+    }
+    let trained_on = good.iter().filter(|facts| facts.entry.part == dataset.training_part());
+    if let Some(what) = masks::nothing_to_learn(trained_on.map(|facts| &facts.marks)) {
+        report.errors.push(Problem::new(&dataset.root, what));
     }
     duplicates(&good, dataset, &mut report);
     report.errors.extend(dataset.straddlers());

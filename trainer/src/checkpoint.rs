@@ -3,8 +3,7 @@
 //! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second is
 //! written when the first is whole, so that a run cut off anywhere finds both of one epoch.
 
-use crate::files::file_name;
-use crate::files::{remove, write_whole};
+use crate::files::{file_name, remove, write_whole};
 use crate::fit::FitConfig;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
@@ -12,6 +11,8 @@ use anyhow::{Result, bail};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,7 +80,14 @@ impl Checkpoints<'_> {
         let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
         let same = serde_json::to_value(&found.config)? == serde_json::to_value(&own)?;
         if !same || found.fingerprint != self.fingerprint {
-            let what = if same { "images" } else { "settings" };
+            let what = if same {
+                "images".to_string()
+            } else {
+                format!(
+                    "settings ({})",
+                    differences(&serde_json::to_value(&found.config)?, &serde_json::to_value(&own)?)
+                )
+            };
             bail!(
                 "the run began with other {what}: give those it began with, or another --out; or delete this folder, and what \
                  was trained in it, to train it anew: {}",
@@ -167,9 +175,38 @@ fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
     NamedMpkBytesRecorder::new()
 }
 
+/// `epochs 36, now 12`, for all that differs.
+fn differences(before: &Value, now: &Value) -> String {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) => {
+            let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+            let differ = keys.into_iter().filter(|key| before.get(*key) != now.get(*key)).map(|key| {
+                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                let (before, now) = (of(before), of(now));
+                let within = differences(&before, &now);
+                if before.is_object() && now.is_object() { within } else { format!("{key} {within}") }
+            });
+            differ.collect::<Vec<_>>().join("; ")
+        }
+        _ => format!("{before}, now {now}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_that_differ_are_named() {
+        let before = json!({"epochs": 36, "network": {"widths": [16, 32, 64], "dropout": 0.5}, "seed": 0});
+        let now =
+            json!({"epochs": 12, "network": {"widths": [8, 16, 32], "dropout": 0.5}, "seed": 0, "crop": 128});
+        assert_eq!(
+            differences(&before, &now),
+            "crop null, now 128; epochs 36, now 12; widths [16,32,64], now [8,16,32]"
+        );
+    }
     use crate::fixture::Folder;
     use crate::optimiser::KernelMuon;
     use anyhow::Context;

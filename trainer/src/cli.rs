@@ -117,8 +117,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = fold)]
     pub fold: Option<usize>,
     /// Epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub epochs: Option<u32>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = epochs)]
+    pub epochs: Option<usize>,
     /// Channels of the three stages, as in 8,16,32 [default: 16,32,64]
     #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = widths)]
     pub widths: Option<[usize; 3]>,
@@ -126,8 +126,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = working_diameter)]
     pub working_diameter: Option<f32>,
     /// Crops in a batch [default: 8]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub batch: Option<u32>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = batch)]
+    pub batch: Option<usize>,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
@@ -171,10 +171,10 @@ impl TrainArgs {
             config.network.working_diameter = diameter;
         }
         if let Some(epochs) = self.epochs {
-            config.epochs = epochs as usize;
+            config.epochs = epochs;
         }
         if let Some(batch) = self.batch {
-            config.batch = batch as usize;
+            config.batch = batch;
         }
         if let Some(rate) = self.learning_rate {
             config.learning_rate = f64::from(rate);
@@ -349,6 +349,14 @@ fn images(text: &str) -> Result<usize, String> {
     whole(text, 0..=100_000)
 }
 
+fn epochs(text: &str) -> Result<usize, String> {
+    whole(text, 1..=100_000)
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    whole(text, 1..=4096)
+}
+
 fn folds(text: &str) -> Result<usize, String> {
     whole(text, 1..=10_000)
 }
@@ -375,6 +383,43 @@ fn orientations(text: &str) -> Result<usize, String> {
 
 fn probability(text: &str) -> Result<f32, String> {
     number(text, |number| (0.0..=1.0).contains(&number), "a number from 0 to 1")
+}
+
+/// The command line, or what is to be told in its place: an error in one line, help and version as they are.
+pub fn parse() -> Result<Cli, Refused> {
+    Cli::try_parse().map_err(|error| Refused::of(&error))
+}
+
+/// What comes of a command line that says nothing to do.
+pub enum Refused {
+    /// Help, or the version: what was asked for.
+    Answer(String),
+    /// What is wrong.
+    Error(String),
+}
+
+impl Refused {
+    fn of(error: &clap::Error) -> Self {
+        use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+        let text = error.to_string();
+        match error.kind() {
+            DisplayHelp | DisplayVersion => Self::Answer(text),
+            DisplayHelpOnMissingArgumentOrSubcommand => {
+                Self::Error("no command given; see `trainer --help`".into())
+            }
+            // Paragraphs: what is wrong, tips, the usage.
+            _ => {
+                let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+                let mut paragraphs = text.trim_end().split("\n\n").map(line);
+                let what = paragraphs.next().unwrap_or_default();
+                let tips: Vec<String> =
+                    paragraphs.filter(|paragraph| paragraph.starts_with("tip:")).collect();
+                let tips =
+                    if tips.is_empty() { "see --help".into() } else { tips.join(" ").replace("tip: ", "") };
+                Self::Error(format!("{}; {tips}", what.trim_start_matches("error: ")))
+            }
+        }
+    }
 }
 
 /// The command line that this program was started with, for records; quoted so that a shell reads it back.

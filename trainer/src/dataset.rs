@@ -57,6 +57,8 @@ pub struct Dataset {
     pub problems: Vec<Problem>,
     /// What looks odd but harms nothing.
     pub warnings: Vec<Problem>,
+    /// Lines of the manifest that cannot be read. Whoever trains or measures needs all of them.
+    pub manifest_errors: Vec<Problem>,
     /// Nothing says which images come from one smear, and cross validation needs to know.
     ungrouped: bool,
 }
@@ -64,13 +66,24 @@ pub struct Dataset {
 impl Dataset {
     /// Lists the folder. Fails only where there is no data set at all or its manifest cannot be read.
     pub fn open(root: &Path) -> Result<Self> {
+        // A folder that may not be entered looks like none.
+        std::fs::read_dir(root).map_err(|error| Problem::io(root, "cannot list", &error))?;
+        let mut closed = Vec::new();
+        let mut is_folder = |path: PathBuf| match std::fs::metadata(&path) {
+            Ok(found) => found.is_dir(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                closed.push(Problem::io(&path, "cannot enter", &error));
+                false
+            }
+        };
         let parts: Vec<(Part, PathBuf)> =
             [(Part::Train, root.join("train")), (Part::Test, root.join("test")), (Part::Whole, root.into())]
                 .into_iter()
-                .filter(|(_, folder)| folder.join("images").is_dir() || folder.join("masks").is_dir())
+                .filter(|(_, folder)| is_folder(folder.join("images")) | is_folder(folder.join("masks")))
                 .collect();
-        if !root.is_dir() {
-            bail!("there is no such folder: {}", root.display());
+        if let Some(first) = closed.into_iter().next() {
+            return Err(first.into());
         }
         if parts.is_empty() {
             bail!(
@@ -85,6 +98,7 @@ impl Dataset {
             entries: vec![],
             problems: vec![],
             warnings: vec![],
+            manifest_errors: vec![],
             ungrouped: false,
         };
         for (part, folder) in &parts {
@@ -96,6 +110,17 @@ impl Dataset {
         }
         dataset.doubt_manifest(manifest.as_ref());
         Ok(dataset)
+    }
+
+    /// The data set, where its manifest can be read to the end.
+    ///
+    /// # Errors
+    /// The first line that cannot be read: images whose smear nobody knows would flatter what is measured.
+    pub fn sound(self) -> Result<Self, Problem> {
+        match self.manifest_errors.first() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self),
+        }
     }
 
     /// What to train on: `train`, or everything where there is no split.
@@ -136,6 +161,7 @@ impl Dataset {
         }
         let file = self.root.join("manifest.csv");
         self.warnings.extend(doubts.into_iter().map(|what| Problem::new(&file, what)));
+        self.manifest_errors.extend(manifest.errors.iter().map(|what| Problem::new(&file, what)));
     }
 
     /// What to measure on: `test`, or everything where there is no split.

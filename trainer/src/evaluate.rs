@@ -2,11 +2,12 @@
 
 use crate::cli::{EvaluateArgs, command_line};
 use crate::compare;
-use crate::dataset::{Dataset, Entry};
+use crate::dataset::{Dataset, Entry, Part};
 use crate::device::{self, Job};
-use crate::files::{create_folder, remove};
+use crate::files::{create_folder, list_images, remove};
+use crate::masks::{self, Marks};
 use crate::problem::Problem;
-use crate::progress::bar;
+use crate::progress::{bar, working_on};
 use crate::records::{Evaluation, ImageRecord, Summary, write_json};
 use crate::say;
 use crate::score::{Scored, score};
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::time::Instant;
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let dataset = Dataset::open(&args.data)?;
+    let dataset = Dataset::open(&args.data)?.sound()?;
     dataset.warn();
     let weights = Weights::find(args.weights.weights.as_deref())?;
     let device = device::choose(args.device.device)?;
@@ -57,14 +58,20 @@ impl Job for Measure<'_> {
         let part = self.dataset.test_part();
         let entries: Vec<&Entry> = self.dataset.part(part).collect();
         let mut problems = self.dataset.problems_of(part);
-        let (mut records, mut doubts) = (Vec::new(), Vec::new());
+        if part != Part::Test {
+            let what =
+                "there is no test/, so all images are measured, those that a network was trained on too";
+            say::err!("note: {}", Problem::new(&self.args.data, what));
+        }
+        let (mut records, mut doubts, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         let mut worst: Vec<Candidate> = Vec::new();
         let (mut seconds, mut pixels) = (0.0, 0u64);
         let bar = bar(entries.len() as u64, "images");
         for &entry in &entries {
-            bar.set_message(entry.name.clone());
+            working_on(&bar, &entry.name);
             match self.measure(&segmenter, entry, &mut seconds, &mut doubts) {
-                Ok(Scored { record, mask }) => {
+                Ok((Scored { record, mask }, marked)) => {
+                    marks.push((entry.name.clone(), marked));
                     pixels += u64::from(record.width) * u64::from(record.height);
                     worst.push(Candidate { iou: record.iou, entry, mask });
                     records.push(record);
@@ -83,18 +90,18 @@ impl Job for Measure<'_> {
         if !evaluation.images.is_empty() {
             write_json(&self.args.out.join("report.json"), &evaluation)?;
         }
+        doubts.extend(masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what)));
         for doubt in &doubts {
             say::err!("warning: {doubt}");
         }
-        for problem in &problems {
-            say::err!("error: {problem}");
-        }
         if evaluation.images.is_empty() {
+            problems.iter().for_each(|problem| say::err!("error: {problem}"));
             bail!("no image could be measured in {}", self.args.data.display());
         }
         say::out!("{}", table::of_images(&evaluation.images).trim_end());
         say::out!("{}", figures(&evaluation));
-        self.draw(&worst)?;
+        problems.extend(self.draw(&worst));
+        problems.iter().for_each(|problem| say::err!("error: {problem}"));
         match problems.len() {
             0 => Ok(()),
             count => {
@@ -111,9 +118,10 @@ impl Measure<'_> {
         entry: &Entry,
         seconds: &mut f64,
         doubts: &mut Vec<Problem>,
-    ) -> Result<Scored, Problem> {
+    ) -> Result<(Scored, Marks), Problem> {
         let (sample, found) = entry.load()?;
         doubts.extend(found);
+        let marks = Marks::of(&sample.image, &sample.mask, sample.margin);
         let mask = &self.args.mask;
         let options = mask.segment_options();
         let start = Instant::now();
@@ -121,7 +129,9 @@ impl Measure<'_> {
             .map_err(|error| Problem::model(&entry.image, error))?;
         *seconds += start.elapsed().as_secs_f64();
         let cells = mask.cell_options(segmentation.diameter_px);
-        score(&sample, &segmentation.probability, &cells).map_err(|error| Problem::model(&entry.image, error))
+        let scored = score(&sample, &segmentation.probability, &cells)
+            .map_err(|error| Problem::model(&entry.image, error))?;
+        Ok((scored, marks))
     }
 
     fn sum_up(&self, images: Vec<ImageRecord>, seconds: f64, pixels: u64) -> Evaluation {
@@ -142,23 +152,24 @@ impl Measure<'_> {
         }
     }
 
-    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's.
-    fn draw(&self, worst: &[Candidate]) -> Result<()> {
+    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's. Tells what could not be
+    /// drawn.
+    fn draw(&self, worst: &[Candidate]) -> Vec<Problem> {
         let out = &self.args.out;
-        let old = crate::files::list_images(out).unwrap_or_default();
-        for path in old.into_iter().filter(|path| is_overlay(path)) {
-            std::fs::remove_file(&path).map_err(|error| Problem::io(&path, "cannot replace", &error))?;
-        }
-        for (index, candidate) in worst.iter().enumerate() {
+        let old = list_images(out).unwrap_or_default();
+        let gone = old.into_iter().filter(|path| is_overlay(path)).map(|path| remove(&path));
+        let draw = |(index, candidate): (usize, &Candidate)| {
             let (sample, _) = candidate.entry.load()?;
             let picture = compare::panels(&sample.image, &sample.mask, &candidate.mask, sample.margin);
-            let path = out.join(format!("worst-{:02}-{}.png", index + 1, sample.name));
-            compare::save(&picture, &path)?;
-        }
+            compare::save(&picture, &out.join(format!("worst-{:02}-{}.png", index + 1, sample.name)))
+        };
+        let gone: Vec<_> = gone.collect();
+        let drawn = worst.iter().enumerate().map(draw);
+        let problems = gone.into_iter().chain(drawn).filter_map(Result::err).collect();
         if !worst.is_empty() {
             say::out!("worst images: {} ({})", out.join("worst-*.png").display(), compare::LEGEND);
         }
-        Ok(())
+        problems
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which images `trainer predict` is to segment, and under which name each result is written.
 
 use crate::files::{Listing, few, file_name, stem};
+use crate::outputs;
 use crate::problem::Problem;
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
@@ -61,10 +62,10 @@ impl Inputs {
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
             }
-            if let Some(mask) = foreign_mask(out, &stem) {
+            if let Some(foreign) = outputs::foreign(out, &stem) {
                 let what = format!(
-                    "its results would overwrite the mask {}, which was not written with other results; use another --out",
-                    mask.display()
+                    "its results would overwrite {}, which `trainer predict` did not write; use another --out",
+                    foreign.display()
                 );
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
@@ -124,12 +125,6 @@ fn is_result(folder: &Path, name: &str) -> bool {
 pub fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
     let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{stem}{suffix}")));
     paths.filter(|path| path.is_file()).collect()
-}
-
-/// A mask of this name that lies in `out` without the other results: drawn by hand, perhaps.
-pub fn foreign_mask(out: &Path, stem: &str) -> Option<PathBuf> {
-    let [mask, others @ ..] = SUFFIXES.map(|suffix| out.join(format!("{stem}{suffix}")));
-    (mask.exists() && !others.iter().any(|result| result.exists())).then_some(mask)
 }
 
 /// One name for one place, however it is written; a link is a place of its own.
@@ -210,9 +205,9 @@ mod tests {
         folder.file("a.mask.png", b"")?;
         let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path);
         assert!(here().images.is_empty() && here().problems[0].to_string().contains("a.mask.png"));
-        // Beside the table it is the result of an earlier run.
+        // Beside other results, as the page saves what was corrected by hand, it is no less.
         folder.file("a.cells.csv", b"")?;
-        assert_eq!((here().images.len(), here().problems.len()), (1, 0));
+        assert_eq!((here().images.len(), here().problems.len()), (0, 1));
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod fixture;
 mod folds;
 mod inputs;
 mod instances;
+mod lock;
 mod manifest;
 mod masks;
 mod optimiser;
@@ -39,8 +40,7 @@ mod table;
 mod train;
 
 use anyhow::Result;
-use clap::Parser;
-use cli::{Cli, Command, SynthArgs};
+use cli::{Command, SynthArgs};
 use std::process::ExitCode;
 
 /// Keeps freed memory for the next tensor: handing megabytes back to the system and faulting them in again costs more
@@ -48,8 +48,22 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit status of a command line that can't be understood.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let command = match cli::parse() {
+        Ok(cli) => cli.command,
+        Err(cli::Refused::Answer(text)) => {
+            say::out!("{}", text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(cli::Refused::Error(what)) => {
+            say::err!("error: {what}");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::err!("error: {error:#}");

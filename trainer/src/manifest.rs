@@ -1,9 +1,9 @@
 //! `manifest.csv`: which smear each image was cut from, and how wide an edge of it has no labels.
 
 use crate::dataset::Part;
-use crate::files::{self, file_name, is_image, stem};
+use crate::files::{self, few, file_name, is_image, stem};
 use crate::problem::Problem;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,6 +26,10 @@ pub struct Manifest {
     rows: BTreeMap<String, Vec<Row>>,
     /// What looks odd but can be read.
     pub warnings: Vec<String>,
+    /// Lines that cannot be read: nobody knows which smear their images come from.
+    pub errors: Vec<String>,
+    /// Names of the lines whose source is left empty.
+    sourceless: Vec<String>,
 }
 
 impl Manifest {
@@ -46,6 +50,7 @@ impl Manifest {
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(separator(text))
             .trim(csv::Trim::All)
+            .flexible(true)
             .from_reader(text.as_bytes());
         let header = reader.headers()?.clone();
         let column = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
@@ -59,18 +64,38 @@ impl Manifest {
             manifest.warnings.push(what.into());
         }
         for record in reader.records() {
-            let record = record?;
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    manifest
+                        .errors
+                        .push(format!("a line that is no CSV, look for quotes that do not end ({error})"));
+                    continue;
+                }
+            };
+            // Spreadsheets leave such lines at the end.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let line = record.position().map_or(0, |position| position.line());
             let field = |column: Option<usize>| {
                 column.and_then(|column| record.get(column)).filter(|value| !value.is_empty())
             };
-            let Some(name) = field(Some(name_column)) else { bail!("line {line} has no name") };
-            let margin = match field(margin) {
-                None => 0,
-                Some(value) => value.parse().with_context(|| {
-                    format!("line {line}: unlabelled_margin_px is a whole number of pixels, not `{value}`")
-                })?,
+            let Some(name) = field(Some(name_column)) else {
+                manifest.errors.push(format!("line {line} has no name: give it one, or take the line away"));
+                continue;
             };
+            let margin = field(margin).map_or(Some(0), whole_number);
+            let Some(margin) = margin else {
+                let what = format!(
+                    "line {line}: unlabelled_margin_px is no whole number of pixels; give one, or leave it empty"
+                );
+                manifest.errors.push(what);
+                continue;
+            };
+            if source.is_some() && field(source).is_none() {
+                manifest.sourceless.push(name.to_string());
+            }
             let name = stem_of_image(name);
             let row = Row {
                 name: name.clone(),
@@ -88,6 +113,13 @@ impl Manifest {
                 manifest.warnings.push(what);
             }
             rows.push(row);
+        }
+        if !manifest.sourceless.is_empty() {
+            let (count, names) = (manifest.sourceless.len(), few(&manifest.sourceless));
+            let lines = if count == 1 { "line has" } else { "lines have" };
+            manifest.warnings.push(format!(
+                "{count} {lines} no source_file, so these images are taken for sources of their own ({names})"
+            ));
         }
         Ok(manifest)
     }
@@ -107,7 +139,13 @@ impl Manifest {
     }
 }
 
-/// What parts the columns: spreadsheets of many countries write semicolons, and copied tables have tabs.
+/// `110`, and `110.0` as spreadsheets have it.
+fn whole_number(text: &str) -> Option<u32> {
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && (0.0..1e9).contains(&number)).then_some(number as u32)
+}
+
+/// What separates the columns: spreadsheets of many countries write semicolons, and copied tables have tabs.
 fn separator(text: &str) -> u8 {
     let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let plain = |name: &str| name.trim().trim_matches('"').trim().to_lowercase();
@@ -185,6 +223,8 @@ mod tests {
         let twice = warnings("name,source_file\na.png,s\nb.png,s\na.png,t\nb.png,s\n")?;
         assert!(twice.len() == 1 && twice[0].contains("line 4 says of a "), "{twice:?}");
         assert!(warnings("name,split,source_file\na,train,s\na,test,t\n")?.is_empty());
+        let empty = warnings("name,source_file\na.png,s\nb.png,\nc.png\n,\n")?;
+        assert!(empty.len() == 1 && empty[0].ends_with("(b.png, c.png)"), "{empty:?}");
         Ok(())
     }
 
@@ -198,12 +238,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_margin_names_its_line() {
-        let message = |text| match Manifest::parse(text) {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
-        };
-        assert!(message("name,unlabelled_margin_px\na,110\nb,wide\n").contains("line 3"));
-        assert!(message("title\na\n").contains("`name`"));
+    fn bad_lines_are_all_named_and_the_others_read() -> Result<()> {
+        let manifest = Manifest::parse("name,unlabelled_margin_px\na,110.0\nb,wide\n,7\nc,-1\nd,\n,\n")?;
+        let lines = ["line 3: ", "line 4 has no name", "line 5: "];
+        assert!(
+            manifest.errors.iter().zip(lines).all(|(told, line)| told.starts_with(line)),
+            "{:?}",
+            manifest.errors
+        );
+        assert_eq!(manifest.errors.len(), 3);
+        let margin = |name| manifest.find(name, Part::Train).map(|row| row.margin);
+        assert_eq!(["a", "b", "d"].map(margin), [Some(110), None, Some(0)]);
+        assert!(Manifest::parse("title\na\n").is_err_and(|error| error.to_string().contains("`name`")));
+        Ok(())
     }
 }

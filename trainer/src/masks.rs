@@ -1,5 +1,6 @@
 //! What a mask says that makes one doubt it.
 
+use crate::files::few;
 use rbc_model::cells::distance::squared_distance;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};
@@ -42,6 +43,30 @@ impl Marks {
             _ => None,
         }
     }
+}
+
+/// What the masks of a set, by the names of their images, say together that spoils what is learnt and measured.
+pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
+    let extreme = ["none", "all"].into_iter().filter_map(|all| {
+        let of = marks.iter().filter(|(_, marks)| marks.extreme() == Some(all));
+        let names: Vec<String> = of.map(|(name, _)| name.clone()).collect();
+        let masks = if names.len() == 1 { "mask calls" } else { "masks call" };
+        (!names.is_empty()).then(|| {
+            let count = names.len();
+            format!("{count} {masks} {all} of the image RBC, look whether that is so ({})", few(&names))
+        })
+    });
+    extreme.chain(inverted(marks.iter().map(|(_, marks)| marks))).collect()
+}
+
+/// What makes a set useless: nothing tells cells from background in any of its masks.
+pub fn nothing_to_learn<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<&'static str> {
+    let mut extremes = marks.map(Marks::extreme);
+    let first = extremes.next()?;
+    if !extremes.all(|extreme| extreme.is_some()) {
+        return None;
+    }
+    first.map(|_| "no mask tells cells from background: each calls all of its image RBC, or none of it; mark the cells (any value but 0)")
 }
 
 /// So many levels brighter is no chance.
@@ -169,5 +194,30 @@ mod tests {
         assert_eq!(inverted([cells, background, none].iter()), None);
         let told = inverted([cells, background, none, background].iter());
         assert!(told.is_some_and(|told| told.starts_with("2 of 3 masks")));
+    }
+
+    #[test]
+    fn masks_that_spoil_figures_are_told_in_a_line_each() {
+        let marks = |name: &str, mask: fn(u32) -> u8| {
+            let image = RgbImage::from_fn(8, 8, |_, y| image::Rgb([20 * y as u8; 3]));
+            let mask = GrayImage::from_fn(8, 8, |_, y| image::Luma([mask(y)]));
+            (name.to_string(), Marks::of(&image, &mask, 1))
+        };
+        let useless = |of: &[(String, Marks)]| nothing_to_learn(of.iter().map(|(_, marks)| marks)).is_some();
+        let (upper, lower) = (|y| if y < 4 { 255 } else { 0 }, |y| if y < 4 { 0 } else { 255 });
+        let good = [marks("a", upper), marks("b", lower)];
+        assert!(doubts(&good).is_empty() && !useless(&good));
+        // What lies in the margin does not count.
+        let bad = [marks("a", |_| 0), marks("b", |y| if y == 0 { 255 } else { 0 }), marks("c", |_| 255)];
+        assert_eq!(
+            doubts(&bad),
+            [
+                "2 masks call none of the image RBC, look whether that is so (a, b)",
+                "1 mask calls all of the image RBC, look whether that is so (c)"
+            ]
+        );
+        assert!(useless(&bad) && !useless(&[bad[0].clone(), good[0].clone()]) && !useless(&[]));
+        let inverted = doubts(&[marks("a", lower)]);
+        assert!(inverted.len() == 1 && inverted[0].contains("invert"), "{inverted:?}");
     }
 }

@@ -4,9 +4,10 @@ use crate::cli::PredictArgs;
 use crate::device::{self, Job};
 use crate::files::{self, create_folder};
 use crate::inputs::{Input, Inputs};
+use crate::lock::Lock;
 use crate::outputs::{self, Row};
 use crate::problem::Problem;
-use crate::progress::bar;
+use crate::progress::{bar, working_on};
 use crate::say;
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
@@ -30,6 +31,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = Weights::find(args.weights.weights.as_deref())?;
     let device = device::choose(args.device.device)?;
     create_folder(&args.out)?;
+    let _lock = Lock::whole(&args.out)?;
     let failed = inputs.problems.len()
         + device::dispatch(device, Predict { args, inputs: &inputs, weights: &weights })?;
     match failed {
@@ -90,14 +92,16 @@ impl Predict<'_> {
     ) -> Result<(Row, Vec<Problem>), Problem> {
         let path = &input.path;
         let args = self.args;
-        bar.set_message(input.stem.clone());
-        outputs::clear(&args.out, &input.stem)?;
+        working_on(bar, &input.stem);
+        for note in outputs::clear(args, &input.stem)? {
+            bar.suspend(|| say::err!("note: {note}"));
+        }
         let bytes = files::read(path)?;
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
         let options = args.mask.segment_options();
         let mut tiles =
-            |at: Progress| bar.set_message(format!("{}, tile {} of {}", input.stem, at.done, at.total));
+            |at: Progress| working_on(bar, &format!("{}, tile {} of {}", input.stem, at.done, at.total));
         let segmentation = pollster::block_on(segmenter.segment(&image, &options, &mut tiles))
             .map_err(|error| Problem::model(path, error))?;
         let cells = find_cells(
@@ -180,8 +184,15 @@ mod tests {
         let fewer = PredictArgs { geojson: false, ..args };
         assert!(run(&fewer).is_err());
         let left = |name: &str| out.join(name).exists();
-        assert!(crate::inputs::SUFFIXES.iter().all(|suffix| !left(&format!("a-2{suffix}"))));
-        assert!(!left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
+        // What a person may have made, and is not asked for, stays.
+        let kept = |suffix: &str| left(&format!("a-2{suffix}")) == (suffix == ".geojson");
+        assert!(crate::inputs::SUFFIXES.iter().all(|suffix| kept(suffix)));
+        assert!(left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
+
+        // Results of the same program are replaced, those that a person changed are not.
+        assert_eq!(crate::outputs::foreign(&out, "a"), None);
+        image::open(out.join("a.labels.png"))?.save(out.join("a.labels.png"))?;
+        assert_eq!(crate::outputs::foreign(&out, "a"), Some(out.join("a.labels.png")));
         Ok(())
     }
 }

@@ -34,7 +34,8 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{}: {}", self.what, self.path.display())
+        // A name may hold a line break, and what follows it pass for a line of our own.
+        write!(out, "{}: {}", self.what, self.path.display().to_string().replace('\n', "\u{fffd}"))
     }
 }
 

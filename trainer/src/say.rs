@@ -21,9 +21,12 @@ pub(crate) use {err, out};
 
 /// Writes a line, or not, where it can't be written. A file's name may hold what commands a terminal: shown, not sent.
 pub fn line(mut to: impl Write, text: Arguments) {
-    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    let text = text.to_string().replace(commands, "\u{fffd}");
-    let _ = writeln!(to, "{text}");
+    let _ = writeln!(to, "{}", shown(&text.to_string()));
+}
+
+/// Text without what commands a terminal.
+pub fn shown(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `trainer train`: cross validation, then the final network on all images.
 
 mod earlier;
-mod lock;
 mod material;
 mod watch;
 
@@ -15,6 +14,8 @@ use crate::field::Pool;
 use crate::files::{self, create_folder};
 use crate::fit::{self, FitConfig};
 use crate::folds::{Fold, Splits};
+use crate::lock::Lock;
+use crate::masks;
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
@@ -22,7 +23,6 @@ use crate::say;
 use crate::score::score;
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::backend::Backend;
-use lock::Lock;
 use rbc_model::backend::SegBackend;
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
@@ -59,7 +59,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         Some(data) => data.clone(),
         None => material::synthetic(&args.out, args.seed)?,
     };
-    let mut dataset = Dataset::open(&data)?;
+    let mut dataset = Dataset::open(&data)?.sound()?;
     dataset.warnings.extend(dataset.straddlers());
     dataset.warnings.extend(dataset.ungrouped().filter(|_| args.folds > 1));
     dataset.warn();
@@ -67,7 +67,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     dataset.tell(&loaded.warnings);
     let mut fields = Vec::new();
     for folder in &material::once(&args.fields) {
-        let whole = Dataset::open(folder)?;
+        let whole = Dataset::open(folder)?.sound()?;
         whole.warn();
         let extra = whole.load(whole.training_part());
         loaded.problems.extend(extra.problems);
@@ -78,12 +78,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         material::doubt(folder, &extra.samples);
         fields.extend(material::known_fields(folder, extra.samples, &loaded.samples, &dataset));
     }
-    material::doubt(&data, &loaded.samples);
+    let marks = material::doubt(&data, &loaded.samples);
     for problem in &loaded.problems {
-        say::err!("left out: {problem}");
+        say::err!("{}", left_out(problem));
     }
     if loaded.samples.is_empty() {
-        bail!("no image to train on: {}", data.display());
+        bail!("no image to train on, put some with their masks there: {}", data.display());
+    }
+    if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
+        return Err(Problem::new(&data, what).into());
     }
     // One fold leaves nothing to train on: it stands for no cross validation.
     let splits = match args.folds {
@@ -108,9 +111,17 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     device::dispatch(device, training)?;
     if !loaded.problems.is_empty() {
-        bail!("trained without {} bad files, named above", loaded.problems.len());
+        let files = if loaded.problems.len() == 1 { "file" } else { "files" };
+        bail!("trained without {} bad {files}, named above", loaded.problems.len());
     }
     Ok(())
+}
+
+/// A file that is trained without.
+fn left_out(problem: &Problem) -> String {
+    // Some say so themselves.
+    let told = problem.to_string();
+    if told.starts_with("left out") { told } else { format!("left out: {told}") }
 }
 
 struct Training<'a> {

@@ -30,6 +30,9 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     if format == ImageFormat::Jpeg && !start::jpeg_is_whole(bytes) {
         return Err(start::CUT_SHORT.into());
     }
+    if format == ImageFormat::Tiff && tiff_rest::has_cut_planes(bytes) {
+        return Err(tiff_rest::CUT_PLANES.into());
+    }
     if format == ImageFormat::Tiff && tiff_rest::has_wide_colours(bytes) {
         return tiff_rest::read(bytes);
     }

@@ -112,6 +112,19 @@ pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
+/// Whether a file says in its head that it is an animation.
+pub fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
+    let head = &bytes[..bytes.len().min(2048)];
+    let says = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+    match format {
+        // Chunks, and the block that browsers repeat a GIF by.
+        ImageFormat::Png => says(b"acTL"),
+        ImageFormat::WebP => says(b"ANIM"),
+        ImageFormat::Gif => says(b"NETSCAPE2.0"),
+        _ => false,
+    }
+}
+
 /// A WebP whose pixels were compressed with loss: a `VP8 ` chunk, not `VP8L`.
 pub fn is_lossy_webp(bytes: &[u8]) -> bool {
     if bytes.get(8..12) != Some(b"WEBP".as_slice()) {

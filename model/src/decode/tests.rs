@@ -118,6 +118,76 @@ fn instances_are_told_apart_by_number_or_colour() {
     assert!(many.is_err_and(|error| error.to_string().contains("65535")));
 }
 
+/// A TIFF of one directory: tag, type (3: 16 bits, 4: 32), count and value of its entries; then what they point to.
+fn tiff(entries: &[(u16, u16, u32, u32)], rest: &[u8]) -> Vec<u8> {
+    let mut tiff = [b"II*\0".as_slice(), &8u32.to_le_bytes(), &(entries.len() as u16).to_le_bytes()].concat();
+    for (tag, kind, count, value) in entries {
+        tiff.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        tiff.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    [tiff.as_slice(), &[0; 4], rest].concat()
+}
+
+/// A JPEG in one strip, as slide scanners write it (TIFF Technical Note 2).
+fn jpeg_in_tiff(jpeg: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let rest = 8 + 2 + 10 * 12 + 4;
+    let entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 3, rest),
+        (259, 3, 1, 7),
+        (262, 3, 1, 6),
+        (273, 4, 1, rest + 6),
+        (277, 3, 1, 3),
+        (278, 3, 1, height),
+        (279, 4, 1, jpeg.len() as u32),
+        (530, 3, 2, 0x0001_0001),
+    ];
+    tiff(&entries, &[&[8, 0, 8, 0, 8, 0], jpeg].concat())
+}
+
+#[test]
+fn jpegs_in_tiffs_have_the_colours_of_jpegs() {
+    let picture = image::RgbImage::from_fn(48, 32, |x, y| image::Rgb([200 - x as u8, 60 + y as u8, 90]));
+    let jpeg = encoded(&picture.into(), ImageFormat::Jpeg);
+    let (alone, within) = (decode(&jpeg, "a").unwrap(), decode(&jpeg_in_tiff(&jpeg, 48, 32), "a").unwrap());
+    let most = alone.iter().zip(within.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(most.is_some_and(|most| most <= 2), "{most:?}");
+}
+
+#[test]
+fn animations_are_told_of() {
+    let mut bytes = encoded(&picture().into(), ImageFormat::Gif);
+    assert_eq!(unread(&bytes), None);
+    // The block after the palette that asks for repetition.
+    let at = bytes.iter().position(|&b| b == b'!').unwrap();
+    bytes.splice(at..at, *b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
+    assert!(unread(&bytes).is_some_and(|told| told.contains("animation")));
+    assert!(decode(&bytes, "a").is_ok());
+}
+
+#[test]
+fn tiles_of_planes_that_reach_over_the_edge_are_refused() {
+    let tiff = |height: u32| {
+        let rest = 8 + 2 + 10 * 12 + 4;
+        let entries = [
+            (256, 3, 1, 16),
+            (257, 3, 1, height),
+            (258, 3, 3, rest),
+            (262, 3, 1, 2),
+            (277, 3, 1, 3),
+            (284, 3, 1, 2),
+            (322, 3, 1, 16),
+            (323, 3, 1, 16),
+            (324, 4, 9, rest),
+            (325, 4, 9, rest),
+        ];
+        tiff(&entries, &[8, 0].repeat(1000))
+    };
+    assert!(tiff_rest::has_cut_planes(&tiff(40)) && !tiff_rest::has_cut_planes(&tiff(32)));
+    assert!(decode(&tiff(40), "a").is_err_and(|error| error.to_string().contains("a tile for each colour")));
+}
+
 #[test]
 fn gray_tiffs_with_alpha_are_laid_over_white() {
     use tiff::tags::{PhotometricInterpretation, SampleFormat};

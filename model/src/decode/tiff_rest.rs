@@ -22,6 +22,18 @@ pub fn has_wide_colours(bytes: &[u8]) -> bool {
     wide && decoder.get_tag_u16_vec(Tag::SampleFormat).map_or(true, |formats| !formats.contains(&FLOAT))
 }
 
+/// Tiles that hold one plane each and reach over the lower edge: the decoder panics over them (0.11.3).
+pub fn has_cut_planes(bytes: &[u8]) -> bool {
+    const PLANES: u32 = 2;
+    let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };
+    let mut number = |tag| decoder.find_tag(tag).ok().flatten().and_then(|value| value.into_u32().ok());
+    let planes = number(Tag::PlanarConfiguration) == Some(PLANES);
+    let (height, tile) = (number(Tag::ImageLength), number(Tag::TileLength));
+    planes && height.zip(tile).is_some_and(|(height, tile)| tile == 0 || height % tile != 0)
+}
+
+pub const CUT_PLANES: &str = "this kind of TIFF can't be read (a tile for each colour); save it as 8-bit RGB";
+
 /// Values of TIFF's tag 262, PhotometricInterpretation.
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u16 = 3;
@@ -66,6 +78,11 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         (ColorType::Gray(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
             (kind.num_samples().into(), numbers(decoder.read_image().map_err(reason)?)?)
         }
+        // The decoder brings the colours of JPEGs to full size, and leaves them as luma and chroma.
+        (ColorType::YCbCr(8), None) if is_lossy(bytes) => match decoder.read_image().map_err(reason)? {
+            DecodingResult::U8(data) => (3, Samples::U8(rgb_of_luma_and_chroma(&data))),
+            _ => return Err(unsupported("YCbCr")),
+        },
         // What the second sample is, ExtraSamples (tag 338) tells: 1 and 2 are alpha.
         (ColorType::Multiband { num_samples: 2, .. }, None)
             if matches!(decoder.get_tag_u16_vec(Tag::ExtraSamples).as_deref(), Ok([1 | 2])) =>
@@ -146,6 +163,16 @@ fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> R
     };
     all.ok_or("the image's palette lacks colours that it uses; save it as RGB")?;
     Ok(colours)
+}
+
+/// Colours as JFIF defines them (ITU-T T.871, section 7), which TIFF's defaults are too.
+fn rgb_of_luma_and_chroma(data: &[u8]) -> Vec<u8> {
+    let rgb = |pixel: &[u8]| {
+        let [y, blue, red] = [pixel[0].into(), f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0];
+        let levels: [f32; 3] = [y + 1.402 * red, y - 0.344_136 * blue - 0.714_136 * red, y + 1.772 * blue];
+        levels.map(|level| level.round() as u8)
+    };
+    data.chunks_exact(3).flat_map(rgb).collect()
 }
 
 fn numbers(data: DecodingResult) -> Result<Samples, String> {

@@ -42,6 +42,12 @@ impl ModuleAdapter for Convert {
                         data.dtype
                     )));
                 }
+                // Burn panics over this, too.
+                if data.bytes.len() != data.shape.num_elements() * data.dtype.size() {
+                    return Err(TensorSnapshotError::DataError(
+                        "a tensor that is not as long as it says".into(),
+                    ));
+                }
                 let data = data.convert_dtype(wanted);
                 // Or every image would have no cells, without a word.
                 if !strict || data.iter::<f32>().all(f32::is_finite) {

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use super::{Family, Labels, Smear, Style, smear};
 use crate::files::list_images;
+use crate::problem::Problem;
 
 /// How much to write. The published experiment had 164 training crops and 40 test images.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,10 @@ impl Default for SynthOptions {
 const CROP: u32 = 128;
 const CROPS_PER_FIELD: usize = 4;
 const FIELD_CROPS: u32 = 4;
+
+/// The manifest's columns, by which a set is known to be of this kind.
+const HEADER: [&str; 11] =
+    ["name", "source_file", "count", "diameter_px", "split", "x", "y", "width", "height", "style", "seed"];
 
 /// One line of the manifest.
 struct Entry {
@@ -57,6 +62,7 @@ pub fn write_dataset(
     options: &SynthOptions,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<()> {
+    refuse_real(out)?;
     for split in ["train", "test"] {
         for kind in ["images", "masks", "labels"] {
             let folder = out.join(split).join(kind);
@@ -83,6 +89,22 @@ pub fn write_dataset(
         .collect();
     let entries: Vec<Vec<Entry>> = entries.into_iter().collect::<Result<_>>()?;
     write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
+}
+
+/// Images of a person's, or a manifest, must not be written over: public sets have names like these.
+fn refuse_real(out: &Path) -> Result<()> {
+    let manifest = out.join("manifest.csv");
+    let ours = fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(&HEADER.join(",")));
+    let filled =
+        |folder: &str| fs::read_dir(out.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
+    let real =
+        manifest.exists() || ["train/images", "test/images", "images", "masks"].into_iter().any(filled);
+    if real && !ours {
+        let what =
+            "a data set that is not synthetic, or not whole, lies there: take another --out, or empty it";
+        return Err(Problem::new(out, what).into());
+    }
+    Ok(())
 }
 
 /// Files that would stay beside the new ones would count as images of the set, without a line in its manifest.
@@ -221,20 +243,7 @@ fn entry(
 fn write_manifest<'a>(path: &Path, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let mut csv = csv::Writer::from_path(path).with_context(failed)?;
-    let header = [
-        "name",
-        "source_file",
-        "count",
-        "diameter_px",
-        "split",
-        "x",
-        "y",
-        "width",
-        "height",
-        "style",
-        "seed",
-    ];
-    csv.write_record(header).with_context(failed)?;
+    csv.write_record(HEADER).with_context(failed)?;
     for e in entries {
         let row = [
             e.name.clone(),

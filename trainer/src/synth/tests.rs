@@ -137,6 +137,17 @@ fn data_set_has_what_its_manifest_says() {
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
         assert_eq!(present.len().to_string(), row[2]);
     }
+    // A real set of these names is left alone.
+    let manifest = std::fs::read(out.join("manifest.csv")).expect("read");
+    for other in [Some("name,source_file\ntrain_000.png,a\n"), None] {
+        match other {
+            Some(text) => std::fs::write(out.join("manifest.csv"), text).expect("written"),
+            None => std::fs::remove_file(out.join("manifest.csv")).expect("removed"),
+        }
+        let refused = write_dataset(&out, &options, &|_, _| {});
+        assert!(refused.is_err_and(|error| error.to_string().contains("not synthetic")), "{other:?}");
+    }
+    std::fs::write(out.join("manifest.csv"), manifest).expect("written");
     // The same again is no other set; a smaller one would leave images behind.
     write_dataset(&out, &options, &|_, _| {}).expect("written over");
     let smaller = SynthOptions { train: 4, ..options };

@@ -18,10 +18,25 @@ const FIGURES: &str = "validation.json";
 /// # Errors
 /// Where there is such a run, and where the folder can't be listed.
 pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
+    if args.resume {
+        let fits = match args.fold {
+            Some(fold) => vec![fold_folder(&args.out, fold)],
+            None => fits(&args.out)?,
+        };
+        if fits.iter().all(|fit| checkpoint::is_finished(fit).is_none()) {
+            let what = "nothing to resume here, so training begins anew";
+            say::err!("note: {}", Problem::new(&args.out, what));
+        }
+    }
     if args.resume || !args.out.is_dir() {
         return Ok(());
     }
     let (what, folder) = match args.fold {
+        Some(_) if args.out.join(WEIGHTS).exists() => bail!(
+            "this folder holds a finished run, whose weights and report would no longer fit its folds: take another --out, or \
+             delete the folder: {}",
+            args.out.display()
+        ),
         Some(fold) => {
             let folder = fold_folder(&args.out, fold);
             // The figures come last; beside a checkpoint of the middle they are those of a run before.

@@ -2,7 +2,7 @@
 
 use crate::augment::first_seed;
 use crate::dataset::{Dataset, Part, Sample};
-use crate::files::{few, partial};
+use crate::files::partial;
 use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
@@ -78,26 +78,14 @@ pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
     folders.iter().filter(|folder| one(folder)).cloned().collect()
 }
 
-/// Tells of masks that spoil what is learnt and measured, as `trainer check` does.
-pub fn doubt(folder: &Path, samples: &[Sample]) {
-    for warning in doubts(samples) {
+/// Tells of masks that spoil what is learnt and measured, as `trainer check` does; returns what they mark.
+pub fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
+    let of = |sample: &Sample| (sample.name.clone(), Marks::of(&sample.image, &sample.mask, sample.margin));
+    let marks: Vec<_> = samples.par_iter().map(of).collect();
+    for warning in masks::doubts(&marks) {
         say::err!("warning: {}", Problem::new(folder, warning));
     }
-}
-
-fn doubts(samples: &[Sample]) -> Vec<String> {
-    let marks: Vec<Marks> =
-        samples.par_iter().map(|sample| Marks::of(&sample.image, &sample.mask, sample.margin)).collect();
-    let extreme = ["none", "all"].into_iter().filter_map(|all| {
-        let of = samples.iter().zip(&marks).filter(|(_, marks)| marks.extreme() == Some(all));
-        let names: Vec<String> = of.map(|(sample, _)| sample.name.clone()).collect();
-        let masks = if names.len() == 1 { "mask calls" } else { "masks call" };
-        (!names.is_empty()).then(|| {
-            let count = names.len();
-            format!("{count} {masks} {all} of the image RBC, look whether that is so ({})", few(&names))
-        })
-    });
-    extreme.chain(masks::inverted(marks.iter())).collect()
+    marks
 }
 
 /// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder, which appears whole:
@@ -156,31 +144,6 @@ const SMEAR: u32 = 640;
 mod tests {
     use super::*;
     use rbc_model::{GrayImage, RgbImage};
-
-    #[test]
-    fn masks_that_spoil_figures_are_told_in_a_line_each() {
-        let sample = |name: &str, mask: fn(u32) -> u8| Sample {
-            name: name.into(),
-            source: name.into(),
-            image: RgbImage::from_fn(8, 8, |_, y| image::Rgb([20 * y as u8; 3])),
-            mask: GrayImage::from_fn(8, 8, |_, y| image::Luma([mask(y)])),
-            margin: 1,
-            instances: None,
-        };
-        let (upper, lower) = (|y| if y < 4 { 255 } else { 0 }, |y| if y < 4 { 0 } else { 255 });
-        assert!(doubts(&[sample("a", upper), sample("b", lower)]).is_empty());
-        // What lies in the margin does not count.
-        let bad = [sample("a", |_| 0), sample("b", |y| if y == 0 { 255 } else { 0 }), sample("c", |_| 255)];
-        assert_eq!(
-            doubts(&bad),
-            [
-                "2 masks call none of the image RBC, look whether that is so (a, b)",
-                "1 mask calls all of the image RBC, look whether that is so (c)"
-            ]
-        );
-        let inverted = doubts(&[sample("a", lower)]);
-        assert!(inverted.len() == 1 && inverted[0].contains("invert"), "{inverted:?}");
-    }
 
     #[test]
     fn fields_go_by_the_name_that_images_give_their_source() {

@@ -12,20 +12,25 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks the whole folder, or a single fold: others may be trained beside it by processes of their own.
+    /// Locks a folder.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn whole(out: &Path) -> Result<Self, Problem> {
+        let mut lock = Self::default();
+        lock.add(out, out.join(".lock"), File::try_lock)?;
+        Ok(lock)
+    }
+
+    /// Locks the folder of a training, or a single fold: others may be trained beside it by processes of their own.
     ///
     /// # Errors
     /// Where another run has it. On a file system without locks there is none to be taken.
     pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
+        let Some(fold) = args.fold else { return Self::whole(&args.out) };
         let mut lock = Self::default();
-        let whole = args.out.join(".lock");
-        match args.fold {
-            None => lock.add(&args.out, whole, File::try_lock)?,
-            Some(fold) => {
-                lock.add(&args.out, whole, File::try_lock_shared)?;
-                lock.add(&args.out, args.out.join(format!(".lock-fold-{fold}")), File::try_lock)?;
-            }
-        }
+        lock.add(&args.out, args.out.join(".lock"), File::try_lock_shared)?;
+        lock.add(&args.out, args.out.join(format!(".lock-fold-{fold}")), File::try_lock)?;
         Ok(lock)
     }
 
