@@ -196,6 +196,13 @@ impl App {
             (Some(_), None) if item.rows.is_empty() && item.stamp > 0 => {
                 "No cells were found to estimate it from. Enter the diameter; the model runs again.".into()
             }
+            (Some(estimate), None)
+                if item.warnings.iter().any(|warning| warning.contains("could not be estimated")) =>
+            {
+                format!(
+                    "Not estimated: taken for {estimate:.0} px. Enter the diameter; the model runs again."
+                )
+            }
             (Some(estimate), None) => {
                 format!(
                     "Estimated: {estimate:.0} px. If that is wrong, enter the diameter; the model runs again."
@@ -228,6 +235,7 @@ impl App {
         self.view.layer = view.to_string();
         press(&dom::all("button[data-view]"), "data-view", view);
         dom::show("legend", view == "difference");
+        dom::show("scale-legend", view == "probability");
         self.draw_soon();
     }
 

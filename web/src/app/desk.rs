@@ -249,6 +249,17 @@ impl App {
         }
     }
 
+    /// The person wants no comparison any more.
+    pub fn remove_truth(&mut self) {
+        let Some(item) = self.active_item_mut() else { return };
+        item.truth_serial += 1;
+        let (id, serial) = (item.id, item.truth_serial);
+        self.forget_truth(id, serial);
+        // The desk has it still.
+        self.open_active();
+        self.refresh();
+    }
+
     pub fn desk_said(&mut self, tell: Reply) {
         match tell {
             Reply::Opened { id, width, height } => {
@@ -268,6 +279,8 @@ impl App {
             Reply::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),
             Reply::Exported { id, name, mime, bytes } => {
                 super::save::download(&name, &mime, &bytes);
+                self.exporting.pop_front();
+                dom::set_text("spoken", &format!("Saved {name}"));
                 let stamp = self.stamp;
                 if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(stamp)) {
                     item.saved = true;
@@ -282,6 +295,7 @@ impl App {
                     self.complain(&message);
                 }
                 match task.as_str() {
+                    "export" => drop(self.exporting.pop_front()),
                     "truth" => self.forget_truth(id, serial),
                     "measure" => {
                         self.answered(id);
@@ -348,6 +362,7 @@ impl App {
         self.view.tiles.forget_asked();
         let over = self.measuring.first().copied().or(self.desk_open);
         self.measuring.clear();
+        self.exporting.clear();
         self.probes.clear();
         (self.desk_open, self.desk_has) = (None, None);
         self.desk_losses += 1;

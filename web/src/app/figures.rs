@@ -35,7 +35,11 @@ pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
     let (diameter, length) = sized(row.diameter, um_per_px, 1);
     let (area, square) = sized(row.area, um_per_px, 2);
     let edge = if row.edge { "\ncut by the edge" } else { "" };
-    let out = if row.excluded { "\nleft out; click to take in" } else { "\nclick to leave out" };
+    let out = if row.excluded {
+        "\nleft out; click or tap to count it again"
+    } else {
+        "\nclick or tap to leave out"
+    };
     format!(
         "Cell {}\ndiameter {} {length}\narea {} {square}\ncircularity {:.2}\ncertainty {:.0} %{edge}{out}",
         row.id,
@@ -54,11 +58,19 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
     }
 }
 
-fn spread(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
+/// Mean and standard deviation, where there is one. A line may break before the sign, not after it.
+pub fn spread(mean: f64, deviation: Option<f64>) -> String {
+    match deviation {
+        Some(deviation) => format!("{} ±\u{a0}{}", short(mean), short(deviation)),
+        None => short(mean),
+    }
+}
+
+fn spread_of(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
     let (mean, deviation) = mean_and_spread(values);
-    let ((mean, unit), (deviation, _)) = (sized(mean, um_per_px, power), sized(deviation, um_per_px, power));
-    // A line may break before the sign, not within a figure.
-    format!("{} ±\u{a0}{}\u{a0}{unit}", short(mean), short(deviation))
+    let (mean, unit) = sized(mean, um_per_px, power);
+    let deviation = deviation.map(|deviation| sized(deviation, um_per_px, power).0);
+    format!("{}\u{a0}{unit}", spread(mean, deviation))
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -109,13 +121,13 @@ impl App {
             &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))),
         );
         let show = |id: &str, text: Option<String>| dom::set_text(id, &text.unwrap_or_else(|| NONE.into()));
-        show("mean-diameter", some.map(|item| spread(item.whole().map(|row| row.diameter), scale, 1)));
-        show("mean-area", some.map(|item| spread(item.whole().map(|row| row.area), scale, 2)));
+        show("mean-diameter", some.map(|item| spread_of(item.whole().map(|row| row.diameter), scale, 1)));
+        show("mean-area", some.map(|item| spread_of(item.whole().map(|row| row.area), scale, 2)));
         show(
             "mean-circularity",
             some.map(|item| {
                 let (mean, deviation) = mean_and_spread(item.whole().map(|row| row.circularity));
-                format!("{mean:.2} ± {deviation:.2}")
+                deviation.map_or(format!("{mean:.2}"), |deviation| format!("{mean:.2} ± {deviation:.2}"))
             }),
         );
         show(
@@ -144,6 +156,17 @@ impl App {
     fn show_outdated(&self) {
         let count = self.outdated().count();
         dom::show("run-again", count > 0);
+        let own = self.weights.as_ref().zip(self.shipped.as_ref());
+        let own = own.filter(|(used, shipped)| used.serial != shipped.serial);
+        let uses = own.map(|(used, _)| format!("Your own weights are in use: {}.", used.name));
+        let old = match count {
+            0 => None,
+            1 => Some("One image in the list was segmented with other weights.".to_string()),
+            _ => Some(format!("{count} images in the list were segmented with other weights.")),
+        };
+        let told = [uses, old].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        dom::show("model-note", !told.is_empty());
+        dom::set_text("model-note", &told);
         dom::set_text("run-again", &format!("Rerun earlier images with this model ({count})"));
     }
 
@@ -158,7 +181,7 @@ impl App {
         let size = item.size.map(|(width, height)| format!("{width} × {height} px")).unwrap_or_default();
         let truth =
             if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
-        dom::set_text("picture-name", &item.name);
+        dom::set_text("picture-name", &item.label());
         let corrections = match item.by_hand.count() {
             0 => String::new(),
             1 => ", 1 correction by hand".into(),
@@ -188,8 +211,13 @@ impl App {
             }
         }
         let _ = dom::element("undo").toggle_attribute_with_force("disabled", !item.can_undo());
+        let _ = dom::element("redo").toggle_attribute_with_force("disabled", !item.can_redo());
+        dom::show("truth-remove", item.truth.is_some());
         for button in dom::all("[data-export]") {
-            let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0);
+            let what = button.get_attribute("data-export").unwrap_or_default();
+            let busy = self.exporting.contains(&what);
+            let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0 || busy);
+            dom::set(&button, "aria-busy", if busy { "true" } else { "false" });
         }
     }
 }

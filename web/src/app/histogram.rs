@@ -39,13 +39,19 @@ impl App {
         }
         let highest = bins.iter().copied().max().unwrap_or(1).max(1);
         let (mean, deviation) = mean_and_spread(sizes.iter().copied());
+        let Some(deviation) = deviation else {
+            dom::set_text("histogram-text", &format!("A single whole cell: {} {unit}.", short(mean)));
+            dom::set_text("table-note", "");
+            return;
+        };
         let text = format!(
-            "Diameters of {} whole cells: {} to {} {unit}, mean {}, standard deviation {}. Highest bar: {highest} cells.",
+            "Diameters of {} whole cells: {} to {} {unit}, mean {}, standard deviation {}. Highest bar: {}.",
             sizes.len(),
             short(low),
             short(top),
             short(mean),
             short(deviation),
+            super::figures::cells(highest),
         );
         let Some(picture) = svg(
             "svg",
@@ -82,6 +88,8 @@ impl App {
             let attributes =
                 [("x", x.to_string()), ("y", (SIZE.1 - 8.0).to_string()), ("text-anchor", "middle".into())];
             if let Some(label) = svg("text", &attributes) {
+                // A phone has no room for all.
+                dom::set(&label, "class", if mark % 2 == 1 { "between" } else { "" });
                 label.set_text_content(Some(&format!("{} {unit}", short(low + share * (top - low)))));
                 dom::append(&picture, &label);
             }

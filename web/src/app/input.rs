@@ -56,6 +56,7 @@ pub fn listen() {
         input.set_value("");
         act(move |app| app.truth_picked(files));
     });
+    dom::on(&dom::element("truth-remove"), "click", |_: Event| act(App::remove_truth));
     dom::on(&dom::element("weights-input"), "change", |_: Event| {
         let input = dom::input("weights-input");
         let files = listed(input.files());
@@ -194,16 +195,16 @@ fn is_of_weights(name: &str) -> bool {
     [".safetensors", ".bpk", ".json"].iter().any(|end| name.ends_with(end))
 }
 
-/// `smear.mask.png`, `smear_mask.tif`, `smear-truth.png`: the truth of `smear`, by its name. And `masks/smear.png`, as
-/// data sets lie.
+/// `smear.mask.png`, `Smear_MASK.tif`, `smear-truth.png`: the truth of `smear`, by its name in lower case. And
+/// `masks/smear.png`, as data sets lie.
 fn truth_of(name: &str, folder: &str) -> Option<String> {
-    let stem = stem(name);
+    let stem = stem(name).to_lowercase();
     let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
     if matches!(folder.as_str(), "mask" | "masks" | "truth" | "labels") {
-        return Some(stem.to_string());
+        return Some(stem);
     }
-    let marks = [".mask", "_mask", "-mask", ".truth", "_truth", "-truth", "_gt"];
-    marks.iter().find_map(|mark| stem.strip_suffix(mark)).map(str::to_string)
+    let marks = ["mask", "truth", "gt"].iter().find_map(|mark| stem.strip_suffix(mark));
+    marks.and_then(|rest| rest.strip_suffix(['.', '_', '-', ' '])).map(str::to_string)
 }
 
 /// Files that this page or `trainer predict` has made of an image: nobody means them as images.
@@ -268,7 +269,7 @@ impl App {
         for (of, Found { file, folder }) in truths {
             let name = file.name();
             // The nearest; among equals the last.
-            let images = self.items.iter().filter(|item| stem(&item.name) == of);
+            let images = self.items.iter().filter(|item| stem(&item.name).to_lowercase() == of);
             match images.max_by_key(|item| shared(&item.folder, &folder)).map(|item| item.id) {
                 Some(id) => self.set_truth(id, name, file.into()),
                 // No image of that name: then it is an image itself.
@@ -297,7 +298,8 @@ impl App {
     pub fn enqueue(&mut self, name: String, folder: String, file: Blob) -> u32 {
         let id = self.next_id;
         self.next_id += 1;
-        self.items.push(Item::new(id, name, folder, file));
+        let stem = self.new_stem(&name);
+        self.items.push(Item::new(id, name, stem, folder, file));
         self.refresh();
         let idle = self.active_item().is_none_or(|item| matches!(item.phase, super::item::Phase::Failed(_)));
         if idle {

@@ -21,6 +21,8 @@ pub enum Phase {
 pub struct Item {
     pub id: u32,
     pub name: String,
+    /// What its files are named by, as long as it is in the list.
+    pub stem: String,
     /// Path of the folder it came in, empty if none.
     pub folder: String,
     pub file: Blob,
@@ -52,6 +54,8 @@ pub struct Item {
     pub hits: Vec<f64>,
     /// The same before each correction.
     before: Vec<(ByHand, Vec<f64>)>,
+    /// What was taken back, the last of it last.
+    undone: Vec<ByHand>,
     /// Count up with every correction and every other truth; late answers are told from fresh ones by them.
     pub choice: u32,
     pub truth_serial: u32,
@@ -80,10 +84,11 @@ pub struct Item {
 }
 
 impl Item {
-    pub fn new(id: u32, name: String, folder: String, file: Blob) -> Self {
+    pub fn new(id: u32, name: String, stem: String, folder: String, file: Blob) -> Self {
         Self {
             id,
             name,
+            stem,
             folder,
             file,
             phase: Phase::Waiting,
@@ -105,6 +110,7 @@ impl Item {
             truth_name: String::new(),
             by_hand: ByHand::default(),
             before: Vec::new(),
+            undone: Vec::new(),
             hits: Vec::new(),
             choice: 0,
             truth_serial: 0,
@@ -122,6 +128,16 @@ impl Item {
             losses: 0,
             desk_losses: 0,
         }
+    }
+
+    /// The name; with a number, as its files have it, where another image has that name already.
+    pub fn label(&self) -> String {
+        let plain = super::input::stem(&self.name);
+        if plain == self.stem || plain.is_empty() {
+            return self.name.clone();
+        }
+        let ending = self.name.rsplit_once('.').map(|(_, ending)| format!(".{ending}"));
+        format!("{}{}", self.stem, ending.unwrap_or_default())
     }
 
     pub fn pending(&self) -> bool {
@@ -178,6 +194,7 @@ impl Item {
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
         self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.undone.clear();
         row.excluded = !row.excluded;
         if row.excluded {
             let (x, y) = at.unwrap_or(row.inside);
@@ -204,6 +221,7 @@ impl Item {
     /// Draws a line that adds a cell or parts some.
     pub fn draw(&mut self, stroke: Stroke) {
         self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.undone.clear();
         if !stroke.cut {
             // The new cell counts, though one was left out in its place; what may be left of that one does not.
             let inside: HashMap<u32, (f64, f64)> = self.rows.iter().map(|row| (row.id, row.inside)).collect();
@@ -221,20 +239,45 @@ impl Item {
         !self.before.is_empty()
     }
 
+    pub fn can_redo(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
     /// Takes the last correction back; whether there was one.
     pub fn undo(&mut self) -> bool {
-        let Some(before) = self.before.pop() else { return false };
+        let Some((before, _)) = self.before.pop() else { return false };
+        self.undone.push(self.by_hand.clone());
+        self.put(before);
+        true
+    }
+
+    /// Takes a line back that did nothing: there is nothing to do again.
+    pub fn take_back(&mut self) -> bool {
+        let done = self.undo();
+        self.undone.pop();
+        done
+    }
+
+    /// Does again what was taken back last; whether there was anything.
+    pub fn redo(&mut self) -> bool {
+        let Some(after) = self.undone.pop() else { return false };
+        self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.put(after);
+        true
+    }
+
+    /// Other corrections in the place of the present ones.
+    fn put(&mut self, by_hand: ByHand) {
         // Rows may have other numbers than they had then: the points that stayed tell which.
         let now = std::mem::take(&mut self.by_hand.excluded);
         let hits = std::mem::take(&mut self.hits);
-        (self.by_hand, _) = before;
+        self.by_hand = by_hand;
         let hit = |point: &[f64; 2]| {
             let same = now.as_chunks::<2>().0.iter().zip(&hits).find(|(at, _)| *at == point);
             same.map_or(0.0, |(_, hit)| *hit)
         };
         self.hits = self.by_hand.excluded.as_chunks::<2>().0.iter().map(hit).collect();
         self.corrected();
-        true
     }
 
     /// What was found is to be measured again, and what was saved is old.
@@ -244,14 +287,14 @@ impl Item {
     }
 }
 
-/// Mean and standard deviation; zeros of nothing.
-pub fn mean_and_spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+/// Mean and sample standard deviation; zeros of nothing, and no deviation of a single value.
+pub fn mean_and_spread(values: impl Iterator<Item = f64>) -> (f64, Option<f64>) {
     let values: Vec<f64> = values.collect();
     if values.is_empty() {
-        return (0.0, 0.0);
+        return (0.0, None);
     }
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    (mean, variance.sqrt())
+    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
 }

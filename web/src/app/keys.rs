@@ -48,9 +48,18 @@ pub fn listen() {
             return;
         }
         let held = event.ctrl_key() || event.meta_key();
-        if held && !event.shift_key() && !event.alt_key() && event.key().eq_ignore_ascii_case("z") {
-            event.prevent_default();
-            act(App::undo);
+        if held && !event.alt_key() {
+            match (event.key().to_lowercase().as_str(), event.shift_key()) {
+                ("z", false) => {
+                    event.prevent_default();
+                    act(App::undo);
+                }
+                ("y", false) | ("z", true) => {
+                    event.prevent_default();
+                    act(App::redo);
+                }
+                _ => {}
+            }
         }
         // Brackets need AltGr or Option on many keyboards.
         if (held || event.alt_key()) && !matches!(event.key().as_str(), "[" | "]") {
@@ -65,6 +74,10 @@ pub fn listen() {
         }
         if (arrow && canvas) || key == " " {
             event.prevent_default();
+        }
+        // Held down, keys that move go on, and those that switch do not switch to and fro.
+        if event.repeat() && !arrow && !["+", "=", "-", "[", "]", "j", "k", " "].contains(&key.as_str()) {
+            return;
         }
         if arrow && !canvas {
             return;
@@ -139,7 +152,7 @@ impl App {
         let at = self.items.iter().position(|item| Some(item.id) == self.active).unwrap_or(0);
         let to = at.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
         if let Some(id) = self.items.get(to).map(|item| item.id) {
-            self.activate(id);
+            self.choose(id);
             super::results::bring_into_sight(id);
         }
     }

@@ -162,11 +162,23 @@ impl App {
         if let Some(item) = self.item_mut(id) {
             item.fall_back(Phase::Failed(line.to_string()));
         }
+        self.leave_failed(id);
         if self.running == Some(id) {
             self.running = None;
         }
         self.given_up();
         self.pump();
+    }
+
+    /// Looks at another image than one that failed, unless the person chose it.
+    fn leave_failed(&mut self, id: u32) {
+        let failed = |item: &super::item::Item| matches!(item.phase, Phase::Failed(_));
+        if self.chosen || self.active != Some(id) || !self.item(id).is_some_and(failed) {
+            return;
+        }
+        if let Some(next) = self.items.iter().find(|item| !failed(item)).map(|item| item.id) {
+            self.activate(next);
+        }
     }
 
     pub fn network_said(&mut self, tell: Reply) {

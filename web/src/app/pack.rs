@@ -45,10 +45,10 @@ impl App {
         if self.zip_wanted {
             return self.measure_next();
         }
-        let job = |(item, stem): (&Item, String)| Job {
+        let job = |item: &Item| Job {
             id: item.id,
             name: item.name.clone(),
-            stem,
+            stem: item.stem.clone(),
             file: item.file.clone(),
             probability: item.probability.clone(),
             rules: self.rules_of(item.id),

@@ -107,6 +107,7 @@ pub fn listen() {
         dom::on(&dom::element(tool.button()), "click", move |_: Event| act(move |app| app.take_pen(tool)));
     }
     dom::on(&dom::element("undo"), "click", |_: Event| act(App::undo));
+    dom::on(&dom::element("redo"), "click", |_: Event| act(App::redo));
 }
 
 impl App {
@@ -182,16 +183,27 @@ impl App {
                 false => tool.hint(),
             }));
         }
-        if vain {
-            self.undo();
+        if vain && self.active_item_mut().is_some_and(super::item::Item::take_back) {
+            self.changed_back();
         }
     }
 
     /// Takes the last correction of this image back.
     pub fn undo(&mut self) {
         if self.active_item_mut().is_some_and(super::item::Item::undo) {
-            self.measure_next();
-            self.refresh();
+            self.changed_back();
         }
+    }
+
+    /// Does again what was taken back last.
+    pub fn redo(&mut self) {
+        if self.active_item_mut().is_some_and(super::item::Item::redo) {
+            self.changed_back();
+        }
+    }
+
+    fn changed_back(&mut self) {
+        self.measure_next();
+        self.refresh();
     }
 }

@@ -29,7 +29,7 @@ fn card(item: &Item) -> Element {
     dom::set(&thumb, "width", "92");
     dom::set(&thumb, "height", "92");
     dom::set(&thumb, "aria-hidden", "true");
-    for part in [thumb, dom::make("span", "name", &item.name), dom::make("span", "note", "")] {
+    for part in [thumb, dom::make("span", "name", &item.label()), dom::make("span", "note", "")] {
         dom::append(&button, &part);
     }
     let bar = dom::make("progress", "", "");
@@ -46,7 +46,7 @@ fn card(item: &Item) -> Element {
     }
     dom::append(&card, &button);
     dom::append(&card, &side);
-    dom::on(&button, "click", move |_: Event| act(move |app| app.activate(id)));
+    dom::on(&button, "click", move |_: Event| act(move |app| app.choose(id)));
     dom::on(&again, "click", move |_: Event| act(move |app| app.stop_or_retry(id)));
     dom::on(&remove, "click", move |_: Event| act(move |app| app.remove(id)));
     dom::append(&dom::element("results"), &card);
@@ -149,6 +149,12 @@ impl Face {
 }
 
 impl App {
+    /// Looks at the image that the person chose.
+    pub fn choose(&mut self, id: u32) {
+        self.chosen = true;
+        self.activate(id);
+    }
+
     pub fn show_results(&mut self) {
         for item in &self.items {
             let face = Face::of(item, Some(item.id) == self.active);

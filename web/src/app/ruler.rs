@@ -114,7 +114,11 @@ impl App {
     }
 
     pub fn ruler_applied(&mut self) {
-        let Some(Some(micrometres)) = typed("scale-length", 0.01..=1e6) else { return };
+        let Some(micrometres) = typed("scale-length", 0.01..=1e6) else { return };
+        let Some(micrometres) = micrometres else {
+            dom::set(&dom::element("scale-length"), "aria-invalid", "true");
+            return dom::set_text("scale-length-hint", "Enter the length of the line in micrometres.");
+        };
         let pixels = self.ruler.length();
         let scale = super::figures::rounded(micrometres / pixels);
         if scale > 0.0 && scale.is_finite() {

@@ -28,6 +28,9 @@ pub fn download_blob(name: &str, blob: &Blob) {
 impl App {
     /// Makes one file of the active image.
     pub fn export(&mut self, what: &str) {
+        if self.exporting.iter().any(|making| making == what) {
+            return;
+        }
         if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
             // As soon as the desk has it.
             self.exports_wanted.push(what.to_string());
@@ -37,13 +40,15 @@ impl App {
             return;
         }
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
-            let named = self.items.iter().zip(self.stems()).find(|(item, _)| item.id == id);
-            let Some((_, stem)) = named else { return };
+            let Some(stem) = self.item(id).map(|item| item.stem.clone()) else { return };
             if self.open_and_stale() == Some(id) {
                 // What is saved has to follow what the page shows.
                 self.measure(id, None, Truth::default());
             }
+            self.exporting.push_back(what.to_string());
+            dom::set_text("spoken", "Saving…");
             self.ask_desk(Request::Export(Export { id, what: what.to_string(), stem }));
+            self.refresh();
         }
     }
 }

@@ -95,6 +95,10 @@ pub struct App {
     pub zip_wanted: bool,
     /// Files of the active image that are to be saved as soon as the desk has it open.
     pub exports_wanted: Vec<String>,
+    /// What the desk is making a file of, in that order.
+    pub exporting: VecDeque<String>,
+    /// The person has chosen which image to look at.
+    pub chosen: bool,
     pub sorting: Sorting,
     /// What the table of all images shows.
     pub images_shown: Vec<(u32, Vec<String>)>,
@@ -106,6 +110,9 @@ pub struct App {
     /// How often something was to be said to screen readers; the last one is.
     speeches: u32,
 }
+
+/// Ends the line that counts the complaints before those that are shown.
+const EARLIER: &str = " earlier messages are not shown; failed images say why in the list";
 
 impl App {
     pub fn new() -> Self {
@@ -148,6 +155,8 @@ impl App {
             table_wanted: false,
             zip_wanted: false,
             exports_wanted: Vec::new(),
+            exporting: VecDeque::new(),
+            chosen: false,
             sorting: Sorting::default(),
             images_shown: Vec::new(),
             packing: None,
@@ -195,10 +204,17 @@ impl App {
         if before.lines().any(|old| old == line) {
             return;
         }
-        let mut lines: Vec<&str> = before.lines().chain([line]).collect();
-        let surplus = lines.len().saturating_sub(6);
+        const SHOWN: usize = 6;
+        let told = |line: &&str| !line.ends_with(EARLIER);
+        let earlier = before.lines().find_map(|line| line.strip_suffix(EARLIER)?.parse().ok()).unwrap_or(0);
+        let mut lines: Vec<&str> = before.lines().filter(told).chain([line]).collect();
+        let surplus = lines.len().saturating_sub(SHOWN);
         lines.drain(..surplus);
-        element.set_text_content(Some(&lines.join("\n")));
+        let more = match earlier + surplus {
+            0 => String::new(),
+            more => format!("\n{more}{EARLIER}"),
+        };
+        element.set_text_content(Some(&format!("{}{more}", lines.join("\n"))));
         dom::show("error-box", true);
     }
 

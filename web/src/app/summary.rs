@@ -1,6 +1,6 @@
 //! All images in one table, on the page and as a file.
 
-use super::figures::{density, short, sized};
+use super::figures::{density, short, sized, spread};
 use super::item::{Item, Phase, mean_and_spread};
 use super::{App, dom, input, save};
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ fn line(tag: &str, texts: &[String]) -> Element {
 
 fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
-    let name = format!("{}{doubt}", item.name);
+    let name = format!("{}{doubt}", item.label());
     if let Phase::Failed(_) = &item.phase {
         return vec![name, "failed".into()];
     }
@@ -29,12 +29,9 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     }
     let some = item.whole().next().is_some();
     let figure = |text: String| if some { text } else { super::figures::NONE.into() };
-    let spread = |(mean, deviation): (f64, f64), power: i32| {
-        figure(format!(
-            "{} ± {}",
-            short(sized(mean, scale, power).0),
-            short(sized(deviation, scale, power).0)
-        ))
+    let spread = |(mean, deviation): (f64, Option<f64>), power: i32| {
+        let deviation = deviation.map(|deviation| sized(deviation, scale, power).0);
+        figure(spread(sized(mean, scale, power).0, deviation))
     };
     let (per_area, unit) = density(item, scale);
     vec![
@@ -105,10 +102,14 @@ impl App {
                 cells.to_string(),
                 figure(format!("{:.1} % on average", covered * 100.0), !done.is_empty()),
                 String::new(),
-                figure(format!("{} ± {}", short(diameters.0), short(diameters.1)), some),
+                figure(spread(diameters.0, diameters.1), some),
             ];
             dom::append(&foot, &line("td", &total));
             self.images_shown = rows;
+        }
+        for row in dom::all("#images-body tr") {
+            let chosen = row.get_attribute("data-image") == self.active.map(|id| id.to_string());
+            let _ = row.class_list().toggle_with_force("chosen", chosen);
         }
         let unit = if scaled { "µm" } else { "px" };
         dom::set_text(
@@ -119,40 +120,41 @@ impl App {
         );
     }
 
-    /// What the files of each image are named by, as `trainer predict` does: a name that comes again gets a number.
-    pub fn stems(&self) -> Vec<String> {
-        let mut taken: HashSet<String> = HashSet::new();
-        let unique = |item: &Item| {
-            let stem = input::stem(&item.name);
-            let stem = if stem.is_empty() { "image" } else { stem };
-            let numbered = (2..).map(|number| format!("{stem}-{number}"));
-            // Upper and lower case are one on many disks.
-            std::iter::once(stem.to_string())
-                .chain(numbered)
-                .find(|name| taken.insert(name.to_lowercase()))
-                .unwrap_or_default()
-        };
-        self.items.iter().map(unique).collect()
+    /// What the files of a new image are named by, as `trainer predict` does: a name that comes again gets a number.
+    pub fn new_stem(&self, name: &str) -> String {
+        let taken: HashSet<String> = self.items.iter().map(|item| item.stem.to_lowercase()).collect();
+        let stem = input::stem(name);
+        let stem = if stem.is_empty() { "image" } else { stem };
+        let numbered = (2..).map(|number| format!("{stem}-{number}"));
+        // Upper and lower case are one on many disks.
+        let mut names = std::iter::once(stem.to_string()).chain(numbered);
+        names.find(|name| !taken.contains(&name.to_lowercase())).unwrap_or_default()
     }
 
-    /// What table and zip tell of, with what its files are named by: results that follow the present rules.
-    pub fn exportable(&self) -> impl Iterator<Item = (&Item, String)> {
-        let current = |item: &Item| item.phase == Phase::Done && item.up_to_date(self.stamp);
-        self.items.iter().zip(self.stems()).filter(move |(item, _)| current(item))
+    /// What table and zip tell of: results that follow the present rules.
+    pub fn exportable(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.phase == Phase::Done && item.up_to_date(self.stamp))
     }
 
-    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head.
+    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head. Where images
+    /// were compared with a truth, how well follows.
     pub fn images_table(&self) -> String {
+        let compared = self.exportable().any(|item| item.iou.is_some());
         let mut text = String::new();
-        for (item, stem) in self.exportable() {
+        for item in self.exportable() {
             let (head, line) = item.summary.split_once('\n').unwrap_or_default();
             if text.is_empty() {
                 text.push_str(head);
-                text.push('\n');
+                text.push_str(if compared { ",iou,dice\n" } else { "\n" });
             }
-            text.push_str(&quoted(&stem));
+            text.push_str(&quoted(&item.stem));
             text.push_str(line.trim_end());
             text.push_str(&quoted(&item.to_mind().collect::<Vec<_>>().join("; ")));
+            if compared {
+                let figure =
+                    |share: Option<f64>| share.map(|share| format!("{share:.6}")).unwrap_or_default();
+                text.push_str(&format!(",{},{}", figure(item.iou), figure(item.dice)));
+            }
             text.push('\n');
         }
         text
@@ -170,7 +172,7 @@ impl App {
         }
         let bytes = js_sys::Uint8Array::from(table.as_bytes());
         save::download("summary.csv", "text/csv", &bytes);
-        let told: Vec<u32> = self.exportable().map(|(item, _)| item.id).collect();
+        let told: Vec<u32> = self.exportable().map(|item| item.id).collect();
         self.items.iter_mut().filter(|item| told.contains(&item.id)).for_each(|item| item.saved = true);
         self.tell_of_missing();
     }

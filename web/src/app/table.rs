@@ -8,8 +8,9 @@ use web_sys::{Element, Event, HtmlInputElement};
 
 const COLUMNS: [&str; 9] =
     ["Cell", "Counted", "x", "y", "Diameter", "Area", "Perimeter", "Circularity", "Certainty"];
-/// So many rows at first, and more with each press: a table of 20 000 rows would freeze the page.
+/// So many rows at first, and more with each press. A table of all of 20 000 rows would freeze the page.
 const PORTION: usize = 200;
+const MOST: usize = 1200;
 
 pub struct Sorting {
     column: usize,
@@ -68,7 +69,7 @@ pub fn listen() {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let row = target.and_then(|target| target.closest("tr[data-image]").ok().flatten());
         if let Some(id) = row.and_then(|row| row.get_attribute("data-image")?.parse().ok()) {
-            act(move |app| app.activate(id));
+            act(move |app| app.choose(id));
         }
     });
     dom::on(&dom::element("cells-body"), "keydown", |event: web_sys::KeyboardEvent| {
@@ -122,7 +123,7 @@ impl App {
     }
 
     pub fn more_rows(&mut self) {
-        self.sorting.rows += PORTION * 5;
+        self.sorting.rows = MOST;
         self.refresh();
     }
 
@@ -153,16 +154,25 @@ impl App {
     }
 
     fn show_cells(&mut self) {
+        let other = self.sorting.shown.as_ref().is_some_and(|shown| Some(shown.0) != self.active);
+        if other {
+            self.sorting.rows = PORTION;
+        }
         let Some(item) = self.active_item() else { return };
         let scale = self.scale_of(item);
         let unit = if scale.is_some() { "µm" } else { "px" };
+        let first = if self.sorting.rows == MOST && item.rows.len() > MOST {
+            format!(", the first {MOST} in this order; the CSV has all")
+        } else {
+            String::new()
+        };
         let out = match item.rows.len() - item.count() {
             0 => String::new(),
             out => format!(" and {out} left out"),
         };
         dom::set_text(
             "table-note",
-            &format!("{}{out}, sizes in {unit}, x and y in px", super::figures::cells(item.count())),
+            &format!("{}{out}{first}; sizes in {unit}, x and y in px", super::figures::cells(item.count())),
         );
         let out: usize = item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum();
         let sorting = format!("{:?} {out} {}", scale, self.sorting.column);
@@ -196,10 +206,10 @@ impl App {
         {
             let _ = element.focus();
         }
-        if sorted.len() <= rows && dom::has_focus("more-rows") {
+        if (sorted.len() <= rows || rows == MOST) && dom::has_focus("more-rows") {
             let _ = dom::element("table-cells").focus();
         }
-        dom::show("more-rows", sorted.len() > rows);
+        dom::show("more-rows", sorted.len() > rows && rows < MOST);
         for (index, head) in dom::all("#cells-head th").iter().enumerate() {
             let order = match (index == column, falling) {
                 (false, _) => "none",
