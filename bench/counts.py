@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Are cells told apart? On smears that nobody trained on, from what `trainer predict` wrote.
 
+    trainer evaluate --data DATA/rbc-164 --out OUT/test40
     trainer predict --out OUT/chula DATA/chula-count/images
     trainer predict --out OUT/bccd DATA/bccd-count/images
     for seed in 99 1001 1002 1003 1004; do
@@ -9,12 +10,13 @@
     done
     python3 bench/counts.py DATA OUT S          (needs numpy, scipy, pillow)
 
-Chula: the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells
+Test images: F1 of cells at IoU 0.5 on the malaria ones, whose masks separate touching cells, and on all. Chula: the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells
 that an instance's bounding box overlaps with an IoU of at least 0.5. Synthetic smears: how far the counts are off, for
 those where less and where more than a third of the cells borders on another, and for those with 20 cells or more; for
 each set and for all, since one miscounted cell in a small smear moves the mean of 150 by a tenth of a percent.
 """
 import csv
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -108,8 +110,21 @@ def tell(name, rows):
         print(f"    {part}: {off([row for row in rows if which(row)])}")
 
 
+def f1(images):
+    true, found, matched = (sum(image["instances"][key] for image in images) for key in ("cells_true", "cells_predicted", "matched"))
+    figure = 2 * matched / (true + found)
+    return f"{figure:.3f} ({matched} matched, {true - matched} missed, {found - matched} false positives; {len(images)} images)"
+
+
 def main():
     data, out, smears = map(Path, sys.argv[1:4])
+    report = out / "test40/report.json"
+    if report.exists():
+        images = json.loads(report.read_text())["images"]
+        rows = csv.DictReader((data / "rbc-164/manifest.csv").open())
+        expert = {Path(row["name"]).stem for row in rows if row["split"] == "test" and "expert" in row["source_set"]}
+        print(f"test images, malaria: F1 {f1([image for image in images if image['name'] not in expert])}")
+        print(f"test images, all: F1 {f1(images)}")
     hit, total = all_of(alone, data / "chula-count/points", out / "chula")
     print(f"chula: centres alone {hit} of {total} ({hit / total:.1%})")
     hit, total = all_of(met, data / "bccd-count/boxes", out / "bccd")

@@ -88,6 +88,21 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     page.let_go(None)?;
     page.wait_until_ready()?;
     assert_eq!(page.text("truth-iou")?, "100.0 %");
+
+    // In the table too, of those that were compared.
+    let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
+    let mut lines = table.lines();
+    ensure!(lines.next().is_some_and(|head| head.ends_with(",warnings,iou,dice")), "{table}");
+    ensure!(lines.next().is_some_and(|line| line.starts_with("a,") && line.ends_with(",,")), "{table}");
+    ensure!(lines.next().is_some_and(|line| line.ends_with(",1.000000,1.000000")), "{table}");
+
+    // It can be taken away again.
+    page.js("document.getElementById('truth-remove').click()", json!([]))?;
+    page.until("there is no figure", "return document.getElementById('truth-figures').hidden", json!([]))?;
+    page.wait_until_ready()?;
+    ensure!(!page.result_text("b.png")?.contains("IoU"), "{}", page.result_text("b.png")?);
+    let table = std::fs::read_to_string(page.save("export-images", ".csv")?)?;
+    ensure!(table.lines().next().is_some_and(|head| head.ends_with(",warnings")), "{table}");
     Ok(())
 }
 
@@ -142,8 +157,11 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
     page.until("the page names the new weights", named, json!([]))?;
     page.wait_until_ready()?;
     ensure!(facts()?.to_string().contains("on 7 images its mean IoU was 0.50"), "another card: {}", facts()?);
-    // What the old ones found may be found anew.
-    page.js("document.getElementById('machine').open = true", json!([]))?;
+    // What the old ones found is told of, and may be found anew.
+    page.until_shown(
+        "#model-note",
+        "own.safetensors. 4 images in the list were segmented with other weights.",
+    )?;
     page.session().click("#run-again")?;
     page.until("all were run again", "return document.getElementById('run-again').hidden", json!([]))?;
     page.wait_until_ready()?;

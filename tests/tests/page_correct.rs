@@ -98,6 +98,17 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     assert_eq!(mask::difference(&back, &untouched)?, 0.0);
     ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
 
+    // Forwards again, and back.
+    for cells in [all + 1, all, all - 1] {
+        page.click("redo")?;
+        until_count(&page, cells)?;
+    }
+    ensure!(page.js("return document.getElementById('redo').disabled", json!([]))? == true);
+    for cells in [all, all + 1, all] {
+        page.key("u")?;
+        until_count(&page, cells)?;
+    }
+
     page.key(ESCAPE)?;
     page.until(
         "the pen is put down",

@@ -125,12 +125,8 @@ fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
     // What a screen reader says of it all.
     let label = page.js("return document.getElementById('canvas').ariaLabel", json!([]))?;
     ensure!(label.as_str().is_some_and(|label| label.contains(" cell")), "{label}");
-    ensure!(
-        page.js("return document.getElementById('spoken').textContent", json!([]))?
-            .to_string()
-            .contains("cell"),
-        "nothing was said"
-    );
+    let said = "return document.getElementById('spoken').textContent.includes(' cells')";
+    page.until("the count is said", said, json!([]))?;
     Ok(())
 }
 
