@@ -256,6 +256,15 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     let run = train(&data, &out, &["--folds", "1"])?.succeeded()?;
     run.line_about("is replaced")?;
     ensure!(!fold.exists() && !out.join("fold-1").exists(), "the earlier run's folds are left");
+
+    // One that comes to nothing leaves the weights of the one before.
+    let before = std::fs::read(&weights)?;
+    let run = train(&data, &out, &["--folds", "1", "--learning-rate", "10"])?;
+    ensure!(!run.success && run.line_about("the loss is")?.contains("lower"), "{}", run.stderr);
+    ensure!(
+        !weights.exists() && std::fs::read(out.join("rbc.earlier.safetensors"))? == before,
+        "they are lost"
+    );
     Ok(())
 }
 

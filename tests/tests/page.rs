@@ -144,7 +144,19 @@ fn a_broken_file_is_named_and_the_others_are_segmented() -> Result<()> {
         let said = page.result_text(broken)?.replace(broken, "");
         ensure!(said.trim().len() > 10, "no word on what is wrong with {broken}: {said}");
     }
-    page.screenshot("broken-among-good").map(drop)
+    page.screenshot("broken-among-good")?;
+
+    // To try them again would help nobody. Once removed, they are not spoken of any more.
+    let buttons = "return [...document.querySelectorAll('[data-testid=result][data-name=\"' + arguments[0] + '\"] .side button')]
+        .filter(button => !button.hidden).map(button => button.textContent)";
+    assert_eq!(page.js(buttons, serde_json::json!(["text.png"]))?, serde_json::json!(["×"]));
+    for broken in ["text.png", "empty.png"] {
+        ensure!(page.shown("[data-testid=error]")?.contains(broken), "{broken} is not spoken of");
+        let remove = "document.querySelector('[data-testid=result][data-name=\"' + arguments[0] + '\"] .remove').click()";
+        page.js(remove, serde_json::json!([broken]))?;
+    }
+    ensure!(page.shown("[data-testid=error]")?.is_empty(), "{}", page.shown("[data-testid=error]")?);
+    Ok(())
 }
 
 #[test]

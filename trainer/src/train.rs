@@ -315,6 +315,7 @@ impl Training<'_> {
             [self.samples.len(), self.fields.len()],
         );
         records::write_json(&self.args.out.join("rbc.json"), &card)?;
+        earlier::forget(&self.args.out)?;
         say::out!("weights: {}", file.display());
         Ok(())
     }

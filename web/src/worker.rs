@@ -146,7 +146,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
     };
     let image = match rbc_model::decode::decode(&file, &name) {
         Ok(image) => image,
-        Err(error) => return failed(id, "segment", &error),
+        Err(error) => return failed(id, "decode", &error),
     };
     let unread = rbc_model::decode::unread(&file);
     let um_per_px = rbc_model::decode::um_per_px(&file);

@@ -10,6 +10,8 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "rbc.safetensors";
+/// What is put aside until the new run has as much to show: it may end before that.
+const KEPT: [(&str, &str); 2] = [(WEIGHTS, "rbc.earlier.safetensors"), ("rbc.json", "rbc.earlier.json")];
 /// A fold's, which it writes last.
 const FIGURES: &str = "validation.json";
 
@@ -84,7 +86,11 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         return Ok(clear_fit(&folder)?);
     }
     if args.out.join(WEIGHTS).exists() {
-        say::err!("the earlier run in {} is replaced", args.out.display());
+        say::err!(
+            "the earlier run in {} is replaced; its weights are kept as {} until the new ones are there",
+            args.out.display(),
+            KEPT[0].1
+        );
     }
     for folder in fits(&args.out)? {
         // Another's folder may be called `final`.
@@ -92,10 +98,25 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
             clear_fit(&folder)?;
         }
     }
-    for name in ["cross-validation.json", "report.html", WEIGHTS, "rbc.json"] {
+    for name in ["cross-validation.json", "report.html"] {
         remove(&args.out.join(name))?;
     }
+    for (name, kept) in KEPT {
+        let path = args.out.join(name);
+        if path.exists() {
+            std::fs::rename(&path, args.out.join(kept))
+                .map_err(|error| Problem::io(&path, "cannot put the earlier run's file aside", &error))?;
+        }
+    }
     Ok(())
+}
+
+/// Takes away what was kept of an earlier run until this one had weights of its own.
+///
+/// # Errors
+/// Where it can't be taken away.
+pub fn forget(out: &Path) -> Result<(), Problem> {
+    KEPT.iter().try_for_each(|(_, kept)| remove(&out.join(kept)))
 }
 
 /// Checkpoints first: what is left by a run that is cut off here has none to go on from.
@@ -193,7 +214,9 @@ mod tests {
             left.push(file_name(&entry?.path()));
         }
         left.sort();
-        assert_eq!(left, ["fold-2", "fold-notes", "notes.txt", "splits.json"]);
+        assert_eq!(left, ["fold-2", "fold-notes", "notes.txt", "rbc.earlier.safetensors", "splits.json"]);
+        forget(&out)?;
+        assert!(!out.join("rbc.earlier.safetensors").exists());
         assert!(kept.iter().all(|path| path.exists()));
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Item {
     pub folder: String,
     pub file: Blob,
     pub phase: Phase,
+    /// The file is no image that can be read: to try again helps nobody.
+    pub unreadable: bool,
     pub size: Option<(u32, u32)>,
     /// A byte per pixel. A blob, so that the browser may put it on disk: 200 images do not fit in memory.
     pub probability: Option<Blob>,
@@ -92,6 +94,7 @@ impl Item {
             folder,
             file,
             phase: Phase::Waiting,
+            unreadable: false,
             size: None,
             probability: None,
             estimate: None,
@@ -142,6 +145,11 @@ impl Item {
 
     pub fn pending(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
+    }
+
+    /// Whether another run may do better.
+    pub fn can_retry(&self) -> bool {
+        matches!(self.phase, Phase::Stopped | Phase::Failed(_)) && !self.unreadable
     }
 
     /// A run that comes to nothing: an earlier result stays, with the diameter that it was found with.

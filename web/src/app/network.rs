@@ -215,7 +215,12 @@ impl App {
                 self.refresh();
             }
             Reply::Segmented(result) => self.segmented(result),
-            Reply::Failed { id, message, .. } => self.fail(id, &message),
+            Reply::Failed { id, task, message, .. } => {
+                if let Some(item) = self.item_mut(id) {
+                    item.unreadable = task == "decode";
+                }
+                self.fail(id, &message);
+            }
             Reply::Crashed { message } => self.network_lost(&message),
             _ => {}
         }
@@ -371,8 +376,7 @@ impl App {
 
     /// Takes up again what was stopped or failed.
     pub fn retry_all(&mut self) {
-        let over = |phase: &Phase| matches!(phase, Phase::Stopped | Phase::Failed(_));
-        let ids: Vec<u32> = self.items.iter().filter(|item| over(&item.phase)).map(|item| item.id).collect();
+        let ids: Vec<u32> = self.items.iter().filter(|item| item.can_retry()).map(|item| item.id).collect();
         ids.into_iter().for_each(|id| self.retry(id));
     }
 

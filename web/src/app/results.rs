@@ -103,6 +103,7 @@ impl Face {
             Phase::Failed(_) => ("failed", "Retry"),
             Phase::Stopped => ("stopped", "Retry"),
         };
+        let action = if action == "Retry" && !item.can_retry() { "" } else { action };
         let folder = if item.folder.is_empty() { String::new() } else { format!("{}/", item.folder) };
         let more = match &item.phase {
             Phase::Failed(why) => format!("\n{why}"),
@@ -165,8 +166,7 @@ impl App {
         }
         let (total, pending) = (self.items.len(), self.items.iter().filter(|item| item.pending()).count());
         dom::set_text("image-count", &if total > 0 { format!("({total})") } else { String::new() });
-        let over = |item: &&Item| matches!(item.phase, Phase::Stopped | Phase::Failed(_));
-        let over = self.items.iter().filter(over).count();
+        let over = self.items.iter().filter(|item| item.can_retry()).count();
         dom::show("retry-all", pending == 0 && over > 0);
         dom::set_text("retry-all", &format!("Try {over} again"));
         dom::show("overall", pending > 0);
@@ -204,7 +204,8 @@ impl App {
     fn remove(&mut self, id: u32) {
         self.stop(id);
         let Some(at) = self.items.iter().position(|item| item.id == id) else { return };
-        self.items.remove(at);
+        let name = self.items.remove(at).name;
+        self.forget_complaints(&name);
         self.faces.remove(&id);
         if let Some(card) = dom::document().get_element_by_id(&card_id(id)) {
             card.remove();

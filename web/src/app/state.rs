@@ -218,6 +218,22 @@ impl App {
         dom::show("error-box", true);
     }
 
+    /// What was said of an image that is not in the list any more helps nobody.
+    pub fn forget_complaints(&mut self, name: &str) {
+        if self.items.iter().any(|item| item.name == name) {
+            return;
+        }
+        let element = dom::element("error");
+        let before = element.text_content().unwrap_or_default();
+        let (first, last) = (format!("{name}: "), format!(": {name}"));
+        let of_it = |line: &&str| line.starts_with(&first) || line.ends_with(&last);
+        let left: Vec<&str> = before.lines().filter(|line| !of_it(line)).collect();
+        element.set_text_content(Some(&left.join("\n")));
+        if left.is_empty() {
+            dom::show("error-box", false);
+        }
+    }
+
     /// Says how many cells the active image has, for those who do not see the figure, once it has come to rest.
     pub fn speak_soon(&mut self) {
         self.speeches += 1;
