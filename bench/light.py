@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Do cells stay cells in another light? Smears that nobody trained on, as another lamp, camera or file would show them.
 
-    python3 bench/light.py TRAINER DATA OUT [--weights FILE]          (needs numpy, scipy, pillow)
+    python3 bench/light.py TRAINER DATA OUT [--without] [--weights FILE]          (needs numpy, scipy, pillow)
+
+With --without, the shipped weights are used without what they say of the lights they were trained in, so that no light is corrected.
 
 Every second image. For each change: the share of the centres marked in chula-count that lie in an instance of their own, the share of the red
 cells' boxes of bccd-count that an instance's box meets with an IoU of 0.5 (of both those that still show), how many of the
@@ -9,6 +11,7 @@ boxes of white cells are mostly mask, and the mean IoU of the mask with that of 
 """
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -105,9 +108,28 @@ class Tally:
                 self.whites += 1
 
 
+def without_lights(out):
+    """The shipped weights, whose metadata does not say in which lights they were trained."""
+    content = (Path(__file__).parent.parent / "model-weights/rbc.safetensors").read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    config = json.loads(header["__metadata__"]["rbc.config"])
+    del config["lights"]
+    header["__metadata__"]["rbc.config"] = json.dumps(config)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "without-lights.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+    return path
+
+
 def main():
     trainer, data, out, *options = sys.argv[1:]
     data, out = Path(data), Path(out)
+    if "--without" in options:
+        options.remove("--without")
+        options += ["--weights", str(without_lights(out))]
     print("| | Chula | BCCD | white cells taken for red | IoU | cells beyond |\n|---|---|---|---|---|---|")
     for number, (name, change) in enumerate(CHANGES.items()):
         tally = Tally()
