@@ -1,11 +1,15 @@
-//! The command line.
+//! The command line: commands, options and what they mean.
+
+mod line;
+mod values;
+
+pub use line::{Refused, command_line, parse};
 
 use crate::device::Request;
 use crate::fit::FitConfig;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rbc_model::cells::{CellOptions, UM_PER_PX};
-use rbc_model::segment::{DIAMETERS, SegmentOptions};
-use std::ops::RangeInclusive;
+use rbc_model::cells::CellOptions;
+use rbc_model::segment::SegmentOptions;
 use std::path::PathBuf;
 
 /// Trains, measures and applies the red blood cell (RBC) segmentation network.
@@ -55,17 +59,17 @@ pub struct WeightsArgs {
 #[derive(Clone, Debug, Args)]
 pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
-    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = diameter)]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = values::diameter)]
     pub diameter: Option<f32>,
     /// Probability from which a pixel counts as cell, 0 to 1; at 0, every pixel with a probability above 0 does
-    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 0.5, value_parser = probability)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 0.5, value_parser = values::probability)]
     pub threshold: f32,
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
     /// Average over this many orientations (mirrored, rotated) of the image: 1, 2, 4 or 8. More give steadier edges and take
     /// that many times as long [default: 2, more for small images]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = orientations)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::orientations)]
     pub orientations: Option<usize>,
 }
 
@@ -98,11 +102,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
     /// Synthetic smears to train on beside the images; each counts as one training image
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = values::images)]
     pub synthetic: usize,
     /// Least number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are violet.
     /// Needs --synthetic. Use 6 if your images show no white cells but later ones will [default: few, as in blood]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = white_cells)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = values::white_cells)]
     pub white_cells: f32,
     /// Output folder: folds, reports, rbc.safetensors. A finished run in it is replaced; an interrupted run is only continued,
     /// with --resume
@@ -110,49 +114,49 @@ pub struct TrainArgs {
     pub out: PathBuf,
     /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross validation, only the final
     /// network
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = folds)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = values::folds)]
     pub folds: usize,
     /// Train only this fold, counted from 0. Folds can be trained in parallel, one process each; the same command without
     /// --fold and with --resume then joins them
-    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = fold)]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = values::fold)]
     pub fold: Option<usize>,
     /// Epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = epochs)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::epochs)]
     pub epochs: Option<usize>,
     /// Channels of the three stages, as in 8,16,32 [default: 16,32,64]
-    #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = widths)]
+    #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = values::widths)]
     pub widths: Option<[usize; 3]>,
     /// Cell diameter in pixels at which the network works; images are resampled to it [default: 34]
-    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = working_diameter)]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = values::working_diameter)]
     pub working_diameter: Option<f32>,
     /// Crops in a batch [default: 8]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = batch)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::batch)]
     pub batch: Option<usize>,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
     /// Learning rate at the top of the schedule [default: 0.02]
-    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = learning_rate)]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = values::learning_rate)]
     pub learning_rate: Option<f32>,
     /// Scale augmentation: cell diameters in crops range from the working diameter / F to the working diameter x F
     /// [default: 1.6]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = scale_jitter)]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::scale_jitter)]
     pub scale_jitter: Option<f32>,
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all [default: 1]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = colour_jitter)]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::colour_jitter)]
     pub colour_jitter: Option<f32>,
     /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and cameras,
     /// where colour carries no information [default: 0.75]
-    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = probability)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::probability)]
     pub as_taken: Option<f32>,
     /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells are
     /// separated; 0: none [default: 10]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = gap_weight)]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::gap_weight)]
     pub gap_weight: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Decides folds, first weights and augmentation
-    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0, value_parser = seed)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0, value_parser = values::seed)]
     pub seed: u64,
     /// Continue the interrupted run in this folder
     #[arg(long)]
@@ -208,7 +212,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub mask: MaskArgs,
     /// How many of the worst images get an overlay
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10, value_parser = values::images)]
     pub worst: usize,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -228,7 +232,7 @@ pub struct PredictArgs {
     pub mask: MaskArgs,
     /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables [default: the scale stored in a TIFF
     /// file: OME, ImageJ, or its resolution if that is a microscope's]
-    #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = um_per_px)]
+    #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = values::um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts
     #[arg(long)]
@@ -249,13 +253,13 @@ pub struct SynthArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Training images, 128 x 128
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 164, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 164, value_parser = values::images)]
     pub train: usize,
     /// Test images of various sizes
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = values::images)]
     pub test: usize,
     /// The same seed gives the same images
-    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1, value_parser = seed)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1, value_parser = values::seed)]
     pub seed: u64,
 }
 
@@ -293,151 +297,6 @@ impl From<Precision> for rbc_model::weights::Precision {
     }
 }
 
-fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(number) if fits(number) => Ok(number),
-        _ => Err(format!("give {wanted}")),
-    }
-}
-
-/// A number within bounds. They are wide, and keep out what no machine can do or nobody can mean.
-fn within(text: &str, least: f32, most: f32) -> Result<f32, String> {
-    number(text, |number| (least..=most).contains(&number), &format!("a number from {least} to {most}"))
-}
-
-fn white_cells(text: &str) -> Result<f32, String> {
-    within(text, 0.0, 100.0)
-}
-
-fn diameter(text: &str) -> Result<f32, String> {
-    let (least, most) = (*DIAMETERS.start(), *DIAMETERS.end());
-    within(text, least as f32, most as f32)
-}
-
-fn working_diameter(text: &str) -> Result<f32, String> {
-    within(text, 4.0, 200.0)
-}
-
-fn learning_rate(text: &str) -> Result<f32, String> {
-    number(text, |number| number > 0.0 && number <= 10.0, "a number above 0, at most 10")
-}
-
-fn scale_jitter(text: &str) -> Result<f32, String> {
-    within(text, 1.0, 10.0)
-}
-
-fn colour_jitter(text: &str) -> Result<f32, String> {
-    within(text, 0.0, 10.0)
-}
-
-fn gap_weight(text: &str) -> Result<f32, String> {
-    within(text, 0.0, 1000.0)
-}
-
-fn um_per_px(text: &str) -> Result<f32, String> {
-    let (least, most) = (*UM_PER_PX.start(), *UM_PER_PX.end());
-    within(text, least as f32, most as f32)
-}
-
-fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
-}
-
-/// So many images as a disk and an afternoon have room for.
-fn images(text: &str) -> Result<usize, String> {
-    whole(text, 0..=100_000)
-}
-
-fn epochs(text: &str) -> Result<usize, String> {
-    whole(text, 1..=100_000)
-}
-
-fn batch(text: &str) -> Result<usize, String> {
-    whole(text, 1..=4096)
-}
-
-fn folds(text: &str) -> Result<usize, String> {
-    whole(text, 1..=10_000)
-}
-
-fn fold(text: &str) -> Result<usize, String> {
-    whole(text, 0..=9_999)
-}
-
-fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("give a whole number from 0 to {}", u64::MAX))
-}
-
-fn widths(text: &str) -> Result<[usize; 3], String> {
-    let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
-    let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
-    let valid = three.filter(|three| three.iter().all(|width| rbc_model::network::WIDTHS.contains(width)));
-    valid.ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
-}
-
-fn orientations(text: &str) -> Result<usize, String> {
-    let asked = text.parse().ok().filter(|number| [1, 2, 4, 8].contains(number));
-    asked.ok_or_else(|| format!("{text} is not 1, 2, 4 or 8"))
-}
-
-fn probability(text: &str) -> Result<f32, String> {
-    number(text, |number| (0.0..=1.0).contains(&number), "a number from 0 to 1")
-}
-
-/// The command line, or what is to be told in its place: an error in one line, help and version as they are.
-pub fn parse() -> Result<Cli, Refused> {
-    Cli::try_parse().map_err(|error| Refused::of(&error))
-}
-
-/// What comes of a command line that says nothing to do.
-pub enum Refused {
-    /// Help, or the version: what was asked for.
-    Answer(String),
-    /// What is wrong.
-    Error(String),
-}
-
-impl Refused {
-    fn of(error: &clap::Error) -> Self {
-        use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
-        let text = error.to_string();
-        match error.kind() {
-            DisplayHelp | DisplayVersion => Self::Answer(text),
-            DisplayHelpOnMissingArgumentOrSubcommand => {
-                Self::Error("no command given; see `trainer --help`".into())
-            }
-            // Paragraphs: what is wrong, tips, the usage.
-            _ => {
-                let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-                let mut paragraphs = text.trim_end().split("\n\n").map(line);
-                let what = paragraphs.next().unwrap_or_default();
-                let tips: Vec<String> =
-                    paragraphs.filter(|paragraph| paragraph.starts_with("tip:")).collect();
-                let tips =
-                    if tips.is_empty() { "see --help".into() } else { tips.join(" ").replace("tip: ", "") };
-                Self::Error(format!("{}; {tips}", what.trim_start_matches("error: ")))
-            }
-        }
-    }
-}
-
-/// The command line that this program was started with, for records; quoted so that a shell reads it back.
-pub fn command_line() -> String {
-    let quote = |word: String| {
-        let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    // A run that was broken off comes to the same as one that was not.
-    let words = words.filter(|word| word != "--resume").map(quote);
-    std::iter::once("trainer".to_string()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,15 +306,6 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn numbers_that_make_no_sense_are_refused() {
-        for bad in ["0", "-1", "nan", "inf", "ten"] {
-            assert!(diameter(bad).is_err() && learning_rate(bad).is_err(), "{bad}");
-        }
-        assert!(probability("1.01").is_err() && probability("nan").is_err());
-        assert_eq!(probability("1"), Ok(1.0));
     }
 
     #[test]
@@ -487,7 +337,7 @@ mod tests {
                 assert!(refused, "{option} {bad}");
             }
         }
-        assert!(folds("0").is_err_and(|told| told.contains("from 1")) && folds("1").is_ok());
+        assert!(values::folds("0").is_err_and(|told| told.contains("from 1")) && values::folds("1").is_ok());
     }
 
     #[test]

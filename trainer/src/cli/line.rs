@@ -1,0 +1,57 @@
+//! The line that the program was started with: read, refused in one line, and written down again.
+
+use super::Cli;
+use clap::Parser;
+
+/// The command line, or what is to be told in its place: an error in one line, help and version as they are.
+pub fn parse() -> Result<Cli, Refused> {
+    Cli::try_parse().map_err(|error| Refused::of(&error))
+}
+
+/// What comes of a command line that says nothing to do.
+pub enum Refused {
+    /// Help, or the version: what was asked for.
+    Answer(String),
+    /// What is wrong.
+    Error(String),
+}
+
+impl Refused {
+    fn of(error: &clap::Error) -> Self {
+        use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+        let text = error.to_string();
+        match error.kind() {
+            DisplayHelp | DisplayVersion => Self::Answer(text),
+            DisplayHelpOnMissingArgumentOrSubcommand => {
+                Self::Error("no command given; see `trainer --help`".into())
+            }
+            // Paragraphs: what is wrong, tips, the usage.
+            _ => {
+                let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+                let mut paragraphs = text.trim_end().split("\n\n").map(line);
+                let what = paragraphs.next().unwrap_or_default();
+                let tips: Vec<String> =
+                    paragraphs.filter(|paragraph| paragraph.starts_with("tip:")).collect();
+                let tips =
+                    if tips.is_empty() { "see --help".into() } else { tips.join(" ").replace("tip: ", "") };
+                Self::Error(format!("{}; {tips}", what.trim_start_matches("error: ")))
+            }
+        }
+    }
+}
+
+/// The command line that this program was started with, for records; quoted so that a shell reads it back.
+pub fn command_line() -> String {
+    let quote = |word: String| {
+        let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    // A run that was broken off comes to the same as one that was not.
+    let words = words.filter(|word| word != "--resume").map(quote);
+    std::iter::once("trainer".to_string()).chain(words).collect::<Vec<_>>().join(" ")
+}
