@@ -22,8 +22,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Dropout and batch normalisation are there in training only. The page is compiled without them and
-/// their kernels.
+/// Dropout and batch normalisation are there in training only. The page is compiled without them and their kernels;
+/// native programs have them always, so that a test need not build the trainer's features to see a network that trains.
 const TRAINS: bool = cfg!(feature = "train") || cfg!(not(target_arch = "wasm32"));
 
 /// Height and width of a network input are multiples of this: three poolings by 2.
@@ -152,7 +152,7 @@ impl<B: SegBackend> Network<B> {
         let mut x = image;
         let mut indices = Vec::with_capacity(self.encoder.len());
         for stage in &self.encoder {
-            let (pooled, places) = stage.forward(x, &mut statistics); // [n, w, h / 2, w / 2]
+            let (pooled, places) = stage.forward(x, &mut statistics); // [n, width, h / 2, w / 2]
             indices.push(places);
             x = pooled;
         }
@@ -161,13 +161,14 @@ impl<B: SegBackend> Network<B> {
         }
         let last = self.decoder.len() - 1;
         for (depth, (stage, places)) in self.decoder.iter().zip(indices.into_iter().rev()).enumerate() {
-            x = stage.forward(x, places, depth < last, &mut statistics); // [n, w, 2 h, 2 w]
+            x = stage.forward(x, places, depth < last, &mut statistics); // [n, width, 2 h, 2 w]
         }
         (x, statistics)
     }
 
     /// The same function without batch normalisation, for inference: each layer takes up the scale and shift that the
-    /// statistics give. They come in the order of [`forward_with_statistics`](Self::forward_with_statistics).
+    /// statistics give: those of each batch-normalised layer, in the order of
+    /// [`forward_with_statistics`](Self::forward_with_statistics).
     pub fn fold(mut self, statistics: Statistics<B>) -> Self {
         let mut statistics = statistics.into_iter();
         for stage in &mut self.encoder {
@@ -188,6 +189,7 @@ impl<B: SegBackend> Network<B> {
                 }
             }
         }
+        assert!(statistics.next().is_none(), "statistics of more layers than are batch-normalised");
         self
     }
 
@@ -211,7 +213,7 @@ fn folded<B: Backend>(
     statistics: &mut impl Iterator<Item = [Tensor<B, 1>; 2]>,
 ) -> Option<(Tensor<B, 1>, Tensor<B, 1>)> {
     let norm = norm?;
-    let [mean, variance] = statistics.next()?;
+    let [mean, variance] = statistics.next().expect("statistics of each batch-normalised layer");
     let scale = norm.gamma.val() / variance.add_scalar(EPSILON).sqrt();
     let bias = norm.beta.val() + (bias - mean) * scale.clone();
     Some((scale, bias))

@@ -75,9 +75,8 @@ impl Quality {
         let scale = DIAMETER / diameter;
         let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
             .part((PART / scale) as u32);
-        let (image, mut probability) = (resampled(image, part, scale), resampled(probability, part, scale));
-        // Between 0 and more, resampling makes what would pass for it.
-        probability.iter_mut().filter(|value| **value == UNLIT).for_each(|value| *value = 0);
+        let image = resampled(image, part, scale, FilterType::Triangle);
+        let probability = resampled_map(probability, part, scale);
         let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;
@@ -88,18 +87,22 @@ impl Quality {
         let inside = |at: usize| found.labels.ids[at] != 0;
         let depth = squared_distance(width, height, |at| !inside(at));
         let away = squared_distance(width, height, inside);
+        // Where the light ends, no cell does; there the image shows neither background nor outline.
+        let dark = squared_distance(width, height, |at| probability.as_raw()[at] == UNLIT);
+        let lit = |at: usize| dark[at] > RIM[1] * RIM[1];
         let green = green(&image);
 
         let within = |[low, high]: [f32; 2], value: f32| value > low * low && value < high * high;
         // White cells are darker than red ones; in a small image they may be most of what is no cell.
-        let background = quantile(&green, 0.75, |at| !inside(at) && away[at] > BACKGROUND * BACKGROUND)
-            .ok_or(Unmeasured::NoBackground)?;
-        let rim = quantile(&green, 0.5, |at| inside(at) && within(RIM, depth[at]))
+        let background =
+            quantile(&green, 0.75, |at| lit(at) && !inside(at) && away[at] > BACKGROUND * BACKGROUND)
+                .ok_or(Unmeasured::NoBackground)?;
+        let rim = quantile(&green, 0.5, |at| lit(at) && inside(at) && within(RIM, depth[at]))
             .or_else(|| quantile(&green, 0.5, inside))
             .ok_or(Unmeasured::NoCells)?;
         let contrast = background - rim;
 
-        let on_edge = |at: usize| depth[at].max(away[at]) <= EDGE * EDGE;
+        let on_edge = |at: usize| lit(at) && depth[at].max(away[at]) <= EDGE * EDGE;
         let mut slopes = slopes(&green, &probability, on_edge);
         if slopes.is_empty() {
             return Err(Unmeasured::NoBackground);
@@ -209,17 +212,29 @@ fn resampled<P>(
     image: &ImageBuffer<P, Vec<u8>>,
     [left, top, width, height]: [u32; 4],
     scale: f32,
+    filter: FilterType,
 ) -> ImageBuffer<P, Vec<u8>>
 where
     P: Pixel<Subpixel = u8> + 'static,
 {
     let part = crop_imm(image, left, top, width, height).to_image();
     let [width, height] = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
-    if (width, height) == part.dimensions() {
-        part
-    } else {
-        resize(&part, width, height, FilterType::Triangle)
+    if (width, height) == part.dimensions() { part } else { resize(&part, width, height, filter) }
+}
+
+/// A part of a probability map, resampled. Between 0 and more, resampling makes what would pass for [`UNLIT`]: where that
+/// is tells the nearest pixel.
+fn resampled_map(map: &GrayImage, part: [u32; 4], scale: f32) -> GrayImage {
+    let mut resampled_map = resampled(map, part, scale, FilterType::Triangle);
+    let nearest = resampled(map, part, scale, FilterType::Nearest);
+    for (value, nearest) in resampled_map.iter_mut().zip(nearest.iter()) {
+        *value = match *nearest {
+            UNLIT => UNLIT,
+            _ if *value == UNLIT => 0,
+            _ => *value,
+        };
     }
+    resampled_map
 }
 
 /// Gradient of a value that is looked up by index, at a pixel that is not at the border.
@@ -251,7 +266,11 @@ mod tests {
         let image = RgbImage::from_fn(160, 160, |x, y| {
             image::Rgb([(light + (dark - light) * share(x, y, soft)) as u8; 3])
         });
-        (image, GrayImage::from_fn(160, 160, |x, y| image::Luma([(255.0 * share(x, y, 0.3)) as u8])))
+        let level = |x, y| match (255.0 * share(x, y, 0.3)) as u8 {
+            UNLIT => 0,
+            level => level,
+        };
+        (image, GrayImage::from_fn(160, 160, |x, y| image::Luma([level(x, y)])))
     }
 
     fn warnings(soft: f32, dark: f32, light: f32) -> Vec<String> {
@@ -301,6 +320,23 @@ mod tests {
         let image = RgbImage::from_fn(160, 160, |x, y| image::Rgb([255 - bars.get_pixel(x, y).0[0] / 2; 3]));
         let quality = Quality::measure(&image, &bars, 28.0);
         assert!(quality.is_ok_and(|q| q.warnings().concat().contains("not round")), "{quality:?}");
+    }
+
+    #[test]
+    fn cells_that_the_edge_of_the_light_cuts_raise_no_doubt() {
+        let (mut image, mut probability) = smear(0.5, 120.0, 230.0);
+        for (x, y, pixel) in image.enumerate_pixels_mut() {
+            // Through the middles of twelve of the sixteen cells.
+            if !(20..140).contains(&x) || !(20..140).contains(&y) {
+                *pixel = image::Rgb([0; 3]);
+                probability.put_pixel(x, y, image::Luma([UNLIT]));
+            }
+        }
+        for scale in [28.0, 19.0] {
+            let quality = Quality::measure(&image, &probability, scale);
+            let told = quality.map(|quality| (quality.warnings(), quality.round.is_none(), quality.outline));
+            assert!(told.as_ref().is_ok_and(|told| told.0.is_empty() && told.1 && told.2 > 0.99), "{told:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{encoded, jpeg_with_orientation, piece, plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
 use serde_json::json;
+use std::fs;
 use std::path::PathBuf;
 
 /// Cells and covered share, as the list states them: `31 cells, 40.2 %`.
@@ -145,7 +146,23 @@ fn masks_go_to_the_image_of_their_own_data_set() -> Result<()> {
         page.until_shown("#picture-facts", size)?;
         page.until_shown("[data-testid=truth-iou]", "%")?;
     }
-    Ok(())
+    // The file tells them apart.
+    let table = fs::read_to_string(page.save("export-images", "summary.csv")?)?;
+    for (name, file) in [("x,", ",sets/a/images/x.png"), ("x-2,", ",sets/b/images/x.png")] {
+        let told = table.lines().any(|line| line.starts_with(name) && line.contains(file));
+        ensure!(told, "{file}: {table}");
+    }
+    // Whose a mask is, is not guessed, and a mask is no image.
+    let mask = image::GrayImage::from_pixel(200, 160, image::Luma([255]));
+    let mask = encoded(mask, ImageFormat::Png)?;
+    page.pick("file-input", &[scratch.write("x_GT.png", mask.clone())?])?;
+    page.until_shown("[data-testid=error]", "x_GT.png: skipped; several images have that name")?;
+    page.pick("file-input", &[scratch.write("y.mask.png", mask)?])?;
+    page.until_shown("[data-testid=error]", "y.mask.png: skipped; named like a mask")?;
+    // What is added again counts twice: that is told.
+    page.pick("file-input", &[scratch.path().join("sets/a/images/x.png")])?;
+    page.until_shown("[data-testid=error]", "x.png: already in the list")?;
+    page.until("it is a third", &through.replace("=== 2", "=== 3"), json!([])).map(drop)
 }
 
 #[test]

@@ -89,6 +89,29 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     page.wait("they are back", || Ok((number(&page.text("cell-count")?)? == count).then_some(())))?;
     page.wait_until_ready()?;
 
+    // One that is left out by hand counts nowhere, and not once more where all at the edge are left out.
+    let all = number(&page.shown("#density")?)?;
+    let shows = |what: &str, cells: f64, cut: f64| {
+        let density = all * (whole.len() as f64 + cut / 2.0) / (whole.len() as f64 + edge / 2.0);
+        page.wait(what, || {
+            let same = (number(&page.shown("#density")?)? / density - 1.0).abs() < 0.005;
+            Ok((same && number(&page.text("cell-count")?)? == cells).then_some(()))
+        })
+    };
+    let inner = whole.len() as f64;
+    page.js("[...document.querySelectorAll('#cells-body tr')].find((row) => row.innerText.includes('edge')).querySelector('input').click()", json!([]))?;
+    shows("one is left out", count - 1.0, edge - 1.0)?;
+    page.session().click("#skip-edge")?;
+    shows("one of those at the edge is left out by hand", inner, edge - 1.0)?;
+    page.session().click("#undo")?;
+    shows("it counts half again", inner, edge)?;
+    page.session().click("#redo")?;
+    shows("it does not", inner, edge - 1.0)?;
+    page.session().click("#skip-edge")?;
+    page.session().click("#undo")?;
+    shows("all are back", count, edge)?;
+    page.wait_until_ready()?;
+
     // The table sorts both ways and says so.
     for (press, order) in [(1, "ascending"), (2, "descending")] {
         page.session().click("#cells-head th:nth-child(6) button")?;

@@ -27,19 +27,25 @@ fn close(a: f64, b: f64) -> bool {
 
 /// Two tables, the same within what rounding on the way may change.
 fn same_table(page: &str, native: &str) -> Result<()> {
-    assert_eq!(page.lines().count(), native.lines().count(), "{page}\n{native}");
-    for (left, right) in page.lines().zip(native.lines()) {
-        let fields: Vec<_> = left.split(',').zip(right.split(',')).collect();
-        ensure!(left.split(',').count() == right.split(',').count(), "{left}\n{right}");
-        for (a, b) in fields {
+    let (left, right) = (records(page)?, records(native)?);
+    assert_eq!(left.len(), right.len(), "{page}\n{native}");
+    for (left, right) in left.iter().zip(&right) {
+        ensure!(left.len() == right.len(), "{left:?}\n{right:?}");
+        for (a, b) in left.iter().zip(right) {
             let equal = match (a.parse::<f64>(), b.parse::<f64>()) {
                 (Ok(a), Ok(b)) => close(a, b),
-                _ => a == b,
+                // The page knows no folders but those that were dropped.
+                _ => a == b || Path::new(b).ends_with(a),
             };
-            ensure!(equal, "{a} is not {b}:\n{left}\n{right}");
+            ensure!(equal, "{a} is not {b}:\n{left:?}\n{right:?}");
         }
     }
     Ok(())
+}
+
+fn records(table: &str) -> Result<Vec<csv::StringRecord>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table.as_bytes());
+    Ok(reader.records().collect::<Result<_, _>>()?)
 }
 
 /// Two GeoJSON files, likewise; outlines may have a corner more.
@@ -125,7 +131,7 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
     same_table(&table, &read("smear.cells.csv")?)?;
     let all = fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     same_table(&all, &read("summary.csv")?)?;
-    let warned: Vec<bool> = all.lines().map(|line| !line.ends_with(',')).collect();
+    let warned: Vec<bool> = records(&all)?.iter().map(|line| !line[line.len() - 2].is_empty()).collect();
     assert_eq!(
         warned,
         [true, false, false, false, true],

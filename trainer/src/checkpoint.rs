@@ -129,10 +129,7 @@ impl Checkpoints<'_> {
         let crc32 = Some(crc32fast::hash(&bytes));
         let found = State { config, fingerprint, epochs_done, seconds, crc32 };
         records::write_json(&state(self.folder), &found)?;
-        match epochs_done {
-            0 | 1 => Ok(()),
-            _ => Ok(remove(&tensors(self.folder, epochs_done - 1))?),
-        }
+        Ok(remove_tensors(self.folder, Some(epochs_done))?)
     }
 }
 
@@ -148,19 +145,21 @@ pub fn is_finished(folder: &Path) -> Option<bool> {
 /// Where they can't be removed.
 pub fn clear(folder: &Path) -> Result<(), Problem> {
     remove(&state(folder))?;
-    // A run cut off between two may have left both.
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(|path| is_tensors(path)) {
-        remove(&path)?;
-    }
-    Ok(())
+    remove_tensors(folder, None)
 }
 
-/// `checkpoint-N.bin`
-fn is_tensors(path: &Path) -> bool {
-    let name = file_name(path);
-    let number = name.strip_prefix("checkpoint-").and_then(|rest| rest.strip_suffix(".bin"));
-    number.is_some_and(|number| number.parse::<usize>().is_ok())
+/// Removes every `checkpoint-N.bin` but one: a run cut off between two may have left both.
+fn remove_tensors(folder: &Path, but: Option<usize>) -> Result<(), Problem> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = file_name(&path);
+        let number = name.strip_prefix("checkpoint-").and_then(|rest| rest.strip_suffix(".bin"));
+        let epochs_done = number.and_then(|number| number.parse().ok());
+        if epochs_done.is_some() && epochs_done != but {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn state(folder: &Path) -> PathBuf {
@@ -195,7 +194,18 @@ fn differences(before: &Value, now: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Folder;
+    use crate::optimiser::KernelMuon;
+    use anyhow::Context;
+    use burn::backend::{Autodiff, Flex};
+    use burn::module::{AutodiffModule, Module};
+    use burn::optim::{GradientsParams, Optimizer};
+    use burn::tensor::{Int, Tensor};
+    use rbc_model::network::{Network, NetworkConfig};
+    use rbc_model::weights;
     use serde_json::json;
+
+    type Train = Autodiff<Flex>;
 
     #[test]
     fn settings_that_differ_are_named() {
@@ -207,17 +217,6 @@ mod tests {
             "crop null, now 128; epochs 36, now 12; widths [16,32,64], now [8,16,32]"
         );
     }
-    use crate::fixture::Folder;
-    use crate::optimiser::KernelMuon;
-    use anyhow::Context;
-    use burn::backend::{Autodiff, Flex};
-    use burn::module::{AutodiffModule, Module};
-    use burn::optim::{GradientsParams, Optimizer};
-    use burn::tensor::{Int, Tensor};
-    use rbc_model::network::{Network, NetworkConfig};
-    use rbc_model::weights;
-
-    type Train = Autodiff<Flex>;
 
     fn step(
         network: Network<Train>,

@@ -19,7 +19,7 @@ pub struct Pool {
 
 impl Pool {
     /// Draws each field as often as `share` says of its sample, at least once.
-    pub fn new(samples: &[Sample], working_diameter: f32, share: impl Fn(&Sample) -> usize) -> Self {
+    pub fn new(samples: &[&Sample], working_diameter: f32, share: impl Fn(&Sample) -> usize) -> Self {
         let fields = Field::prepare(samples, working_diameter);
         let draws = samples.iter().enumerate().flat_map(|(at, s)| std::iter::repeat_n(at, share(s).max(1)));
         Self { fields, draws: draws.collect() }
@@ -77,13 +77,13 @@ const LEVELS: [f32; 3] = [1.7, 1.0, 0.6];
 
 impl Field {
     /// Prepares all samples; a sample without a whole cell takes the typical diameter of the others.
-    pub fn prepare(samples: &[Sample], working_diameter: f32) -> Vec<Self> {
-        let targets: Vec<Cow<GrayImage>> = samples.par_iter().map(target).collect();
+    pub fn prepare(samples: &[&Sample], working_diameter: f32) -> Vec<Self> {
+        let targets: Vec<Cow<GrayImage>> = samples.par_iter().copied().map(target).collect();
         let estimates: Vec<Option<f32>> = targets.par_iter().map(|mask| estimate_diameter(mask)).collect();
         let mut known: Vec<f32> = estimates.iter().flatten().copied().collect();
         known.sort_by(f32::total_cmp);
         let typical = known.get(known.len() / 2).copied().unwrap_or(scale::DEFAULT_DIAMETER);
-        let prepare = |((sample, mask), estimate): ((&Sample, &Cow<GrayImage>), &Option<f32>)| {
+        let prepare = |((sample, mask), estimate): ((&&Sample, &Cow<GrayImage>), &Option<f32>)| {
             let estimate = estimate.unwrap_or(typical);
             let cells = mask.iter().filter(|value| **value != 0).count() as f32;
             // A crop with one cell cut in half says less than the other crops together.
@@ -175,7 +175,7 @@ mod tests {
         let cells = |sample: &Sample| Labels::of_mask(&target(sample)).ids.into_iter().max();
         assert_eq!((cells(&alone), cells(&known)), (Some(1), Some(2)));
         // What is learnt weighs there, too.
-        let fields = Field::prepare(&[alone, known], 28.0);
+        let fields = Field::prepare(&[&alone, &known], 28.0);
         // The middle row, away from the notches above and below where the discs meet.
         let middle = |field: &Field| {
             let gap = &field.working().gap;
@@ -195,9 +195,8 @@ mod tests {
             let image = RgbImage::new(mask.width(), mask.height());
             Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, instances: None }
         };
-        let large = || sample(120, 50.0, 4);
-        let fields =
-            Field::prepare(&[large(), large(), large(), sample(24, 10.0, 30), sample(24, 10.0, 1)], 34.0);
+        let (large, many, one) = (sample(120, 50.0, 4), sample(24, 10.0, 30), sample(24, 10.0, 1));
+        let fields = Field::prepare(&[&large, &large, &large, &many, &one], 34.0);
         let widths: Vec<u32> = fields.iter().map(|field| field.working().image.width()).collect();
         // Cells of 34 px: a third of the large ones' size, and 1.7 times that of many small ones.
         assert!((1200..1250).contains(&widths[3]), "{widths:?}");

@@ -2,6 +2,8 @@
 
 use crate::problem::Problem;
 use rbc_model::Error;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What the decoder reads, by extension in lower case.
@@ -107,10 +109,14 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Writes a file under another name first, so that who reads it never sees half of it.
+/// Writes a file under another name first, so that who reads it never sees half of it, not even after a power cut.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let partial = partial(path);
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
+    let written = File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
         // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
         let _ = std::fs::remove_file(&partial);
         Problem::io(path, "cannot write", &error)

@@ -37,6 +37,7 @@ pub struct FitConfig {
     pub crop: usize,
     /// At the top of the schedule: a linear warm-up, then half a cosine down to zero.
     pub learning_rate: f64,
+    /// Of biases and normalisations; kernels have none.
     pub weight_decay: f32,
     pub seed: u64,
 }
@@ -78,8 +79,17 @@ impl FitConfig {
 pub trait Watcher<B: Backend> {
     /// After each step: steps done of all, and the loss now and then.
     fn step(&mut self, done: usize, total: usize, loss: Option<f64>);
-    /// After each epoch: loss and IoU on the images held out, if there are any.
-    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>>;
+    /// After each epoch: loss and IoU on the images held out, if there are any, by the network for inference.
+    fn validate(&mut self, network: &dyn Fn() -> Network<B>) -> Result<Option<(f64, f64)>>;
+}
+
+/// A network on its way, and how it came there.
+struct Fit<B: SegBackend, O> {
+    network: Network<Autodiff<B>>,
+    optimiser: O,
+    history: Vec<EpochRecord>,
+    /// Before this run.
+    seconds: f64,
 }
 
 /// Fits a network to crops of `pool`; keeps `history.csv` and a checkpoint in `out`.
@@ -95,62 +105,80 @@ pub fn fit<B: SegBackend>(
     watcher: &mut dyn Watcher<B>,
 ) -> Result<(Network<B>, Vec<EpochRecord>)> {
     std::fs::create_dir_all(out).map_err(|error| Problem::io(out, "cannot make the folder", &error))?;
-    let mut optimiser = KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay);
     let checkpoints = Checkpoints { folder: out, config, fingerprint: pool.fingerprint() };
-
     B::seed(device, config.seed);
-    let mut network = config.network.init::<Autodiff<B>>(device);
-    let mut history = Vec::new();
-    let (mut first, mut before) = (0, 0.0);
+    let mut fit = Fit {
+        network: config.network.init::<Autodiff<B>>(device),
+        optimiser: KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay),
+        history: Vec::new(),
+        seconds: 0.0,
+    };
     if resume && let Some(last) = checkpoints.last::<Autodiff<B>, _>(device)? {
         let (weights, moments) = last.record;
-        network = network.load_record(weights);
-        optimiser = optimiser.load_record(moments);
-        history = last.history;
-        (first, before) = (last.state.epochs_done, last.state.seconds);
+        fit = Fit {
+            network: fit.network.load_record(weights),
+            optimiser: fit.optimiser.load_record(moments),
+            history: last.history,
+            seconds: last.state.seconds,
+        };
     }
 
     let started = Instant::now();
-    let total = config.epochs * STEPS;
-    for epoch in first..config.epochs {
+    for epoch in fit.history.len()..config.epochs {
         // The only thing random on the device is dropout; seeded here so that a resumed run goes the same way.
-        B::seed(device, config.seed.wrapping_mul(1_000_003) + epoch as u64);
-        let mut losses = Vec::new();
-        for step in epoch * STEPS..(epoch + 1) * STEPS {
-            let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
-            let logits = network.forward(images);
-            let loss = loss(logits, targets, weights);
-            // Reading the loss waits for the device, so not every time.
-            let seen = (step % 10 == 9).then(|| loss.clone().inner());
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimiser.step(config.rate(step), network, gradients);
-            let seen = seen.map(|loss| f64::from(loss.into_scalar().elem::<f32>()));
-            if let Some(loss) = seen {
-                if !loss.is_finite() {
-                    let what = format!("the loss is {loss} at step {step}, lower the learning rate");
-                    return Err(Problem::new(out, what).into());
-                }
-                losses.push(loss);
-            }
-            watcher.step(step + 1, total, seen);
-        }
-        let validation = watcher.validate(&folded(network.valid(), config, pool, device)?)?;
-        let seconds = before + started.elapsed().as_secs_f64();
-        history.push(EpochRecord {
+        B::seed(device, config.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
+        let train_loss;
+        (fit, train_loss) = run_epoch(fit, epoch, config, pool, out, device, watcher)?;
+        let validation = watcher.validate(&|| for_inference(fit.network.valid(), config, pool, device))?;
+        let seconds = fit.seconds + started.elapsed().as_secs_f64();
+        fit.history.push(EpochRecord {
             epoch: epoch + 1,
             steps: (epoch + 1) * STEPS,
-            train_loss: losses.iter().sum::<f64>() / losses.len().max(1) as f64,
+            train_loss,
             validation_loss: validation.map(|(loss, _)| loss),
             validation_iou: validation.map(|(_, iou)| iou),
             learning_rate: config.rate((epoch + 1) * STEPS - 1),
             seconds,
         });
-        records::write_history(&out.join("history.csv"), &history)?;
+        records::write_history(&out.join("history.csv"), &fit.history)?;
         // As records, for these keep the parameters' names, by which the optimiser finds its moments.
-        let record = (network.clone().into_record(), optimiser.to_record());
+        let record = (fit.network.clone().into_record(), fit.optimiser.to_record());
         checkpoints.save::<Autodiff<B>>(record, epoch + 1, seconds)?;
     }
-    Ok((folded(network.valid(), config, pool, device)?, history))
+    Ok((for_inference(fit.network.valid(), config, pool, device), fit.history))
+}
+
+/// The steps of an epoch; returns the mean loss as well.
+fn run_epoch<B: SegBackend, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
+    mut fit: Fit<B, O>,
+    epoch: usize,
+    config: &FitConfig,
+    pool: &Pool,
+    out: &Path,
+    device: &B::Device,
+    watcher: &mut dyn Watcher<B>,
+) -> Result<(Fit<B, O>, f64)> {
+    let mut losses = Vec::new();
+    for step in epoch * STEPS..(epoch + 1) * STEPS {
+        let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
+        let logits = fit.network.forward(images);
+        let loss = loss(logits, targets, weights);
+        // Reading the loss waits for the device, so not every time.
+        let seen = (step % 10 == 9).then(|| loss.clone().inner());
+        let gradients = GradientsParams::from_grads(loss.backward(), &fit.network);
+        fit.network = fit.optimiser.step(config.rate(step), fit.network, gradients);
+        let seen = seen.map(|loss| f64::from(loss.into_scalar().elem::<f32>()));
+        if let Some(loss) = seen {
+            if !loss.is_finite() {
+                let what = format!("the loss is {loss} at step {step}, lower the learning rate");
+                return Err(Problem::new(out, what).into());
+            }
+            losses.push(loss);
+        }
+        watcher.step(step + 1, config.epochs * STEPS, seen);
+    }
+    let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
+    Ok((fit, mean))
 }
 
 /// Batches that the statistics of batch normalisation are taken from.
@@ -158,40 +186,35 @@ const STATISTICS: usize = 16;
 
 /// The network for inference: batch normalisation folded into the layers, with the mean over a number of batches as
 /// statistics (Wu, Johnson: Rethinking "Batch" in BatchNorm, 2021, section 3), not a moving average.
-fn folded<B: SegBackend>(
+fn for_inference<B: SegBackend>(
     network: Network<B>,
     config: &FitConfig,
     pool: &Pool,
     device: &B::Device,
-) -> Result<Network<B>> {
+) -> Network<B> {
     if !config.network.batch_norm {
-        return Ok(network);
+        return network;
     }
-    let mut sums: Vec<[Tensor<B, 1>; 3]> = Vec::new();
+    // Of each layer, those of every batch.
+    let mut layers: Vec<[Vec<Tensor<B, 1>>; 2]> = Vec::new();
     for index in 0..STATISTICS {
         // Batches that no step of the training has drawn.
         let (images, _, _) = batch::<B>(config, pool, config.epochs * STEPS + index, device);
         let found = network.forward_with_statistics(images).1;
-        let found = found.into_iter().map(|[mean, variance]| [mean.clone(), variance, mean.clone() * mean]);
-        sums = if sums.is_empty() {
-            found.collect()
-        } else {
-            let add = |(sums, found): ([Tensor<B, 1>; 3], [Tensor<B, 1>; 3])| {
-                let [a, b, c] = sums;
-                let [x, y, z] = found;
-                [a + x, b + y, c + z]
-            };
-            sums.into_iter().zip(found).map(add).collect()
-        };
+        layers.resize_with(found.len(), Default::default);
+        for (layer, [mean, variance]) in layers.iter_mut().zip(found) {
+            layer[0].push(mean);
+            layer[1].push(variance);
+        }
     }
-    let share = 1.0 / STATISTICS as f32;
-    let statistics = sums.into_iter().map(|[mean, variance, square]| {
-        let mean = mean.mul_scalar(share);
+    let statistics = layers.into_iter().map(|[means, variances]| {
+        let (means, variances) = (Tensor::stack::<2>(means, 0), Tensor::stack::<2>(variances, 0)); // [batches, c]
+        let mean = means.clone().mean_dim(0); // [1, c]
         // Within the batches, and between them.
-        let variance = variance.mul_scalar(share) + square.mul_scalar(share) - mean.clone() * mean.clone();
-        [mean, variance]
+        let variance = variances.mean_dim(0) + (means - mean.clone()).powi_scalar(2).mean_dim(0);
+        [mean.squeeze_dim(0), variance.squeeze_dim(0)]
     });
-    Ok(network.fold(statistics.collect()))
+    network.fold(statistics.collect())
 }
 
 /// One batch: images `[n, 3, s, s]`, targets and weights `[n, s, s]`.
@@ -220,7 +243,8 @@ fn batch<B: Backend>(
     )
 }
 
-/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target.
+/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits `[n, 2, h, w]`,
+/// targets and weights `[n, h, w]`.
 ///
 /// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
 /// `-t log p - (1 - t) log(1 - p) = softplus(d) - t d`.
@@ -228,7 +252,9 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
     let [n, _, h, w] = logits.dims();
     let background = logits.clone().slice([0..n, 0..1]).reshape([n, h, w]);
     let difference = logits.slice([0..n, 1..2]).reshape([n, h, w]) - background;
-    let entropy = activation::softplus(difference.clone(), 1.0) - targets * difference;
+    // Burn's softplus is infinite from 89 on; this is the same, and is not.
+    let softplus = activation::log_sigmoid(difference.clone().neg()).neg();
+    let entropy = softplus - targets * difference;
     (entropy * weights.clone()).sum() / weights.sum().add_scalar(1e-6)
 }
 
@@ -257,4 +283,29 @@ pub fn validate<B: SegBackend>(segmenter: &Segmenter<B>, field: &Field) -> Resul
         }
     }
     Ok((loss / known.max(1) as f64, overlap.iou()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    #[test]
+    fn the_loss_is_finite_however_sure_the_network_is() {
+        type B = Autodiff<Flex>;
+        let device = Default::default();
+        for (target, wrong) in [(1.0, -300.0), (0.0, 300.0), (1.0, -0.5), (0.5, 0.0)] {
+            let logits = Tensor::<B, 4>::from_floats([[[[0.0]], [[wrong]]]], &device).require_grad();
+            let targets = Tensor::full([1, 1, 1], target, &device);
+            let loss = loss(logits.clone(), targets, Tensor::ones([1, 1, 1], &device));
+            let gradient = logits.grad(&loss.backward()).map(|gradient| gradient.into_data());
+            let [found, gradient] = [Some(loss.into_data()), gradient]
+                .map(|data| data.and_then(|data| data.to_vec::<f32>().ok()).unwrap_or_default());
+            let difference: f64 = wrong;
+            let wanted = difference.max(0.0) + (-difference.abs()).exp().ln_1p() - target * difference;
+            let slope = 1.0 / (1.0 + (-difference).exp()) - target;
+            assert!((f64::from(found[0]) - wanted).abs() < 1e-4 * wanted, "{found:?}, {wanted}");
+            assert!((f64::from(gradient[1]) - slope).abs() < 1e-5, "{gradient:?}, {slope}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use crate::cli::TrainArgs;
 use crate::problem::Problem;
+use same_file::Handle;
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Holds the folder for a run. The files go away with it; those of a run that was killed hold nobody up.
@@ -25,7 +27,7 @@ impl Lock {
     /// Locks the folder of a training, or a single fold: others may be trained beside it by processes of their own.
     ///
     /// # Errors
-    /// Where another run has it. On a file system without locks there is none to be taken.
+    /// Where another run has it, or no file can be made there. On a file system without locks there is none to be taken.
     pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
         let Some(fold) = args.fold else { return Self::whole(&args.out) };
         let mut lock = Self::default();
@@ -40,21 +42,33 @@ impl Lock {
         path: PathBuf,
         lock: fn(&File) -> Result<(), TryLockError>,
     ) -> Result<(), Problem> {
-        let Ok(file) = File::options().write(true).create(true).truncate(false).open(&path) else {
-            return Ok(());
-        };
-        match lock(&file) {
-            Ok(()) => self.held.push((file, path)),
-            Err(TryLockError::WouldBlock) => {
-                let what = "another run is at work in this folder: wait for it or take another --out";
-                return Err(Problem::new(out, what));
-            }
-            Err(TryLockError::Error(_)) => {
-                // It would stay for good.
-                let _ = std::fs::remove_file(&path);
+        loop {
+            let file = File::options().write(true).create(true).truncate(false).open(&path);
+            let file = file.map_err(|error| Problem::io(&path, "cannot lock the folder", &error))?;
+            match lock(&file) {
+                Ok(()) if lies_there(&file, &path) => {
+                    self.held.push((file, path));
+                    return Ok(());
+                }
+                // Whoever had it has taken it away since it was opened: the next run would lock another file.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let what = "another run is at work in this folder: wait for it or take another --out";
+                    return Err(Problem::new(out, what));
+                }
+                Err(TryLockError::Error(_)) => return Ok(()),
             }
         }
-        Ok(())
+    }
+}
+
+/// Whether the open file is the one of that name. What can't be compared counts as such.
+fn lies_there(file: &File, path: &Path) -> bool {
+    let open = file.try_clone().and_then(Handle::from_file);
+    match (open, Handle::from_path(path)) {
+        (Ok(open), Ok(named)) => open == named,
+        (Ok(_), Err(error)) => error.kind() != ErrorKind::NotFound,
+        _ => true,
     }
 }
 
@@ -94,6 +108,20 @@ mod tests {
         assert!(refused("--fold 0")? && refused("")?);
         drop(whole);
         assert_eq!(std::fs::read_dir(&folder.path)?.count(), 0, "locks are left");
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_is_gone_is_none() -> Result<()> {
+        let folder = Folder::new("lock-gone")?;
+        let path = folder.path.join(".lock");
+        let late = File::create(&path)?;
+        assert!(lies_there(&late, &path));
+        // Another run ends, and a third begins.
+        std::fs::remove_file(&path)?;
+        assert!(!lies_there(&late, &path));
+        let _third = Lock::whole(&folder.path)?;
+        assert!(!lies_there(&late, &path));
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use crate::files::{file_name, remove, write_whole};
 use crate::inputs::{Input, results};
 use crate::problem::Problem;
 use rbc_model::cells::{Cells, Summary};
-use rbc_model::{Error, RgbImage, export};
+use rbc_model::export::{self, SummaryRow};
+use rbc_model::{Error, RgbImage};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,8 @@ pub struct Row {
     pub stem: String,
     pub summary: Summary,
     pub warnings: Vec<String>,
+    /// As it was given.
+    pub file: PathBuf,
 }
 
 /// Takes the `summary.csv` of an earlier run away: where this one is cut off, it would pass for this one's.
@@ -92,7 +95,13 @@ pub fn clear_summary(out: &Path) -> Result<(), Problem> {
 /// Writes `summary.csv`, a line for each image that was segmented.
 pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
     let path = out.join("summary.csv");
-    let lines = rows.iter().map(|row| (row.stem.as_str(), &row.summary, &row.warnings[..]));
+    let files: Vec<String> = rows.iter().map(|row| row.file.display().to_string()).collect();
+    let lines = rows.iter().zip(&files).map(|(row, file)| SummaryRow {
+        name: &row.stem,
+        summary: &row.summary,
+        warnings: &row.warnings,
+        file,
+    });
     let table = export::summary_csv(lines).map_err(|error| Problem::model(&path, error))?;
     write_whole(&path, table.as_bytes())
 }

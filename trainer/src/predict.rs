@@ -120,7 +120,7 @@ impl Predict<'_> {
         for warning in &warnings {
             bar.suspend(|| say::err!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
         }
-        Ok((Row { stem, summary, warnings }, problems))
+        Ok((Row { stem, summary, warnings, file: path.clone() }, problems))
     }
 }
 

@@ -2,96 +2,31 @@
 
 mod earlier;
 mod material;
+mod training;
 mod watch;
 
-use crate::calibrate::{self, Ious};
-use crate::card;
-use crate::cli::{TrainArgs, command_line};
-use crate::compare;
-use crate::dataset::{Dataset, Sample};
-use crate::device::{self, Job};
-use crate::field::Pool;
-use crate::files::{self, create_folder};
-use crate::fit::{self, FitConfig};
-use crate::folds::{Fold, Splits};
+use crate::cli::TrainArgs;
+use crate::device;
+use crate::files::create_folder;
+use crate::fit::FitConfig;
+use crate::folds::Splits;
 use crate::lock::Lock;
-use crate::masks;
-use crate::problem::Problem;
-use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
-use crate::report::{self, fold_folder, overlay_path};
-use crate::say;
-use crate::score::score;
 use anyhow::{Result, anyhow, bail};
-use burn::tensor::backend::Backend;
-use rbc_model::backend::SegBackend;
-use rbc_model::cells::CellOptions;
-use rbc_model::light::Lights;
-use rbc_model::network::{Network, NetworkConfig};
-use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
-use rbc_model::weights;
-use std::collections::HashSet;
-use std::path::Path;
-use std::time::Instant;
-use watch::Watch;
+use material::Material;
+use training::Training;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
     let config = args.config();
-    // Or the weights that come out could not be loaded.
-    config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
-    if args.white_cells > 0.0 && args.synthetic == 0 {
-        bail!("--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells");
-    }
-    // Before smears are made for nothing.
-    match (args.fold, args.folds) {
-        (Some(_), 1) => {
-            bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold")
-        }
-        (Some(fold), count) if fold >= count => {
-            bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1)
-        }
-        _ => {}
-    }
+    check(args, &config)?;
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
     earlier::refuse_unfinished(args)?;
     earlier::sweep_partial(args)?;
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => material::synthetic(&args.out, args.seed)?,
-    };
-    let mut dataset = Dataset::open(&data)?.sound()?;
-    dataset.warnings.extend(dataset.straddlers());
-    dataset.warnings.extend(dataset.ungrouped().filter(|_| args.folds > 1));
-    dataset.warn();
-    let mut loaded = dataset.load(dataset.training_part());
-    dataset.tell(&loaded.warnings);
-    let mut fields = Vec::new();
-    for folder in &material::once(&args.fields) {
-        let whole = Dataset::open(folder)?.sound()?;
-        whole.warn();
-        let extra = whole.load(whole.training_part());
-        loaded.problems.extend(extra.problems);
-        whole.tell(&extra.warnings);
-        if extra.samples.is_empty() {
-            say::err!("warning: {}", Problem::new(folder, "no field to train on, so --fields adds nothing"));
-        }
-        material::doubt(folder, &extra.samples);
-        fields.extend(material::known_fields(folder, extra.samples, &loaded.samples, &dataset));
-    }
-    let marks = material::doubt(&data, &loaded.samples);
-    for problem in &loaded.problems {
-        say::err!("{}", left_out(problem));
-    }
-    if loaded.samples.is_empty() {
-        bail!("no image to train on, put some with their masks there: {}", data.display());
-    }
-    if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
-        return Err(Problem::new(&data, what).into());
-    }
+    let material = Material::gather(args)?;
     // One fold leaves nothing to train on: it stands for no cross validation.
     let splits = match args.folds {
         1 => Splits { seed: args.seed, folds: Vec::new() },
-        folds => Splits::new(&loaded.samples, folds, args.seed)?,
+        folds => Splits::new(&material.samples, folds, args.seed)?,
     };
     // Before anything of an earlier run is taken away.
     let device = device::choose(args.device.device)?;
@@ -100,263 +35,28 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if !args.resume {
         earlier::clear(args)?;
     }
-    let training = Training {
-        args,
-        config,
-        samples: loaded.samples,
-        fields,
-        smears: material::smears(args.synthetic, args.white_cells, args.seed),
-        splits,
-        device: device.to_string(),
-    };
-    device::dispatch(device, training)?;
-    if !loaded.problems.is_empty() {
-        let files = if loaded.problems.len() == 1 { "file" } else { "files" };
-        bail!("trained without {} bad {files}, named above", loaded.problems.len());
+    let bad = material.left_out;
+    device::dispatch(device, Training { args, config, material, splits, device: device.to_string() })?;
+    if bad > 0 {
+        bail!("trained without {bad} bad {}, named above", if bad == 1 { "file" } else { "files" });
     }
     Ok(())
 }
 
-/// A file that is trained without.
-fn left_out(problem: &Problem) -> String {
-    // Some say so themselves.
-    let told = problem.to_string();
-    if told.starts_with("left out") { told } else { format!("left out: {told}") }
-}
-
-struct Training<'a> {
-    args: &'a TrainArgs,
-    config: FitConfig,
-    samples: Vec<Sample>,
-    /// Whole fields that crops are drawn from in place of the samples of the same source.
-    fields: Vec<Sample>,
-    /// Synthetic ones, that every network is trained on.
-    smears: Vec<Sample>,
-    splits: Splits,
-    device: String,
-}
-
-impl Job for Training<'_> {
-    type Out = ();
-
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
-        let mut fitted = Vec::new();
-        for fold in &self.splits.folds {
-            if self.args.fold.is_none_or(|only| only == fold.fold) {
-                fitted.push(self.fold::<B>(fold, &device)?);
-            }
+/// What can be told before any file is read.
+fn check(args: &TrainArgs, config: &FitConfig) -> Result<()> {
+    // Or the weights that come out could not be loaded.
+    config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
+    if args.white_cells > 0.0 && args.synthetic == 0 {
+        bail!("--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells");
+    }
+    match (args.fold, args.folds) {
+        (Some(_), 1) => {
+            bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold")
         }
-        let mut folds = Vec::new();
-        for (index, one) in fitted.iter().enumerate() {
-            // A fold's outline is placed by the other folds, so that it is measured on images that decided nothing.
-            let others = fitted.iter().enumerate().filter(|(other, _)| *other != index);
-            let threshold = calibrate::best(others.flat_map(|(_, other)| &other.ious));
-            folds.push(self.measure::<B>(one, threshold, &device)?);
+        (Some(fold), count) if fold >= count => {
+            bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1)
         }
-        if let Some(fold) = self.args.fold {
-            say::out!(
-                "fold {fold} was measured at threshold 0.5; when all folds are joined, its threshold is chosen on the others"
-            );
-            return Ok(());
-        }
-        let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));
-        if folds.is_empty() {
-            return self.last::<B>(None, threshold, &device);
-        }
-        // By way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
-        let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
-        let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
-        records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
-        say::out!(
-            "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
-            validation.mean_iou,
-            validation.std_iou,
-            validation.median_iou,
-            validation.min_iou,
-            100.0 * validation.share_above_95
-        );
-        say::out!("calibrated threshold {threshold}, built into the weights: use 0.5");
-        self.last::<B>(Some(&validation), threshold, &device)?;
-        report::write(&self.args.out)
+        _ => Ok(()),
     }
-}
-
-impl Training<'_> {
-    /// Trains on all folds but one.
-    fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
-        let out = fold_folder(&self.args.out, fold.fold);
-        let (validation, train) = self.parts(fold);
-        let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
-        let pool = self.pool(&train, &validation);
-        let (network, history) =
-            fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
-        watcher.bar.finish_and_clear();
-        let config = self.shipped(&train, &validation);
-        let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
-        let ious = self.whole(&validation).into_iter().map(|sample| {
-            let found = segment(&segmenter, sample)?;
-            calibrate::ious(sample, &found.probability, found.diameter_px)
-                .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
-        });
-        let ious = ious.collect::<Result<_>>()?;
-        // The history knows the time of the runs before, where this one went on from a checkpoint.
-        let seconds = history.last().map_or(0.0, |epoch| epoch.seconds);
-        Ok(Fitted { fold: fold.clone(), network, config, epochs: history.len(), seconds, ious })
-    }
-
-    /// Measures a fold's network on the images held out, whole way as `trainer evaluate` goes it.
-    fn measure<B: SegBackend>(
-        &self,
-        fitted: &Fitted<B>,
-        threshold: f32,
-        device: &B::Device,
-    ) -> Result<FoldRecord> {
-        let started = Instant::now();
-        let fold = fitted.fold.fold;
-        let out = fold_folder(&self.args.out, fold);
-        let (validation, train) = self.parts(&fitted.fold);
-        let network = fitted.network.clone().shift(calibrate::logit(threshold));
-        save(&network, &fitted.config, &out.join("rbc.safetensors"))?;
-        let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
-        let pictures = report::overlays(&self.args.out, fold);
-        if pictures.exists() {
-            // What an earlier run left there would pass for this one's.
-            std::fs::remove_dir_all(&pictures)
-                .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
-        }
-        let mut images: Vec<ImageRecord> = Vec::new();
-        for sample in &validation {
-            let found = segment(&segmenter, sample)?;
-            let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
-            let scored = score(sample, &found.probability, &options)
-                .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
-            if scored.record.iou < records::GOOD_IOU {
-                let path = overlay_path(&self.args.out, fold, &sample.name);
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)
-                        .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
-                }
-                compare::save(
-                    &compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin),
-                    &path,
-                )?;
-            }
-            images.push(scored.record);
-        }
-        let seconds = fitted.seconds + started.elapsed().as_secs_f64();
-        let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
-        records::write_json(&out.join("validation.json"), &record)?;
-        say::out!(
-            "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
-            record.fold,
-            record.train_images,
-            record.validation_images,
-            record.mean_iou,
-            record.median_iou,
-            record.min_iou,
-            record.seconds
-        );
-        Ok(record)
-    }
-
-    /// The images a fold holds out, and those it trains on.
-    fn parts(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
-        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
-        self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
-    }
-
-    /// The whole fields that images were cut from, and the images without one. The outline is placed on them: they show
-    /// what people drop, at its own resolution, with many more cells than the images.
-    fn whole<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
-        let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
-        let fields = self.fields.iter().filter(|field| sources.contains(field.source.as_str()));
-        let covered: HashSet<&str> = fields.clone().map(|field| field.source.as_str()).collect();
-        fields
-            .chain(images.iter().copied().filter(|image| !covered.contains(image.source.as_str())))
-            .collect()
-    }
-
-    /// What describes a network that was trained on these where it is used.
-    fn shipped(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
-        NetworkConfig { lights: self.lights(train, held_out), ..self.config.network.folded() }
-    }
-
-    /// The lights of what is trained on. Those of synthetic smears are seldom or never seen in a microscope.
-    fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
-        Lights::of(self.drawn(train, held_out).map(|sample| &sample.image))
-    }
-
-    /// The final network, on all images, with the recipe that was cross-validated.
-    fn last<B: SegBackend>(
-        &self,
-        validation: Option<&CrossValidation>,
-        threshold: f32,
-        device: &B::Device,
-    ) -> Result<()> {
-        let all: Vec<&Sample> = self.samples.iter().collect();
-        let mut watcher = Watch::new("final".into(), &[], &self.config, device);
-        let pool = self.pool(&all, &[]);
-        let out = self.args.out.join("final");
-        let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
-        watcher.bar.finish_and_clear();
-        let file = self.args.out.join("rbc.safetensors");
-        let network = network.shift(calibrate::logit(threshold));
-        let shipped = self.shipped(&all, &[]);
-        save(&network, &shipped, &file)?;
-        let config = FitConfig {
-            network: NetworkConfig { lights: shipped.lights, ..self.config.network.clone() },
-            ..self.config.clone()
-        };
-        let card = card::Card::new(
-            self.args,
-            &config,
-            &self.device,
-            validation.map(|validation| (validation, threshold)),
-            [self.samples.len(), self.fields.len()],
-        );
-        records::write_json(&self.args.out.join("rbc.json"), &card)?;
-        earlier::forget(&self.args.out)?;
-        say::out!("weights: {}", file.display());
-        Ok(())
-    }
-
-    /// The images that crops are drawn from: the whole fields of the training images' sources, and the training images
-    /// themselves where their source has no field. Fields of sources held out stay out.
-    fn drawn<'a>(&'a self, train: &[&'a Sample], held_out: &[&Sample]) -> impl Iterator<Item = &'a Sample> {
-        let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
-        let fields = self.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
-        let covered: HashSet<&str> = self.fields.iter().map(|field| field.source.as_str()).collect();
-        let rest = train.iter().copied().filter(move |sample| !covered.contains(sample.source.as_str()));
-        fields.chain(rest)
-    }
-
-    /// What crops are drawn from: those images and the synthetic smears.
-    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
-        let samples: Vec<Sample> = self.drawn(train, held_out).chain(&self.smears).cloned().collect();
-        // A field counts as often as training images were cut from it: the mixture of smears is theirs.
-        let cuts = |of: &Sample| train.iter().filter(|sample| sample.source == of.source).count();
-        Pool::new(&samples, self.config.network.working_diameter, cuts)
-    }
-}
-
-/// A fold's network, before its outline is placed.
-struct Fitted<B: Backend> {
-    fold: Fold,
-    network: Network<B>,
-    config: NetworkConfig,
-    epochs: usize,
-    seconds: f64,
-    /// Of each field held out.
-    ious: Vec<Ious>,
-}
-
-/// Writes weights, whole or not at all.
-fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
-    let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
-    Ok(files::write_whole(file, &bytes)?)
-}
-
-fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
-    pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))
-        .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
 }

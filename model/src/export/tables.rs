@@ -47,12 +47,21 @@ pub fn cells_csv(cells: &Cells) -> Result<String, Error> {
     text(out)
 }
 
-/// One line per image, in the given order: its name, its [`Summary`] and the warnings (see
-/// [`Quality::warnings`](crate::quality::Quality::warnings)), with semicolons between them. Where a figure is unknown,
-/// the field is empty. `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
-pub fn summary_csv<'a>(
-    rows: impl IntoIterator<Item = (&'a str, &'a Summary, &'a [String])>,
-) -> Result<String, Error> {
+/// An image's line in the table of all images.
+#[derive(Clone, Copy, Debug)]
+pub struct SummaryRow<'a> {
+    /// What its files are named by.
+    pub name: &'a str,
+    pub summary: &'a Summary,
+    /// See [`Quality::warnings`](crate::quality::Quality::warnings).
+    pub warnings: &'a [String],
+    /// Where the image lies: names of different folders may be alike.
+    pub file: &'a str,
+}
+
+/// One line per image, in the given order; semicolons between warnings. Where a figure is unknown, the field is empty.
+/// `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
+pub fn summary_csv<'a>(rows: impl IntoIterator<Item = SummaryRow<'a>>) -> Result<String, Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = [
         "name",
@@ -69,9 +78,9 @@ pub fn summary_csv<'a>(
     for measure in ["area_px", "diameter_px", "circularity", "eccentricity", "area_um2", "diameter_um"] {
         head.extend(["mean", "sd", "median"].map(|figure| format!("{measure}_{figure}")));
     }
-    head.extend(["um_per_px", "expected_diameter_px", "warnings"].map(String::from));
+    head.extend(["um_per_px", "expected_diameter_px", "warnings", "file"].map(String::from));
     out.write_record(&head).map_err(failed)?;
-    for (name, summary, warnings) in rows {
+    for SummaryRow { name, summary, warnings, file } in rows {
         let mut line = vec![
             name.to_string(),
             summary.width.to_string(),
@@ -91,6 +100,7 @@ pub fn summary_csv<'a>(
         line.push(summary.um_per_px.map_or_else(String::new, |um| um.to_string()));
         line.push(summary.expected_diameter_px.map_or_else(String::new, |diameter| format!("{diameter:.2}")));
         line.push(warnings.join("; "));
+        line.push(file.to_string());
         out.write_record(&line).map_err(failed)?;
     }
     text(out)

@@ -72,7 +72,11 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     let found = Summary::of(&cells());
     let none = Summary::of(&find_cells(&GrayImage::new(10, 10), &CellOptions::default()));
     let warnings = ["too blurred".to_string(), "too dark, too small".to_string()];
-    let table = summary_csv([("a, \"b\".png", &found, &[][..]), ("c.png", &none, &warnings[..])]).unwrap();
+    let rows = [
+        SummaryRow { name: "a, \"b\"", summary: &found, warnings: &[], file: "p1/a, \"b\".png" },
+        SummaryRow { name: "c", summary: &none, warnings: &warnings, file: "p2/c.png" },
+    ];
+    let table = summary_csv(rows).unwrap();
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let head = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
@@ -81,10 +85,11 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     };
     assert_eq!(
         (field(0, "name"), field(0, "cells"), field(0, "cells_whole")),
-        ("a, \"b\".png".into(), "2".into(), "1".into())
+        ("a, \"b\"".into(), "2".into(), "1".into())
     );
     assert_eq!((field(1, "cells"), field(1, "diameter_px_mean")), ("0".into(), String::new()));
     assert_eq!((field(0, "warnings"), field(1, "warnings")), (String::new(), warnings.join("; ")));
+    assert_eq!((field(0, "file"), field(1, "file")), ("p1/a, \"b\".png".into(), "p2/c.png".into()));
     let density: f64 = field(0, "cells_per_mm2").parse().unwrap();
     assert!((density - 1.5 / (6000.0 * 0.0625 * 1e-6)).abs() < 1.0);
 }

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::padded::{self, with_scratch};
-use super::parallel::{Shared, for_each};
+use super::parallel::{Shared, Unwritten, for_each};
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, pool, strip};
@@ -79,16 +79,14 @@ pub fn forward_pooled(
     );
     let source = Source { x, gate: None, places: None, shape };
     let len = shape.n * bias.len() * shape.plane() / 4;
-    let mut values = Vec::new();
-    let fill = |places: Shared<i32>| {
-        let fill = |values: Shared| {
-            convolve(source, filters(weight, shape.c), bias, relu, Out::Pooled(values, places));
-        };
-        // SAFETY: the windows of all images make up the output, and each task writes all channels of its own.
-        values = unsafe { Shared::fill(len, fill) };
-    };
-    // SAFETY: as above.
-    let places = unsafe { Shared::fill(len, fill) };
+    let (mut values, mut places) = (Vec::with_capacity(len), Vec::with_capacity(len));
+    let out = Out::Pooled(Shared::spare(&mut values, len), Shared::spare(&mut places, len));
+    convolve(source, filters(weight, shape.c), bias, relu, out);
+    // SAFETY: the windows of all images make up the output, and each task writes all channels of its own.
+    unsafe {
+        values.set_len(len);
+        places.set_len(len);
+    }
     (values, places)
 }
 
@@ -162,15 +160,18 @@ impl<'a> Source<'a> {
 /// Where the result goes.
 #[derive(Clone, Copy)]
 enum Out<'a> {
-    Whole(Shared<'a>),
+    Whole(Unwritten<'a>),
     /// The largest of each window, and its place.
-    Pooled(Shared<'a>, Shared<'a, i32>),
+    Pooled(Unwritten<'a>, Unwritten<'a, i32>),
 }
 
 fn whole(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &[f32], relu: bool) -> Vec<f32> {
     let len = source.shape.n * bias.len() * source.shape.plane();
+    let mut values = Vec::with_capacity(len);
+    convolve(source, filter, bias, relu, Out::Whole(Shared::spare(&mut values, len)));
     // SAFETY: the rows of all images make up the output, and each task writes all channels of its own.
-    unsafe { Shared::fill(len, |out| convolve(source, filter, bias, relu, Out::Whole(out))) }
+    unsafe { values.set_len(len) };
+    values
 }
 
 fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &[f32], relu: bool, out: Out) {
@@ -298,6 +299,9 @@ unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]
     }
 }
 
+/// What the six products of a strip come to, for each channel of a block: two vectors a product.
+type Sums<V, const B: usize> = [[[MaybeUninit<V>; 2]; B]; PRODUCTS];
+
 #[inline(always)]
 unsafe fn block_body<S: Simd, const B: usize>(
     products: &[f32],
@@ -308,14 +312,15 @@ unsafe fn block_body<S: Simd, const B: usize>(
     target: Target<'_>,
 ) {
     assert!(products.len() >= PRODUCTS * shape.c * stride && weights.len() == PRODUCTS * shape.c * 3 * B);
+    assert!(bias.len() == B);
     let step = 2 * S::LANES;
     let mut x = 0;
     while x < shape.w {
-        // SAFETY: x + step is at most the width rounded up to whole strips, two vectors less than the stride.
-        unsafe {
-            // Zeroing them first would take a tenth of the time.
-            let mut sums = [[[MaybeUninit::<S::V>::uninit(); 2]; B]; PRODUCTS];
-            for (product, sums) in sums.iter_mut().enumerate() {
+        // Zeroing them first would take a tenth of the time.
+        let mut sums: Sums<S::V, B> = [[[MaybeUninit::uninit(); 2]; B]; PRODUCTS];
+        for (product, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: x + step is at most the width rounded up to whole strips, two vectors less than the stride.
+            unsafe {
                 // From the left neighbour on.
                 let from = products.as_ptr().add(product * shape.c * stride + S::LANES - 1 + x);
                 let weights = weights.as_ptr().add(product * shape.c * 3 * B);
@@ -325,40 +330,72 @@ unsafe fn block_body<S: Simd, const B: usize>(
                     *sum = [MaybeUninit::new(found[0]), MaybeUninit::new(found[1])];
                 }
             }
-            for b in 0..B {
-                let mut m = [[S::zero(); PRODUCTS]; 2];
-                for (product, sum) in sums.iter().enumerate() {
-                    (m[0][product], m[1][product]) = (sum[b][0].assume_init(), sum[b][1].assume_init());
-                }
-                let (left, right) = (winograd::output::<S>(m[0]), winograd::output::<S>(m[1]));
-                let bias = S::splat(bias[b]);
-                let mut rows = [[S::zero(); 2]; ROWS];
-                for (row, pair) in rows.iter_mut().enumerate() {
-                    *pair = [S::add(left[row], bias), S::add(right[row], bias)];
-                    if target.relu {
-                        // In this order a value that is no number stays none.
-                        *pair = [S::max(S::zero(), pair[0]), S::max(S::zero(), pair[1])];
-                    }
-                }
-                // Rows of different tasks, blocks of different channels: what is written is disjoint.
-                let (plane, len) = ((target.channel + b) * shape.plane(), step.min(shape.w - x));
-                match target.out {
-                    Out::Whole(out) => {
-                        for (row, pair) in rows.iter().enumerate().take(target.rows) {
-                            let at = plane + (target.y + row) * shape.w + x;
-                            strip::put::<S>(out.slice(at, len), *pair);
-                        }
-                    }
-                    Out::Pooled(values, places) => {
-                        for half in 0..target.rows / 2 {
-                            let at = plane / 4 + (target.y / 2 + half) * (shape.w / 2) + x / 2;
-                            let (values, places) = (values.slice(at, len / 2), places.slice(at, len / 2));
-                            strip::pool::<S>(rows[2 * half], rows[2 * half + 1], values, places);
-                        }
-                    }
-                }
+        }
+        for (b, &bias) in bias.iter().enumerate() {
+            // SAFETY: all sums are written; the caller dispatched on the instruction set.
+            unsafe {
+                let rows = rows_of::<S, B>(&sums, b, bias, target.relu);
+                write_rows::<S>(&rows, &target, b, shape, x);
             }
         }
         x += step;
+    }
+}
+
+/// Four rows of output of one channel of the block.
+#[inline(always)]
+unsafe fn rows_of<S: Simd, const B: usize>(
+    sums: &Sums<S::V, B>,
+    b: usize,
+    bias: f32,
+    relu: bool,
+) -> [[S::V; 2]; ROWS] {
+    // SAFETY: by the caller.
+    unsafe {
+        let mut m = [[S::zero(); PRODUCTS]; 2];
+        for (product, sum) in sums.iter().enumerate() {
+            (m[0][product], m[1][product]) = (sum[b][0].assume_init(), sum[b][1].assume_init());
+        }
+        let (left, right) = (winograd::output::<S>(m[0]), winograd::output::<S>(m[1]));
+        let bias = S::splat(bias);
+        let mut rows = [[S::zero(); 2]; ROWS];
+        for (row, pair) in rows.iter_mut().enumerate() {
+            *pair = [S::add(left[row], bias), S::add(right[row], bias)];
+            if relu {
+                // In this order a value that is no number stays none.
+                *pair = [S::max(S::zero(), pair[0]), S::max(S::zero(), pair[1])];
+            }
+        }
+        rows
+    }
+}
+
+/// Writes what lies within the image, pooled or whole.
+#[inline(always)]
+unsafe fn write_rows<S: Simd>(
+    rows: &[[S::V; 2]; ROWS],
+    target: &Target<'_>,
+    b: usize,
+    shape: Shape,
+    x: usize,
+) {
+    let (plane, len) = ((target.channel + b) * shape.plane(), (2 * S::LANES).min(shape.w - x));
+    // SAFETY: rows of different tasks, blocks of different channels: what is written is disjoint.
+    unsafe {
+        match target.out {
+            Out::Whole(out) => {
+                for (row, pair) in rows.iter().enumerate().take(target.rows) {
+                    let at = plane + (target.y + row) * shape.w + x;
+                    strip::put::<S>(out.slice(at, len), *pair);
+                }
+            }
+            Out::Pooled(values, places) => {
+                for half in 0..target.rows / 2 {
+                    let at = plane / 4 + (target.y / 2 + half) * (shape.w / 2) + x / 2;
+                    let (values, places) = (values.slice(at, len / 2), places.slice(at, len / 2));
+                    strip::pool::<S>(rows[2 * half], rows[2 * half + 1], values, places);
+                }
+            }
+        }
     }
 }

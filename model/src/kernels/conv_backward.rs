@@ -6,7 +6,7 @@
 
 use super::conv::{self, Source};
 use super::padded::{stride, with_scratch};
-use super::parallel::{Shared, for_each};
+use super::parallel::for_each_part;
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, strip};
@@ -50,10 +50,7 @@ pub fn backward(
     // Of each image: taps by product, then the sums of the gradient.
     let each = filters * 3 * PRODUCTS + outputs;
     let mut sums = vec![0.0; shape.n * each];
-    let shared = Shared::new(&mut sums);
-    for_each(shape.n, |n| {
-        // SAFETY: one task an image.
-        let sums = unsafe { shared.slice(n * each, each) };
+    for_each_part(sums.chunks_exact_mut(each).collect(), |n, sums| {
         with_scratch((PRODUCTS * pair.channels() * pair.strips() + 1) * pair.stride, |scratch| {
             correlate_image(&pair, n, scratch, sums);
         });

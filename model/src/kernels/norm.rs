@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::Shape;
-use super::parallel::{Shared, for_each};
+use super::parallel::{Unwritten, for_each_part};
 use super::simd::{Simd, dispatch};
 
 /// Added to the variance.
@@ -25,17 +25,12 @@ pub struct Statistics {
 pub fn forward(x: &[f32], shape: Shape, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Statistics) {
     assert_eq!(x.len(), shape.len());
     let mut sums = vec![0.0; 2 * shape.c];
-    let stats = Shared::new(&mut sums);
-    let normalise = |shared: Shared| {
-        for_each(shape.c, |c| {
-            // SAFETY: one task a channel.
-            let stat = unsafe { stats.slice(2 * c, 2) };
-            let params = [gamma[c], beta[c]];
-            forward_channel(x, shape, c, params, shared, stat);
-        });
-    };
-    // SAFETY: the channels make up the output.
-    let out = unsafe { Shared::fill(x.len(), normalise) };
+    let mut out = Vec::with_capacity(x.len());
+    let target = Unwritten::spare(&mut out, x.len());
+    let stats = sums.chunks_exact_mut(2).collect();
+    for_each_part(stats, |c, stat| forward_channel(x, shape, c, [gamma[c], beta[c]], target, stat));
+    // SAFETY: the channels make up the output, and each task writes its own.
+    unsafe { out.set_len(x.len()) };
     let mean = sums.iter().step_by(2).copied().collect();
     let variance = sums.iter().skip(1).step_by(2).copied().collect();
     (out, Statistics { mean, variance })
@@ -50,31 +45,28 @@ pub fn backward(
     out: &[f32],
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let mut sums = vec![0.0; 2 * shape.c];
-    let stats = Shared::new(&mut sums);
     assert!(x.len() == shape.len() && out.len() == shape.len() && gradient.len() == shape.len());
-    let differentiate = |shared: Shared| {
-        for_each(shape.c, |c| {
-            // SAFETY: one task a channel.
-            let sum = unsafe { stats.slice(2 * c, 2) };
-            let params = [gamma[c], statistics.mean[c], 1.0 / (statistics.variance[c] + EPSILON).sqrt()];
-            backward_channel([x, out, gradient], shape, c, params, shared, sum);
-        });
-    };
-    // SAFETY: the channels make up the gradient.
-    let input = unsafe { Shared::fill(x.len(), differentiate) };
+    let mut sums = vec![0.0; 2 * shape.c];
+    let mut input = Vec::with_capacity(x.len());
+    let into = Unwritten::spare(&mut input, x.len());
+    for_each_part(sums.chunks_exact_mut(2).collect(), |c, sum| {
+        let params = [gamma[c], statistics.mean[c], 1.0 / (statistics.variance[c] + EPSILON).sqrt()];
+        backward_channel([x, out, gradient], shape, c, params, into, sum);
+    });
+    // SAFETY: the channels make up the gradient, and each task writes its own.
+    unsafe { input.set_len(x.len()) };
     let gamma = sums.iter().step_by(2).copied().collect();
     let beta = sums.iter().skip(1).step_by(2).copied().collect();
     (input, gamma, beta)
 }
 
-fn forward_channel(x: &[f32], shape: Shape, c: usize, params: [f32; 2], out: Shared, stat: &mut [f32]) {
+fn forward_channel(x: &[f32], shape: Shape, c: usize, params: [f32; 2], out: Unwritten, stat: &mut [f32]) {
     dispatch!(forward_body::<S>(
         x: &[f32],
         shape: Shape,
         c: usize,
         params: [f32; 2],
-        out: Shared<'_>,
+        out: Unwritten<'_>,
         stat: &mut [f32],
     ))
 }
@@ -85,13 +77,14 @@ unsafe fn forward_body<S: Simd>(
     shape: Shape,
     c: usize,
     [gamma, beta]: [f32; 2],
-    out: Shared<'_>,
+    out: Unwritten<'_>,
     stat: &mut [f32],
 ) {
     let plane = |n: usize| n * shape.image() + c * shape.plane();
     let count = (shape.n * shape.plane()) as f64;
-    // Sums of differences from a value near the mean: squares of large numbers would cancel.
-    let shift = x[plane(0)];
+    // Sums of differences from a value near the mean: squares of large numbers would cancel. Not the corner's, which
+    // zeros outside of the image make another.
+    let shift = x[plane(0) + shape.plane() / 2];
     let (mut first, mut second) = (0.0f64, 0.0f64);
     for n in 0..shape.n {
         let (a, b) = two_sums(&x[plane(n)..][..shape.plane()], |v| (v - shift, (v - shift) * (v - shift)));
@@ -108,7 +101,7 @@ unsafe fn forward_body<S: Simd>(
         let target = unsafe { out.slice(plane(n), shape.plane()) };
         for (target, &v) in target.iter_mut().zip(&x[plane(n)..]) {
             let value = scale * v + bias;
-            *target = if value < 0.0 { 0.0 } else { value };
+            target.write(if value < 0.0 { 0.0 } else { value });
         }
     }
     stat.copy_from_slice(&[mean, variance]);
@@ -119,7 +112,7 @@ fn backward_channel(
     shape: Shape,
     c: usize,
     params: [f32; 3],
-    into: Shared,
+    into: Unwritten,
     sum: &mut [f32],
 ) {
     dispatch!(backward_body::<S>(
@@ -127,7 +120,7 @@ fn backward_channel(
         shape: Shape,
         c: usize,
         params: [f32; 3],
-        into: Shared<'_>,
+        into: Unwritten<'_>,
         sum: &mut [f32],
     ))
 }
@@ -138,7 +131,7 @@ unsafe fn backward_body<S: Simd>(
     shape: Shape,
     c: usize,
     [gamma, mean, inverse]: [f32; 3],
-    into: Shared<'_>,
+    into: Unwritten<'_>,
     sum: &mut [f32],
 ) {
     let plane = |n: usize| n * shape.image() + c * shape.plane();
@@ -175,7 +168,7 @@ unsafe fn backward_body<S: Simd>(
         let target = unsafe { into.slice(at.start, shape.plane()) };
         let from = x[at.clone()].iter().zip(&out[at.clone()]).zip(&gradient[at]);
         for (target, ((&x, &out), &gradient)) in target.iter_mut().zip(from) {
-            *target = scale * (gate(out, gradient) - level - slope * (x - mean));
+            target.write(scale * (gate(out, gradient) - level - slope * (x - mean)));
         }
     }
     sum.copy_from_slice(&[by_gamma as f32, by_beta as f32]);

@@ -4,16 +4,16 @@
 //! where a tile lies in its image. Among equal values the first wins, as in the published network.
 
 use super::Shape;
-use super::parallel::for_each;
-use std::sync::Mutex;
+use super::parallel::for_each_part;
 
 /// `[n, c, h, w]` to values and window places, both `[n, c, h / 2, w / 2]`. `h` and `w` are even.
 pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
+    assert!(shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2));
     let len = shape.len() / 4;
     let (mut values, mut places) = (vec![0.0; len], vec![0; len]);
     let parts: Vec<_> =
         values.chunks_mut(shape.plane() / 4).zip(places.chunks_mut(shape.plane() / 4)).collect();
-    each_plane(parts, |plane, (values, places)| {
+    for_each_part(parts, |plane, (values, places)| {
         let rows = x[plane * shape.plane()..][..shape.plane()].chunks_exact(2 * shape.w);
         let out = values.chunks_exact_mut(shape.w / 2).zip(places.chunks_exact_mut(shape.w / 2));
         for (pair, (values, places)) in rows.zip(out) {
@@ -48,7 +48,7 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     let mut out = vec![0.0; shape.len()];
     let half = shape.w / 2;
     let parts: Vec<_> = out.chunks_mut(shape.plane()).collect();
-    each_plane(parts, |plane, out| {
+    for_each_part(parts, |plane, out| {
         let from = plane * shape.plane() / 4;
         let rows = x[from..].chunks_exact(half).zip(places[from..].chunks_exact(half));
         for (pair, (values, places)) in out.chunks_exact_mut(2 * shape.w).zip(rows) {
@@ -62,10 +62,11 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
 
 /// The backward of [`max_unpool`]: `[n, c, h, w]` by `shape` to `[n, c, h / 2, w / 2]`, from each window the element at its place.
 pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
+    assert!(shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2));
     let mut out = vec![0.0; shape.len() / 4];
     let half = shape.w / 2;
     let parts: Vec<_> = out.chunks_mut(shape.plane() / 4).collect();
-    each_plane(parts, |plane, out| {
+    for_each_part(parts, |plane, out| {
         let from = plane * shape.plane() / 4;
         let rows =
             x[plane * shape.plane()..].chunks_exact(2 * shape.w).zip(places[from..].chunks_exact(half));
@@ -79,15 +80,4 @@ pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
         }
     });
     out
-}
-
-/// Hands each plane's part of the output to one task.
-fn each_plane<T: Send>(parts: Vec<T>, body: impl Fn(usize, T) + Sync + Send) {
-    let slots: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    for_each(slots.len(), |plane| {
-        let part = slots[plane].lock().ok().and_then(|mut slot| slot.take());
-        if let Some(part) = part {
-            body(plane, part);
-        }
-    });
 }

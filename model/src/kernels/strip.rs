@@ -4,6 +4,7 @@
 use super::pool::largest;
 use super::simd::Simd;
 use super::winograd::{self, PRODUCTS};
+use std::mem::MaybeUninit;
 
 /// Convolves one strip: `B` output channels of two vectors of pixels of one row, with a window of three columns.
 ///
@@ -128,16 +129,17 @@ unsafe fn end<S: Simd>(line: &[f32]) -> S::V {
 /// # Safety
 /// The instruction set must be there.
 #[inline(always)]
-pub unsafe fn put<S: Simd>(line: &mut [f32], pair: [S::V; 2]) {
+pub unsafe fn put<S: Simd>(line: &mut [MaybeUninit<f32>], pair: [S::V; 2]) {
     unsafe {
         if line.len() == 2 * S::LANES {
-            S::store(line.as_mut_ptr(), pair[0]);
-            S::store(line.as_mut_ptr().add(S::LANES), pair[1]);
+            let line = line.as_mut_ptr().cast::<f32>();
+            S::store(line, pair[0]);
+            S::store(line.add(S::LANES), pair[1]);
         } else {
             let mut whole = [0.0; 32];
             S::store(whole.as_mut_ptr(), pair[0]);
             S::store(whole.as_mut_ptr().add(S::LANES), pair[1]);
-            line.copy_from_slice(&whole[..line.len()]);
+            line.iter_mut().zip(whole).for_each(|(to, value)| _ = to.write(value));
         }
     }
 }
@@ -147,7 +149,12 @@ pub unsafe fn put<S: Simd>(line: &mut [f32], pair: [S::V; 2]) {
 /// # Safety
 /// The instruction set must be there.
 #[inline(always)]
-pub unsafe fn pool<S: Simd>(upper: [S::V; 2], lower: [S::V; 2], values: &mut [f32], places: &mut [i32]) {
+pub unsafe fn pool<S: Simd>(
+    upper: [S::V; 2],
+    lower: [S::V; 2],
+    values: &mut [MaybeUninit<f32>],
+    places: &mut [MaybeUninit<i32>],
+) {
     let mut rows = [[0.0f32; 32]; 2];
     for (row, pair) in rows.iter_mut().zip([upper, lower]) {
         // SAFETY: no instruction set has more than 16 lanes.
@@ -158,7 +165,9 @@ pub unsafe fn pool<S: Simd>(upper: [S::V; 2], lower: [S::V; 2], values: &mut [f3
     }
     let windows = rows[0].chunks_exact(2).zip(rows[1].chunks_exact(2));
     for ((value, place), (u, l)) in values.iter_mut().zip(places).zip(windows) {
-        (*value, *place) = largest([u[0], u[1], l[0], l[1]]);
+        let found = largest([u[0], u[1], l[0], l[1]]);
+        value.write(found.0);
+        place.write(found.1);
     }
 }
 

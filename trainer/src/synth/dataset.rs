@@ -125,9 +125,14 @@ fn file_name(split: &str, index: usize) -> String {
     format!("{split}_{index:03}.png")
 }
 
+/// Seed of a field that training images are cut from.
+pub fn field_seed(seed: u64, index: usize) -> u64 {
+    seed.wrapping_mul(0x1_0000_0001).wrapping_add(index as u64)
+}
+
 /// A field and the crops cut from it.
 fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<Entry>> {
-    let seed = options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(index as u64);
+    let seed = field_seed(options.seed, index);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let style = style(index, seed, 1.0, &mut rng);
     let side = CROP * FIELD_CROPS;

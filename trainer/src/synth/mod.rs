@@ -25,6 +25,8 @@ use image::{GrayImage, Luma, RgbImage};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+#[cfg(test)]
+pub use dataset::field_seed;
 pub use dataset::{SynthOptions, write_dataset};
 pub use style::{Family, Style};
 pub use truth::Labels;

@@ -1,21 +1,89 @@
-//! What is trained on beside the images themselves: whole fields, and smears that are made.
+//! What is trained on: the images, whole fields that they were cut from, and smears that are made.
 
 use crate::augment::first_seed;
-use crate::dataset::{Dataset, Part, Sample};
+use crate::cli::TrainArgs;
+use crate::dataset::{Dataset, Loaded, Part, Sample};
 use crate::files::partial;
 use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::say;
 use crate::{progress, synth};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+
+/// All of it.
+pub struct Material {
+    /// What folds are made of.
+    pub samples: Vec<Sample>,
+    /// Whole fields that crops are drawn from in place of the samples of the same source.
+    pub fields: Vec<Sample>,
+    /// Synthetic ones, that every network is trained on.
+    pub smears: Vec<Sample>,
+    /// Bad files, each of which was named.
+    pub left_out: usize,
+}
+
+impl Material {
+    /// Reads and makes what the arguments ask for, and tells of what looks odd.
+    ///
+    /// # Errors
+    /// Where there is no data set, or nothing in it to learn from.
+    pub fn gather(args: &TrainArgs) -> Result<Self> {
+        let data = match &args.data {
+            Some(data) => data.clone(),
+            None => synthetic(&args.out, args.seed)?,
+        };
+        let mut dataset = Dataset::open(&data)?.sound()?;
+        dataset.warnings.extend(dataset.straddlers());
+        dataset.warnings.extend(dataset.ungrouped().filter(|_| args.folds > 1));
+        dataset.warn();
+        let Loaded { samples, mut problems, warnings, .. } = dataset.load(dataset.training_part());
+        dataset.tell(&warnings);
+        let mut fields = Vec::new();
+        for folder in &once(&args.fields) {
+            let whole = Dataset::open(folder)?.sound()?;
+            whole.warn();
+            let extra = whole.load(whole.training_part());
+            problems.extend(extra.problems);
+            whole.tell(&extra.warnings);
+            if extra.samples.is_empty() {
+                let what = "no field to train on, so --fields adds nothing";
+                say::err!("warning: {}", Problem::new(folder, what));
+            }
+            doubt(folder, &extra.samples);
+            fields.extend(known_fields(folder, extra.samples, &samples, &dataset));
+        }
+        let marks = doubt(&data, &samples);
+        for problem in &problems {
+            say::err!("{}", left_out(problem));
+        }
+        if samples.is_empty() {
+            bail!("no image to train on, put some with their masks there: {}", data.display());
+        }
+        if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
+            return Err(Problem::new(&data, what).into());
+        }
+        if args.folds > 1 {
+            dataset.tell(&twins(&data, &samples));
+        }
+        let smears = smears(args.synthetic, args.white_cells, args.seed);
+        Ok(Self { samples, fields, smears, left_out: problems.len() })
+    }
+}
+
+/// A file that is trained without.
+fn left_out(problem: &Problem) -> String {
+    // Some say so themselves.
+    let told = problem.to_string();
+    if told.starts_with("left out") { told } else { format!("left out: {told}") }
+}
 
 /// The fields without those of the test images, each with the source that the images call it by; tells of those whose source
 /// no image names, for no fold can hold them out.
-pub fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
+fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
     let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
     let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
     let all: BTreeSet<&str> = tested.union(&named).copied().collect();
@@ -66,7 +134,7 @@ fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
 }
 
 /// The folders without those that were given before: their fields would count twice.
-pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
+fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let mut one = |folder: &PathBuf| {
         let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
@@ -79,7 +147,7 @@ pub fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Tells of masks that spoil what is learnt and measured, as `trainer check` does; returns what they mark.
-pub fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
+fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
     let of = |sample: &Sample| (sample.name.clone(), Marks::of(&sample.image, &sample.mask, sample.margin));
     let marks: Vec<_> = samples.par_iter().map(of).collect();
     for warning in masks::doubts(&marks) {
@@ -88,16 +156,35 @@ pub fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
     marks
 }
 
+/// The same picture under two sources: one fold may train on what it holds out.
+fn twins(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
+    let mut seen: HashMap<(u32, u32, &[u8]), &Sample> = HashMap::new();
+    let mut told = Vec::new();
+    for sample in samples {
+        let (width, height) = sample.image.dimensions();
+        let first = seen.entry((width, height, sample.image.as_raw())).or_insert(sample);
+        if first.source != sample.source {
+            let what = format!(
+                "{} shows the same picture as {}, so a fold may train on what it holds out: take one away, or give both one \
+                 source_file in manifest.csv",
+                sample.name, first.name
+            );
+            told.push(Problem::new(folder, what));
+        }
+    }
+    told
+}
+
 /// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder, which appears whole:
 /// folds that are trained side by side each may find it missing.
-pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
+fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     let data = out.join(format!("synthetic-{seed}"));
     let is_whole = || data.join("manifest.csv").exists();
     if is_whole() {
         return Ok(data);
     }
     say::err!("no --data: making synthetic smears in {}", data.display());
-    let options = synth::SynthOptions { seed, ..Default::default() };
+    let options = synth::SynthOptions { seed: fields_seed(seed), ..Default::default() };
     let making = partial(&data);
     let bar = progress::bar(1, "smears");
     let written = synth::write_dataset(&making, &options, &|done, total| {
@@ -117,13 +204,19 @@ pub fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     if is_whole() { Ok(data) } else { moved.map(|()| data) }
 }
 
+/// Seed of the synthetic set. Another than that of the [`smears`], which every fold trains on: they would show the slides
+/// that it holds out.
+fn fields_seed(seed: u64) -> u64 {
+    seed.wrapping_add(1)
+}
+
 /// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
 /// above all, and masks without a doubt. `white_cells` for each 100 red ones at least, but not where red cells have their
 /// colour: there more of them teach that what is violet is no red cell.
-pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
+fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];
-        let seed = first_seed(seed, 20).wrapping_add(index as u64);
+        let seed = smear_seed(seed, index);
         let diameter = 45.0 + 10.0 * (index % 7) as f32;
         let mut style = synth::Style::of(family, diameter, seed);
         if !family.is_violet() {
@@ -135,6 +228,10 @@ pub fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
         Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, instances: None }
     };
     (0..count).into_par_iter().map(one).collect()
+}
+
+fn smear_seed(seed: u64, index: usize) -> u64 {
+    first_seed(seed, 20).wrapping_add(index as u64)
 }
 
 /// Side of a synthetic smear in pixels.
@@ -157,6 +254,31 @@ mod tests {
         let told = ["p1/slide", "other", "fields/third", "fourth", "slide"].map(source);
         let wanted = [Some("p1/slide"), Some("p1/other"), Some("third"), Some("fourth"), None];
         assert_eq!(told, wanted.map(|source| source.map(String::from)));
+    }
+
+    #[test]
+    fn one_picture_under_two_sources_is_told() {
+        let sample = |name: &str, source: &str, shade: u8| Sample {
+            name: name.into(),
+            source: source.into(),
+            image: RgbImage::from_pixel(2, 2, image::Rgb([shade; 3])),
+            mask: GrayImage::new(2, 2),
+            margin: 0,
+            instances: None,
+        };
+        let all = [sample("a", "x", 1), sample("b", "x", 1), sample("c", "y", 2), sample("d", "z", 1)];
+        let told: Vec<String> =
+            twins(Path::new("set"), &all).into_iter().map(|problem| problem.what).collect();
+        assert!(told.len() == 1 && told[0].starts_with("d shows the same picture as a"), "{told:?}");
+    }
+
+    #[test]
+    fn no_smear_shows_a_slide_of_the_synthetic_set() {
+        for seed in (0..50).chain([u64::MAX]) {
+            let smears: HashSet<u64> = (0..1000).map(|index| smear_seed(seed, index)).collect();
+            let mut fields = (0..1000).map(|index| synth::field_seed(fields_seed(seed), index));
+            assert!(!fields.any(|field| smears.contains(&field)), "seed {seed}");
+        }
     }
 
     #[test]

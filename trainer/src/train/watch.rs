@@ -23,8 +23,7 @@ pub struct Watch<B: Backend> {
 
 impl<B: Backend> Watch<B> {
     pub fn new(name: String, held_out: &[&Sample], config: &FitConfig, device: &B::Device) -> Self {
-        let samples: Vec<Sample> = held_out.iter().map(|&sample| sample.clone()).collect();
-        let held_out = Field::prepare(&samples, config.network.working_diameter);
+        let held_out = Field::prepare(held_out, config.network.working_diameter);
         let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
         bar.set_message(name.clone());
         Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
@@ -54,12 +53,12 @@ impl<B: SegBackend> Watcher<B> for Watch<B> {
         }
     }
 
-    fn validate(&mut self, network: &Network<B>) -> Result<Option<(f64, f64)>> {
+    fn validate(&mut self, network: &dyn Fn() -> Network<B>) -> Result<Option<(f64, f64)>> {
         if self.held_out.is_empty() {
             self.line("");
             return Ok(None);
         }
-        let segmenter = Segmenter::new(network.clone(), self.network.clone(), self.device.clone());
+        let segmenter = Segmenter::new(network(), self.network.clone(), self.device.clone());
         let (mut loss, mut iou) = (0.0, 0.0);
         for field in &self.held_out {
             let (one_loss, one_iou) = fit::validate(&segmenter, field)?;

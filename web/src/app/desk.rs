@@ -78,9 +78,11 @@ impl App {
                         // The network's own reading of it reports, where that is still to come.
                         let over = !item.pending();
                         app.desk_open = None;
-                        app.exports_wanted.clear();
-                        if over {
-                            app.complain(&format!("{name}: {problem}"));
+                        let wanted = !std::mem::take(&mut app.exports_wanted).is_empty();
+                        if wanted {
+                            app.complain(&format!("{name}: nothing was saved, for it {problem}."));
+                        } else if over {
+                            app.complain(&format!("{name}: {problem}."));
                         }
                         // Its cells can be found from the map alone.
                         return app.go_on();
@@ -340,8 +342,7 @@ impl App {
                 again = true;
             } else if item.phase == Phase::Counting {
                 item.phase = Phase::Done;
-                let line = format!("{}: {}", item.name, super::figures::cells(item.count()));
-                super::dom::set_text("spoken", &line);
+                dom::set_text("spoken", &item.spoken());
             }
         }
         if active {
@@ -358,7 +359,7 @@ impl App {
 
     /// Out of memory, most likely: start a fresh desk and open the image again, but not for ever.
     fn desk_lost(&mut self, message: &str) {
-        self.desk = None;
+        let began = self.desk.take().is_some_and(|desk| desk.is_up());
         self.view.tiles.forget_asked();
         let over = self.measuring.first().copied().or(self.desk_open);
         self.measuring.clear();
@@ -369,7 +370,7 @@ impl App {
         let mut name = String::new();
         let mut again = self.desk_losses < 20;
         let active = self.active;
-        if let Some(item) = over.and_then(|id| self.item_mut(id)) {
+        if let Some(item) = over.and_then(|id| self.item_mut(id)).filter(|_| began) {
             item.desk_losses += 1;
             name = item.name.clone();
             if item.desk_losses > 1 {
@@ -380,7 +381,9 @@ impl App {
             }
         }
         let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
-        self.complain(&format!("Drawing and measuring stopped{over} ({message})."));
+        // A program that did not come says so for all workers.
+        let told = format!("Drawing and measuring stopped{over} ({message}).");
+        self.complain(if began { &told } else { message });
         if again {
             self.open_active();
         } else {

@@ -178,16 +178,17 @@ impl App {
             }
             return dom::set(&self.view.canvas, "aria-label", "No picture yet");
         };
-        let size = item.size.map(|(width, height)| format!("{width} × {height} px")).unwrap_or_default();
-        let truth =
-            if item.truth_name.is_empty() { String::new() } else { format!(", truth: {}", item.truth_name) };
+        let size = item.size.map(|(width, height)| format!("{width} × {height} px"));
+        let truth = Some(&item.truth_name).filter(|name| !name.is_empty());
+        let truth = truth.map(|name| format!("truth: {name}"));
         dom::set_text("picture-name", &item.label());
         let corrections = match item.by_hand.count() {
-            0 => String::new(),
-            1 => ", 1 correction by hand".into(),
-            count => format!(", {count} corrections by hand"),
+            0 => None,
+            1 => Some("1 correction by hand".into()),
+            count => Some(format!("{count} corrections by hand")),
         };
-        dom::set_text("picture-facts", &format!("{size}{truth}{corrections}"));
+        let facts: Vec<String> = [size, truth, corrections].into_iter().flatten().collect();
+        dom::set_text("picture-facts", &facts.join(", "));
         let label = match &item.phase {
             Phase::Done => format!("{}: {}", item.name, cells(item.count())),
             Phase::Failed(why) => why.clone(),

@@ -12,8 +12,11 @@ use web_sys::{Blob, Response};
 /// Where it is gone, locked or not permitted; in words for the person.
 pub async fn read(blob: &Blob) -> Result<ArrayBuffer, String> {
     let buffer = JsFuture::from(blob.array_buffer()).await;
-    let buffer = buffer.map_err(|error| format!("could not be read ({})", dom::reason(&error)))?;
-    buffer.dyn_into().map_err(|_| "could not be read".to_string())
+    // What browsers say of it speaks of permissions.
+    buffer.ok().and_then(|buffer| buffer.dyn_into().ok()).ok_or_else(|| {
+        "can't be read any more. If it was moved, renamed or changed, or its disk removed, add it again"
+            .into()
+    })
 }
 
 pub async fn read_maybe(blob: Option<&Blob>) -> Option<ArrayBuffer> {

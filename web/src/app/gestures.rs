@@ -78,7 +78,8 @@ pub fn listen() {
             return;
         }
         let now = fingers.down.clone();
-        act(move |app| app.dragged(&before, &now));
+        let touch = event.pointer_type() == "touch";
+        act(move |app| app.dragged(&before, &now, touch));
     });
 
     for kind in ["pointerup", "pointercancel"] {
@@ -131,12 +132,15 @@ impl App {
     }
 
     /// Moves the picture with one finger, zooms it with two, or draws with the ruler or the pen.
-    fn dragged(&mut self, before: &[(i32, f64, f64)], now: &[(i32, f64, f64)]) {
+    fn dragged(&mut self, before: &[(i32, f64, f64)], now: &[(i32, f64, f64)], touch: bool) {
         match (before, now) {
             ([(_, x0, y0)], [(_, x1, y1)]) => {
                 let to = self.view.to_image(*x1, *y1);
                 if self.ruler.drag(to) || self.pen.drag(to) {
                     self.draw_soon();
+                    return;
+                }
+                if self.view.canvas.class_list().contains("still") && touch {
                     return;
                 }
                 self.view.move_by(x1 - x0, y1 - y0);

@@ -85,8 +85,14 @@ impl App {
         for mark in 0..=4 {
             let share = f64::from(mark) / 4.0;
             let x = MARGIN + share * (SIZE.0 - 2.0 * MARGIN);
+            // On a phone, letters are large: those at the ends stay within.
+            let (x, anchor) = match mark {
+                0 => (0.0, "start"),
+                4 => (SIZE.0, "end"),
+                _ => (x, "middle"),
+            };
             let attributes =
-                [("x", x.to_string()), ("y", (SIZE.1 - 8.0).to_string()), ("text-anchor", "middle".into())];
+                [("x", x.to_string()), ("y", (SIZE.1 - 8.0).to_string()), ("text-anchor", anchor.into())];
             if let Some(label) = svg("text", &attributes) {
                 // A phone has no room for all.
                 dom::set(&label, "class", if mark % 2 == 1 { "between" } else { "" });
@@ -94,7 +100,7 @@ impl App {
                 dom::append(&picture, &label);
             }
         }
-        let top = [("x", (MARGIN - 4.0).to_string()), ("y", "20".into()), ("text-anchor", "end".into())];
+        let top = [("x", "0".to_string()), ("y", "20".into())];
         if let Some(label) = svg("text", &top) {
             label.set_text_content(Some(&highest.to_string()));
             dom::append(&picture, &label);

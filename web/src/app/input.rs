@@ -215,6 +215,13 @@ fn made_here(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
+/// Whether two files are one, as far as a page can tell.
+fn same_file(one: &Blob, other: &File) -> bool {
+    let one = one.dyn_ref::<File>();
+    let facts = |file: &File| (file.name(), file.size(), file.last_modified());
+    one.is_some_and(|one| facts(one) == facts(other))
+}
+
 /// The folder of a path.
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
@@ -247,7 +254,7 @@ impl App {
         if taken {
             self.read_weights(meant);
         }
-        let (mut truths, mut made) = (Vec::new(), Vec::new());
+        let (mut truths, mut made, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
@@ -263,27 +270,49 @@ impl App {
             }
             match truth_of(&name, &folder) {
                 Some(of) => truths.push((of, Found { file, folder })),
-                None => drop(self.enqueue(name, folder, file.into())),
+                None => {
+                    if self.items.iter().any(|item| same_file(&item.file, &file)) {
+                        again.push(name.clone());
+                    }
+                    self.enqueue(name, folder, file.into());
+                }
             }
         }
+        let (mut nobodys, mut anybodys) = (Vec::new(), Vec::new());
         for (of, Found { file, folder }) in truths {
             let name = file.name();
-            // The nearest; among equals the last.
             let images = self.items.iter().filter(|item| stem(&item.name).to_lowercase() == of);
-            match images.max_by_key(|item| shared(&item.folder, &folder)).map(|item| item.id) {
-                Some(id) => self.set_truth(id, name, file.into()),
-                // No image of that name: then it is an image itself.
-                None => drop(self.enqueue(name, folder, file.into())),
+            let nearest = images.clone().map(|item| shared(&item.folder, &folder)).max();
+            let near: Vec<&Item> =
+                images.filter(|item| Some(shared(&item.folder, &folder)) == nearest).collect();
+            match near[..] {
+                [] => nobodys.push(name),
+                // Of one that was added again, the last.
+                [.., last] if near.iter().all(|item| item.folder == last.folder) => {
+                    self.set_truth(last.id, name, file.into());
+                }
+                _ => anybodys.push(name),
             }
         }
-        if let Some((first, others)) = made.split_first() {
-            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-            self.complain(&format!("{first}{more}: skipped; results are not images."));
-        }
+        self.complain_of(&made, "skipped; results are not images");
+        self.complain_of(&again, "already in the list, so counted twice now; remove one of each two");
+        self.complain_of(
+            &nobodys,
+            "skipped; named like a mask, but there is no image of that name. Add the image first",
+        );
+        self.complain_of(&anybodys, "skipped; several images have that name. Select one and give the mask under Check against a truth mask");
         if from_folder && !taken {
             self.complain("No picture in the folder. Supported formats: PNG, JPEG, WebP, BMP, GIF and TIFF. Drop a weights file by itself, not in a folder.");
         }
         self.pump();
+    }
+
+    /// One thing that is wrong with several files.
+    fn complain_of(&mut self, names: &[String], what: &str) {
+        if let Some((first, others)) = names.split_first() {
+            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            self.complain(&format!("{first}{more}: {what}."));
+        }
     }
 
     /// A truth mask for the image that is looked at.
@@ -366,7 +395,8 @@ impl App {
             }
         }
         let Some(bytes) = bytes else {
-            self.complain("No weights file: give a .safetensors or .bpk file; its .json is optional.");
+            let card = card.map(|card| card.name()).unwrap_or_default();
+            self.complain(&format!("{card}: skipped; no image. If it tells of weights, give their .safetensors or .bpk file with it."));
             return;
         };
         let name = bytes.name();

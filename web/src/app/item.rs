@@ -143,6 +143,12 @@ impl Item {
         format!("{}{}", self.stem, ending.unwrap_or_default())
     }
 
+    /// Where it lay, from the folder on that was dropped or chosen.
+    pub fn path(&self) -> String {
+        let folder = self.folder.trim_start_matches('/');
+        if folder.is_empty() { self.name.clone() } else { format!("{folder}/{}", self.name) }
+    }
+
     pub fn pending(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
     }
@@ -182,6 +188,13 @@ impl Item {
     /// All that is to be minded with this image.
     pub fn to_mind(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().chain(&self.doubt).map(String::as_str)
+    }
+
+    /// What a screen reader says of it: how many cells it has, and what is to be minded.
+    pub fn spoken(&self) -> String {
+        let cells = super::figures::cells(self.count());
+        let warnings: String = self.to_mind().map(|warning| format!("; warning: {warning}")).collect();
+        format!("{}: {cells}{warnings}", self.name)
     }
 
     /// The cells that count.

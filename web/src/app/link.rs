@@ -143,6 +143,11 @@ impl Link {
         }
     }
 
+    /// Whether its program ever ran.
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
     pub fn ask(&mut self, ask: Request) {
         if self.up {
             self.post(ask);

@@ -294,6 +294,7 @@ impl App {
 
     /// The worker died: the device was lost, memory ran out, or it hit a mistake of ours.
     fn network_lost(&mut self, message: &str) {
+        let began = self.network.as_ref().is_some_and(Link::is_up);
         let on_gpu = !self.gpu_lost
             && (self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu"));
         self.gpu_lost |= on_gpu;
@@ -327,7 +328,9 @@ impl App {
         let then = if on_gpu { "It continues on the CPU." } else { "It was started again." };
         let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
         let results = if self.items.is_empty() { "" } else { " No result is lost." };
-        self.complain(&format!("The model stopped{over} ({message}). {then}{results}"));
+        // A program that did not come says so for all workers.
+        let told = format!("The model stopped{over} ({message}). {then}{results}");
+        self.complain(if began { &told } else { message });
         self.restart_network();
         self.given_up();
     }

@@ -201,11 +201,9 @@ impl App {
     pub fn complain(&mut self, line: &str) {
         let (element, hidden) = (dom::element("error"), dom::element("error-box").hidden());
         let before = if hidden { String::new() } else { element.text_content().unwrap_or_default() };
-        if before.lines().any(|old| old == line) {
-            return;
-        }
         const SHOWN: usize = 6;
-        let told = |line: &&str| !line.ends_with(EARLIER);
+        // Said again, it is the last.
+        let told = |old: &&str| !old.ends_with(EARLIER) && *old != line;
         let earlier = before.lines().find_map(|line| line.strip_suffix(EARLIER)?.parse().ok()).unwrap_or(0);
         let mut lines: Vec<&str> = before.lines().filter(told).chain([line]).collect();
         let surplus = lines.len().saturating_sub(SHOWN);
@@ -242,8 +240,7 @@ impl App {
             super::act(move |app| {
                 if let Some(item) = app.active_item().filter(|item| app.speeches == speech && item.stamp > 0)
                 {
-                    let line = format!("{}: {}", item.name, super::figures::cells(item.count()));
-                    dom::set_text("spoken", &line);
+                    dom::set_text("spoken", &item.spoken());
                 }
             });
         });
@@ -330,6 +327,7 @@ impl App {
             dom::set(&body, "data-backend", &self.backend);
         }
         let _ = body.class_list().toggle_with_force("has-images", !self.items.is_empty());
+        self.view.canvas.set_tab_index(if self.items.is_empty() { -1 } else { 0 });
     }
 
     fn state(&self) -> &'static str {

@@ -88,7 +88,13 @@ impl App {
             let body = dom::element("images-body");
             body.set_inner_html("");
             for (id, texts) in &rows {
-                let row = line("td", texts);
+                let row = line("td", &texts[1..]);
+                let first = dom::make("td", "", "");
+                let go = dom::make("button", "small", &texts[0]);
+                dom::set(&go, "type", "button");
+                dom::set(&go, "title", "Show this image");
+                dom::append(&first, &go);
+                let _ = row.prepend_with_node_1(&first);
                 dom::set(&row, "data-image", &id.to_string());
                 dom::append(&body, &row);
             }
@@ -148,8 +154,10 @@ impl App {
                 text.push_str(if compared { ",iou,dice\n" } else { "\n" });
             }
             text.push_str(&quoted(&item.stem));
-            text.push_str(line.trim_end());
+            text.push_str(line.trim_end().strip_suffix(',').unwrap_or_default());
             text.push_str(&quoted(&item.to_mind().collect::<Vec<_>>().join("; ")));
+            text.push(',');
+            text.push_str(&quoted(&item.path()));
             if compared {
                 let figure =
                     |share: Option<f64>| share.map(|share| format!("{share:.6}")).unwrap_or_default();

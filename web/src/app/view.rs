@@ -238,6 +238,9 @@ impl App {
             self.view.top += (height - f64::from(before.1)) / 2.0;
             self.view.keep_in_sight();
         }
+        // What is there altogether needs no moving: a finger scrolls the page.
+        let still = self.view.fitted && self.pen.tool.is_none() && !self.ruler.active;
+        let _ = self.view.canvas.class_list().toggle_with_force("still", still);
         dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);
         let mut asks = self.view.draw_layer("image", 0, 0);

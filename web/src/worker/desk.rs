@@ -153,6 +153,7 @@ impl Desk {
         let probability = open.probability.as_ref()?;
         let layers = Layers {
             labels: &found.cells.labels,
+            diameter: found.cells.diameter_px.map_or(f64::INFINITY, f64::from),
             excluded: &found.excluded,
             probability,
             truth: open.truth.as_ref(),

@@ -6,13 +6,16 @@ use rbc_model::cells::{Cell, CellOptions, Cells, Stroke, Summary, find_cells};
 use rbc_model::metrics::Overlap;
 use rbc_model::{Error, export};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// The cells of a map, and which of them the person left out.
 pub struct Found {
     pub cells: Cells,
     pub excluded: HashSet<u32>,
+    /// The points left out by hand at which there is no cell, each with the cell that lay there and that the edge cuts,
+    /// 0 if none.
+    missed: Missed,
     by: Basis,
 }
 
@@ -38,27 +41,40 @@ impl Basis {
         Self { options, skip_edge: rules.skip_edge, strokes: by_hand.strokes.clone() }
     }
 
-    /// The cells by these rules, and whether the last line that was drawn changed nothing. In a large image finding them
-    /// takes seconds: where an earlier result of the same map differs by what was drawn last, or not at all, it is gone on with.
-    fn cells(&self, map: &GrayImage, earlier: Option<Found>) -> (Cells, bool) {
+    /// The cells by these rules, what lay at the `points` left out by hand (`Found::missed`), and whether the last line that
+    /// was drawn changed nothing. In a large image finding them takes seconds: where an earlier result of the same map differs
+    /// by what was drawn last, or not at all, it is gone on with.
+    fn cells(&self, map: &GrayImage, points: &[[f64; 2]], earlier: Option<Found>) -> (Cells, Missed, bool) {
         if let Some(earlier) = earlier
             && (&earlier.by.options, earlier.by.skip_edge) == (&self.options, self.skip_edge)
             && let Some(new) = self.strokes.strip_prefix(&earlier.by.strokes[..])
-            && (new.is_empty() || !self.skip_edge)
+            && (!self.skip_edge || new.is_empty() && earlier.knows(points))
         {
-            let mut cells = earlier.cells;
+            let (mut cells, missed) = (earlier.cells, earlier.missed);
             let changed = cells.correct(&strokes(new), map);
-            return (cells, changed.last() == Some(&false));
+            return (cells, missed, changed.last() == Some(&false));
         }
         let mut cells = find_cells(map, &self.options);
         let changed = cells.correct(&strokes(&self.strokes), map);
+        let mut missed = Missed::new();
         if self.skip_edge {
+            let before: Vec<u32> = points.iter().map(|&[x, y]| cut_at(&cells, x, y)).collect();
             cells.leave_out_cut();
+            let there = points.iter().zip(before).filter(|([x, y], _)| cell_at(&cells, *x, *y) == 0);
+            missed = there.map(|(point, cut)| (point.map(f64::to_bits), cut)).collect();
         }
         let gone =
             self.skip_edge && self.strokes.last().is_some_and(|drawn| !drawn.cut && !shows(&cells, drawn));
-        (cells, changed.last() == Some(&false) || gone)
+        (cells, missed, changed.last() == Some(&false) || gone)
     }
+}
+
+type Missed = HashMap<[u64; 2], u32>;
+
+/// The cell at a point that the image's edge cuts, 0 if none.
+fn cut_at(cells: &Cells, x: f64, y: f64) -> u32 {
+    let cell = cells.cells.iter().find(|cell| cell.id == cell_at(cells, x, y));
+    cell.filter(|cell| cell.touches_edge).map_or(0, |cell| cell.id)
 }
 
 /// Whether there is a cell within an outline.
@@ -150,17 +166,19 @@ impl Found {
         earlier: Option<Self>,
     ) -> Result<(Self, Measured), Error> {
         let by = Basis::of(rules, by_hand);
-        let (mut cells, vain) = by.cells(map, earlier);
-        cells.um_per_px = rules.um_per_px.map(|scale| scale as f32);
         let points = by_hand.excluded.as_chunks::<2>().0;
+        let (mut cells, missed, vain) = by.cells(map, points, earlier);
+        cells.um_per_px = rules.um_per_px.map(|scale| scale as f32);
         let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
         let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
         let all_cut = cells.cut_left_out;
-        // What was left out by hand counts nowhere: a point that hits nothing was in a cell that the edge cuts.
-        cells.cut_left_out = all_cut.saturating_sub(hits.iter().filter(|id| **id == 0).count());
+        // What was left out by hand counts nowhere, and is not left out once more.
+        let cut = points.iter().filter_map(|point| missed.get(&point.map(f64::to_bits)));
+        let cut: HashSet<&u32> = cut.filter(|id| **id != 0).collect();
+        cells.cut_left_out = all_cut.saturating_sub(cut.len());
         let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
         cells.cut_left_out = all_cut;
-        let found = Self { cells, excluded, by };
+        let found = Self { cells, excluded, missed, by };
         // Of the mask as it would be saved.
         let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
         let Self { cells, excluded, .. } = &found;
@@ -177,11 +195,21 @@ impl Found {
             hits: hits.into_iter().map(f64::from).collect(),
             vain,
             doubt: summary.doubt(),
-            // The page fills in the first and the last field: the name depends on the other images, the warnings are not
-            // known here.
-            summary: export::summary_csv([("", &summary, &[][..])])?,
+            // The page fills in name, warnings and file, the first field and the last two: here they are not known.
+            summary: export::summary_csv([export::SummaryRow {
+                name: "",
+                summary: &summary,
+                warnings: &[],
+                file: "",
+            }])?,
         };
         Ok((found, measured))
+    }
+
+    /// Whether it is known what lay at each of these points.
+    fn knows(&self, points: &[[f64; 2]]) -> bool {
+        let known = |point: &[f64; 2]| self.missed.contains_key(&point.map(f64::to_bits));
+        points.iter().all(|point| cell_at(&self.cells, point[0], point[1]) != 0 || known(point))
     }
 
     /// The cells that count, by their numbers on the page.

@@ -18,6 +18,8 @@ pub struct Picture {
 /// What an overlay is drawn from.
 pub struct Layers<'a> {
     pub labels: &'a Labels,
+    /// Of a typical cell, in image pixels.
+    pub diameter: f64,
     pub excluded: &'a HashSet<u32>,
     pub probability: &'a GrayImage,
     pub truth: Option<&'a GrayImage>,
@@ -149,9 +151,9 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
         (-2, 2),
         (2, 2),
     ];
-    // Seen from afar, thick lines would leave nothing of the cells.
-    let thick = place.step < 4.0;
     let labels = layers.labels;
+    // Seen from afar, thick lines would leave nothing of the cells.
+    let thick = layers.diameter / place.step >= 16.0;
     let (across, down) = (place.width as usize + 2 * MARGIN, place.height as usize + 2 * MARGIN);
     // The labels of this square, with a margin. Beyond the image the nearest pixel goes on, so that a cell cut by the
     // edge is not outlined there.

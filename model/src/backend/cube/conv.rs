@@ -7,7 +7,7 @@
 //! SwiftShader (where a barrier is a coroutine switch), and a GPU's first-level cache serves the reuse as well.
 #![allow(unsafe_code)]
 
-use super::pool::empty;
+use super::pool::{countable, empty};
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -124,7 +124,8 @@ fn conv_kernel<F: Float, N: Size>(
                 if first + lane < extent.o {
                     let mut value = sum[lane];
                     if comptime!(relu) {
-                        value = max(value, F::new(0.0));
+                        // Not the greater: a value that is no number stays none.
+                        value = select(value < F::new(0.0), F::new(0.0), value);
                     }
                     out[((image * extent.o + first + lane) * h + top + row) * w + column] = value;
                 }
@@ -198,6 +199,9 @@ fn convolve<R: CubeRuntime>(
     let [n, c, h, w] = x.meta.shape().dims();
     let [outputs, inputs, ..] = weight.meta.shape().dims::<4>();
     let o = if turned { inputs } else { outputs };
+    assert_eq!(c, if turned { outputs } else { inputs });
+    assert!(bias.as_ref().is_none_or(|bias| bias.meta.num_elements() == o));
+    countable(&x);
     let x = into_contiguous(x);
     let client = x.client.clone();
     let dtype = x.dtype.into();

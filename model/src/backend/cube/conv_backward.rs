@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::conv::ROWS;
-use super::pool::{empty, grid};
+use super::pool::{countable, empty, grid};
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -162,6 +162,7 @@ fn sum_kernel<F: Float>(
 
 /// `gradient` where `output` is positive, else zero; both `[n, o, h, w]`.
 pub fn gate<R: CubeRuntime>(gradient: CubeTensor<R>, output: CubeTensor<R>) -> CubeTensor<R> {
+    assert_eq!(gradient.meta.shape(), output.meta.shape());
     let (gradient, output) = (into_contiguous(gradient), into_contiguous(output));
     let gated = empty(&gradient, gradient.meta.shape().dims::<4>(), gradient.dtype);
     let (count, dim) = grid(&gated, gated.meta.num_elements());
@@ -187,7 +188,10 @@ pub fn weight_and_bias<R: CubeRuntime>(
     gradient: CubeTensor<R>,
 ) -> (CubeTensor<R>, CubeTensor<R>) {
     let [n, c, h, w] = x.meta.shape().dims();
-    let o = gradient.meta.shape().dims::<4>()[1];
+    let [of, o, height, width] = gradient.meta.shape().dims();
+    assert_eq!([of, height, width], [n, h, w]);
+    countable(&x);
+    countable(&gradient);
     let (x, gradient) = (into_contiguous(x), into_contiguous(gradient));
     let (client, dtype) = (x.client.clone(), x.dtype);
     let blocks = o.div_ceil(LANES);

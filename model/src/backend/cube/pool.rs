@@ -95,6 +95,8 @@ fn gather_kernel<F: Float, I: Int, N: Size>(
 /// `[n, c, h, w]` to values and places, both `[n, c, h / 2, w / 2]`. Places are of type `int`.
 pub fn max_pool<R: CubeRuntime>(x: CubeTensor<R>, int: DType) -> (CubeTensor<R>, CubeTensor<R>) {
     let [n, c, h, w] = x.meta.shape().dims();
+    assert!(h.is_multiple_of(2) && w.is_multiple_of(2));
+    countable(&x);
     let x = into_contiguous(x);
     let values = empty(&x, [n, c, h / 2, w / 2], x.dtype);
     let places = empty(&x, [n, c, h / 2, w / 2], int);
@@ -121,6 +123,7 @@ pub fn max_pool<R: CubeRuntime>(x: CubeTensor<R>, int: DType) -> (CubeTensor<R>,
 /// Values and places `[n, c, h, w]` to `[n, c, 2 h, 2 w]`.
 pub fn max_unpool<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> CubeTensor<R> {
     let [n, c, h, w] = x.meta.shape().dims();
+    assert_eq!(places.meta.shape().dims(), [n, c, h, w]);
     let (x, places) = (into_contiguous(x), into_contiguous(places));
     let out = empty(&x, [n, c, 2 * h, 2 * w], x.dtype);
     let (count, dim) = grid(&x, n * c * h * w);
@@ -146,6 +149,9 @@ pub fn max_unpool<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> Cu
 /// `[n, c, h, w]` and places `[n, c, h / 2, w / 2]` to the elements at those places.
 pub fn gather<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> CubeTensor<R> {
     let [n, c, h, w] = x.meta.shape().dims();
+    assert!(h.is_multiple_of(2) && w.is_multiple_of(2));
+    assert_eq!(places.meta.shape().dims(), [n, c, h / 2, w / 2]);
+    countable(&x);
     let (x, places) = (into_contiguous(x), into_contiguous(places));
     let out = empty(&x, [n, c, h / 2, w / 2], x.dtype);
     let (count, dim) = grid(&x, n * c * (h / 2) * (w / 2));
@@ -174,7 +180,15 @@ pub(super) fn empty<R: CubeRuntime, const D: usize>(
     shape: [usize; D],
     dtype: DType,
 ) -> CubeTensor<R> {
-    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), dtype)
+    let tensor =
+        empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), dtype);
+    countable(&tensor);
+    tensor
+}
+
+/// The kernels count elements in 32 bits.
+pub(super) fn countable<R: CubeRuntime>(tensor: &CubeTensor<R>) {
+    assert!(u32::try_from(tensor.meta.num_elements()).is_ok());
 }
 
 /// Cubes and their size for `threads` threads in a line.
