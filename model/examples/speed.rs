@@ -1,13 +1,15 @@
-//! How fast the network is: the first pass and the median of several for each size, and of training steps where the crate
-//! is built with `train`; on the CPU, and on an NVIDIA GPU where it is built with `cuda`. The scripts in `bench/` print
-//! the same table for other programs.
+//! How fast the network is: the first pass and the median of several for each size, and of training steps where the
+//! crate is built with `train`; on the CPU, and on an NVIDIA GPU where it is built with `cuda`. The scripts in `bench/`
+//! print the same table for other programs.
 //!
-//!     cargo run --release -p rbc-model --features train --example speed [WEIGHTS]
+//!     cargo run --release -p rbc-model --features train --example speed [WEIGHTS [WORD]]
+//!
+//! With a word, only the lines that hold it, as in `step` or `512`.
 
 use burn::backend::Flex;
 use burn::tensor::{Distribution, Tensor};
 use rbc_model::RgbImage;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::SegBackward;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
 use rbc_model::weights;
@@ -27,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn run<B: SegBackend>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn std::error::Error>> {
+fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn std::error::Error>> {
     let device = B::Device::default();
     let (network, config): (Network<B>, NetworkConfig) = match weights {
         Some(bytes) => weights::load(bytes, &device)?,
@@ -62,7 +64,7 @@ fn run<B: SegBackend>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn 
 
 /// One optimiser step on a batch of 8 crops of 128 x 128.
 #[cfg(feature = "train")]
-fn step<B: SegBackend>(config: &NetworkConfig) {
+fn step<B: SegBackward>(config: &NetworkConfig) {
     use burn::backend::Autodiff;
     use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
     let device = B::Device::default();
@@ -80,6 +82,9 @@ fn step<B: SegBackend>(config: &NetworkConfig) {
 
 /// Prints the time of the first call and the median of those after the second.
 fn timed(name: &str, side: usize, images: usize, rounds: usize, mut work: impl FnMut()) {
+    if std::env::args().nth(2).is_some_and(|only| !format!("{name} {side}").contains(&only)) {
+        return;
+    }
     let mut seconds: Vec<f64> = (0..rounds + 2)
         .map(|_| {
             let start = Instant::now();

@@ -39,7 +39,8 @@ use unlit::Unlit;
 const SPECK: f32 = 0.1;
 /// A region cut by the image's edge may show this much less of its cell.
 const SPECK_AT_EDGE: f32 = 0.02;
-/// A region smaller than this share of the expected cell is not taken apart; at the image's edge little may show of two.
+/// A region smaller than this share of the expected cell is not taken apart; at the image's edge little may show of
+/// two.
 const SPLIT_FROM: f32 = 0.5;
 const SPLIT_FROM_AT_EDGE: f32 = 0.15;
 
@@ -187,8 +188,9 @@ impl Cells {
 /// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
 ///
 /// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
-/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are split, if asked. Cells are numbered from 1 in raster order of
-/// their first pixels: from top to bottom, then from left to right. The same map gives the same cells.
+/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are split, if asked. Cells are numbered from
+/// 1 in raster order of their first pixels: from top to bottom, then from left to right. The same map gives the same
+/// cells.
 pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let (width, height) = probability.dimensions();
     let level = grey_level(options.threshold);

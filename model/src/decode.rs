@@ -25,8 +25,8 @@ const NOT_FILLED: &str = "the pixels do not fill the image; save it as 8-bit RGB
 
 /// Decodes a picture into upright 8-bit RGB. Transparent parts are laid over white, the colour of an empty
 /// field. 16-bit samples are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bit that
-/// holds the brightest sample. Float samples are taken as 0 to 1 where they stay within (or a tenth above), else as those of
-/// a camera of 8, 10, 12, 14 or 16 bit, else stretched from least to greatest.
+/// holds the brightest sample. Float samples are taken as 0 to 1 where they stay within (or a tenth above), else as
+/// those of a camera of 8, 10, 12, 14 or 16 bit, else stretched from least to greatest.
 ///
 /// `name` is only used in errors: [`Error::Image`] where the bytes are no readable image, or a picture of more
 /// than [`MAX_PIXELS`] or [`MAX_BYTES`].
@@ -67,8 +67,8 @@ pub fn decode_labels(bytes: &[u8], name: &str) -> Result<Labels, Error> {
     Ok(Labels { width: ids.width(), height: ids.height(), ids: ids.iter().map(|&id| id.into()).collect() })
 }
 
-/// What of a lossy mask is no black and too dark for [`decode_mask`] to count: 255 there, else 0, as the file has it and
-/// not upright. Nothing in other files.
+/// What of a lossy mask is no black and too dark for [`decode_mask`] to count: 255 there, else 0, as the file has it
+/// and not upright. Nothing in other files.
 ///
 /// Errors as [`decode`].
 pub fn decode_faint(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {

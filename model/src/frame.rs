@@ -10,7 +10,8 @@ use image::imageops::{crop_imm, replace};
 const FLAT: u8 = 6;
 /// Share of a line's pixels that may differ by more.
 const RINGING: f32 = 0.01;
-/// Grey levels, in some channel, by which a frame differs from the background: the empty lines of an overexposed picture do not.
+/// Grey levels, in some channel, by which a frame differs from the background: the empty lines of an overexposed
+/// picture do not.
 const APART: f32 = 8.0;
 /// Lines within a frame that are cut off too: resampling has mixed them.
 const MIXED: u32 = 2;

@@ -1,16 +1,16 @@
 //! The light that an image was taken in.
 //!
 //! Halogen lamps are yellow, daylight is blue, a camera's exposure is anything, stains are faint or strong; a network
-//! knows what it was trained in. The empty background of a bright-field image shows its light, and how much darker its dark
-//! pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
+//! knows what it was trained in. The empty background of a bright-field image shows its light, and how much darker its
+//! dark pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
 
 use crate::RgbImage;
 use crate::frame::Frame;
 use crate::window::sampling;
 use serde::{Deserialize, Serialize};
 
-/// Share of the bright pixels that are no brighter than what passes for the background: where white cells make up the dark
-/// ones, red cells are most of the bright.
+/// Share of the bright pixels that are no brighter than what passes for the background: where white cells make up the
+/// dark ones, red cells are most of the bright.
 const SHARE: f64 = 0.9;
 /// More gain than this would show nothing but noise.
 const MOST_GAIN: f32 = 8.0;
@@ -18,8 +18,8 @@ const MOST_GAIN: f32 = 8.0;
 const MOST_CONTRAST: f32 = 3.0;
 /// Share of the images trained on that are too faint to go by.
 const FAINT: f32 = 0.05;
-/// A pixel is unlit where no channel reaches this share of the background's. All but the insides of the darkest cells trained
-/// on stay above it.
+/// A pixel is unlit where no channel reaches this share of the background's. All but the insides of the darkest cells
+/// trained on stay above it.
 pub(crate) const UNLIT: f32 = 0.12;
 /// Share of an image that may be the insides of dark cells: where more is unlit, the light is told from the rest.
 const DARK: f64 = 0.05;
@@ -173,8 +173,9 @@ impl Light {
         }
     }
 
-    /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of blood
-    /// absorb most, parts the bright pixels from the dark; the background is the brighter part of the bright ones.
+    /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of
+    /// blood absorb most, parts the bright pixels from the dark; the background is the brighter part of the bright
+    /// ones.
     fn seen(pixels: impl Iterator<Item = [u8; 3]> + Clone) -> Self {
         let mut greens = [0u32; 256];
         pixels.clone().for_each(|[_, green, _]| greens[usize::from(green)] += 1);

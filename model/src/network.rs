@@ -141,7 +141,8 @@ pub struct Network<B: Backend> {
 pub type Statistics<B> = Vec<[Tensor<B, 1>; 2]>;
 
 impl<B: SegBackend> Network<B> {
-    /// `[n, 3, h, w]` to `[n, 2, h, w]`: logits of background and red blood cell. `h` and `w` are multiples of [`ALIGNMENT`].
+    /// `[n, 3, h, w]` to `[n, 2, h, w]`: logits of background and red blood cell. `h` and `w` are multiples of
+    /// [`ALIGNMENT`].
     pub fn forward(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward_with_statistics(image).0
     }

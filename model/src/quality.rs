@@ -34,7 +34,8 @@ pub struct Quality {
     pub round: Option<f32>,
     /// Grey levels of green, of 255, between the bright background and the cells' rims.
     pub contrast: f32,
-    /// Slope of the edge: share of the contrast that one pixel takes where a cell is 28 across. Less in a blurred image.
+    /// Slope of the edge: share of the contrast that one pixel takes where a cell is 28 across. Less in a blurred
+    /// image.
     pub sharpness: f32,
 }
 
@@ -222,8 +223,8 @@ where
     if (width, height) == part.dimensions() { part } else { resize(&part, width, height, filter) }
 }
 
-/// A part of a probability map, resampled. Between 0 and more, resampling makes what would pass for [`UNLIT`]: where that
-/// is tells the nearest pixel.
+/// A part of a probability map, resampled. Between 0 and more, resampling makes what would pass for [`UNLIT`]: where
+/// that is tells the nearest pixel.
 fn resampled_map(map: &GrayImage, part: [u32; 4], scale: f32) -> GrayImage {
     let mut resampled_map = resampled(map, part, scale, FilterType::Triangle);
     let nearest = resampled(map, part, scale, FilterType::Nearest);

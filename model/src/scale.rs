@@ -17,7 +17,8 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::imageops::crop_imm;
 
-/// Cell diameter in pixels that is assumed where an image says nothing: between the 70 and 105 of the fields trained on.
+/// Cell diameter in pixels that is assumed where an image says nothing: between the 70 and 105 of the fields trained
+/// on.
 pub const DEFAULT_DIAMETER: f32 = 85.0;
 /// Smallest and largest cell diameter that is looked for.
 pub const RANGE: [f32; 2] = [12.0, 300.0];
@@ -41,8 +42,8 @@ const TELLS: f32 = 2.5;
 const SHIFTS: usize = 8;
 /// Votes that a diameter needs: one look at the least likeness.
 const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
-/// Diameters are told apart by this factor: finer than what the network minds, coarser than what a look tells. On a grid,
-/// machines that round differently mostly look at an image at the same scale.
+/// Diameters are told apart by this factor: finer than what the network minds, coarser than what a look tells. On a
+/// grid, machines that round differently mostly look at an image at the same scale.
 const GRID: f32 = 1.05;
 /// Guesses that differ by less than this factor show the same.
 const SAME: f32 = 1.02;
@@ -74,8 +75,8 @@ pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     out
 }
 
-/// An image as the network is to see it, resampled by `scale`, in a light that it knows, and where no light falls on it.
-/// Cells are `diameter` pixels wide then.
+/// An image as the network is to see it, resampled by `scale`, in a light that it knows, and where no light falls on
+/// it. Cells are `diameter` pixels wide then.
 pub(crate) fn working(
     image: &RgbImage,
     scale: f32,
@@ -156,10 +157,10 @@ pub(crate) async fn estimate(
     Ok(agreed(&looks))
 }
 
-/// The diameter that most looks agree on: their mean about the place where they are densest (mean shift: Cheng, 1995), on
-/// the grid of diameters. A look counts by the fourth power of its likeness: looks at wrong scales are many and
-/// somewhat alike, those at the right one are few and very much; and the less, the farther its measure is from that place
-/// and its guess from the truth, without a step: rounding that differs between machines must not decide.
+/// The diameter that most looks agree on: their mean about the place where they are densest (mean shift: Cheng, 1995),
+/// on the grid of diameters. A look counts by the fourth power of its likeness: looks at wrong scales are many and
+/// somewhat alike, those at the right one are few and very much; and the less, the farther its measure is from that
+/// place and its guess from the truth, without a step: rounding that differs between machines must not decide.
 fn agreed(looks: &[Look]) -> Option<f32> {
     let told = || {
         let alike = looks.iter().filter(|look| look.likeness > LEAST);

@@ -1,5 +1,5 @@
-//! Where a picture ends before its file does: what an eyepiece lets through is round, and a camera behind it takes black
-//! corners too. There is no cell in them, and their rim is no cell's.
+//! Where a picture ends before its file does: what an eyepiece lets through is round, and a camera behind it takes
+//! black corners too. There is no cell in them, and their rim is no cell's.
 
 use crate::RgbImage;
 use crate::cells::distance::squared_distance;
@@ -11,8 +11,8 @@ use std::f32::consts::PI;
 
 /// Least size of an unlit region, in areas of a typical cell.
 const LEAST: f32 = 0.5;
-/// Beyond an unlit region lies its rim: what is darker than this share of the background, no farther off than this many cell
-/// diameters.
+/// Beyond an unlit region lies its rim: what is darker than this share of the background, no farther off than this many
+/// cell diameters.
 const RIM: f32 = 0.6;
 const REACH: f32 = 0.3;
 
@@ -23,8 +23,8 @@ pub struct Surround {
 }
 
 impl Surround {
-    /// The unlit regions that reach the edge of an image whose background has this colour and whose cells are this wide in
-    /// pixels. `None`: light falls everywhere.
+    /// The unlit regions that reach the edge of an image whose background has this colour and whose cells are this wide
+    /// in pixels. `None`: light falls everywhere.
     pub fn find(image: &RgbImage, background: [f32; 3], diameter: f32) -> Option<Self> {
         let (width, height) = image.dimensions();
         let pixels = image.as_raw();

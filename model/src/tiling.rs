@@ -15,9 +15,9 @@ pub fn padded(len: usize) -> usize {
     len.next_multiple_of(ALIGNMENT).max(ALIGNMENT)
 }
 
-/// Tiles of at most `side` by `side` input pixels (or the least that the halo leaves room in) that together keep each pixel of a padded `height` by `width` image
-/// once. Corners lie on multiples of the alignment and the halo covers the receptive field, so the kept pixels are
-/// those of the untiled network, but for rounding.
+/// Tiles of at most `side` by `side` input pixels (or the least that the halo leaves room in) that together keep each
+/// pixel of a padded `height` by `width` image once. Corners lie on multiples of the alignment and the halo covers the
+/// receptive field, so the kept pixels are those of the untiled network, but for rounding.
 pub fn tiles(height: usize, width: usize, side: usize) -> Vec<Tile> {
     let (rows, columns) = (spans(height, side), spans(width, side));
     let mut tiles = Vec::with_capacity(rows.len() * columns.len());

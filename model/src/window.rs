@@ -1,4 +1,5 @@
-//! Which part of an image to look at where the whole is more than is needed: cells may lie anywhere, the middle be bare.
+//! Which part of an image to look at where the whole is more than is needed: cells may lie anywhere, the middle be
+//! bare.
 
 /// A part will do that shows this share of what the fullest shows: that one may be a clump or a blot.
 const ENOUGH: f32 = 0.25;

@@ -1,5 +1,5 @@
-//! The same smear in another light, in a frame, or where part of a picture is dark or bare, gives the same mask, with the shipped
-//! weights.
+//! The same smear in another light, in a frame, or where part of a picture is dark or bare, gives the same mask, with
+//! the shipped weights.
 
 use anyhow::{Context, Result, ensure};
 use image::{GrayImage, Rgb, RgbImage};
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// What becomes of a channel, 0 to 2, of a pixel.
 type Change = fn(usize, f32) -> f32;
 
-/// Without correction the first smear loses nearly all of its cells under a yellow lamp, the second half of them in haze,
-/// and the third a part in the dark.
+/// Without correction the first smear loses nearly all of its cells under a yellow lamp, the second half of them in
+/// haze, and the third a part in the dark.
 const SMEARS: [&str; 3] = ["test_017", "test_014", "test_018"];
 
 const LIGHTS: [(&str, Change); 4] = [

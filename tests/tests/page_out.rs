@@ -1,4 +1,5 @@
-//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of `trainer predict`.
+//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of `trainer
+//! predict`.
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
@@ -19,8 +20,8 @@ fn predict(images: &[PathBuf], out: &Path, more: &[&str]) -> Result<()> {
     trainer(words.chain(images.iter().map(|image| image.as_os_str())))?.succeeded().map(drop)
 }
 
-/// Whether two measures are the same but for a few pixels on an outline: the browser has no fused multiply-add, so a probability
-/// next to the threshold may fall to the other side.
+/// Whether two measures are the same but for a few pixels on an outline: the browser has no fused multiply-add, so a
+/// probability next to the threshold may fall to the other side.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 0.02 + 0.01 * b.abs()
 }
@@ -103,7 +104,8 @@ fn part(x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> {
 #[test]
 fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
     let scratch = Scratch::new("out")?;
-    // Single cells and no slivers: seams and edges may lie a pixel apart in the browser, which has no fused multiply-add.
+    // Single cells and no slivers: seams and edges may lie a pixel apart in the browser, which has no fused
+    // multiply-add.
     let smear = part(40, 30, 360, 290)?;
     // Two names that would be one file, and a name that a table has to quote.
     let images = [

@@ -1,5 +1,5 @@
-//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background, images
-//! of 30 and of 108 megapixels.
+//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background,
+//! images of 30 and of 108 megapixels.
 
 use anyhow::{Result, ensure};
 use image::ImageFormat;

@@ -25,8 +25,8 @@ pub struct Augmentation {
     pub scale: f32,
     /// Colour, light, blur and noise: 0 none, 1 as in the shipped recipe.
     pub colour: f32,
-    /// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator draws
-    /// the outline.
+    /// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator
+    /// draws the outline.
     #[serde(default)]
     pub as_taken: f64,
 }
@@ -37,8 +37,8 @@ impl Default for Augmentation {
     }
 }
 
-/// Where the seeds that belong to one of a run begin: runs whose seeds differ keep `2^bits` apart, for all that is below
-/// `2^(64 - bits)`; above that by chance.
+/// Where the seeds that belong to one of a run begin: runs whose seeds differ keep `2^bits` apart, for all that is
+/// below `2^(64 - bits)`; above that by chance.
 pub fn first_seed(seed: u64, bits: u32) -> u64 {
     // Fibonacci hashing of what does not fit (Knuth, The Art of Computer Programming, volume 3, 6.4).
     (seed << bits) ^ (seed >> (u64::BITS - bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -1,8 +1,8 @@
 //! Where to draw the outline.
 //!
-//! Cross entropy makes the network as often wrong on one side of the outline as on the other, pixel by pixel. The IoU of
-//! an image asks for something else: a cell missed costs more than as much background taken for cell, so that the best
-//! threshold lies below one half (Lipton, Elkan, Naryanaswamy: Optimal Thresholding of Classifiers to Maximize F1
+//! Cross entropy makes the network as often wrong on one side of the outline as on the other, pixel by pixel. The IoU
+//! of an image asks for something else: a cell missed costs more than as much background taken for cell, so that the
+//! best threshold lies below one half (Lipton, Elkan, Naryanaswamy: Optimal Thresholding of Classifiers to Maximize F1
 //! Measure, 2014). It is chosen on images that the network was not trained on and put into its last bias.
 
 use crate::dataset::Sample;

@@ -1,7 +1,7 @@
 //! What a fit that was cut off goes on from.
 //!
-//! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second is
-//! written when the first is whole, so that a run cut off anywhere finds both of one epoch.
+//! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second
+//! is written when the first is whole, so that a run cut off anywhere finds both of one epoch.
 
 use crate::files::{file_name, remove, write_whole};
 use crate::fit::FitConfig;

@@ -67,8 +67,8 @@ pub struct MaskArgs {
     /// Leave touching cells in one piece
     #[arg(long)]
     pub no_split: bool,
-    /// Average over this many orientations (mirrored, rotated) of the image: 1, 2, 4 or 8. More give steadier edges and take
-    /// that many times as long [default: 2, more for small images]
+    /// Average over this many orientations (mirrored, rotated) of the image: 1, 2, 4 or 8. More give steadier edges and
+    /// take that many times as long [default: 2, more for small images]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::orientations)]
     pub orientations: Option<usize>,
 }
@@ -97,26 +97,28 @@ pub struct TrainArgs {
     /// [default: synthetic smears made on the spot]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Whole labelled fields (images/, masks/, manifest.csv) that the training images were cut from. Crops are drawn from
-    /// these fields instead, never from one whose source is held out. Can be repeated
+    /// Whole labelled fields (images/, masks/, manifest.csv) that the training images were cut from. Crops are drawn
+    /// from these fields instead, never from one whose source is held out. Can be repeated
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
     /// Synthetic smears to train on beside the images; each counts as one training image
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = values::images)]
     pub synthetic: usize,
-    /// Least number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are violet.
-    /// Needs --synthetic. Use 6 if your images show no white cells but later ones will [default: few, as in blood]
+    /// Least number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are
+    /// violet. Needs --synthetic. Use 6 if your images show no white cells but later ones will [default: few, as in
+    /// blood]
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = values::white_cells)]
     pub white_cells: f32,
-    /// Output folder: folds, reports, rbc.safetensors. A finished run in it is replaced; an interrupted run is only continued,
-    /// with --resume
+    /// Output folder: folds, reports, rbc.safetensors. A finished run in it is replaced; an interrupted run is only
+    /// continued, with --resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross validation, only the final
     /// network
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = values::folds)]
     pub folds: usize,
-    /// Train only this fold, counted from 0. Folds can be trained in parallel, one process each; the same command without
+    /// Train only this fold, counted from 0. Folds can be trained in parallel, one process each; the same command
+    /// without
     /// --fold and with --resume then joins them
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = values::fold)]
     pub fold: Option<usize>,
@@ -145,12 +147,12 @@ pub struct TrainArgs {
     /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all [default: 1]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::colour_jitter)]
     pub colour_jitter: Option<f32>,
-    /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and cameras,
-    /// where colour carries no information [default: 0.75]
+    /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and
+    /// cameras, where colour carries no information [default: 0.75]
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::probability)]
     pub as_taken: Option<f32>,
-    /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells are
-    /// separated; 0: none [default: 10]
+    /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells
+    /// are separated; 0: none [default: 10]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::gap_weight)]
     pub gap_weight: Option<f32>,
     #[command(flatten)]
@@ -230,8 +232,8 @@ pub struct PredictArgs {
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub mask: MaskArgs,
-    /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables [default: the scale stored in a TIFF
-    /// file: OME, ImageJ, or its resolution if that is a microscope's]
+    /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables [default: the scale stored in a
+    /// TIFF file: OME, ImageJ, or its resolution if that is a microscope's]
     #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = values::um_per_px)]
     pub um_per_px: Option<f32>,
     /// Leave out cells that the image's edge cuts
@@ -320,7 +322,7 @@ mod tests {
             ("train --out o", "--white-cells", "100"),
             ("train --out o", "--working-diameter", "200"),
             ("train --out o", "--learning-rate", "10"),
-            ("train --out o", "--scale-jitter", "10"),
+            ("train --out o", "--scale-jitter", "3"),
             ("train --out o", "--colour-jitter", "10"),
             ("train --out o", "--gap-weight", "1000"),
             ("predict --out o i", "--um-per-px", "1000"),

@@ -197,8 +197,8 @@ impl Dataset {
         (self.ungrouped && several).then(|| Problem::new(&self.root, what))
     }
 
-    /// Test images whose source training images come from too. Crops of one smear look alike: in training and test both,
-    /// they flatter the result.
+    /// Test images whose source training images come from too. Crops of one smear look alike: in training and test
+    /// both, they flatter the result.
     pub fn straddlers(&self) -> Vec<Problem> {
         // Without a manifest an image is its own source, and equal names mean nothing.
         let named = |entry: &Entry| entry.source != entry.name;

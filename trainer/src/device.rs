@@ -4,7 +4,7 @@
 use crate::say;
 use anyhow::{Result, bail};
 use burn::backend::Flex;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::SegBackward;
 use std::fmt;
 use std::str::FromStr;
 
@@ -68,7 +68,7 @@ impl fmt::Display for Device {
 pub trait Job {
     type Out;
 
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<Self::Out>;
+    fn run<B: SegBackward>(self, device: B::Device) -> Result<Self::Out>;
 }
 
 /// Runs a job on a device that [`choose`] has tried.
@@ -154,7 +154,7 @@ struct Trial;
 impl Job for Trial {
     type Out = ();
 
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let ones = burn::tensor::Tensor::<B, 1>::from_floats([1.0, 2.0, 3.0], &device);
         let sums = ones.add_scalar(1.0).try_into_data()?.to_vec::<f32>();
         match sums {

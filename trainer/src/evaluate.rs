@@ -15,7 +15,7 @@ use crate::shipped::Weights;
 use crate::table;
 use anyhow::{Result, bail};
 use rbc_model::GrayImage;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::metrics::InstanceScore;
 use rbc_model::segment::{Segmenter, TileNetwork};
 use std::path::Path;
@@ -50,7 +50,7 @@ struct Candidate<'a> {
 impl Job for Measure<'_> {
     type Out = ();
 
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
         // Where nothing can be measured, an earlier report would pass for this one.
@@ -152,8 +152,8 @@ impl Measure<'_> {
         }
     }
 
-    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's. Tells what could not be
-    /// drawn.
+    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's. Tells what could not
+    /// be drawn.
     fn draw(&self, worst: &[Candidate]) -> Vec<Problem> {
         let out = &self.args.out;
         let old = list_images(out).unwrap_or_default();

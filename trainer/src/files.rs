@@ -125,8 +125,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 
 const PARTIAL: &str = ".partial-";
 
-/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no other
-/// process's, for folds that are trained side by side write the same files.
+/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no
+/// other process's, for folds that are trained side by side write the same files.
 pub fn partial(path: &Path) -> PathBuf {
     let name = crc32fast::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
     path.with_file_name(format!("{PARTIAL}{name:08x}-{}", std::process::id()))

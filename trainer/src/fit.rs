@@ -13,7 +13,7 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::metrics::Overlap;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork, normalise};
@@ -84,7 +84,7 @@ pub trait Watcher<B: Backend> {
 }
 
 /// A network on its way, and how it came there.
-struct Fit<B: SegBackend, O> {
+struct Fit<B: SegBackward, O> {
     network: Network<Autodiff<B>>,
     optimiser: O,
     history: Vec<EpochRecord>,
@@ -96,7 +96,7 @@ struct Fit<B: SegBackend, O> {
 ///
 /// # Errors
 /// Where the loss is no longer finite, or the folder can't be written.
-pub fn fit<B: SegBackend>(
+pub fn fit<B: SegBackward>(
     config: &FitConfig,
     pool: &Pool,
     out: &Path,
@@ -149,7 +149,7 @@ pub fn fit<B: SegBackend>(
 }
 
 /// The steps of an epoch; returns the mean loss as well.
-fn run_epoch<B: SegBackend, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
+fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
     mut fit: Fit<B, O>,
     epoch: usize,
     config: &FitConfig,
@@ -243,8 +243,8 @@ fn batch<B: Backend>(
     )
 }
 
-/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits `[n, 2, h, w]`,
-/// targets and weights `[n, h, w]`.
+/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits `[n, 2, h,
+/// w]`, targets and weights `[n, h, w]`.
 ///
 /// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
 /// `-t log p - (1 - t) log(1 - p) = softplus(d) - t d`.

@@ -27,8 +27,8 @@ impl Splits {
     /// Writes `splits.json`.
     ///
     /// # Errors
-    /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks have
-    /// seen images that would now be held out.
+    /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks
+    /// have seen images that would now be held out.
     pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
         let there = if goes_on && path.exists() { Some(Self::read(path)?) } else { None };
         if there.is_some_and(|there| there != *self) {

@@ -27,7 +27,8 @@ impl Lock {
     /// Locks the folder of a training, or a single fold: others may be trained beside it by processes of their own.
     ///
     /// # Errors
-    /// Where another run has it, or no file can be made there. On a file system without locks there is none to be taken.
+    /// Where another run has it, or no file can be made there. On a file system without locks there is none to be
+    /// taken.
     pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
         let Some(fold) = args.fold else { return Self::whole(&args.out) };
         let mut lock = Self::default();

@@ -14,8 +14,8 @@ pub struct Row {
     pub name: String,
     /// `train` or `test`, where the file says so.
     pub split: Option<String>,
-    /// `source_file`, without extension too: whole fields are found by it. With its folder, where it has one: slides of two
-    /// patients may have one name.
+    /// `source_file`, without extension too: whole fields are found by it. With its folder, where it has one: slides of
+    /// two patients may have one name.
     pub source: Option<String>,
     /// `unlabelled_margin_px`.
     pub margin: u32,

@@ -120,7 +120,8 @@ pub fn blurred(mask: &RgbImage) -> Option<String> {
 /// So many pixels deep the smoothed rim of a cell may be.
 const RIM: f32 = 2.0;
 
-/// Says so where areas of a lossy mask, not merely the rims of cells, are marked too dark to count: `faint` is 255 there.
+/// Says so where areas of a lossy mask, not merely the rims of cells, are marked too dark to count: `faint` is 255
+/// there.
 pub fn faint(faint: &GrayImage) -> Option<String> {
     let (width, height) = (faint.width() as usize, faint.height() as usize);
     let pixels = faint.as_raw();

@@ -34,8 +34,8 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
     problems
 }
 
-/// Takes the results of an earlier run away: where the image can't be segmented, they would pass for this one's. What may
-/// be a person's and is not written anew stays, and is told of.
+/// Takes the results of an earlier run away: where the image can't be segmented, they would pass for this one's. What
+/// may be a person's and is not written anew stays, and is told of.
 pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
     let kept: Vec<&str> = [(args.geojson, ".geojson"), (args.rois, ".rois.zip")]
         .into_iter()

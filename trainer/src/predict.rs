@@ -12,7 +12,7 @@ use crate::say;
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
@@ -51,7 +51,7 @@ impl Job for Predict<'_> {
     /// How many images failed.
     type Out = usize;
 
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<usize> {
+    fn run<B: SegBackward>(self, device: B::Device) -> Result<usize> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
         outputs::clear_summary(&self.args.out)?;

@@ -60,8 +60,8 @@ pub struct FoldRecord {
     pub median_iou: f64,
     pub epochs: usize,
     pub seconds: f64,
-    /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it. One half
-    /// where a fold was trained alone.
+    /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it. One
+    /// half where a fold was trained alone.
     pub threshold: f32,
 }
 

@@ -16,7 +16,8 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
-/// Micrometres per pixel and cell diameters in pixels that can be given; the worker sees to it that they are the model's own.
+/// Micrometres per pixel and cell diameters in pixels that can be given; the worker sees to it that they are the
+/// model's own.
 pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
 pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 

@@ -103,8 +103,10 @@ fn program(
     let name = link.need("data-bin")?;
     let worker = link.get("data-type") == Some("worker");
     let manifest = paths::root().join(link.need("href")?);
+    // As trunk: its own goes before that of the whole page.
+    let profile = link.get("data-cargo-profile").unwrap_or(profile.name());
     let mut cargo = toolchain.command("cargo", &[])?;
-    cargo.args(["build", "--target", "wasm32-unknown-unknown", "--profile", profile.name(), "--bin", name]);
+    cargo.args(["build", "--target", "wasm32-unknown-unknown", "--profile", profile, "--bin", name]);
     cargo.arg("--manifest-path").arg(manifest);
     if let Some(features) = link.get("data-cargo-features") {
         cargo.args(["--features", features]);
@@ -112,7 +114,7 @@ fn program(
     process::run(&mut cargo)?;
 
     let kind = link.get("data-bindgen-target").unwrap_or(if worker { "no-modules" } else { "web" });
-    let folder = paths::wasm_target().join("wasm32-unknown-unknown").join(profile.name());
+    let folder = paths::wasm_target().join("wasm32-unknown-unknown").join(profile);
     let mut command = Command::new(bindgen.join("wasm-bindgen"));
     command.args(["--no-typescript", "--target", kind, "--out-name", name, "--out-dir"]).arg(stage);
     process::run(command.arg(folder.join(format!("{name}.wasm"))))?;

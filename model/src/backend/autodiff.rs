@@ -1,6 +1,6 @@
 //! The extension through automatic differentiation, for every back end that has it.
 
-use super::{ConvGradients, Normalised, SegBackend};
+use super::{Normalised, SegBackend, SegBackward};
 use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
@@ -13,14 +13,14 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 struct Conv3x3;
 
 #[derive(Clone, Debug)]
-struct ConvState<B: SegBackend> {
+struct ConvState<B: SegBackward> {
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     /// Set where ReLU was fused.
     output: Option<FloatTensor<B>>,
 }
 
-impl<B: SegBackend> Backward<B, 3> for Conv3x3 {
+impl<B: SegBackward> Backward<B, 3> for Conv3x3 {
     type State = ConvState<B>;
 
     fn backward(self, ops: Ops<ConvState<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -45,13 +45,13 @@ impl<B: SegBackend> Backward<B, 3> for Conv3x3 {
 struct NormRelu;
 
 #[derive(Clone, Debug)]
-struct NormState<B: SegBackend> {
+struct NormState<B: SegBackward> {
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
     found: Normalised<B>,
 }
 
-impl<B: SegBackend> Backward<B, 3> for NormRelu {
+impl<B: SegBackward> Backward<B, 3> for NormRelu {
     type State = NormState<B>;
 
     fn backward(self, ops: Ops<NormState<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -70,7 +70,7 @@ impl<B: SegBackend> Backward<B, 3> for NormRelu {
 #[derive(Debug)]
 struct MaxPool2;
 
-impl<B: SegBackend> Backward<B, 1> for MaxPool2 {
+impl<B: SegBackward> Backward<B, 1> for MaxPool2 {
     type State = IntTensor<B>;
 
     fn backward(self, ops: Ops<IntTensor<B>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -82,7 +82,7 @@ impl<B: SegBackend> Backward<B, 1> for MaxPool2 {
 #[derive(Debug)]
 struct MaxUnpool2;
 
-impl<B: SegBackend> Backward<B, 1> for MaxUnpool2 {
+impl<B: SegBackward> Backward<B, 1> for MaxUnpool2 {
     type State = IntTensor<B>;
 
     fn backward(self, ops: Ops<IntTensor<B>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -90,7 +90,7 @@ impl<B: SegBackend> Backward<B, 1> for MaxUnpool2 {
     }
 }
 
-impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
+impl<B: SegBackward, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
     fn conv3x3(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -109,16 +109,6 @@ impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
                 prep.finish(B::conv3x3(x.primitive, weight.primitive, bias.primitive, relu))
             }
         }
-    }
-
-    fn conv3x3_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Option<FloatTensor<Self>>,
-        _: FloatTensor<Self>,
-        _: bool,
-    ) -> ConvGradients<Self> {
-        unreachable!("the network is differentiated once")
     }
 
     fn norm_relu(
@@ -157,9 +147,5 @@ impl<B: SegBackend, C: CheckpointStrategy> SegBackend for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(places.clone(), B::max_unpool2(x.primitive, places)),
             OpsKind::UnTracked(prep) => prep.finish(B::max_unpool2(x.primitive, places)),
         }
-    }
-
-    fn max_gather2(_: FloatTensor<Self>, _: IntTensor<Self>) -> FloatTensor<Self> {
-        unreachable!("the network is differentiated once")
     }
 }

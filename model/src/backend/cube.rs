@@ -4,7 +4,7 @@ mod conv;
 mod conv_backward;
 mod pool;
 
-use super::{ConvGradients, SegBackend};
+use super::{ConvGradients, SegBackend, SegBackward};
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 
@@ -24,6 +24,22 @@ where
         conv::forward(x, weight, bias, relu)
     }
 
+    fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>) {
+        pool::max_pool(x, I::dtype())
+    }
+
+    fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {
+        pool::max_unpool(x, places)
+    }
+}
+
+impl<R, F, I, BT> SegBackward for CubeBackend<R, F, I, BT>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    BT: BoolElement,
+{
     fn conv3x3_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -38,14 +54,6 @@ where
         let input = with_input.then(|| conv::backward_input(gradient.clone(), weight));
         let (weight, bias) = conv_backward::weight_and_bias(x, gradient);
         ConvGradients { input, weight, bias }
-    }
-
-    fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>) {
-        pool::max_pool(x, I::dtype())
-    }
-
-    fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {
-        pool::max_unpool(x, places)
     }
 
     fn max_gather2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {

@@ -1,6 +1,6 @@
 //! The CPU: a shell around [`crate::kernels`].
 
-use super::{ConvGradients, Normalised, SegBackend};
+use super::{ConvGradients, Normalised, SegBackend, SegBackward};
 use crate::kernels::{Shape, conv, conv_backward, norm, pool};
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
@@ -72,6 +72,30 @@ impl SegBackend for Flex {
         tensor(out, [n, bias.shape.c, 2 * h, 2 * w])
     }
 
+    fn norm_relu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor) -> Normalised<Self> {
+        let (x, gamma, beta) = (View::new(x), View::new(gamma), View::new(beta));
+        let Shape { n, c, h, w } = x.shape;
+        let (output, found) = norm::forward(x.floats(), x.shape, gamma.floats(), beta.floats());
+        let (mean, variance) = (tensor(found.mean, [c]), tensor(found.variance, [c]));
+        Normalised { output: tensor(output, [n, c, h, w]), mean, variance }
+    }
+
+    fn max_pool2(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+        let x = View::new(x);
+        let Shape { n, c, h, w } = x.shape;
+        let (values, places) = pool::max_pool(x.floats(), x.shape);
+        (tensor(values, [n, c, h / 2, w / 2]), tensor(places, [n, c, h / 2, w / 2]))
+    }
+
+    fn max_unpool2(x: FlexTensor, places: FlexTensor) -> FlexTensor {
+        let (x, places) = (View::new(x), View::new(places));
+        let Shape { n, c, h, w } = x.shape;
+        let shape = Shape { n, c, h: 2 * h, w: 2 * w };
+        tensor(pool::max_unpool(x.floats(), places.ints(), shape), [n, c, 2 * h, 2 * w])
+    }
+}
+
+impl SegBackward for Flex {
     fn conv3x3_backward(
         x: FlexTensor,
         weight: FlexTensor,
@@ -100,14 +124,6 @@ impl SegBackend for Flex {
         }
     }
 
-    fn norm_relu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor) -> Normalised<Self> {
-        let (x, gamma, beta) = (View::new(x), View::new(gamma), View::new(beta));
-        let Shape { n, c, h, w } = x.shape;
-        let (output, found) = norm::forward(x.floats(), x.shape, gamma.floats(), beta.floats());
-        let (mean, variance) = (tensor(found.mean, [c]), tensor(found.variance, [c]));
-        Normalised { output: tensor(output, [n, c, h, w]), mean, variance }
-    }
-
     fn norm_relu_backward(
         x: FlexTensor,
         gamma: FlexTensor,
@@ -129,20 +145,6 @@ impl SegBackend for Flex {
             gradient.floats(),
         );
         [tensor(input, [n, c, h, w]), tensor(by_gamma, [c]), tensor(by_beta, [c])]
-    }
-
-    fn max_pool2(x: FlexTensor) -> (FlexTensor, FlexTensor) {
-        let x = View::new(x);
-        let Shape { n, c, h, w } = x.shape;
-        let (values, places) = pool::max_pool(x.floats(), x.shape);
-        (tensor(values, [n, c, h / 2, w / 2]), tensor(places, [n, c, h / 2, w / 2]))
-    }
-
-    fn max_unpool2(x: FlexTensor, places: FlexTensor) -> FlexTensor {
-        let (x, places) = (View::new(x), View::new(places));
-        let Shape { n, c, h, w } = x.shape;
-        let shape = Shape { n, c, h: 2 * h, w: 2 * w };
-        tensor(pool::max_unpool(x.floats(), places.ints(), shape), [n, c, 2 * h, 2 * w])
     }
 
     fn max_gather2(x: FlexTensor, places: FlexTensor) -> FlexTensor {

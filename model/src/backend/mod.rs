@@ -1,7 +1,7 @@
 //! The operations that the network is built from and Burn does not have, or not fast enough, as a backend extension.
 //!
-//! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and through
-//! `Autodiff`; everything above it is generic over `B: SegBackend`.
+//! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and, where these
+//! have [`SegBackward`], through `Autodiff`; everything above it is generic over `B: SegBackend`.
 
 #[cfg(feature = "train")]
 mod autodiff;
@@ -36,7 +36,7 @@ pub struct Normalised<B: Backend> {
     pub variance: FloatTensor<B>,
 }
 
-/// A back end that can run and train the network.
+/// A back end that can run the network.
 pub trait SegBackend: Backend {
     /// 3x3 convolution, stride 1, zero padding 1, plus bias, then ReLU if `relu`.
     ///
@@ -69,32 +69,14 @@ pub trait SegBackend: Backend {
         Self::conv3x3(Self::max_unpool2(x, places), weight, bias, relu)
     }
 
-    /// The backward of [`conv3x3`](Self::conv3x3). `output` is what it returned where ReLU was fused, else `None`.
-    fn conv3x3_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        output: Option<FloatTensor<Self>>,
-        gradient: FloatTensor<Self>,
-        with_input: bool,
-    ) -> ConvGradients<Self>;
-
-    /// Batch normalisation over `n, h, w`, then ReLU; for training only. `x` is `[n, c, h, w]`, `gamma` and `beta` `[c]`.
+    /// Batch normalisation over `n, h, w`, then ReLU; for training only. `x` is `[n, c, h, w]`, `gamma` and `beta`
+    /// `[c]`.
     fn norm_relu(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
     ) -> Normalised<Self> {
         norm::forward(x, gamma, beta)
-    }
-
-    /// The backward of [`norm_relu`](Self::norm_relu): gradients of `x`, `gamma`, `beta`.
-    fn norm_relu_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        found: Normalised<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 3] {
-        norm::backward(x, gamma, found, gradient)
     }
 
     /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (even `h`, `w`) to values and window places,
@@ -104,8 +86,31 @@ pub trait SegBackend: Backend {
     /// Max unpooling: values and places `[n, c, h, w]` to `[n, c, 2 h, 2 w]`, each value at its place, zero elsewhere.
     /// Also the backward of [`max_pool2`](Self::max_pool2).
     fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
+}
 
-    /// The backward of [`max_unpool2`](Self::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, from each window
+/// A back end that can differentiate the network, too: what `Autodiff` stands on.
+pub trait SegBackward: SegBackend {
+    /// The backward of [`conv3x3`](SegBackend::conv3x3). `output` is what it returned where ReLU was fused, else
+    /// `None`.
+    fn conv3x3_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        with_input: bool,
+    ) -> ConvGradients<Self>;
+
+    /// The backward of [`norm_relu`](SegBackend::norm_relu): gradients of `x`, `gamma`, `beta`.
+    fn norm_relu_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        found: Normalised<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        norm::backward(x, gamma, found, gradient)
+    }
+
+    /// The backward of [`max_unpool2`](SegBackend::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, from each window
     /// the element at its place.
     fn max_gather2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
 }

@@ -2,7 +2,8 @@
 
 use super::crop::Crop;
 
-/// Root mean square distance, in radii, of the outline of a single cell from a circle: an ellipse of axes 4 : 3 has 0.1.
+/// Root mean square distance, in radii, of the outline of a single cell from a circle: an ellipse of axes 4 : 3 has
+/// 0.1.
 const ARC: f64 = 0.1;
 
 /// The same for a part of an outline, which is nearer to a circle than the whole cell.
@@ -22,8 +23,9 @@ pub fn diameter(crop: &Crop) -> Option<f64> {
     (circle.error < ARC * circle.radius).then_some(2.0 * circle.radius)
 }
 
-/// Diameters of the circles that parts of a clump's outline lie on, each part as far around a point as the largest disc in
-/// the clump reaches (`disc`, its radius in pixels): mostly the arc of one cell. Empty where hardly any part lies on one.
+/// Diameters of the circles that parts of a clump's outline lie on, each part as far around a point as the largest disc
+/// in the clump reaches (`disc`, its radius in pixels): mostly the arc of one cell. Empty where hardly any part lies on
+/// one.
 pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
     let outline = outline(crop);
     let mut near = Vec::new();
@@ -67,8 +69,8 @@ struct Circle {
 }
 
 impl Circle {
-    /// The least squares of Kåsa, "A circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas. 25, 1976).
-    /// `None`: the points lie on a line.
+    /// The least squares of Kåsa, "A circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas. 25,
+    /// 1976). `None`: the points lie on a line.
     fn fit(points: &[Point]) -> Option<Self> {
         let count = points.len() as f64;
         let mean = |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|&[x, y]| of(x, y)).sum::<f64>() / count;

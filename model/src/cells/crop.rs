@@ -72,8 +72,8 @@ impl Crop {
     }
 }
 
-/// Water that comes in from the outside of a region and takes what is not certain. What certain pixels enclose stays dry:
-/// doubt in the midst of a cell is its pale centre.
+/// Water that comes in from the outside of a region and takes what is not certain. What certain pixels enclose stays
+/// dry: doubt in the midst of a cell is its pale centre.
 pub struct Flood {
     wet: Vec<bool>,
     /// Dry pixels beside wet ones, some more than once.

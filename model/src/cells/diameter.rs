@@ -85,8 +85,8 @@ fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64>
     (area <= SINGLE * PI * deepest * deepest).then_some(round)
 }
 
-/// Diameter and weight of the cells of a clump that goes on out of sight: the arcs of its outline tell more than its discs,
-/// most of which are cut.
+/// Diameter and weight of the cells of a clump that goes on out of sight: the arcs of its outline tell more than its
+/// discs, most of which are cut.
 fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> {
     let largest = discs.iter().map(|disc| disc.0).fold(0.0, f64::max) / (2.0 * OVER_DISC);
     let arcs = arc::diameters(crop, largest);
@@ -97,8 +97,8 @@ fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> 
     arcs.into_iter().map(|diameter| (diameter, share)).collect()
 }
 
-/// Diameter and weight of the cells of a clump. One that goes on out of sight ends at the image's edge, or it would be one
-/// huge cell; discs that reach the edge tell little.
+/// Diameter and weight of the cells of a clump. One that goes on out of sight ends at the image's edge, or it would be
+/// one huge cell; discs that reach the edge tell little.
 fn clump(crop: &Crop, depth: &[f32], width: u32, height: u32) -> Vec<(f64, f64)> {
     let edge = |at: usize| crop.to_edge(at, width, height);
     let within: Vec<f32> = depth.iter().enumerate().map(|(at, depth)| depth.min(edge(at))).collect();

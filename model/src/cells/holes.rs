@@ -13,13 +13,14 @@ const PALE_CENTRE: f64 = 0.4;
 /// between three less.
 const ROUND: f64 = 0.9;
 
-/// A hole alone in its region that takes up this much of it is taken for a cell's pale centre, whatever its shape; the gap
-/// between three touching discs takes up 0.017, that between four 0.064.
+/// A hole alone in its region that takes up this much of it is taken for a cell's pale centre, whatever its shape; the
+/// gap between three touching discs takes up 0.017, that between four 0.064.
 const OVAL_CENTRE: f64 = 0.05;
 
-/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area` is
-/// the expected area of a cell in pixels; `None`: not known yet, only round holes and large ones alone in their
-/// region are filled, for what is small beside the region around it may be a gap in a crowd. What touches the image's edge is no hole.
+/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area`
+/// is the expected area of a cell in pixels; `None`: not known yet, only round holes and large ones alone in their
+/// region are filled, for what is small beside the region around it may be a gap in a crowd. What touches the image's
+/// edge is no hole.
 pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) -> bool {
     let mut holes = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
     holes.retain(|region| !region.touches_edge(width, height));

@@ -2,13 +2,13 @@
 
 use super::{Cell, Labels};
 
-/// The borders of a cell as closed polygons along the pixels' corners: the outer one first, clockwise on the screen, then
-/// one counterclockwise for each hole. The first corner is not repeated at the end. Points in image pixels (pixel x
-/// covers x to x + 1), only where the direction changes.
+/// The borders of a cell as closed polygons along the pixels' corners: the outer one first, clockwise on the screen,
+/// then one counterclockwise for each hole. The first corner is not repeated at the end. Points in image pixels (pixel
+/// x covers x to x + 1), only where the direction changes.
 ///
 /// A cell's pixels hang together by their sides, so that one polygon is around them all. No polygon comes to a corner
-/// twice: background that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does not
-/// hold the cell.
+/// twice: background that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does
+/// not hold the cell.
 pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
     let [left, top, width, height] = cell.bounds;
     let inside = |[x, y]: [i64; 2]| {

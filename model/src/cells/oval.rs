@@ -29,7 +29,8 @@ struct Ellipse {
 }
 
 impl Ellipse {
-    /// The ellipse with the region's area, centroid, and ratio and direction of axes. `None` for a region without pixels.
+    /// The ellipse with the region's area, centroid, and ratio and direction of axes. `None` for a region without
+    /// pixels.
     fn like(crop: &Crop) -> Option<Self> {
         let mut sums = [0.0; 6];
         for (x, y) in pixels(crop) {

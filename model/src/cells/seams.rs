@@ -151,8 +151,8 @@ impl Pair<'_> {
     }
 
     /// The two parts anew, by the power to their discs; the other pixels of the frame are [`OUTSIDE`]. What does not
-    /// hang together with its centre goes to the other. `None` where that does not give two parts in one piece each with
-    /// their centres in them.
+    /// hang together with its centre goes to the other. `None` where that does not give two parts in one piece each
+    /// with their centres in them.
     fn radical(&self, parts: &[u32], discs: &[Disc]) -> Option<Vec<u32>> {
         let width = self.frame.x1 - self.frame.x0;
         let mut out = vec![OUTSIDE; width * (self.frame.y1 - self.frame.y0)];

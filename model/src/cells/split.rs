@@ -5,8 +5,8 @@
 //! overlap, the network doubts, and the higher outlines part what the lowest holds together. Water sinking
 //! from the tops uncovers hills; where two meet, the pass between them tells whether they are one cell: a pass
 //! nearly as high as the lower top is a dent in an oval, a much lower one is the neck between two cells.
-//! Each pixel goes to the hill that it rises to, so that the seam runs along the neck, and is straightened where there is
-//! none. This is a watershed with seeds chosen by relative dynamics (Grimaud, "A new measure of contrast: the
+//! Each pixel goes to the hill that it rises to, so that the seam runs along the neck, and is straightened where there
+//! is none. This is a watershed with seeds chosen by relative dynamics (Grimaud, "A new measure of contrast: the
 //! dynamics", SPIE 1992), in one sweep over the pixels from high to low.
 
 use super::blur::blur;

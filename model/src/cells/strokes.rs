@@ -22,8 +22,8 @@ pub enum Stroke {
 
 impl Cells {
     /// Applies strokes in their order, then numbers and measures all cells anew. The same cells and strokes give the
-    /// same result; a stroke that encloses no pixel or parts no cell changes nothing. Returns of each whether it changed
-    /// anything.
+    /// same result; a stroke that encloses no pixel or parts no cell changes nothing. Returns of each whether it
+    /// changed anything.
     pub fn correct(&mut self, strokes: &[Stroke], probability: &GrayImage) -> Vec<bool> {
         if strokes.is_empty() {
             return Vec::new();

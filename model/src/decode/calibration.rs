@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-/// Pixels of a microscope's image, µm. A resolution beyond that is a printer's or a screen's (72 dots an inch are 353 µm
-/// each), also where ImageJ has taken it over.
+/// Pixels of a microscope's image, µm. A resolution beyond that is a printer's or a screen's (72 dots an inch are 353
+/// µm each), also where ImageJ has taken it over.
 const MICROSCOPES: RangeInclusive<f64> = 1e-3..=2.0;
 /// So much of a description is read. OME-XML tells of every plane; the pixels' size stands before that.
 const DESCRIPTION: usize = 1 << 16;
 
-/// Micrometres per pixel, as a TIFF file states them: in OME-XML, as ImageJ writes it, or as TIFF's own resolution. `None`
-/// for other formats, where nothing is said, and where pixels are not square.
+/// Micrometres per pixel, as a TIFF file states them: in OME-XML, as ImageJ writes it, or as TIFF's own resolution.
+/// `None` for other formats, where nothing is said, and where pixels are not square.
 pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
     // Not as a string: it is ASCII by the standard, and elsewhere UTF-8 or Latin 1.

@@ -4,8 +4,8 @@ use super::raw::{Raw, Samples};
 use image::{ImageBuffer, Luma};
 use std::collections::HashMap;
 
-/// Numbers the colours from 1 in the order in which they come; black is 0, alpha does not count. The error is a sentence
-/// without the file's name.
+/// Numbers the colours from 1 in the order in which they come; black is 0, alpha does not count. The error is a
+/// sentence without the file's name.
 pub fn number(raw: &Raw) -> Result<ImageBuffer<Luma<u16>, Vec<u16>>, String> {
     if raw.lossy {
         return Err("a lossy file, in which the numbers of the cells blur; save it as PNG or TIFF".into());

@@ -1,5 +1,5 @@
-//! TIFF files that `image` leaves out or misreads and microscopes write: palette, gray of 32 bits or of less than 8, float
-//! gray, 32-bit colours. And what it does not tell of the others.
+//! TIFF files that `image` leaves out or misreads and microscopes write: palette, gray of 32 bits or of less than 8,
+//! float gray, 32-bit colours. And what it does not tell of the others.
 
 use super::raw::{Raw, Samples, check_size};
 use super::start::CUT_SHORT;
@@ -133,7 +133,8 @@ fn with_tag(bytes: &[u8], tag: Tag, value: u16) -> Option<Vec<u8>> {
     Some(changed)
 }
 
-/// Samples of less than a byte, which stand side by side in it, each row from a byte of its own on (TIFF 6.0, section 3).
+/// Samples of less than a byte, which stand side by side in it, each row from a byte of its own on (TIFF 6.0, section
+/// 3).
 fn unpack(data: &DecodingResult, width: u32, bits: u8) -> Option<impl Iterator<Item = usize>> {
     let DecodingResult::U8(data) = data else { return None };
     let (width, bits) = (width as usize, usize::from(bits));

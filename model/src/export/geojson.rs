@@ -4,10 +4,10 @@ use crate::Error;
 use crate::cells::{Cells, outlines};
 use serde_json::json;
 
-/// A `FeatureCollection` of one polygon per cell, with its holes, in pixels, origin top left. The properties are those that
-/// QuPath (0.4 and later, "import objects from GeoJSON") takes up: `objectType` "detection", `name`,
-/// `classification` and `measurements`. QuPath keeps measurements in pixels as they are; lengths in
-/// micrometres are added where the scale is known.
+/// A `FeatureCollection` of one polygon per cell, with its holes, in pixels, origin top left. The properties are those
+/// that QuPath (0.4 and later, "import objects from GeoJSON") takes up: `objectType` "detection", `name`,
+/// `classification` and `measurements`. QuPath keeps measurements in pixels as they are; lengths in micrometres are
+/// added where the scale is known.
 pub fn geojson(cells: &Cells) -> Result<String, Error> {
     let features: Vec<serde_json::Value> = cells
         .cells

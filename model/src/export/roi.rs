@@ -2,7 +2,8 @@
 //!
 //! The format is described in ImageJ's own sources, `ij/io/RoiDecoder.java` and `RoiEncoder.java`: a header of 64
 //! bytes, big-endian, that starts with "Iout"; then the points, all x before all y, relative to the bounding box, or
-//! for a region with holes the segments of its path; then a second header of 64 bytes, which says where the name stands.
+//! for a region with holes the segments of its path; then a second header of 64 bytes, which says where the name
+//! stands.
 
 use super::archive::Archive;
 use crate::Error;
@@ -76,7 +77,8 @@ pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> 
     Ok(out)
 }
 
-/// The segments of all outlines, each a kind and where it leads, in image pixels. What lies in an even number of them is out.
+/// The segments of all outlines, each a kind and where it leads, in image pixels. What lies in an even number of them
+/// is out.
 fn path(rings: &[Vec<[u32; 2]>]) -> Vec<f32> {
     let mut path = Vec::new();
     for ring in rings {

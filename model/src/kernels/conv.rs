@@ -60,7 +60,8 @@ impl Packed {
 
 /// `out[n, o, y, x] = relu?(bias[o] + sum over c, ky, kx of weight[o, c, ky, kx] x[n, c, y + ky - 1, x + kx - 1])`.
 ///
-/// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result `[n, outputs, h, w]`.
+/// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result `[n, outputs, h,
+/// w]`.
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
     assert_eq!(weight.len(), bias.len() * shape.c * 9);
     whole(Source { x, gate: None, places: None, shape }, filters(weight, shape.c), bias, relu)
@@ -108,8 +109,8 @@ pub fn forward_unpooled(
 /// The gradient of [`forward`]'s input: again a convolution, of the gradient with the kernel turned by 180 degrees and
 /// its channels swapped.
 ///
-/// `gradient` is `[n, outputs, h, w]` by `shape`, `weight` `[outputs, inputs, 3, 3]`, the result `[n, inputs, h, w]`. `gate`
-/// is the output of a fused ReLU: gradients pass where it is positive.
+/// `gradient` is `[n, outputs, h, w]` by `shape`, `weight` `[outputs, inputs, 3, 3]`, the result `[n, inputs, h, w]`.
+/// `gate` is the output of a fused ReLU: gradients pass where it is positive.
 pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[f32]) -> Vec<f32> {
     let inputs = weight.len() / (shape.c * 9);
     assert_eq!(weight.len(), inputs * shape.c * 9);
@@ -122,8 +123,8 @@ fn filters(weight: &[f32], inputs: usize) -> impl Fn(usize, usize, usize) -> f32
     move |o, c, tap| weight[(o * inputs + c) * 9 + tap]
 }
 
-/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x` is
-/// pooled, `[n, c, h / 2, w / 2]`.
+/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x`
+/// is pooled, `[n, c, h / 2, w / 2]`.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub x: &'a [f32],
@@ -133,8 +134,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Rows of a channel, `zeros` where they lie outside of the image, and of its gate. `above` counts from the row above the
-    /// image.
+    /// Rows of a channel, `zeros` where they lie outside of the image, and of its gate. `above` counts from the row
+    /// above the image.
     #[inline(always)]
     pub fn rows<const R: usize>(
         &self,
@@ -182,11 +183,11 @@ fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &
     assert!(source.places.is_none_or(|places| places.len() * pooled == shape.len()));
     let packed = Packed::new(bias.len(), shape.c, filter);
     let stride = padded::stride(shape.w, width().lanes);
-    let strips = shape.h.div_ceil(ROWS);
+    let bands = shape.h.div_ceil(ROWS);
     // After the products the zeros above and below the image, and the unpooled rows.
     let lines = PRODUCTS * shape.c + 1 + if source.places.is_some() { PRODUCTS } else { 0 };
-    for_each(shape.n * strips, |task| {
-        let rows = Rows { n: task / strips, y: task % strips * ROWS, stride };
+    for_each(shape.n * bands, |task| {
+        let rows = Rows { n: task / bands, y: task % bands * ROWS, stride };
         with_scratch(lines * stride, |scratch| {
             convolve_rows(source, rows, scratch, &packed, bias, relu, out);
         });
@@ -295,7 +296,7 @@ unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]
         };
         let to = &mut products[c * stride..][..(PRODUCTS - 1) * step + stride];
         // SAFETY: the caller dispatched on the instruction set.
-        unsafe { strip::products::<S>(&from, &gates, to, step, stride) };
+        unsafe { strip::transform::<S>(&from, &gates, to, step, stride) };
     }
 }
 

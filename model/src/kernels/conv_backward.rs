@@ -51,7 +51,7 @@ pub fn backward(
     let each = filters * 3 * PRODUCTS + outputs;
     let mut sums = vec![0.0; shape.n * each];
     for_each_part(sums.chunks_exact_mut(each).collect(), |n, sums| {
-        with_scratch((PRODUCTS * pair.channels() * pair.strips() + 1) * pair.stride, |scratch| {
+        with_scratch((PRODUCTS * pair.channels() * pair.bands() + 1) * pair.stride, |scratch| {
             correlate_image(&pair, n, scratch, sums);
         });
     });
@@ -87,7 +87,7 @@ impl Pair<'_> {
     }
 
     /// How many times four rows are taken at once, so that their products stay in the second-level cache.
-    fn strips(&self) -> usize {
+    fn bands(&self) -> usize {
         const FLOATS: usize = 128 * 1024;
         (FLOATS / (PRODUCTS * self.channels() * self.stride)).clamp(1, self.x.shape.h.div_ceil(ROWS).max(1))
     }
@@ -106,26 +106,26 @@ fn correlate_image(pair: &Pair, n: usize, scratch: &mut [f32], sums: &mut [f32])
 unsafe fn image_body<S: Simd>(pair: &Pair<'_>, n: usize, scratch: &mut [f32], sums: &mut [f32]) {
     let (stride, inputs, outputs) = (pair.stride, pair.x.shape.c, pair.gradient.shape.c);
     let (taps, bias) = sums.split_at_mut(PRODUCTS * outputs * inputs * 3);
-    let (products, zeros) = scratch.split_at_mut(PRODUCTS * pair.channels() * pair.strips() * stride);
+    let (products, zeros) = scratch.split_at_mut(PRODUCTS * pair.channels() * pair.bands() * stride);
     zeros.fill(0.0);
     let h = pair.x.shape.h;
-    for y in (0..h).step_by(pair.strips() * ROWS) {
-        let strips = pair.strips().min((h - y).div_ceil(ROWS));
-        let (of_gradient, of_input) = products.split_at_mut(PRODUCTS * outputs * strips * stride);
-        for strip in 0..strips {
-            let from = Strip { n, y: y + strip * ROWS, strips };
+    for y in (0..h).step_by(pair.bands() * ROWS) {
+        let bands = pair.bands().min((h - y).div_ceil(ROWS));
+        let (of_gradient, of_input) = products.split_at_mut(PRODUCTS * outputs * bands * stride);
+        for band in 0..bands {
+            let from = Bands { n, y: y + band * ROWS, count: bands };
             // SAFETY: the caller dispatched on the instruction set.
             unsafe {
-                transform_gradient::<S>(pair, from, zeros, &mut of_gradient[strip * stride..], bias);
-                transform_input::<S>(pair, from, zeros, &mut of_input[strip * stride..]);
+                transform_gradient::<S>(pair, from, zeros, &mut of_gradient[band * stride..], bias);
+                transform_input::<S>(pair, from, zeros, &mut of_input[band * stride..]);
             }
         }
         let lines =
-            strip::Lines { count: strips, step: stride, stride: strips * stride, width: pair.x.shape.w };
+            strip::Lines { count: bands, step: stride, stride: bands * stride, width: pair.x.shape.w };
         for (product, taps) in taps.chunks_exact_mut(outputs * inputs * 3).enumerate() {
-            let gradient = &of_gradient[product * outputs * strips * stride..];
+            let gradient = &of_gradient[product * outputs * bands * stride..];
             // From the left neighbour on.
-            let input = &of_input[product * inputs * strips * stride + S::LANES - 1..];
+            let input = &of_input[product * inputs * bands * stride + S::LANES - 1..];
             // SAFETY: as above; all lines have been written.
             unsafe { correlate_body::<S>(gradient, outputs, input, inputs, lines, taps) };
         }
@@ -134,27 +134,27 @@ unsafe fn image_body<S: Simd>(pair: &Pair<'_>, n: usize, scratch: &mut [f32], su
 
 /// Four rows of an image from `y` on, of so many that are taken at once.
 #[derive(Clone, Copy)]
-struct Strip {
+struct Bands {
     n: usize,
     y: usize,
-    strips: usize,
+    count: usize,
 }
 
-/// Products of four rows of the gradient from `y` on, `[product][outputs][strips][stride]`, with zeros on the right; adds
-/// the sum of each channel to `bias`.
+/// Products of four rows of the gradient from `y` on, `[product][outputs][bands][stride]`, with zeros on the right;
+/// adds the sum of each channel to `bias`.
 #[inline(always)]
 unsafe fn transform_gradient<S: Simd>(
     pair: &Pair<'_>,
-    Strip { n, y, strips }: Strip,
+    Bands { n, y, count: bands }: Bands,
     zeros: &[f32],
     products: &mut [f32],
     bias: &mut [f32],
 ) {
     let (w, channels) = (pair.x.shape.w, pair.gradient.shape.c);
-    let step = channels * strips * pair.stride;
+    let step = channels * bands * pair.stride;
     for (c, bias) in bias.iter_mut().enumerate() {
         let (from, gates) = pair.gradient.rows::<ROWS>(n, c, y + 1, zeros);
-        let to = &mut products[c * strips * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
+        let to = &mut products[c * bands * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
         // SAFETY: the caller dispatched on the instruction set; a line has room for a whole vector more than `w`.
         unsafe {
             let mut sum = S::zero();
@@ -173,22 +173,22 @@ unsafe fn transform_gradient<S: Simd>(
     }
 }
 
-/// Products of the six rows of the input that four rows from `y` on come from, `[product][inputs][strips][stride]`, each line
-/// after a vector that ends with the zero on its left, and with zeros on the right.
+/// Products of the six rows of the input that four rows from `y` on come from, `[product][inputs][bands][stride]`, each
+/// line after a vector that ends with the zero on its left, and with zeros on the right.
 #[inline(always)]
 unsafe fn transform_input<S: Simd>(
     pair: &Pair<'_>,
-    Strip { n, y, strips }: Strip,
+    Bands { n, y, count: bands }: Bands,
     zeros: &[f32],
     products: &mut [f32],
 ) {
     let channels = pair.x.shape.c;
-    let step = channels * strips * pair.stride;
+    let step = channels * bands * pair.stride;
     for c in 0..channels {
         let (from, gates) = pair.x.rows::<PRODUCTS>(n, c, y, zeros);
-        let to = &mut products[c * strips * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
+        let to = &mut products[c * bands * pair.stride..][..(PRODUCTS - 1) * step + pair.stride];
         // SAFETY: as above.
-        unsafe { strip::products::<S>(&from, &gates, to, step, pair.stride) };
+        unsafe { strip::transform::<S>(&from, &gates, to, step, pair.stride) };
     }
 }
 
@@ -207,8 +207,8 @@ unsafe fn correlate_body<S: Simd>(
         let os = if o + 4 <= outputs { 4 } else { 1 };
         let mut c = 0;
         while c < inputs {
-            // Two input channels at once only where there are 32 registers.
-            let cs = if S::BLOCK == 8 && c + 2 <= inputs { 2 } else { 1 };
+            // Two input channels at once take 24 sums.
+            let cs = if S::REGISTERS >= 32 && c + 2 <= inputs { 2 } else { 1 };
             let into = &mut into[(o * inputs + c) * 3..];
             // SAFETY: by the caller.
             unsafe {

@@ -1,6 +1,7 @@
 //! Batch normalisation with ReLU, forward and backward, for training; at inference it folds into the convolution.
 //!
-//! Ioffe, Szegedy: Batch Normalization, 2015. One task a channel, two sweeps over memory each way.
+//! Ioffe, Szegedy: Batch Normalization, 2015. One task a channel, two sweeps over memory each way. No instructions are
+//! chosen here: the bodies are dispatched so that the compiler may use those of each set for the loops.
 #![allow(unsafe_code)]
 
 use super::Shape;

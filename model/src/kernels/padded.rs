@@ -1,7 +1,7 @@
 //! Rows padded with zeros, so that the kernels need no edge cases, and where they are kept.
 
-/// Floats of a row of `width` pixels with a vector on its left, which ends with the column outside of the image, and zeros
-/// on the right up to a whole number of vector pairs and a vector more.
+/// Floats of a row of `width` pixels with a vector on its left, which ends with the column outside of the image, and
+/// zeros on the right up to a whole number of vector pairs and a vector more.
 pub fn stride(width: usize, lanes: usize) -> usize {
     width.next_multiple_of(2 * lanes) + 2 * lanes
 }

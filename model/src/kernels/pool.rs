@@ -60,7 +60,8 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     out
 }
 
-/// The backward of [`max_unpool`]: `[n, c, h, w]` by `shape` to `[n, c, h / 2, w / 2]`, from each window the element at its place.
+/// The backward of [`max_unpool`]: `[n, c, h, w]` by `shape` to `[n, c, h / 2, w / 2]`, from each window the element at
+/// its place.
 pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     assert!(shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2));
     let mut out = vec![0.0; shape.len() / 4];

@@ -1,7 +1,7 @@
 //! The vector instructions that the kernels are written against, once for each instruction set.
 //!
-//! One place for every platform `cfg` and for the unsafe loads and stores. On x86 the widest set that the processor has is
-//! found at run time; elsewhere the target says which there is.
+//! One place for every platform `cfg` and for the unsafe loads and stores. On x86 the widest set that the processor has
+//! is found at run time; elsewhere the target says which there is.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
@@ -32,6 +32,8 @@ pub unsafe trait Simd: Copy {
     const LANES: usize;
     /// Output channels that one register block of the convolution holds (times two vectors of pixels).
     const BLOCK: usize;
+    /// Vector registers.
+    const REGISTERS: usize;
     type V: Copy;
     unsafe fn zero() -> Self::V;
     unsafe fn splat(value: f32) -> Self::V;

@@ -76,13 +76,13 @@ pub unsafe fn rows<S: Simd, const R: usize>(
     }
 }
 
-/// Winograd's products of six rows: lines of `stride` floats, `step` from one to the next, each after a vector that ends
-/// with the zero on its left, and with zeros on the right.
+/// Six rows in Winograd's form, the factors of his products: lines of `stride` floats, `step` from one to the next,
+/// each after a vector that ends with the zero on its left, and with zeros on the right.
 ///
 /// # Safety
 /// The instruction set must be there; rows must be of one length, and a stride have room for two vectors more.
 #[inline(always)]
-pub unsafe fn products<S: Simd>(
+pub unsafe fn transform<S: Simd>(
     from: &[&[f32]; PRODUCTS],
     gates: &Option<[&[f32]; PRODUCTS]>,
     to: &mut [f32],
@@ -171,8 +171,8 @@ pub unsafe fn pool<S: Simd>(
     }
 }
 
-/// Lines that are correlated: `count` times `width` floats, `step` from one to the next, and `stride` from one channel to
-/// the next.
+/// Lines that are correlated: `count` times `width` floats, `step` from one to the next, and `stride` from one channel
+/// to the next.
 #[derive(Clone, Copy)]
 pub struct Lines {
     pub count: usize,
@@ -181,12 +181,12 @@ pub struct Lines {
     pub width: usize,
 }
 
-/// Correlates the lines of `O` channels of gradients with three shifts of those of `C` inputs: the gradient of the three
-/// taps along x. Adds to `into`, `[O][C][3]`, with `filter` floats from one output to the next.
+/// Correlates the lines of `O` channels of gradients with three shifts of those of `C` inputs: the gradient of the
+/// three taps along x. Adds to `into`, `[O][C][3]`, with `filter` floats from one output to the next.
 ///
 /// # Safety
-/// The instruction set must be there; `gradient` points at the first pixel of the first channel's first line, `input` one
-/// column to its left; both padded to whole vectors, with zeros.
+/// The instruction set must be there; `gradient` points at the first pixel of the first channel's first line, `input`
+/// one column to its left; both padded to whole vectors, with zeros.
 #[inline(always)]
 pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
     gradient: *const f32,

@@ -15,8 +15,8 @@ pub fn boundary_tolerance(width: u32, height: u32) -> f64 {
 /// `tolerance` pixels (Euclidean) of a true one, and the share of true ones within it of a predicted one.
 ///
 /// An outline pixel is a cell pixel with a background pixel among its 4 neighbours; the image's edge is no
-/// outline. No outline in either mask: 1 where they are the same, both empty or both full, else 0. In one of them only: 0.
-/// Errors: the sizes differ.
+/// outline. No outline in either mask: 1 where they are the same, both empty or both full, else 0. In one of them only:
+/// 0. Errors: the sizes differ.
 pub fn boundary_f1(predicted: &GrayImage, truth: &GrayImage, tolerance: f64) -> Result<f64, Error> {
     check_sizes(predicted, truth)?;
     let (a, b) = (outline(predicted), outline(truth));

@@ -17,7 +17,8 @@ impl Logits {
     /// What stands where no light falls. A hundredth of it is no doubt: cells go on up to the last lit pixel.
     pub(crate) const UNLIT: f32 = -1000.0;
 
-    /// Probabilities, 0 to 255, or [`UNLIT`], at another size: logits are interpolated bilinearly, so edges are sub-pixel.
+    /// Probabilities, 0 to 255, or [`UNLIT`], at another size: logits are interpolated bilinearly, so edges are
+    /// sub-pixel.
     pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
         let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
         let mut out = GrayImage::new(width, height);

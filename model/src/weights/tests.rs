@@ -40,7 +40,8 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
             assert_eq!(loaded_config, config());
             match precision {
                 Precision::F32 => answer(&loaded).assert_eq(&truth, true),
-                // Not the answers: where two values of a pooling window nearly tie, rounding lets the other one through.
+                // Not the answers: where two values of a pooling window nearly tie, rounding lets the other one
+                // through.
                 Precision::F16 => {
                     let again = safetensors_bytes(&loaded, &config(), precision)?;
                     let once = safetensors_bytes(&network, &config(), precision)?;

@@ -4,7 +4,9 @@ use super::naive::{self, Case};
 use super::random::Random;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
-use rbc_model::backend::{SegBackend, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3};
+use rbc_model::backend::{
+    SegBackend, SegBackward, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3,
+};
 
 /// Odd numbers of channels, heights and widths below, at and above the blocks that kernels work in.
 const CONVOLUTIONS: [Case; 13] = [
@@ -100,7 +102,7 @@ pub async fn convolution_of_views<B: SegBackend>(device: &B::Device) {
 }
 
 /// The backward of the convolution with and without ReLU, with and without the gradient of the input.
-pub async fn convolution_backward<B: SegBackend>(device: &B::Device) {
+pub async fn convolution_backward<B: SegBackward>(device: &B::Device) {
     for (seed, case) in CONVOLUTIONS.into_iter().enumerate() {
         let Case { n, c, o, h, w } = case;
         let mut random = Random::new(100 + seed as u64);
@@ -136,7 +138,7 @@ pub async fn convolution_backward<B: SegBackend>(device: &B::Device) {
 }
 
 /// Batch normalisation with ReLU, forward and backward; planes below, at and above the blocks of the kernels.
-pub async fn normalisation<B: SegBackend>(device: &B::Device) {
+pub async fn normalisation<B: SegBackward>(device: &B::Device) {
     for (seed, shape) in [[2, 3, 5, 7], [1, 4, 1, 2], [3, 2, 7, 11], [2, 1, 8, 16]].into_iter().enumerate() {
         let [n, c, h, w] = shape;
         let mut random = Random::new(400 + seed as u64);
@@ -175,8 +177,8 @@ pub async fn pooling<B: SegBackend>(device: &B::Device) {
     }
 }
 
-/// The convolution with pooling after it, and with unpooling before it, against the definitions one after the other. The
-/// places are those of this back end's own convolution: rounding decides between near ties.
+/// The convolution with pooling after it, and with unpooling before it, against the definitions one after the other.
+/// The places are those of this back end's own convolution: rounding decides between near ties.
 pub async fn fused<B: SegBackend>(device: &B::Device) {
     for (seed, [n, c, h, w]) in POOLINGS.into_iter().enumerate() {
         for (o, relu) in [(1, true), (5, false), (16, true)] {
@@ -213,7 +215,7 @@ pub async fn fused<B: SegBackend>(device: &B::Device) {
 }
 
 /// Unpooling, and the gather that is its backward.
-pub async fn unpooling<B: SegBackend>(device: &B::Device) {
+pub async fn unpooling<B: SegBackward>(device: &B::Device) {
     for (seed, shape) in POOLINGS.into_iter().enumerate() {
         let [n, c, h, w] = shape;
         let mut random = Random::new(300 + seed as u64);

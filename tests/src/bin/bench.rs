@@ -1,6 +1,6 @@
-//! Times `trainer predict` and the page on the same synthetic smears, and the page's worker beside ONNX Runtime Web, with the
-//! same network and weights on as many pixels: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`. Here and not in the
-//! tests, which must not depend on a clock.
+//! Times `trainer predict` and the page on the same synthetic smears, and the page's worker beside ONNX Runtime Web,
+//! with the same network and weights on as many pixels: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`. Here and not
+//! in the tests, which must not depend on a clock.
 
 use anyhow::{Context, Result};
 use image::{RgbImage, imageops::FilterType};

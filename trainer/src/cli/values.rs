@@ -33,8 +33,9 @@ pub fn learning_rate(text: &str) -> Result<f32, String> {
     number(text, |number| number > 0.0 && number <= 10.0, "a number above 0, at most 10")
 }
 
+/// Beyond, crops would be reduced by more than the levels of a field make up for.
 pub fn scale_jitter(text: &str) -> Result<f32, String> {
-    within(text, 1.0, 10.0)
+    within(text, 1.0, 3.0)
 }
 
 pub fn colour_jitter(text: &str) -> Result<f32, String> {

@@ -39,8 +39,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with the
-    /// labels: the sample does without.
+    /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with
+    /// the labels: the sample does without.
     pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
         let (image, turned) = files::decoded(&self.image, |bytes, name| {
             Ok((decode::decode(bytes, name)?, decode::orientation(bytes)))

@@ -50,8 +50,8 @@ pub struct Smear {
 }
 
 impl Smear {
-    /// The mask with a line of background where two cells meet or through the middle of their overlap: a network that learns
-    /// it lets cells come apart.
+    /// The mask with a line of background where two cells meet or through the middle of their overlap: a network that
+    /// learns it lets cells come apart.
     pub fn separated(&self) -> GrayImage {
         let (width, height) = self.shares.dimensions();
         let ids = self.shares.iter().map(|&id| u32::from(id)).collect();

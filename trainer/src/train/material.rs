@@ -81,8 +81,8 @@ fn left_out(problem: &Problem) -> String {
     if told.starts_with("left out") { told } else { format!("left out: {told}") }
 }
 
-/// The fields without those of the test images, each with the source that the images call it by; tells of those whose source
-/// no image names, for no fold can hold them out.
+/// The fields without those of the test images, each with the source that the images call it by; tells of those whose
+/// source no image names, for no fold can hold them out.
 fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
     let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
     let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
@@ -119,8 +119,8 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     fields
 }
 
-/// The field with the source that images name it by: in full, else without folders. Where these are several, nobody knows
-/// with which of them it would have to be held out.
+/// The field with the source that images name it by: in full, else without folders. Where these are several, nobody
+/// knows with which of them it would have to be held out.
 fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
     if !sources.contains(field.source.as_str()) {
         let alike: Vec<&&str> = sources.iter().filter(|source| bare(source) == bare(&field.source)).collect();
@@ -204,15 +204,15 @@ fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     if is_whole() { Ok(data) } else { moved.map(|()| data) }
 }
 
-/// Seed of the synthetic set. Another than that of the [`smears`], which every fold trains on: they would show the slides
-/// that it holds out.
+/// Seed of the synthetic set. Another than that of the [`smears`], which every fold trains on: they would show the
+/// slides that it holds out.
 fn fields_seed(seed: u64) -> u64 {
     seed.wrapping_add(1)
 }
 
 /// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
-/// above all, and masks without a doubt. `white_cells` for each 100 red ones at least, but not where red cells have their
-/// colour: there more of them teach that what is violet is no red cell.
+/// above all, and masks without a doubt. `white_cells` for each 100 red ones at least, but not where red cells have
+/// their colour: there more of them teach that what is violet is no red cell.
 fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];

@@ -20,7 +20,7 @@ use crate::say;
 use crate::score::score;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
 use rbc_model::network::{Network, NetworkConfig};
@@ -42,7 +42,7 @@ pub struct Training<'a> {
 impl Job for Training<'_> {
     type Out = ();
 
-    fn run<B: SegBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let mut fitted = Vec::new();
         for fold in &self.splits.folds {
             if self.args.fold.is_none_or(|only| only == fold.fold) {
@@ -86,7 +86,7 @@ impl Job for Training<'_> {
 
 impl Training<'_> {
     /// Trains on all folds but one.
-    fn fold<B: SegBackend>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
+    fn fold<B: SegBackward>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
         let (validation, train) = self.parts(fold);
         let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
@@ -190,7 +190,7 @@ impl Training<'_> {
     }
 
     /// The final network, on all images, with the recipe that was cross-validated.
-    fn last<B: SegBackend>(
+    fn last<B: SegBackward>(
         &self,
         validation: Option<&CrossValidation>,
         threshold: f32,

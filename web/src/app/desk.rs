@@ -144,7 +144,8 @@ impl App {
         }
     }
 
-    /// Has the cells of an image found. Where the desk has it open, it has its truth as well, and its map if none is given.
+    /// Has the cells of an image found. Where the desk has it open, it has its truth as well, and its map if none is
+    /// given.
     pub fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Truth) {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };

@@ -1,4 +1,5 @@
-//! The keyboard's focus: where the button that has it goes away, or can't be pressed any more, it goes on with the work.
+//! The keyboard's focus: where the button that has it goes away, or can't be pressed any more, it goes on with the
+//! work.
 
 use super::dom;
 use std::cell::RefCell;

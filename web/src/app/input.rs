@@ -342,7 +342,8 @@ impl App {
         item.truth_serial += 1;
         let serial = item.truth_serial;
         (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
-        // Out of date now. One that the desk does not have is measured with it when the desk has time, or as it is opened.
+        // Out of date now. One that the desk does not have is measured with it when the desk has time, or as it is
+        // opened.
         if self.desk_has == Some(id) {
             self.measuring.push(id);
             spawn_local(async move {

@@ -227,7 +227,8 @@ impl Item {
         self.corrected();
     }
 
-    /// Puts other points in the place of those whose cells are left out, which lie in these cells; `None` takes them in.
+    /// Puts other points in the place of those whose cells are left out, which lie in these cells; `None` takes them
+    /// in.
     fn change_left_out(&mut self, to: impl Fn([f64; 2], f64) -> Option<[f64; 2]>) {
         let hits = std::mem::take(&mut self.hits);
         let points = std::mem::take(&mut self.by_hand.excluded);

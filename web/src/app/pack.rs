@@ -23,8 +23,8 @@ struct Job {
 
 pub struct Packing {
     pub link: Link,
-    /// Images still to come, and the one that is being put into the zip. All is as it was at the beginning, as in the table,
-    /// whatever happens to the images meanwhile.
+    /// Images still to come, and the one that is being put into the zip. All is as it was at the beginning, as in the
+    /// table, whatever happens to the images meanwhile.
     todo: Vec<Job>,
     packing: Option<Job>,
     table: String,

@@ -142,8 +142,8 @@ impl App {
         self.items.iter().filter(|item| item.phase == Phase::Done && item.up_to_date(self.stamp))
     }
 
-    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head. Where images
-    /// were compared with a truth, how well follows.
+    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head. Where
+    /// images were compared with a truth, how well follows.
     pub fn images_table(&self) -> String {
         let compared = self.exportable().any(|item| item.iou.is_some());
         let mut text = String::new();

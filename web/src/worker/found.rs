@@ -41,9 +41,9 @@ impl Basis {
         Self { options, skip_edge: rules.skip_edge, strokes: by_hand.strokes.clone() }
     }
 
-    /// The cells by these rules, what lay at the `points` left out by hand (`Found::missed`), and whether the last line that
-    /// was drawn changed nothing. In a large image finding them takes seconds: where an earlier result of the same map differs
-    /// by what was drawn last, or not at all, it is gone on with.
+    /// The cells by these rules, what lay at the `points` left out by hand (`Found::missed`), and whether the last line
+    /// that was drawn changed nothing. In a large image finding them takes seconds: where an earlier result of the same
+    /// map differs by what was drawn last, or not at all, it is gone on with.
     fn cells(&self, map: &GrayImage, points: &[[f64; 2]], earlier: Option<Found>) -> (Cells, Missed, bool) {
         if let Some(earlier) = earlier
             && (&earlier.by.options, earlier.by.skip_edge) == (&self.options, self.skip_edge)
@@ -113,8 +113,8 @@ pub fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
     labels.ids.get(at).copied().unwrap_or(0)
 }
 
-/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle of
-/// its longest row, which a stricter threshold leaves last.
+/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle
+/// of its longest row, which a stricter threshold leaves last.
 fn inside(cells: &Cells, cell: &Cell) -> (f64, f64) {
     if cell_at(cells, cell.x, cell.y) == cell.id {
         return (cell.x, cell.y);

@@ -1,5 +1,5 @@
-//! The CPU back end on several cores: workers of the worker, each with a network of its own, that take tiles. They share
-//! no memory, so that no host has to send special headers.
+//! The CPU back end on several cores: workers of the worker, each with a network of its own, that take tiles. They
+//! share no memory, so that no host has to send special headers.
 
 use super::{bytes, scope};
 use crate::message::{Reply, Request};

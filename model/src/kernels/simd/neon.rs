@@ -10,6 +10,7 @@ pub struct Neon;
 unsafe impl Simd for Neon {
     const LANES: usize = 4;
     const BLOCK: usize = 8;
+    const REGISTERS: usize = 32;
     type V = float32x4_t;
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {

@@ -9,6 +9,7 @@ pub struct Scalar;
 unsafe impl Simd for Scalar {
     const LANES: usize = 1;
     const BLOCK: usize = 4;
+    const REGISTERS: usize = 16;
     type V = f32;
     #[inline(always)]
     unsafe fn zero() -> f32 {

@@ -10,6 +10,7 @@ pub struct Simd128;
 unsafe impl Simd for Simd128 {
     const LANES: usize = 4;
     const BLOCK: usize = 4;
+    const REGISTERS: usize = 16;
     type V = v128;
     #[inline(always)]
     unsafe fn zero() -> v128 {

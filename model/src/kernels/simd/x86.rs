@@ -38,6 +38,7 @@ pub struct Avx512;
 unsafe impl Simd for Avx512 {
     const LANES: usize = 16;
     const BLOCK: usize = 8;
+    const REGISTERS: usize = 32;
     type V = __m512;
     #[inline(always)]
     unsafe fn zero() -> __m512 {
@@ -101,6 +102,7 @@ pub struct Avx2;
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
     const BLOCK: usize = 4;
+    const REGISTERS: usize = 16;
     type V = __m256;
     #[inline(always)]
     unsafe fn zero() -> __m256 {
