@@ -169,6 +169,32 @@ fn what_failed_is_told_and_can_be_taken_away() -> Result<()> {
 }
 
 #[test]
+fn a_file_that_is_gone_is_told_of_where_it_is_missing() -> Result<()> {
+    let scratch = Scratch::new("gone")?;
+    let plain = image::RgbImage::from_pixel(160, 120, image::Rgb([228, 214, 219]));
+    let images = [
+        scratch.write("gone.png", png(&piece(0, 0, 200, 160)?)?)?,
+        scratch.write("plain.png", png(&plain)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("plain.png")?;
+    // Who hears the page hears its warnings.
+    let said = "return /plain.png: 0 cells; warning: ./.test(document.getElementById('spoken').textContent)";
+    page.until("the warning is said", said, json!([]))?;
+    fs::remove_file(&images[0])?;
+    page.js("document.querySelector('[data-name=\"gone.png\"] button.result').click()", json!([]))?;
+    page.until_shown("#error", "gone.png: can't be read any more")?;
+    page.session().click("[data-testid=export-csv]")?;
+    page.until_shown("#error", "gone.png: nothing was saved")?;
+    let zip = unzip::files(&fs::read(page.save("export-zip", ".zip")?)?)?;
+    page.until_shown("#error", "gone.png: its files are not in the zip")?;
+    let names: Vec<&str> = zip.iter().map(|(name, _)| name.as_str()).collect();
+    ensure!(names.contains(&"plain.cells.csv") && !names.contains(&"gone.cells.csv"), "{names:?}");
+    Ok(())
+}
+
+#[test]
 fn what_was_made_of_an_image_is_none() -> Result<()> {
     let scratch = Scratch::new("made")?;
     let image = scratch.write("smear.png", png(&smear()?)?)?;

@@ -256,6 +256,9 @@ fn under_fingers_a_tap_tells_and_a_pinch_measures_nothing() -> Result<()> {
     page.segment(&images)?;
     page.show("smear.png")?;
     let canvas = page.canvas()?;
+    // A finger that strokes what is there altogether scrolls the page.
+    let stroke = "return getComputedStyle(document.getElementById('canvas')).touchAction";
+    assert_eq!(page.js(stroke, json!([]))?, "pan-y");
     let (id, x, y) = inner(&page)?;
     let at = canvas.place(SIZE, (x, y));
     page.tap(at)?;
@@ -271,6 +274,7 @@ fn under_fingers_a_tap_tells_and_a_pinch_measures_nothing() -> Result<()> {
     page.show("smear.png")?;
 
     page.key("m")?;
+    page.until("what is drawn does not scroll", &format!("{stroke} === 'none'"), json!([]))?;
     page.drag_that_becomes_a_pinch(canvas.middle())?;
     page.wait_until_ready()?;
     let form = "return document.getElementById('scale-form').hidden";
