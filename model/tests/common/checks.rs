@@ -9,7 +9,7 @@ use rbc_model::backend::{
 };
 
 /// Odd numbers of channels, heights and widths below, at and above the blocks that kernels work in.
-const CONVOLUTIONS: [Case; 13] = [
+const CONVOLUTIONS: [Case; 14] = [
     Case { n: 1, c: 1, o: 1, h: 1, w: 1 },
     Case { n: 1, c: 3, o: 16, h: 8, w: 8 },
     Case { n: 2, c: 5, o: 7, h: 9, w: 11 },
@@ -20,6 +20,7 @@ const CONVOLUTIONS: [Case; 13] = [
     Case { n: 2, c: 64, o: 3, h: 33, w: 2 },
     Case { n: 1, c: 32, o: 16, h: 19, w: 67 },
     Case { n: 1, c: 9, o: 12, h: 70, w: 5 },
+    Case { n: 35, c: 2, o: 3, h: 5, w: 4 },
     Case { n: 2, c: 1, o: 5, h: 40, w: 1 },
     Case { n: 1, c: 4, o: 4, h: 65, w: 130 },
     // More strips than the gradient of the weights takes at once.
