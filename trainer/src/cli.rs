@@ -230,6 +230,9 @@ pub struct PredictArgs {
     /// Images, or folders of images
     #[arg(value_name = "IMAGE_OR_DIR", required = true)]
     pub inputs: Vec<PathBuf>,
+    /// Enter the folders within folders too; column `file` of summary.csv tells images of one name apart
+    #[arg(long, short)]
+    pub recursive: bool,
     #[command(flatten)]
     pub mask: MaskArgs,
     /// Micrometres per pixel of all images; adds area_um2 and diameter_um to the tables [default: the scale stored in a

@@ -29,12 +29,12 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Gathers the images behind `paths`; their results will be written to `out`.
-    pub fn gather(paths: &[PathBuf], out: &Path) -> Self {
+    /// Gathers the images behind `paths`; their results will be written to `out`. `deep`: of the folders within as well.
+    pub fn gather(paths: &[PathBuf], out: &Path, deep: bool) -> Self {
         let mut inputs = Self::default();
         let mut images = Vec::new();
         for path in paths {
-            match files(path, out, &mut inputs.notes) {
+            match inputs.files(path, out, deep) {
                 Ok(found) => images.extend(found),
                 Err(problem) => inputs.problems.push(problem),
             }
@@ -74,27 +74,67 @@ impl Inputs {
         }
         inputs
     }
+
+    /// The file itself, or the images in a folder, with a note of what else lies there.
+    fn files(&mut self, path: &Path, out: &Path, deep: bool) -> Result<Vec<PathBuf>, Problem> {
+        if !path.is_dir() {
+            // Asked for by name: whatever it is called, the decoder looks at what is in it.
+            return match path.metadata() {
+                Ok(_) => Ok(vec![path.into()]),
+                Err(error) => Err(Problem::io(path, "cannot read", &error)),
+            };
+        }
+        let mut images = Vec::new();
+        // Links may lead in a circle.
+        let mut seen = BTreeSet::from([canonical(path), canonical(out)]);
+        let mut todo = vec![path.to_path_buf()];
+        while let Some(folder) = todo.pop() {
+            let mut within = match images_in(&folder, &mut images, &mut self.notes) {
+                Ok(within) => within,
+                Err(problem) if folder == path => return Err(problem),
+                // The others are not to suffer for it.
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            within.retain(|folder| !seen.contains(&canonical(folder)));
+            if deep {
+                within.retain(|folder| seen.insert(canonical(folder)));
+                todo.extend(within.into_iter().rev());
+            } else if !within.is_empty() {
+                let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
+                let what = if names.len() == 1 { "folder" } else { "folders" };
+                let told =
+                    format!("did not enter {} {what} in it, --recursive does ({})", names.len(), few(&names));
+                self.notes.push(Problem::new(&folder, told));
+            }
+        }
+        if images.is_empty() {
+            let within = if deep { " or those within" } else { "" };
+            let what = format!("no images in the folder{within} (png, jpg, webp, bmp, gif, tif)");
+            return Err(Problem::new(path, what));
+        }
+        Ok(images)
+    }
 }
 
-/// The file itself, or the images in a folder, with a note of what else lies there.
-fn files(path: &Path, out: &Path, notes: &mut Vec<Problem>) -> Result<Vec<PathBuf>, Problem> {
-    if !path.is_dir() {
-        // Asked for by name: whatever it is called, the decoder looks at what is in it.
-        return match path.metadata() {
-            Ok(_) => Ok(vec![path.into()]),
-            Err(error) => Err(Problem::io(path, "cannot read", &error)),
-        };
-    }
+/// Adds the images that lie directly in a folder, with a note of what else does; returns the folders within.
+fn images_in(
+    path: &Path,
+    images: &mut Vec<PathBuf>,
+    notes: &mut Vec<Problem>,
+) -> Result<Vec<PathBuf>, Problem> {
     let mut listing = Listing::of(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
     // Results of an earlier run need no word.
     listing.others.retain(|name| name != "summary.csv" && !is_result(path, name));
-    listing.folders.retain(|name| canonical(&path.join(name)) != canonical(out));
+    let folders = std::mem::take(&mut listing.folders).into_iter().map(|name| path.join(name)).collect();
     notes.extend(listing.passed_over(path));
-    let mut images = listing.images;
-    images.retain(|image| !is_result(path, &file_name(image)));
+    listing.images.retain(|image| !is_result(path, &file_name(image)));
     // What is called so may be a mask drawn by hand, or an image.
-    let (odd, images): (Vec<_>, Vec<_>) =
-        images.into_iter().partition(|image| named_as_result(&file_name(image)).is_some());
+    let (odd, good): (Vec<_>, Vec<_>) =
+        listing.images.into_iter().partition(|image| named_as_result(&file_name(image)).is_some());
+    images.extend(good);
     if !odd.is_empty() {
         let names: Vec<String> = odd.iter().map(|image| file_name(image)).collect();
         let what = if odd.len() == 1 { "file named" } else { "files named" };
@@ -105,10 +145,7 @@ fn files(path: &Path, out: &Path, notes: &mut Vec<Problem>) -> Result<Vec<PathBu
         );
         notes.push(Problem::new(path, told));
     }
-    if images.is_empty() {
-        return Err(Problem::new(path, "no images in the folder (png, jpg, webp, bmp, gif, tif)"));
-    }
-    Ok(images)
+    Ok(folders)
 }
 
 /// The stem of a file that is called like a result.
@@ -160,7 +197,7 @@ mod tests {
         }
         let again = folder.path.join("a.png");
         let missing = folder.path.join("missing.png");
-        let inputs = Inputs::gather(&[folder.path.clone(), again, missing], &folder.path.join("out"));
+        let inputs = Inputs::gather(&[folder.path.clone(), again, missing], &folder.path.join("out"), false);
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!(stems, ["A", "a-2", "a-3", "b"]);
         assert_eq!((inputs.notes.len(), inputs.problems.len()), (3, 1));
@@ -175,7 +212,7 @@ mod tests {
         let folder = Folder::new("backslash")?;
         let paths =
             [folder.file("a\\b.png", b"")?, folder.file("c.png", b"")?, folder.file("sub/c.png", b"")?];
-        let inputs = Inputs::gather(&paths, &folder.path.join("out"));
+        let inputs = Inputs::gather(&paths, &folder.path.join("out"), false);
         let notes: Vec<&str> = inputs.notes.iter().map(|note| note.what.as_str()).collect();
         assert_eq!(
             notes,
@@ -192,7 +229,7 @@ mod tests {
         let folder = Folder::new("overwrite")?;
         let image = folder.file("a.png", b"")?;
         let like_a_result = folder.file("a.mask.png", b"")?;
-        let inputs = Inputs::gather(&[image, like_a_result], &folder.path);
+        let inputs = Inputs::gather(&[image, like_a_result], &folder.path, false);
         assert_eq!(inputs.images.len(), 1);
         assert!(inputs.problems[0].to_string().contains("would overwrite"));
         Ok(())
@@ -203,11 +240,35 @@ mod tests {
         let folder = Folder::new("by-hand")?;
         folder.file("a.png", b"")?;
         folder.file("a.mask.png", b"")?;
-        let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path);
+        let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false);
         assert!(here().images.is_empty() && here().problems[0].to_string().contains("a.mask.png"));
         // Beside other results, as the page saves what was corrected by hand, it is no less.
         folder.file("a.cells.csv", b"")?;
         assert_eq!((here().images.len(), here().problems.len()), (0, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn folders_within_are_entered_where_that_is_asked_for() -> Result<()> {
+        let folder = Folder::new("deep")?;
+        for name in ["b.png", "p1/a.png", "p1/more/a.png", "p2/c.png", "p2/notes.txt", ".trash/d.png"] {
+            folder.file(name, b"")?;
+        }
+        folder.file("out/old.png", b"")?;
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&folder.path, folder.path.join("p2/round"))?;
+        let gather =
+            |deep: bool| Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), deep);
+        let told = |inputs: &Inputs| inputs.notes.iter().map(|note| format!("{note}\n")).collect::<String>();
+        let stems = |inputs: &Inputs| -> Vec<String> {
+            inputs.images.iter().map(|input| input.stem.clone()).collect()
+        };
+        let flat = gather(false);
+        assert_eq!(stems(&flat), ["b"]);
+        assert!(told(&flat).starts_with("did not enter 2 folders in it, --recursive does (p1, p2)"));
+        let deep = gather(true);
+        assert_eq!(stems(&deep), ["b", "a", "a-2", "c"]);
+        assert!(told(&deep).contains("(notes.txt)") && !told(&deep).contains("did not enter"));
         Ok(())
     }
 
@@ -221,7 +282,7 @@ mod tests {
         }
         let given =
             [folder.path.join("in"), folder.path.join("in/../in/b.png"), folder.path.join("in/./c.png")];
-        let inputs = Inputs::gather(&given, &folder.path.join("out"));
+        let inputs = Inputs::gather(&given, &folder.path.join("out"), false);
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!((stems, inputs.notes.len()), (vec!["a", "b", "c"], 0));
         Ok(())
@@ -233,13 +294,13 @@ mod tests {
         for name in ["a.png", "a.mask.png", "a.overlay.png", "s1.mask.png", "s2.geojson"] {
             folder.file(name, b"")?;
         }
-        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"));
+        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), false);
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!(stems, ["a"]);
         let told: String = inputs.notes.iter().map(|note| format!("{note}\n")).collect();
         assert!(inputs.notes.len() == 2 && told.contains("(s1.mask.png)"), "{told}");
         assert!(told.contains("(s2.geojson)"), "{told}");
-        let named = Inputs::gather(&[folder.path.join("s1.mask.png")], &folder.path.join("out"));
+        let named = Inputs::gather(&[folder.path.join("s1.mask.png")], &folder.path.join("out"), false);
         assert_eq!((named.images.len(), named.notes.len()), (1, 0));
         Ok(())
     }
@@ -247,7 +308,7 @@ mod tests {
     #[test]
     fn an_empty_folder_is_a_problem() -> Result<()> {
         let folder = Folder::new("no-inputs")?;
-        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path);
+        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false);
         assert!(inputs.problems[0].to_string().contains("no images in the folder"));
         Ok(())
     }

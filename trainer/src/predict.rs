@@ -18,7 +18,7 @@ use rbc_model::decode;
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let inputs = Inputs::gather(&args.inputs, &args.out);
+    let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive);
     for note in &inputs.notes {
         say::err!("note: {note}");
     }
@@ -145,6 +145,7 @@ mod tests {
         let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
         let out = folder.path.join("out");
         let args = PredictArgs {
+            recursive: false,
             weights: WeightsArgs { weights: Some(weights) },
             out: out.clone(),
             inputs: vec![folder.path.join("in")],
