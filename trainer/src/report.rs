@@ -3,7 +3,7 @@
 use crate::chart::{self, COLOURS, Line, Scale, escape};
 use crate::compare::LEGEND;
 use crate::files::write_whole;
-use crate::records::{CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history, read_json};
+use crate::records::{CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history};
 use anyhow::Result;
 use base64::Engine;
 use std::fmt::Write;
@@ -31,26 +31,35 @@ pub fn fold_folder(out: &Path, fold: usize) -> PathBuf {
     out.join(format!("fold-{fold}"))
 }
 
-/// Writes `OUT/report.html` from what lies in OUT: `cross-validation.json`, and for each fold `history.csv` and
-/// the pictures at [`overlay_path`], where they are there.
-pub fn write(out: &Path) -> Result<()> {
-    let validation: CrossValidation = read_json(&out.join("cross-validation.json"))?;
-    let mut histories = Vec::new();
-    for fold in &validation.folds {
-        let path = fold_folder(out, fold.fold).join("history.csv");
+/// `OUT/final`, where the network that is trained on all images lies.
+pub fn final_folder(out: &Path) -> PathBuf {
+    out.join("final")
+}
+
+/// The learning curve of one network, and what it is called.
+type History = (String, Vec<EpochRecord>);
+
+/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what lies in OUT: `history.csv` of
+/// each fold and of the final network, and the pictures at [`overlay_path`], where they are there.
+pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
+    let mut histories: Vec<History> = Vec::new();
+    let folds =
+        validation.folds.iter().map(|fold| (format!("fold {}", fold.fold), fold_folder(out, fold.fold)));
+    for (name, folder) in folds.chain([("final".to_string(), final_folder(out))]) {
+        let path = folder.join("history.csv");
         if path.exists() {
-            histories.push((fold.fold, read_history(&path)?));
+            histories.push((name, read_history(&path)?));
         }
     }
     let picture = |fold: usize, name: &str| std::fs::read(overlay_path(out, fold, name)).ok();
-    let html = page(&validation, &histories, picture);
+    let html = page(validation, &histories, picture);
     Ok(write_whole(&out.join("report.html"), html.as_bytes())?)
 }
 
 /// The page; `picture` gives the PNG of an image that a fold was validated on.
 fn page(
     validation: &CrossValidation,
-    histories: &[(usize, Vec<EpochRecord>)],
+    histories: &[History],
     picture: impl Fn(usize, &str) -> Option<Vec<u8>>,
 ) -> String {
     let mut html = format!(
@@ -58,11 +67,16 @@ fn page(
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
          <title>Training report</title><style>{STYLE}</style></head><body>\n<h1>Training report</h1>\n"
     );
-    html.push_str(&figures(validation));
-    html.push_str(&curves(histories));
-    html.push_str(&folds(&validation.folds));
-    html.push_str(&worst(validation, picture));
-    html.push_str(&images(&validation.folds));
+    if validation.folds.is_empty() {
+        html.push_str(&without_folds(validation, histories));
+        html.push_str(&curves(histories));
+    } else {
+        html.push_str(&figures(validation));
+        html.push_str(&curves(histories));
+        html.push_str(&folds(&validation.folds));
+        html.push_str(&worst(validation, picture));
+        html.push_str(&images(&validation.folds));
+    }
     let config = serde_json::to_string_pretty(&validation.config).unwrap_or_default();
     // Writing to a string cannot fail.
     let _ = write!(
@@ -89,20 +103,39 @@ fn figures(validation: &CrossValidation) -> String {
         (validation.device.clone(), "device"),
         (validation.seed.to_string(), "seed"),
     ];
+    list(&figures)
+}
+
+/// What there is to tell where nothing was held out.
+fn without_folds(validation: &CrossValidation, histories: &[History]) -> String {
+    let last = histories.iter().rev().find_map(|(_, history)| history.last());
+    let mut figures = vec![(validation.device.clone(), "device"), (validation.seed.to_string(), "seed")];
+    if let Some(last) = last {
+        figures.insert(0, (duration(last.seconds), "for the final network"));
+        figures.insert(0, (format!("{:.4}", last.train_loss), "training loss in the last epoch"));
+    }
+    format!(
+        "<p>No cross validation (<code>--folds 1</code>): nothing was held out, so nothing here tells how good the network is. \
+         <code>trainer evaluate</code> measures it on images that it was not trained on.</p>\n{}",
+        list(&figures)
+    )
+}
+
+fn list(figures: &[(String, &str)]) -> String {
     let items =
         figures.iter().map(|(value, what)| format!("<li><b>{}</b><span>{what}</span></li>", escape(value)));
     format!("<ul class=figures>{}</ul>\n", items.collect::<String>())
 }
 
-fn curves(histories: &[(usize, Vec<EpochRecord>)]) -> String {
+fn curves(histories: &[History]) -> String {
     let lines = |value: fn(&EpochRecord) -> Option<f64>, dashed: bool, what: &str| -> Vec<Line> {
-        let line = |(fold, history): &(usize, Vec<EpochRecord>)| Line {
-            label: format!("fold {fold} {what}"),
-            colour: *fold,
+        let line = |(colour, (name, history)): (usize, &History)| Line {
+            label: format!("{name} {what}"),
+            colour,
             dashed,
             points: history.iter().filter_map(|at| Some((at.epoch as f64, value(at)?))).collect(),
         };
-        histories.iter().map(line).collect()
+        histories.iter().enumerate().map(line).collect()
     };
     let mut losses = lines(|at| Some(at.train_loss), false, "training");
     losses.extend(lines(|at| at.validation_loss, true, "validation"));
@@ -115,9 +148,11 @@ fn curves(histories: &[(usize, Vec<EpochRecord>)]) -> String {
     if charts.is_empty() {
         return String::new();
     }
-    let key = histories.iter().map(|(fold, _)| {
-        let colour = fold % COLOURS;
-        format!("<li><svg viewBox=\"0 0 32 10\"><path class=\"line c{colour}\" d=\"M1 5H31\"/></svg>fold {fold}</li>")
+    let key = histories.iter().enumerate().map(|(at, (name, _))| {
+        let colour = at % COLOURS;
+        format!(
+            "<li><svg viewBox=\"0 0 32 10\"><path class=\"line c{colour}\" d=\"M1 5H31\"/></svg>{name}</li>"
+        )
     });
     format!(
         "<h2>Learning curves</h2>\n<ul class=key>{}</ul>\n<div class=charts>{charts}</div>\n",
@@ -275,12 +310,38 @@ mod tests {
         };
         compare::save(&compare::panels(&smear, &disc(60), &disc(66), 4), &overlay_path(&out, 0, "a"))?;
         write_json(&out.join("cross-validation.json"), &validation)?;
-        write(&out)?;
+        write(&out, &validation)?;
         let html = std::fs::read_to_string(out.join("report.html"))?;
         assert_eq!(html.matches("<svg class=chart").count(), 3);
         assert_eq!(html.matches("data:image/png;base64,").count(), 1, "only what is there");
         assert!(html.contains("&lt;other 1&gt;") && !html.contains("<other"));
         assert!(html.contains("2 min 30 s") && html.contains("'a &lt;b&gt;'"));
+        Ok(())
+    }
+
+    #[test]
+    fn without_cross_validation_there_is_a_curve_and_no_claim() -> Result<()> {
+        let folder = Folder::new("report-final")?;
+        let out = &folder.path;
+        std::fs::create_dir_all(final_folder(out))?;
+        let record = |epoch: usize| EpochRecord {
+            epoch,
+            steps: epoch * 100,
+            train_loss: 1.0 / epoch as f64,
+            validation_loss: None,
+            validation_iou: None,
+            learning_rate: 0.02,
+            seconds: 65.0 * epoch as f64,
+        };
+        write_history(&final_folder(out).join("history.csv"), &[record(1), record(2)])?;
+        write(
+            out,
+            &CrossValidation::new(Vec::new(), "cpu", 0, "trainer train".into(), serde_json::json!({})),
+        )?;
+        let html = std::fs::read_to_string(out.join("report.html"))?;
+        assert!(html.contains("No cross validation") && html.contains("2 min 10 s"), "{html}");
+        assert_eq!(html.matches("<svg class=chart").count(), 2, "loss and learning rate");
+        assert!(!html.contains("NaN") && !html.contains("IoU</"), "{html}");
         Ok(())
     }
 

@@ -63,12 +63,13 @@ impl Job for Training<'_> {
             return Ok(());
         }
         let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));
-        if folds.is_empty() {
-            return self.last::<B>(None, threshold, &device);
-        }
         // By way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
         let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
+        if validation.folds.is_empty() {
+            self.last::<B>(None, threshold, &device)?;
+            return report::write(&self.args.out, &validation);
+        }
         records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
         say::out!(
             "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
@@ -80,7 +81,7 @@ impl Job for Training<'_> {
         );
         say::out!("calibrated threshold {threshold}, built into the weights: use 0.5");
         self.last::<B>(Some(&validation), threshold, &device)?;
-        report::write(&self.args.out)
+        report::write(&self.args.out, &validation)
     }
 }
 
@@ -199,7 +200,7 @@ impl Training<'_> {
         let all: Vec<&Sample> = self.material.samples.iter().collect();
         let mut watcher = Watch::new("final".into(), &[], &self.config, device);
         let pool = self.pool(&all, &[]);
-        let out = self.args.out.join("final");
+        let out = report::final_folder(&self.args.out);
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
