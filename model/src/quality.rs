@@ -99,6 +99,7 @@ impl Quality {
             quantile(&green, 0.75, |at| lit(at) && !inside(at) && away[at] > BACKGROUND * BACKGROUND)
                 .ok_or(Unmeasured::NoBackground)?;
         let rim = quantile(&green, 0.5, |at| lit(at) && inside(at) && within(RIM, depth[at]))
+            .or_else(|| quantile(&green, 0.5, |at| lit(at) && inside(at)))
             .or_else(|| quantile(&green, 0.5, inside))
             .ok_or(Unmeasured::NoCells)?;
         let contrast = background - rim;

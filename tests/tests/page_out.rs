@@ -36,7 +36,7 @@ fn same_table(page: &str, native: &str) -> Result<()> {
             let equal = match (a.parse::<f64>(), b.parse::<f64>()) {
                 (Ok(a), Ok(b)) => close(a, b),
                 // The page knows no folders but those that were dropped.
-                _ => a == b || Path::new(b).ends_with(a),
+                _ => a == b || !a.is_empty() && Path::new(b).ends_with(a),
             };
             ensure!(equal, "{a} is not {b}:\n{left:?}\n{right:?}");
         }

@@ -3,7 +3,7 @@
 //! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second
 //! is written when the first is whole, so that a run cut off anywhere finds both of one epoch.
 
-use crate::files::{file_name, remove, write_whole};
+use crate::files::{file_name, remove, write_lasting};
 use crate::fit::FitConfig;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
@@ -78,15 +78,13 @@ impl Checkpoints<'_> {
         let found: State = records::read_json(path).map_err(|problem| self.spoilt(problem))?;
         // As they would be read back: some numbers lose their last bit on the way.
         let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
-        let same = serde_json::to_value(&found.config)? == serde_json::to_value(&own)?;
+        let (before, now) = (as_told(&found.config)?, as_told(&own)?);
+        let same = before == now;
         if !same || found.fingerprint != self.fingerprint {
             let what = if same {
                 "images".to_string()
             } else {
-                format!(
-                    "settings ({})",
-                    differences(&serde_json::to_value(&found.config)?, &serde_json::to_value(&own)?)
-                )
+                format!("settings ({})", differences(&before, &now))
             };
             bail!(
                 "the run began with other {what}: give those it began with, or another --out; or delete this folder, and what \
@@ -124,7 +122,7 @@ impl Checkpoints<'_> {
     /// Where the folder can't be written.
     pub fn save<B: Backend>(&self, record: impl Record<B>, epochs_done: usize, seconds: f64) -> Result<()> {
         let bytes = Recorder::<B>::record(&recorder(), record, ())?;
-        write_whole(&tensors(self.folder, epochs_done), &bytes)?;
+        write_lasting(&tensors(self.folder, epochs_done), &bytes)?;
         let (config, fingerprint) = (self.config.clone(), self.fingerprint);
         let crc32 = Some(crc32fast::hash(&bytes));
         let found = State { config, fingerprint, epochs_done, seconds, crc32 };
@@ -174,6 +172,11 @@ fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
     NamedMpkBytesRecorder::new()
 }
 
+/// The settings by way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
+fn as_told(config: &FitConfig) -> serde_json::Result<Value> {
+    serde_json::from_str(&serde_json::to_string(config)?)
+}
+
 /// `epochs 36, now 12`, for all that differs.
 fn differences(before: &Value, now: &Value) -> String {
     match (before, now) {
@@ -216,6 +219,10 @@ mod tests {
             differences(&before, &now),
             "crop null, now 128; epochs 36, now 12; widths [16,32,64], now [8,16,32]"
         );
+        let mut other = FitConfig::default();
+        other.augmentation.scale = 1.7;
+        let told = [FitConfig::default(), other].map(|config| as_told(&config).unwrap_or_default());
+        assert_eq!(differences(&told[0], &told[1]), "scale 1.6, now 1.7");
     }
 
     fn step(

@@ -139,7 +139,7 @@ pub struct TrainArgs {
     pub no_batch_norm: bool,
     /// Learning rate at the top of the schedule [default: 0.02]
     #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = values::learning_rate)]
-    pub learning_rate: Option<f32>,
+    pub learning_rate: Option<f64>,
     /// Scale augmentation: cell diameters in crops range from the working diameter / F to the working diameter x F
     /// [default: 1.6]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::scale_jitter)]
@@ -149,8 +149,8 @@ pub struct TrainArgs {
     pub colour_jitter: Option<f32>,
     /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and
     /// cameras, where colour carries no information [default: 0.75]
-    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::probability)]
-    pub as_taken: Option<f32>,
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::share)]
+    pub as_taken: Option<f64>,
     /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells
     /// are separated; 0: none [default: 10]
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::gap_weight)]
@@ -183,7 +183,7 @@ impl TrainArgs {
             config.batch = batch;
         }
         if let Some(rate) = self.learning_rate {
-            config.learning_rate = f64::from(rate);
+            config.learning_rate = rate;
         }
         if let Some(factor) = self.scale_jitter {
             config.augmentation.scale = factor;
@@ -192,7 +192,7 @@ impl TrainArgs {
             config.augmentation.colour = strength;
         }
         if let Some(share) = self.as_taken {
-            config.augmentation.as_taken = f64::from(share);
+            config.augmentation.as_taken = share;
         }
         if let Some(weight) = self.gap_weight {
             config.gap_weight = weight;

@@ -15,7 +15,7 @@ pub struct Listing {
     pub images: Vec<PathBuf>,
     /// Names of what is no picture by its extension.
     pub others: Vec<String>,
-    /// Names of the folders, which nobody enters.
+    /// Names of the folders.
     pub folders: Vec<String>,
 }
 
@@ -109,12 +109,21 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Writes a file under another name first, so that who reads it never sees half of it, not even after a power cut.
+/// Writes a file under another name first, so that who reads it never sees half of it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    write(path, bytes, |_| Ok(()))
+}
+
+/// The same, not even after a power cut: for what took hours.
+pub fn write_lasting(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    write(path, bytes, File::sync_all)
+}
+
+fn write(path: &Path, bytes: &[u8], last: fn(&File) -> std::io::Result<()>) -> Result<(), Problem> {
     let partial = partial(path);
     let written = File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()
+        last(&file)
     });
     written.and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
         // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.

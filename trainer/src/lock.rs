@@ -6,8 +6,10 @@ use same_file::Handle;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Holds the folder for a run. The files go away with it; those of a run that was killed hold nobody up.
+/// Holds the folder for a run. The files go away with it; those of a run that was killed, or on a file system without
+/// locks, hold nobody up.
 #[derive(Debug, Default)]
 pub struct Lock {
     held: Vec<(File, PathBuf)>,
@@ -41,8 +43,9 @@ impl Lock {
         &mut self,
         out: &Path,
         path: PathBuf,
-        lock: fn(&File) -> Result<(), TryLockError>,
+        lock: impl Fn(&File) -> Result<(), TryLockError>,
     ) -> Result<(), Problem> {
+        let mut tries = 0;
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(&path);
             let file = file.map_err(|error| Problem::io(&path, "cannot lock the folder", &error))?;
@@ -53,6 +56,11 @@ impl Lock {
                 }
                 // Whoever had it has taken it away since it was opened: the next run would lock another file.
                 Ok(()) => {}
+                // The last to share it holds it alone for a moment, to take it away.
+                Err(TryLockError::WouldBlock) if tries < 5 => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 Err(TryLockError::WouldBlock) => {
                     let what = "another run is at work in this folder: wait for it or take another --out";
                     return Err(Problem::new(out, what));
@@ -89,6 +97,7 @@ mod tests {
     use super::*;
     use crate::fixture::{Folder, train_args};
     use anyhow::Result;
+    use std::cell::Cell;
 
     #[test]
     fn a_folder_or_a_fold_of_it_has_one_run_at_a_time() -> Result<()> {
@@ -121,8 +130,19 @@ mod tests {
         // Another run ends, and a third begins.
         std::fs::remove_file(&path)?;
         assert!(!lies_there(&late, &path));
-        let _third = Lock::whole(&folder.path)?;
+        let third = Lock::whole(&folder.path)?;
         assert!(!lies_there(&late, &path));
+        drop(third);
+        // So it is locked anew: the first time, the file is taken away between its opening and the lock.
+        let calls = Cell::new(0);
+        let mut lock = Lock::default();
+        lock.add(&folder.path, path.clone(), |file| {
+            if calls.replace(calls.get() + 1) == 0 {
+                std::fs::remove_file(&path).map_err(TryLockError::Error)?;
+            }
+            file.try_lock()
+        })?;
+        assert!(calls.get() == 2 && lock.held.iter().all(|(file, path)| lies_there(file, path)));
         Ok(())
     }
 }

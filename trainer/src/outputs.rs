@@ -110,5 +110,6 @@ pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
 pub fn sentence(rows: &[Row], out: &Path) -> String {
     let cells: usize = rows.iter().map(|row| row.summary.count).sum();
     let images = if rows.len() == 1 { "1 image".to_string() } else { format!("{} images", rows.len()) };
-    format!("{images}, {cells} cells, in {}", out.display())
+    let cells = if cells == 1 { "1 cell".to_string() } else { format!("{cells} cells") };
+    format!("{images}, {cells}, in {}", out.display())
 }

@@ -1,6 +1,6 @@
 //! What training and evaluation write down, as other programs read it: JSON keys and CSV columns are a contract.
 
-use crate::files::write_whole;
+use crate::files::write_lasting;
 use crate::problem::Problem;
 use anyhow::Result;
 use rbc_model::metrics::InstanceScore;
@@ -210,7 +210,7 @@ pub fn sort_worst_first(images: &mut [ImageRecord]) {
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    Ok(write_whole(path, text.as_bytes())?)
+    Ok(write_lasting(path, text.as_bytes())?)
 }
 
 /// Reads what [`write_json`] wrote.
@@ -227,7 +227,7 @@ pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
         writer.serialize(epoch)?;
     }
     let bytes = writer.into_inner().map_err(|error| error.into_error())?;
-    Ok(write_whole(path, &bytes)?)
+    Ok(write_lasting(path, &bytes)?)
 }
 
 /// Reads `history.csv`.

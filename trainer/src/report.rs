@@ -130,7 +130,7 @@ fn list(figures: &[(String, &str)]) -> String {
 fn curves(histories: &[History]) -> String {
     let lines = |value: fn(&EpochRecord) -> Option<f64>, dashed: bool, what: &str| -> Vec<Line> {
         let line = |(colour, (name, history)): (usize, &History)| Line {
-            label: format!("{name} {what}"),
+            label: format!("{name} {what}").trim_end().to_string(),
             colour,
             dashed,
             points: history.iter().filter_map(|at| Some((at.epoch as f64, value(at)?))).collect(),
@@ -139,8 +139,10 @@ fn curves(histories: &[History]) -> String {
     };
     let mut losses = lines(|at| Some(at.train_loss), false, "training");
     losses.extend(lines(|at| at.validation_loss, true, "validation"));
+    let held_out = histories.iter().any(|(_, history)| history.iter().any(|at| at.validation_loss.is_some()));
+    let title = if held_out { "Loss: training, validation dashed" } else { "Training loss" };
     let charts = [
-        chart::svg("Loss: training, validation dashed", "epoch", Scale::Logarithmic, &losses),
+        chart::svg(title, "epoch", Scale::Logarithmic, &losses),
         chart::svg("Validation IoU", "epoch", Scale::Linear, &lines(|at| at.validation_iou, false, "")),
         chart::svg("Learning rate", "epoch", Scale::Linear, &lines(|at| Some(at.learning_rate), false, "")),
     ];

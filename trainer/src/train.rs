@@ -22,7 +22,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let _lock = Lock::take(args)?;
     earlier::refuse_unfinished(args)?;
     earlier::sweep_partial(args)?;
-    let material = Material::gather(args)?;
+    let mut material = Material::gather(args)?;
     // One fold leaves nothing to train on: it stands for no cross validation.
     let splits = match args.folds {
         1 => Splits { seed: args.seed, folds: Vec::new() },
@@ -36,6 +36,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         earlier::clear(args)?;
     }
     let bad = material.left_out;
+    // After all that may refuse: a thousand take minutes.
+    material.add_smears(args);
     device::dispatch(device, Training { args, config, material, splits, device: device.to_string() })?;
     if bad > 0 {
         bail!("trained without {bad} bad {}, named above", if bad == 1 { "file" } else { "files" });

@@ -83,9 +83,9 @@ unsafe fn forward_body<S: Simd>(
 ) {
     let plane = |n: usize| n * shape.image() + c * shape.plane();
     let count = (shape.n * shape.plane()) as f64;
-    // Sums of differences from a value near the mean: squares of large numbers would cancel. Not the corner's, which
-    // zeros outside of the image make another.
-    let shift = x[plane(0) + shape.plane() / 2];
+    // Sums of differences from a value near the mean: squares of large numbers would cancel. From the middle: at the
+    // border, zeros outside of the image make another.
+    let shift = x[plane(0) + shape.h / 2 * shape.w + shape.w / 2];
     let (mut first, mut second) = (0.0f64, 0.0f64);
     for n in 0..shape.n {
         let (a, b) = two_sums(&x[plane(n)..][..shape.plane()], |v| (v - shift, (v - shift) * (v - shift)));

@@ -23,7 +23,7 @@ const CONVOLUTIONS: [Case; 14] = [
     Case { n: 35, c: 2, o: 3, h: 5, w: 4 },
     Case { n: 2, c: 1, o: 5, h: 40, w: 1 },
     Case { n: 1, c: 4, o: 4, h: 65, w: 130 },
-    // More strips than the gradient of the weights takes at once.
+    // More bands than the gradient of the weights takes at once.
     Case { n: 1, c: 64, o: 64, h: 44, w: 37 },
 ];
 

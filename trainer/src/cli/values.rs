@@ -3,8 +3,9 @@
 use rbc_model::cells::UM_PER_PX;
 use rbc_model::segment::DIAMETERS;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-fn number(text: &str, fits: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
+fn number<N: FromStr + Copy>(text: &str, fits: impl Fn(N) -> bool, wanted: &str) -> Result<N, String> {
     match text.parse() {
         Ok(number) if fits(number) => Ok(number),
         _ => Err(format!("give {wanted}")),
@@ -29,7 +30,7 @@ pub fn working_diameter(text: &str) -> Result<f32, String> {
     within(text, 4.0, 200.0)
 }
 
-pub fn learning_rate(text: &str) -> Result<f32, String> {
+pub fn learning_rate(text: &str) -> Result<f64, String> {
     number(text, |number| number > 0.0 && number <= 10.0, "a number above 0, at most 10")
 }
 
@@ -91,6 +92,10 @@ pub fn widths(text: &str) -> Result<[usize; 3], String> {
 pub fn orientations(text: &str) -> Result<usize, String> {
     let asked = text.parse().ok().filter(|number| [1, 2, 4, 8].contains(number));
     asked.ok_or_else(|| format!("{text} is not 1, 2, 4 or 8"))
+}
+
+pub fn share(text: &str) -> Result<f64, String> {
+    number(text, |number| (0.0..=1.0).contains(&number), "a number from 0 to 1")
 }
 
 pub fn probability(text: &str) -> Result<f32, String> {

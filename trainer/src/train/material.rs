@@ -27,7 +27,7 @@ pub struct Material {
 }
 
 impl Material {
-    /// Reads and makes what the arguments ask for, and tells of what looks odd.
+    /// Reads what the arguments ask for, all but the smears, and tells of what looks odd.
     ///
     /// # Errors
     /// Where there is no data set, or nothing in it to learn from.
@@ -69,8 +69,12 @@ impl Material {
         if args.folds > 1 {
             dataset.tell(&twins(&data, &samples));
         }
-        let smears = smears(args.synthetic, args.white_cells, args.seed);
-        Ok(Self { samples, fields, smears, left_out: problems.len() })
+        Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
+    }
+
+    /// Makes the synthetic smears that the arguments ask for.
+    pub fn add_smears(&mut self, args: &TrainArgs) {
+        self.smears = smears(args.synthetic, args.white_cells, args.seed);
     }
 }
 
@@ -178,13 +182,14 @@ fn twins(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
 /// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder, which appears whole:
 /// folds that are trained side by side each may find it missing.
 fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
+    let seed = fields_seed(seed);
     let data = out.join(format!("synthetic-{seed}"));
     let is_whole = || data.join("manifest.csv").exists();
     if is_whole() {
         return Ok(data);
     }
     say::err!("no --data: making synthetic smears in {}", data.display());
-    let options = synth::SynthOptions { seed: fields_seed(seed), ..Default::default() };
+    let options = synth::SynthOptions { seed, ..Default::default() };
     let making = partial(&data);
     let bar = progress::bar(1, "smears");
     let written = synth::write_dataset(&making, &options, &|done, total| {

@@ -261,7 +261,7 @@ struct Fitted<B: Backend> {
 /// Writes weights, whole or not at all.
 fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
     let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
-    Ok(files::write_whole(file, &bytes)?)
+    Ok(files::write_lasting(file, &bytes)?)
 }
 
 fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {

@@ -80,9 +80,9 @@ impl App {
                         app.desk_open = None;
                         let wanted = !std::mem::take(&mut app.exports_wanted).is_empty();
                         if wanted {
-                            app.complain(&format!("{name}: nothing was saved, for it {problem}."));
+                            app.complain(&format!("{name}: nothing was saved, for it {problem}"));
                         } else if over {
-                            app.complain(&format!("{name}: {problem}."));
+                            app.complain(&format!("{name}: {problem}"));
                         }
                         // Its cells can be found from the map alone.
                         return app.go_on();
@@ -94,9 +94,9 @@ impl App {
                 }
                 let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
                 let truth_name = item.truth_name.clone();
-                let probability = probability.unwrap_or_else(|problem| {
+                let probability = probability.unwrap_or_else(|_| {
                     if let Some(item) = app.item_mut(id) {
-                        item.lose_map(&problem);
+                        item.lose_map();
                     }
                     None
                 });
@@ -203,9 +203,9 @@ impl App {
                 }
                 match bytes {
                     Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, name, serial }),
-                    Err(problem) => {
+                    Err(_) => {
                         if let Some(item) = app.item_mut(id) {
-                            item.lose_map(&problem);
+                            item.lose_map();
                         }
                         app.go_on();
                     }
@@ -360,7 +360,7 @@ impl App {
 
     /// Out of memory, most likely: start a fresh desk and open the image again, but not for ever.
     fn desk_lost(&mut self, message: &str) {
-        let began = self.desk.take().is_some_and(|desk| desk.is_up());
+        let absent = self.desk.take().is_some_and(|desk| desk.absent);
         self.view.tiles.forget_asked();
         let over = self.measuring.first().copied().or(self.desk_open);
         self.measuring.clear();
@@ -371,20 +371,23 @@ impl App {
         let mut name = String::new();
         let mut again = self.desk_losses < 20;
         let active = self.active;
-        if let Some(item) = over.and_then(|id| self.item_mut(id)).filter(|_| began) {
+        if let Some(item) = over.and_then(|id| self.item_mut(id)) {
             item.desk_losses += 1;
             name = item.name.clone();
             if item.desk_losses > 1 {
                 // The picture that is looked at is another's matter.
                 again &= active != over;
-                item.phase =
-                    Phase::Failed(format!("{name}: too large for this browser's memory ({message})"));
+                let why = match absent {
+                    true => message.to_string(),
+                    false => format!("too large for this browser's memory ({message})"),
+                };
+                item.phase = Phase::Failed(format!("{name}: {why}"));
             }
         }
         let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
         // A program that did not come says so for all workers.
         let told = format!("Drawing and measuring stopped{over} ({message}).");
-        self.complain(if began { &told } else { message });
+        self.complain(if absent { message } else { &told });
         if again {
             self.open_active();
         } else {

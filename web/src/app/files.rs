@@ -14,7 +14,7 @@ pub async fn read(blob: &Blob) -> Result<ArrayBuffer, String> {
     let buffer = JsFuture::from(blob.array_buffer()).await;
     // What browsers say of it speaks of permissions.
     buffer.ok().and_then(|buffer| buffer.dyn_into().ok()).ok_or_else(|| {
-        "can't be read any more. If it was moved, renamed or changed, or its disk removed, add it again"
+        "can't be read any more. If it was moved, renamed or changed, or its disk removed, add it again."
             .into()
     })
 }

@@ -140,7 +140,7 @@ impl App {
                     self.draw_soon();
                     return;
                 }
-                if self.view.canvas.class_list().contains("still") && touch {
+                if touch && self.view.fitted {
                     return;
                 }
                 self.view.move_by(x1 - x0, y1 - y0);

@@ -5,6 +5,7 @@ use super::{App, act, ask, dom, files};
 use crate::js::View;
 use crate::message::Request;
 use js_sys::ArrayBuffer;
+use std::collections::HashSet;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
@@ -215,11 +216,9 @@ fn made_here(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
-/// Whether two files are one, as far as a page can tell.
-fn same_file(one: &Blob, other: &File) -> bool {
-    let one = one.dyn_ref::<File>();
-    let facts = |file: &File| (file.name(), file.size(), file.last_modified());
-    one.is_some_and(|one| facts(one) == facts(other))
+/// What two files have in common that are one, as far as a page can tell: name, size, date.
+fn identity(file: &File) -> (String, u64, u64) {
+    (file.name(), file.size().to_bits(), file.last_modified().to_bits())
 }
 
 /// The folder of a path.
@@ -255,6 +254,8 @@ impl App {
             self.read_weights(meant);
         }
         let (mut truths, mut made, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let files_here = self.items.iter().filter_map(|item| item.file.dyn_ref::<File>());
+        let mut known: HashSet<_> = files_here.map(identity).collect();
         for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
@@ -271,7 +272,7 @@ impl App {
             match truth_of(&name, &folder) {
                 Some(of) => truths.push((of, Found { file, folder })),
                 None => {
-                    if self.items.iter().any(|item| same_file(&item.file, &file)) {
+                    if !known.insert(identity(&file)) {
                         again.push(name.clone());
                     }
                     self.enqueue(name, folder, file.into());
@@ -298,7 +299,7 @@ impl App {
         self.complain_of(&again, "already in the list, so counted twice now; remove one of each two");
         self.complain_of(
             &nobodys,
-            "skipped; named like a mask, but there is no image of that name. Add the image first",
+            "skipped; named like a mask, but there is no image of that name. Add the image first; if it is an image itself, rename it",
         );
         self.complain_of(&anybodys, "skipped; several images have that name. Select one and give the mask under Check against a truth mask");
         if from_folder && !taken {

@@ -168,9 +168,9 @@ impl Item {
     }
 
     /// Its probability map cannot be read any more.
-    pub fn lose_map(&mut self, problem: &str) {
+    pub fn lose_map(&mut self) {
         (self.probability, self.stamp) = (None, 0);
-        self.phase = Phase::Failed(format!("{}: {problem}", self.name));
+        self.phase = Phase::Failed(format!("{}: the browser lost its result; run it again", self.name));
     }
 
     /// Whether leaving the page now would lose work. The table of all images and an overlay hold no corrected cells; a

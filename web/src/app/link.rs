@@ -27,6 +27,8 @@ pub struct Link {
     role: Role,
     /// Told from its predecessors, whose last words may still arrive.
     pub generation: u32,
+    /// The program did not come: nothing that it was asked for is to blame.
+    pub absent: bool,
     /// None until the program has come.
     running: Option<Running>,
     up: bool,
@@ -105,7 +107,7 @@ impl Link {
             let program = program().await;
             act(move |app| app.begun(role, generation, program));
         });
-        Self { role, generation, running: None, up: false, backlog: Vec::new() }
+        Self { role, generation, absent: false, running: None, up: false, backlog: Vec::new() }
     }
 
     /// The program has come.
@@ -141,11 +143,6 @@ impl Link {
         for ask in std::mem::take(&mut self.backlog) {
             self.post(ask);
         }
-    }
-
-    /// Whether its program ever ran.
-    pub fn is_up(&self) -> bool {
-        self.up
     }
 
     pub fn ask(&mut self, ask: Request) {

@@ -294,8 +294,9 @@ impl App {
 
     /// The worker died: the device was lost, memory ran out, or it hit a mistake of ours.
     fn network_lost(&mut self, message: &str) {
-        let began = self.network.as_ref().is_some_and(Link::is_up);
-        let on_gpu = !self.gpu_lost
+        let absent = self.network.as_ref().is_some_and(|network| network.absent);
+        let on_gpu = !absent
+            && !self.gpu_lost
             && (self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu"));
         self.gpu_lost |= on_gpu;
         self.network_losses += 1;
@@ -330,7 +331,7 @@ impl App {
         let results = if self.items.is_empty() { "" } else { " No result is lost." };
         // A program that did not come says so for all workers.
         let told = format!("The model stopped{over} ({message}). {then}{results}");
-        self.complain(if began { &told } else { message });
+        self.complain(if absent { message } else { &told });
         self.restart_network();
         self.given_up();
     }

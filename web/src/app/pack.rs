@@ -93,7 +93,7 @@ impl App {
                         packing.packing = Some(job);
                     }
                     Err(problem) => {
-                        app.complain(&format!("{name}: its files are not in the zip, for it {problem}."));
+                        app.complain(&format!("{name}: its files are not in the zip, for it {problem}"));
                         app.pack_next();
                     }
                 }

@@ -260,6 +260,7 @@ impl App {
     /// The program for a worker has come, or not.
     pub fn begun(&mut self, role: Role, generation: u32, program: Result<Program, String>) {
         let Some(link) = self.link(role, generation) else { return };
+        link.absent = program.is_err();
         if let Err(message) = program.and_then(|program| link.begin(&program)) {
             self.heard(role, generation, Reply::Crashed { message });
         }
@@ -290,9 +291,10 @@ impl App {
     /// Shows the state anew in the next frame; many calls make one.
     pub fn refresh(&mut self) {
         if self.state() == "ready" {
-            // Scripts read list and figures as soon as the state says so.
+            // Scripts read list, figures and tables as soon as the state says so.
             self.show_results();
             self.show_figures();
+            self.show_tables();
         }
         self.show_state();
         if !self.refresh_asked {

@@ -4,6 +4,7 @@ use super::figures::{density, short, sized, spread};
 use super::item::{Item, Phase, mean_and_spread};
 use super::{App, dom, input, save};
 use std::collections::HashSet;
+use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 const COLUMNS: [&str; 9] =
@@ -86,6 +87,10 @@ impl App {
         // A row in which something is selected stays, while others are at work.
         if self.images_shown != rows {
             let body = dom::element("images-body");
+            // The row whose button has the focus keeps it.
+            let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
+            let focused =
+                focused.and_then(|element| element.closest("tr").ok()??.get_attribute("data-image"));
             body.set_inner_html("");
             for (id, texts) in &rows {
                 let row = line("td", &texts[1..]);
@@ -97,6 +102,11 @@ impl App {
                 let _ = row.prepend_with_node_1(&first);
                 dom::set(&row, "data-image", &id.to_string());
                 dom::append(&body, &row);
+            }
+            let button = focused.map(|id| format!("tr[data-image='{id}'] button"));
+            let button = button.and_then(|selector| body.query_selector(&selector).ok().flatten());
+            if let Some(button) = button.and_then(|button| button.dyn_into::<web_sys::HtmlElement>().ok()) {
+                let _ = button.focus();
             }
             let foot = dom::element("images-foot");
             foot.set_inner_html("");
