@@ -29,7 +29,8 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Gathers the images behind `paths`; their results will be written to `out`. `deep`: of the folders within as well.
+    /// Gathers the images behind `paths`; their results will be written to `out`. `deep`: of the folders within as
+    /// well.
     pub fn gather(paths: &[PathBuf], out: &Path, deep: bool) -> Self {
         let mut inputs = Self::default();
         let mut images = Vec::new();

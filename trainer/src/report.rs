@@ -39,8 +39,8 @@ pub fn final_folder(out: &Path) -> PathBuf {
 /// The learning curve of one network, and what it is called.
 type History = (String, Vec<EpochRecord>);
 
-/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what lies in OUT: `history.csv` of
-/// each fold and of the final network, and the pictures at [`overlay_path`], where they are there.
+/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what lies in OUT: `history.csv`
+/// of each fold and of the final network, and the pictures at [`overlay_path`], where they are there.
 pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     let mut histories: Vec<History> = Vec::new();
     let folds =

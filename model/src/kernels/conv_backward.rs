@@ -77,8 +77,8 @@ pub fn backward(
     Gradients { input, weight, bias }
 }
 
-/// Groups of images at most, lest the sums of a large batch fill the memory. Parts of an image as tasks of their own, for
-/// small batches on many cores, made two cores slower by 3 %.
+/// Groups of images at most, lest the sums of a large batch fill the memory. Parts of an image as tasks of their own,
+/// for small batches on many cores, made two cores slower by 3 %.
 const GROUPS: usize = 32;
 
 /// What is correlated with what.
