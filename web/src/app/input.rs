@@ -1,6 +1,7 @@
 //! How images come in: dropped, picked, pasted, photographed; files or whole folders.
 
 use super::item::Item;
+use super::state::AGAIN;
 use super::{App, act, ask, dom, files};
 use crate::js::View;
 use crate::message::Request;
@@ -296,7 +297,7 @@ impl App {
             }
         }
         self.complain_of(&made, "skipped; results are not images");
-        self.complain_of(&again, "already in the list, so counted twice now; remove one of each two");
+        self.complain_of(&again, AGAIN);
         self.complain_of(
             &nobodys,
             "skipped; named like a mask, but there is no image of that name. Add the image first; if it is an image itself, rename it",

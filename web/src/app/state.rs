@@ -111,6 +111,8 @@ pub struct App {
     speeches: u32,
 }
 
+/// What is said of a file that was added before.
+pub const AGAIN: &str = "already in the list, so counted twice now; remove one of each two";
 /// Ends the line that counts the complaints before those that are shown.
 const EARLIER: &str = " earlier messages are not shown; failed images say why in the list";
 
@@ -218,13 +220,16 @@ impl App {
 
     /// What was said of an image that is not in the list any more helps nobody.
     pub fn forget_complaints(&mut self, name: &str) {
-        if self.items.iter().any(|item| item.name == name) {
-            return;
-        }
+        // Of two that were one file, one is left: that is what was asked for.
+        let other = self.items.iter().any(|item| item.name == name);
+        let again = format!("{name}: {AGAIN}");
         let element = dom::element("error");
         let before = element.text_content().unwrap_or_default();
         let (first, last) = (format!("{name}: "), format!(": {name}"));
-        let of_it = |line: &&str| line.starts_with(&first) || line.ends_with(&last);
+        let of_it = |line: &&str| match other {
+            true => line.starts_with(&again),
+            false => line.starts_with(&first) || line.ends_with(&last),
+        };
         let left: Vec<&str> = before.lines().filter(|line| !of_it(line)).collect();
         element.set_text_content(Some(&left.join("\n")));
         if left.is_empty() {
