@@ -377,9 +377,10 @@ impl App {
             if item.desk_losses > 1 {
                 // The picture that is looked at is another's matter.
                 again &= active != over;
-                let why = match absent {
-                    true => message.to_string(),
-                    false => format!("too large for this browser's memory ({message})"),
+                let why = if absent {
+                    message.to_string()
+                } else {
+                    format!("too large for this browser's memory ({message})")
                 };
                 item.phase = Phase::Failed(format!("{name}: {why}"));
             }
