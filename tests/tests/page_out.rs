@@ -1,5 +1,5 @@
-//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of `trainer
-//! predict`.
+//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of
+//! `trainer predict`.
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;

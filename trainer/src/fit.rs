@@ -243,8 +243,8 @@ fn batch<B: Backend>(
     )
 }
 
-/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits `[n, 2, h,
-/// w]`, targets and weights `[n, h, w]`.
+/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits
+/// `[n, 2, h, w]`, targets and weights `[n, h, w]`.
 ///
 /// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
 /// `-t log p - (1 - t) log(1 - p) = softplus(d) - t d`.

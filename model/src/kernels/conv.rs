@@ -60,8 +60,8 @@ impl Packed {
 
 /// `out[n, o, y, x] = relu?(bias[o] + sum over c, ky, kx of weight[o, c, ky, kx] x[n, c, y + ky - 1, x + kx - 1])`.
 ///
-/// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result `[n, outputs, h,
-/// w]`.
+/// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result
+/// `[n, outputs, h, w]`.
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
     assert_eq!(weight.len(), bias.len() * shape.c * 9);
     whole(Source { x, gate: None, places: None, shape }, filters(weight, shape.c), bias, relu)

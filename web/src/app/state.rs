@@ -226,9 +226,8 @@ impl App {
         let element = dom::element("error");
         let before = element.text_content().unwrap_or_default();
         let (first, last) = (format!("{name}: "), format!(": {name}"));
-        let of_it = |line: &&str| match other {
-            true => line.starts_with(&again),
-            false => line.starts_with(&first) || line.ends_with(&last),
+        let of_it = |line: &&str| {
+            if other { line.starts_with(&again) } else { line.starts_with(&first) || line.ends_with(&last) }
         };
         let left: Vec<&str> = before.lines().filter(|line| !of_it(line)).collect();
         element.set_text_content(Some(&left.join("\n")));

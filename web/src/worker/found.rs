@@ -73,8 +73,8 @@ type Missed = HashMap<[u64; 2], u32>;
 
 /// The cell at a point that the image's edge cuts, 0 if none.
 fn cut_at(cells: &Cells, x: f64, y: f64) -> u32 {
-    let cell = cells.cells.iter().find(|cell| cell.id == cell_at(cells, x, y));
-    cell.filter(|cell| cell.touches_edge).map_or(0, |cell| cell.id)
+    let id = cell_at(cells, x, y);
+    if cells.cells.iter().any(|cell| cell.id == id && cell.touches_edge) { id } else { 0 }
 }
 
 /// Whether there is a cell within an outline.
