@@ -9,14 +9,14 @@ import java.nio.file.Path;
 import java.util.zip.ZipInputStream;
 
 /**
- * Does ImageJ read the ROIs as they were meant? Each must hold the very pixels of its label.
+ * Checks that ImageJ reads the ROIs correctly: each must contain exactly the pixels of its label.
  *
  * <pre>
  * trainer predict --rois --out OUT IMAGE...
  * java -Djava.awt.headless=true -cp ij.jar bench/Rois.java OUT/STEM...     (Debian: package imagej, /usr/share/java/ij.jar)
  * </pre>
  *
- * Prints for each STEM how many ROIs there are, how many rows in the table, and how many pixels differ.
+ * Prints for each STEM the number of ROIs, of rows in the table, and of pixels that differ.
  */
 public class Rois {
     public static void main(String[] stems) throws Exception {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How much of the error is a matter of where the outline is drawn, not of what is a cell.
+"""How much of the error is due to the position of the outline, and not to missed or extra cells?
 
     python3 bench/ceiling.py TRAINER DATA [WEIGHTS]
 
-DATA holds images/ and masks/. Segments the images and prints mean and median IoU: of the masks as they are, with the
-outline moved by the whole number of pixels that suits each image best (what a network that knew each annotator's
-habit could reach with the same cells), of the truth itself made one pixel smaller, and of the truth brought to several
-working diameters and back, for cells of 85 pixels. Needs numpy, scipy, pillow.
+DATA holds images/ and masks/. Segments the images and prints mean and median IoU of: the masks as they are; the masks
+with the outline moved by the whole number of pixels that suits each image best (what a network that knew each
+annotator's habit could reach with the same cells); the truth itself made one pixel smaller; and the truth resampled to
+several working diameters and back, assuming cells of 85 pixels. Needs numpy, scipy, pillow.
 """
 
 import pathlib
@@ -41,7 +41,7 @@ def moved(of, by):
 
 
 def through(of, working):
-    """A mask as shares of working pixels, interpolated back."""
+    """A mask resampled to a working diameter, as fractions of pixels, and back."""
     size = of.shape[::-1]
     small = [max(1, round(side * working / TYPICAL)) for side in size]
     picture = Image.fromarray(of.astype(np.uint8) * 255)

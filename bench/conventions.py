@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Do annotators differ in where they draw the outline, and can an image tell where its own drew it?
+"""Do annotators draw the outline in different places, and does an image reveal where its annotator drew it?
 
     trainer train --data DATA/rbc-164 --fields DATA/fields --synthetic 72 --out RUN
-    python3 bench/conventions.py TRAINER RUN DATA          (needs numpy, scipy, pillow; some 5 minutes)
+    python3 bench/conventions.py TRAINER RUN DATA          (needs numpy, scipy, pillow; about 5 minutes)
 
-Segments each whole field by the network of the fold that held it out, at several thresholds. Prints the mean IoU with one
-threshold for all fields, with the best one for each (what a network that knew each annotator's habit could reach), and with
-the one that a ridge regression on the field's colours, contrast and edge profile predicts, fitted without that field.
+Segments each whole field with the network of the fold that held it out, at several thresholds. Prints the mean IoU with
+one threshold for all fields, with the best one for each field (what a network that knew each annotator's habit could
+reach), and with the one predicted by a ridge regression on the field's colours, contrast and edge profile, fitted
+without that field.
 """
 import csv
 import json
@@ -33,7 +34,7 @@ def only(folder, stem):
 
 
 def held_out(run, data):
-    """Each field with the fold whose network has not seen it."""
+    """Yields each fold with the rows of the fields that its network has not seen."""
     source = {Path(row["name"]).stem: row["source_file"] for row in csv.DictReader(open(data / "rbc-164/manifest.csv"))}
     fields = list(csv.DictReader(open(data / "fields/manifest.csv")))
     for fold in json.load(open(run / "splits.json"))["folds"]:
@@ -42,7 +43,7 @@ def held_out(run, data):
 
 
 def looks(image, found):
-    """What an image shows of light, stain and focus: medians of background and rim, and green by distance from the outline."""
+    """Features of light, stain and focus: medians of background and rim, and green by distance from the outline."""
     inside, outside = ndimage.distance_transform_edt(found), ndimage.distance_transform_edt(~found)
     background, rim = (np.median(image[where], 0) for where in (outside > 8, (inside > 5) & (inside < 14)))
     contrast = max(background[1] - rim[1], 1)
@@ -71,7 +72,7 @@ def measure(trainer, run, data, out):
 
 
 def predicted(features, best):
-    """The best threshold of each field as the others tell it."""
+    """The best threshold of each field, predicted from the other fields."""
     scaled = np.c_[np.ones(len(best)), (features - features.mean(0)) / features.std(0)]
     penalty = RIDGE * np.diag([0] + [1] * features.shape[1])
     guesses = []

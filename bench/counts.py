@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Are cells told apart? On smears that nobody trained on, from what `trainer predict` wrote.
+"""Are cells separated and counted correctly? Measured on smears never trained on, from the output of `trainer predict`.
 
     trainer evaluate --data DATA/rbc-164 --out OUT/test40
     trainer predict --out OUT/chula DATA/chula-count/images
@@ -10,10 +10,12 @@
     done
     python3 bench/counts.py DATA OUT S          (needs numpy, scipy, pillow)
 
-Test images: F1 of cells at IoU 0.5 on the malaria ones, whose masks separate touching cells, and on all. Chula: the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells
-that an instance's bounding box overlaps with an IoU of at least 0.5, any instance's and one to one. Synthetic smears: how far the counts are off, for
-those where less and where more than a third of the cells borders on another, and for those with 20 cells or more; for
-each set and for all, since one miscounted cell in a small smear moves the mean of 150 by a tenth of a percent.
+Test images: F1 of cells at IoU 0.5, for the malaria images, whose masks separate touching cells, and for all. Chula:
+the share of marked cell centres that lie in an instance of their own. BCCD: the share of boxes of red blood cells that
+an instance's bounding box overlaps with an IoU of at least 0.5, first by any instance, then matched one to one.
+Synthetic smears: the error of the counts, for smears with less and with more than a third of the cells touching another
+one, and for those with 20 cells or more; for each set and for all together, since a single miscounted cell in a small
+smear changes the mean of 150 by a tenth of a percent.
 """
 import csv
 import json
@@ -32,7 +34,7 @@ def labels(folder, name):
 
 
 def alone(rows, found, lit):
-    """Of one image's marked centres, those in the light: how many lie in an instance of their own, and of how many."""
+    """How many of one image's lit, marked centres lie in an instance of their own, and how many there are."""
     height, width = found.shape
     places = [(min(int(float(r["y"])), height - 1), min(int(float(r["x"])), width - 1)) for r in rows]
     ids = [found[place] for place in places if lit[place]]
@@ -58,7 +60,7 @@ def centre_lit(row, lit):
 
 
 def meets(rows, found, lit):
-    """Of one image's boxes of red cells, those in the light, and its instances: which meet."""
+    """Which of one image's lit boxes of red cells (rows) overlap which of its instances (columns) enough."""
     slices = ndimage.find_objects(found)
     instances = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in slices if s]
     boxes = [sides(row) for row in rows if row["class"] == "RBC" and centre_lit(row, lit)]
@@ -66,19 +68,19 @@ def meets(rows, found, lit):
 
 
 def met(rows, found, lit):
-    """How many boxes some instance's box meets, and of how many; one that covers two cells may meet both their boxes."""
+    """How many boxes some instance overlaps, and how many there are; one instance may overlap several boxes."""
     pairs = meets(rows, found, lit)
     return int(pairs.any(axis=1).sum()), len(pairs)
 
 
 def matched(rows, found, lit):
-    """How many boxes have an instance of their own (largest matching one to one), and of how many."""
+    """How many boxes a maximum one-to-one matching assigns to an instance, and how many there are."""
     pairs = meets(rows, found, lit)
     return int(pairs[linear_sum_assignment(pairs, maximize=True)].sum()), len(pairs)
 
 
 def all_of(count, tables, out):
-    """Of all images of a data set."""
+    """Sums what `count` returns over all images of a data set."""
     hit = total = 0
     for file in sorted(tables.glob("*.csv")):
         found = labels(out, file.stem)
@@ -88,7 +90,7 @@ def all_of(count, tables, out):
 
 
 def crowded(truth):
-    """The share of the cells that border on another one."""
+    """The share of cells that touch another one."""
     at_border = set()
     for a, b in ((truth[:, 1:], truth[:, :-1]), (truth[1:], truth[:-1])):
         meet = (a != b) & (a > 0) & (b > 0)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# On a machine with an NVIDIA GPU, all that needs one, in one command:
+# Runs everything that needs an NVIDIA GPU:
 #
-#     bench/gpu.sh DATA OUT     DATA has rbc-164/ and fields/; without it, synthetic smears are trained on
+#     bench/gpu.sh [DATA [OUT]]     DATA has rbc-164/ and fields/; without it, training uses synthetic smears
 #
-# 1. the tests of the kernels on CUDA, 2. how fast network and training step are, 3. the same in PyTorch, where there is
-# one, 4. the five folds and the final network, timed.
+# 1. the tests of the kernels on CUDA, 2. the speed of network and training step, 3. the same in PyTorch, if it is
+# installed, 4. training of the five folds and the final network, timed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${2:-runs/cuda}

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Trains on the smears of one laboratory and measures on those of the other, and the reverse.
+"""Trains on the smears of one laboratory and measures on those of the other, and vice versa.
 
     python3 bench/leave_one_source_out.py TRAINER DATA OUT [TRAIN OPTIONS...]
 
-DATA holds rbc-164/ and fields/. For each of the two sources (malaria, expert), crops are drawn from its fields alone, and the
-mean IoU is that of the other source's training crops: the 40 test images are left alone.
+DATA holds rbc-164/ and fields/. For each of the two sources (malaria, expert), crops are drawn only from its own
+fields, and the mean IoU is measured on the training crops of the other source; the 40 test images are not used.
 """
 import csv
 import json
@@ -20,7 +20,7 @@ def source(row):
 
 
 def select(data, out, who):
-    """Folders with links to one source's images and masks."""
+    """Makes folders with links to one source's images and masks."""
     for part, (folder, manifest) in PARTS.items():
         rows = [row for row in csv.DictReader(open(data / manifest)) if source(row) == who]
         names = {Path(row["name"]).stem for row in rows}

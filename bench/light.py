@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Do cells stay cells in another light? Smears that nobody trained on, as another lamp, camera or file would show them.
+"""Are cells still found in another light? Changes smears never trained on as another lamp, camera or file would.
 
     python3 bench/light.py TRAINER DATA OUT [--without] [--weights FILE]          (needs numpy, scipy, pillow)
 
-With --without, the shipped weights are used without what they say of the lights they were trained in, so that no light is corrected.
+With --without, the record of the training lights is removed from the shipped weights, so that no light is corrected.
 
-Every second image. For each change: the share of the centres marked in chula-count that lie in an instance of their own, the share of the red
-cells' boxes of bccd-count that an instance's box meets with an IoU of 0.5 (of both those that still show), how many of the
-boxes of white cells are mostly mask, and the mean IoU of the mask with that of the unchanged image, there too, and how many cells lie where nothing shows.
+Uses every second image. Prints for each change: the share of the centres marked in chula-count that lie in an instance
+of their own; the share of the red cells' boxes of bccd-count that an instance's box overlaps with an IoU of 0.5; how
+many boxes of white cells are mostly covered by cells; the mean IoU of the mask with that of the unchanged image; and
+how many cells lie where the image shows no smear. All but the last are restricted to where it does.
 """
 import csv
 import io
@@ -27,7 +28,7 @@ def luma(a):
 
 
 def hue(a, degrees):
-    """Chroma turned about the grey axis (YIQ)."""
+    """Rotates the hue in YIQ, about the axis of greys."""
     yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     angle = np.deg2rad(degrees)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
@@ -35,7 +36,7 @@ def hue(a, degrees):
 
 
 def from_centre(a):
-    """Distance from the centre in half heights."""
+    """Distance of each pixel from the centre, in half heights of the image."""
     y, x = np.mgrid[: a.shape[0], : a.shape[1]] - np.array(a.shape[:2]).reshape(2, 1, 1) / 2
     return np.hypot(x, y)[..., None] / (a.shape[0] / 2)
 
@@ -51,7 +52,7 @@ def eyepiece(a):
 
 
 def frame(a):
-    """All but a border of a tenth of the width."""
+    """True except in a border of a tenth of the width."""
     inside = np.zeros(a.shape[:2] + (1,), bool)
     border = a.shape[1] // 10
     inside[border:-border, border:-border] = True
@@ -78,7 +79,7 @@ CHANGES = {
     "noise of 12 grey levels": lambda a: a + np.random.default_rng(1).normal(0, 12, a.shape),
 }
 
-# Where the image still shows the smear; else all over.
+# Where the changed image still shows the smear, if not everywhere.
 SHOWN = {"through an eyepiece, black around it": eyepiece, "in a white frame": frame}
 
 
@@ -87,7 +88,7 @@ def mask(folder, name):
 
 
 class Tally:
-    """What became of the cells of all images under one change."""
+    """The results of all images under one change."""
 
     def __init__(self):
         self.own, self.centres, self.met, self.boxes, self.taken, self.whites = 0, 0, 0, 0, 0, 0
@@ -109,7 +110,7 @@ class Tally:
 
 
 def without_lights(out):
-    """The shipped weights, whose metadata does not say in which lights they were trained."""
+    """Writes a copy of the shipped weights whose metadata lacks the training lights; returns its path."""
     content = (Path(__file__).parent.parent / "model-weights/rbc.safetensors").read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])

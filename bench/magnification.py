@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The images of a data set, or every Nth, resampled: does the mask hold at other magnifications?
+"""Are masks as good at other magnifications? Resamples the images and masks of a data set, or every Nth of them.
 
     python3 bench/magnification.py DATA/rbc-164/test OUT [N]       (needs pillow)
     for scale in 0.25 0.5 1 2 3; do trainer evaluate --data OUT/$scale --out OUT/report-$scale; done

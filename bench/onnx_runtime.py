@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The same network with the same weights in ONNX Runtime, CPU: milliseconds for each size.
+"""Times the same network with the same weights in ONNX Runtime on the CPU, for several image sizes.
 
     pip install onnx onnxruntime safetensors numpy
     python3 bench/onnx_runtime.py [WEIGHTS.safetensors] [--export FOLDER]
 
 Builds the ONNX graph (convolutions, max pooling with indices, max unpooling) from the weights and times it as
-`model/examples/speed.rs` times ours: the median of several passes. With --export it writes indices.onnx and
-masks.onnx for `cargo xtask bench` instead: ONNX Runtime Web's WebGPU pooling has no indices, so that the second
-unpools by the mask of the pixels that equal their window's maximum (all of them, where there are several: as much work,
-other logits).
+`model/examples/speed.rs` times ours: by the median of several passes. With --export it writes indices.onnx and
+masks.onnx for `cargo xtask bench` instead. ONNX Runtime Web's pooling on WebGPU has no indices; masks.onnx unpools to
+all pixels that equal their window's maximum. If there are several, the logits differ, but the amount of work is the
+same.
 """
 import argparse
 import pathlib
@@ -87,7 +87,7 @@ def main():
     parser.add_argument("weights", nargs="?", default="model-weights/rbc.safetensors")
     parser.add_argument("--export", type=pathlib.Path, metavar="FOLDER")
     asked = parser.parse_args()
-    # The shipped ones are stored in 16 bit.
+    # The shipped weights are stored in 16 bits.
     weights = {name: value.astype(np.float32) for name, value in load_file(asked.weights).items()}
     if asked.export:
         asked.export.joinpath("indices.onnx").write_bytes(graph(weights))

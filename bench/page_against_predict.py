@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does the page count what `trainer predict` counts? All images of a folder in both, on the CPU.
+"""Does the page count the same cells as `trainer predict`? Segments all images of a folder with both, on the CPU.
 
     cargo xtask dist
     python3 bench/page_against_predict.py TRAINER CHROMIUM CHROMEDRIVER FOLDER...          (standard library only)
 
-Prints for each folder how many counts differ, and those. Both run the same model, but add up in another order: where that
-decides between two scales, other cells are found.
+Prints for each folder the number of counts that differ, and these counts. Both run the same model, but sum in a
+different order: where that decides between two scales, different cells are found.
 """
 import csv
 import functools
@@ -36,14 +36,14 @@ def serve():
 
 
 def ask(method, path, body=None):
-    """A command of the WebDriver protocol."""
+    """Sends a command of the WebDriver protocol; returns the answer's value."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{DRIVER}{path}", data, {"content-type": "application/json"}, method=method)
     return json.load(urllib.request.urlopen(request, timeout=600))["value"]
 
 
 def by_page(address, chromium, files):
-    """Cells by name, as the page's list has them."""
+    """Number of cells by image name, from the page's list."""
     options = {"binary": chromium, "args": ["--headless=new", "--no-sandbox", "--window-size=1300,900"]}
     opened = ask("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}})
     session = f"/session/{opened['sessionId']}"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The same network in PyTorch (cuDNN on a GPU, oneDNN on a CPU): forward pass and training step.
+"""Times the same network in PyTorch (cuDNN on a GPU, oneDNN on a CPU): forward pass and training step.
 
     python3 bench/pytorch.py
 
-Times what `model/examples/speed.rs` times, in the same way: the median of several passes, waiting for the device.
+Times the same work as `model/examples/speed.rs` in the same way: by the median of several passes, each waiting for the
+device.
 """
 
 import torch

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Which images `trainer predict` warns of: smears should pass, photographs and blurred smears should not.
+"""Which images does `trainer predict` warn of? Smears should draw no warning, photographs and blurred smears should.
 
     python3 bench/quality.py TRAINER FOLDER...
 
-Prints for each folder how many of its images drew a warning, and does the same for the photographs that come with
-scikit-image, and for the first folder's images blurred by 1, 2 and 3 twenty-eighths of a cell (needs pillow, scikit-image).
+Prints how many images drew a warning: for each folder, for the first folder's images blurred with a standard deviation
+of 1, 2 and 3 twenty-eighths of the cell diameter, and for the photographs that come with scikit-image. Needs pillow,
+scikit-image.
 """
 
 import csv

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does rounding decide a count? Smears with one sample in a thousand changed by one grey level, against themselves.
+"""Do counts depend on rounding? Compares smears with copies that differ by one grey level in a few samples.
 
     python3 bench/steadiness.py TRAINER OUT FOLDER...          (needs numpy, pillow)
 
-Each image three times changed beside itself. For each folder: how many images' counts are not the same all four times, the
-counts' standard deviation over their mean, and how far apart the diameters are that the images were looked at for, on
-average and at most.
+Segments each image and three changed copies. Prints for each folder: how many images do not give the same count all
+four times, the mean ratio of the counts' standard deviation to their mean, and how much the cell diameters that the
+images were segmented with vary, on average and at most.
 """
 import csv
 import subprocess
@@ -19,7 +19,7 @@ TIMES = 4
 
 
 def changed(image, seed):
-    """The samples of an image, one in a thousand of them one grey level up or down; as they are for seed 0."""
+    """The samples of an image, one in a thousand of them changed by one grey level; unchanged for seed 0."""
     if seed == 0:
         return image
     random = np.random.default_rng(seed)
@@ -28,7 +28,7 @@ def changed(image, seed):
 
 
 def predicted(trainer, folder, out, seed):
-    """Count and diameter by image, one folder changed."""
+    """Count and cell diameter by image name, for the images of a folder changed with this seed."""
     images, results = out / str(seed), out / f"results-{seed}"
     images.mkdir(parents=True, exist_ok=True)
     for file in sorted(folder.iterdir()):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The same network in TensorFlow, CPU: forward pass and training step.
+"""Times the same network in TensorFlow on the CPU: forward pass and training step.
 
     pip install tensorflow-cpu
     python3 bench/tensorflow_cpu.py
 
-Times what `model/examples/speed.rs` times, in the same way: the median of several passes. TensorFlow has no max unpooling;
-here values are repeated, and what equals its window's maximum is kept (all of them, where there are several: as much
-work, other logits).
+Times the same work as `model/examples/speed.rs` in the same way: by the median of several passes. TensorFlow has no max
+unpooling; here values are repeated and then kept only in pixels that equal their window's maximum. If there are
+several, the logits differ, but the amount of work is the same.
 """
 import os
 
@@ -34,7 +34,7 @@ class Network(tf.Module):
         self.gammas = [tf.Variable(tf.ones(b)) for _, b in pairs[:-1]] if norm else []
 
     def layer(self, x, at):
-        # At stride 1 and padding 1 a deconvolution is a convolution.
+        # With stride 1 and padding 1, a transposed convolution is a convolution.
         x = tf.nn.conv2d(x, self.filters[at], 1, "SAME")
         if self.gammas and at < len(self.gammas):
             x, *_ = tf.compat.v1.nn.fused_batch_norm(x, self.gammas[at], self.biases[at], is_training=True)

@@ -1,10 +1,10 @@
-//! How fast the network is: the first pass and the median of several for each size, and of training steps where the
-//! crate is built with `train`; on the CPU, and on an NVIDIA GPU where it is built with `cuda`. The scripts in `bench/`
-//! print the same table for other programs.
+//! Speed of the network: time of the first pass and median of several further ones for each image size and, if the
+//! crate is built with `train`, of training steps. Runs on the CPU and, if built with `cuda`, on an NVIDIA GPU. The
+//! scripts in `bench/` print the same table for other programs.
 //!
 //!     cargo run --release -p rbc-model --features train --example speed [WEIGHTS [WORD]]
 //!
-//! With a word, only the lines that hold it, as in `step` or `512`.
+//! With WORD, only the lines that contain it are run, for example `step` or `512`.
 
 use burn::backend::Flex;
 use burn::tensor::{Distribution, Tensor};
@@ -15,7 +15,7 @@ use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
 use rbc_model::weights;
 use std::time::Instant;
 
-/// As in `trainer`: fresh pages for every feature map would cost more than the small layers.
+/// As in `trainer`: with the system allocator, fresh pages for every feature map cost more than the small layers.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -44,7 +44,7 @@ fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn
         let image = Tensor::random([1, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
         let rounds = if side < 1024 { 21 } else { 5 };
         if side == 4096 {
-            // As programs do it, in bounded memory; before the whole, so that the peak is its own.
+            // As the programs do it, in bounded memory. Before the untiled pass, so that the peak memory is its own.
             let image = RgbImage::new(side as u32, side as u32);
             let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
             timed("in tiles", side, 1, rounds, || {
@@ -52,7 +52,7 @@ fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn
                 _ = pollster::block_on(segmenter.logits(&image, tile, 1, &mut |_| {}));
             });
         }
-        // Reading the result waits for the device.
+        // Reading the result back waits for the device.
         timed("forward", side, 1, rounds, || drop(network.forward(image.clone()).into_data()));
     }
     #[cfg(feature = "train")]
@@ -80,7 +80,7 @@ fn step<B: SegBackward>(config: &NetworkConfig) {
     });
 }
 
-/// Prints the time of the first call and the median of those after the second.
+/// Prints the time of the first call and the median of those from the third on.
 fn timed(name: &str, side: usize, images: usize, rounds: usize, mut work: impl FnMut()) {
     if std::env::args().nth(2).is_some_and(|only| !format!("{name} {side}").contains(&only)) {
         return;
@@ -100,7 +100,7 @@ fn timed(name: &str, side: usize, images: usize, rounds: usize, mut work: impl F
     println!("{name:<28} {side:>6} {:>9.2} {:>9.2} {rate:>7.2} {:>8}", 1e3 * first, 1e3 * then, peak());
 }
 
-/// Largest resident memory so far in MB, where the system tells; sizes rise.
+/// Peak resident memory so far in MB, where the system reports it. Meaningful per line because sizes increase.
 fn peak() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

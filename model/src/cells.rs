@@ -1,4 +1,4 @@
-//! From the probability map to single cells and their measures.
+//! From the probability map to individual cells and their measurements.
 
 mod arc;
 mod blur;
@@ -35,31 +35,31 @@ use std::f32::consts::PI;
 use std::ops::RangeInclusive;
 use unlit::Unlit;
 
-/// A region smaller than this share of the expected cell is a speck, not a cell.
+/// A region smaller than this share of the expected cell area is a speck, not a cell.
 const SPECK: f32 = 0.1;
-/// A region cut by the image's edge may show this much less of its cell.
+/// The same for a region at the image edge, where little of its cell may be visible.
 const SPECK_AT_EDGE: f32 = 0.02;
-/// A region smaller than this share of the expected cell is not taken apart; at the image's edge little may show of
-/// two.
+/// A region smaller than this share of the expected cell area is not split.
 const SPLIT_FROM: f32 = 0.5;
+/// The same for a region at the image edge, where little of two cells may be visible.
 const SPLIT_FROM_AT_EDGE: f32 = 0.15;
 
-/// Micrometres per pixel that are believed, from electron microscopes to hand lenses.
+/// Plausible scales in micrometres per pixel, from electron microscopes to hand lenses.
 pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
 
-/// How cells are read off a probability map.
+/// How cells are derived from a probability map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellOptions {
-    /// A pixel is a cell where its probability is at least this, 0 to 1.
+    /// Least probability, 0 to 1, of a pixel that belongs to a cell.
     pub threshold: f32,
     /// Whether touching cells are split.
     pub split: bool,
-    /// Expected equivalent diameter of one cell in pixels of this image; sets the smallest area and the
-    /// smoothing of the split. `None`: read off the mask itself.
+    /// Expected equivalent diameter of one cell in pixels of this image. Sets the minimum area and the smoothing of the
+    /// split. `None`: estimated from the mask itself.
     pub diameter_px: Option<f32>,
-    /// Micrometres per pixel, where known.
+    /// Micrometres per pixel, if known.
     pub um_per_px: Option<f32>,
-    /// Leaves out cells cut by the image's edge.
+    /// Whether cells cut by the image edge are left out.
     pub skip_edge: bool,
 }
 
@@ -69,38 +69,41 @@ impl Default for CellOptions {
     }
 }
 
-/// One red blood cell. Lengths in pixels; origin the top left corner of the image, so that the centre of the first
-/// pixel is at 0.5.
+/// One red blood cell. Lengths are in pixels. The origin is the top left corner of the image, so the centre of the
+/// first pixel is at 0.5.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Its value in the label image, from 1.
+    /// Value of its pixels in the label image, from 1.
     pub id: u32,
     /// Centroid.
     pub x: f64,
     pub y: f64,
     /// Number of pixels.
     pub area_px: f64,
-    /// By the Cauchy-Crofton formula over four directions; the image's edge bounds a cell that it cuts.
+    /// Perimeter by the Cauchy-Crofton formula over four directions. The image edge counts as outline of a cell that it
+    /// cuts.
     pub perimeter_px: f64,
-    /// Equivalent diameter, sqrt(4 area / pi).
+    /// Equivalent diameter, sqrt(4 area / π).
     pub diameter_px: f64,
-    /// 4 pi area / perimeter², at most 1.
+    /// 4π area / perimeter², at most 1.
     pub circularity: f64,
-    /// Of the ellipse with the same second moments: 0 for a disc, towards 1 for a line.
+    /// Eccentricity of the ellipse with the same second moments: 0 for a disc, approaching 1 for a line.
     pub eccentricity: f64,
-    /// Mean probability inside, 0 to 1.
+    /// Mean probability of its pixels, 0 to 1.
     pub mean_probability: f64,
-    /// Whether it reaches the first or last row or column of the image, or where no light falls: it may go on beyond.
+    /// Whether it touches the image edge or comes within two pixels of an unlit area, so that part of it may be out of
+    /// view.
     pub touches_edge: bool,
     /// Bounding box: x, y, width, height.
     pub bounds: [u32; 4],
 }
 
-/// Instance ids per pixel, row by row; 0 is background.
+/// Instance label of each pixel, row by row; 0 is background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
     pub width: u32,
     pub height: u32,
+    /// `width * height` labels.
     pub ids: Vec<u32>,
 }
 
@@ -108,20 +111,20 @@ pub struct Labels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
     pub labels: Labels,
-    /// Sorted by id: 1, 2, 3 ..., but for gaps that [`Cells::leave_out`] leaves.
+    /// Sorted by id. Ids are consecutive from 1, except for gaps left by [`Cells::leave_out`].
     pub cells: Vec<Cell>,
-    /// The cell diameter in pixels that was given or read off the mask; `None` where there are no cells.
+    /// The cell diameter in pixels, given or estimated from the mask; `None` if there are no cells.
     pub diameter_px: Option<f32>,
-    /// Micrometres per pixel, where known.
+    /// Micrometres per pixel, if known.
     pub um_per_px: Option<f32>,
-    /// Pixels of the picture itself: all but those where no light falls.
+    /// Number of pixels of the picture itself: all but the unlit ones.
     pub lit_px: u64,
-    /// Cells that the edge cuts and that were therefore left out.
+    /// Number of cells that were left out because the edge cuts them.
     pub cut_left_out: usize,
 }
 
 impl Labels {
-    /// The cells' pixels as 255, the rest 0.
+    /// Binary mask: 255 in cells, 0 elsewhere.
     pub fn mask(&self) -> GrayImage {
         let ids = &self.ids;
         let width = self.width as usize;
@@ -130,8 +133,9 @@ impl Labels {
         })
     }
 
-    /// Each 4-connected region of a mask (non-zero: cell) as an instance, nothing dropped and nothing split: for
-    /// truth masks whose background lines part the cells. Ids in raster order of the first pixels.
+    /// Turns each 4-connected region of a mask (non-zero: cell) into an instance, without dropping or splitting any:
+    /// for ground-truth masks in which background lines separate the cells. Ids are in raster order of the first
+    /// pixels.
     pub fn of_mask(mask: &GrayImage) -> Self {
         let (width, height) = mask.dimensions();
         let data = mask.as_raw();
@@ -148,7 +152,7 @@ impl Labels {
 }
 
 impl Cells {
-    /// The same without the cells that `keep` refuses; the others are numbered anew in the same order.
+    /// Keeps only the cells for which `keep` holds, and renumbers them from 1 in the same order.
     pub fn retain(&mut self, keep: impl Fn(&Cell) -> bool) {
         let most = self.cells.iter().map(|cell| cell.id).max().unwrap_or(0);
         let mut renamed = vec![0; most as usize + 1];
@@ -160,21 +164,21 @@ impl Cells {
         self.labels.ids.iter_mut().for_each(|id| *id = renamed[*id as usize]);
     }
 
-    /// Leaves out the cells that the edge cuts, and remembers how many they were.
+    /// Leaves out the cells that the edge cuts, renumbers the others, and adds the number left out to `cut_left_out`.
     pub fn leave_out_cut(&mut self) {
         let all = self.cells.len();
         self.retain(|cell| !cell.touches_edge);
         self.cut_left_out += all - self.cells.len();
     }
 
-    /// Takes away the cells for which `out` holds; the others keep their numbers.
+    /// Removes the cells for which `out` holds; the others keep their ids.
     pub fn leave_out(&mut self, out: impl Fn(&Cell) -> bool) {
         let gone: HashSet<u32> = self.cells.iter().filter(|cell| out(cell)).map(|cell| cell.id).collect();
         self.cells.retain(|cell| !gone.contains(&cell.id));
         self.labels.ids.iter_mut().filter(|id| gone.contains(id)).for_each(|id| *id = 0);
     }
 
-    /// Numbers what the labels show, ids to `most`, in raster order, and measures it.
+    /// Renumbers the labels (ids up to `most`) in raster order and measures the cells anew.
     fn number_and_measure(&mut self, most: usize, probability: &GrayImage) {
         let count = number_in_raster_order(&mut self.labels.ids, most);
         self.cells = measure::measure(&self.labels, count, probability);
@@ -185,12 +189,11 @@ impl Cells {
     }
 }
 
-/// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = beyond the picture).
+/// Finds the cells of a probability map (255 = certain, [`UNLIT`](crate::segment::UNLIT) = outside the picture).
 ///
-/// Threshold; holes that look like pale centres are filled; regions (joined by pixel sides) below a tenth of a
-/// cell, or a fiftieth at the picture's edge, are dropped; touching cells are split, if asked. Cells are numbered from
-/// 1 in raster order of their first pixels: from top to bottom, then from left to right. The same map gives the same
-/// cells.
+/// Steps: threshold; fill holes that look like pale centres; drop 4-connected regions smaller than a tenth of a cell
+/// (at the edge of the picture, a fiftieth); split touching cells, if requested. Cells are numbered from 1 in raster
+/// order of their first pixels: top to bottom, then left to right. The result is deterministic.
 pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let (width, height) = probability.dimensions();
     let level = grey_level(options.threshold);
@@ -223,7 +226,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         }
         let crop = Crop::of(&region, width, height);
         let large = options.split && area >= split_from * cell_area;
-        // Of a cell that the edge cuts the outline tells too little.
+        // The outline of a cell cut by the edge is too incomplete to tell whether the cell is an oval.
         let (parts, number) = if large && (at_edge || !is_long_oval(&crop)) {
             let value = |at| probability.as_raw()[crop.in_image(at, width)];
             split::split(&crop, value, level, diameter)
@@ -242,12 +245,12 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     cells
 }
 
-/// The least grey value that counts as a cell; so much that the background stays out at threshold 0.
+/// The least grey value that counts as cell; always above [`UNLIT`], so that unlit pixels stay out even at threshold 0.
 fn grey_level(threshold: f32) -> u8 {
     (threshold * 255.0).ceil().clamp(f32::from(UNLIT) + 1.0, 255.0) as u8
 }
 
-/// Numbers the ids from 1 to `most` that occur in raster order of their first pixels; returns how many they are.
+/// Renumbers the ids 1 to `most` from 1 in raster order of their first pixels; returns how many of them occur.
 fn number_in_raster_order(ids: &mut [u32], most: usize) -> usize {
     let mut renamed = vec![0; most + 1];
     let mut next = 0;

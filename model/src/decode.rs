@@ -1,7 +1,7 @@
-//! One decoder for native and browser, so that the same file gives the same mask in both.
+//! The image decoder shared by native programs and the browser, so that a file gives the same mask in both.
 //!
-//! PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF (first page); 1 to 16 bit and float; gray, colour,
-//! palette, CMYK; with or without alpha. The result is upright: an EXIF or TIFF orientation is applied.
+//! Reads PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF (first page); 1 to 16 bits and float; gray, colour, palette,
+//! CMYK; with or without alpha. Results are upright: an EXIF or TIFF orientation is applied.
 
 mod calibration;
 mod labels;
@@ -16,20 +16,23 @@ pub use calibration::um_per_px;
 use image::DynamicImage;
 pub use image::metadata::Orientation;
 
-/// The most pixels of an image that is read. 12 000 x 9 000 is 108 million.
+/// Maximum number of pixels of an image. 12 000 x 9 000 is 108 million.
 pub const MAX_PIXELS: u64 = 300_000_000;
-/// The most bytes that the pixels of a file may take once unpacked (12 000 x 9 000 RGBA of 16 bit: 864 MB).
+/// Maximum size in bytes of a file's unpacked pixels (12 000 x 9 000 in 16-bit RGBA: 864 MB).
 pub const MAX_BYTES: u64 = 1 << 30;
 
 const NOT_FILLED: &str = "the pixels do not fill the image; save it as 8-bit RGB";
 
-/// Decodes a picture into upright 8-bit RGB. Transparent parts are laid over white, the colour of an empty
-/// field. 16-bit samples are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bit that
-/// holds the brightest sample. Float samples are taken as 0 to 1 where they stay within (or a tenth above), else as
-/// those of a camera of 8, 10, 12, 14 or 16 bit, else stretched from least to greatest.
+/// Decodes a picture to upright 8-bit RGB. Transparent parts are composited over white, the colour of an empty field.
+/// 16-bit samples are scaled by the camera's bit depth: the least of 8, 10, 12, 14 and 16 bits that holds the brightest
+/// sample. Float samples are taken as 0 to 1 if none exceeds that by more than a tenth, else as those of a camera of 8,
+/// 10, 12, 14 or 16 bits, else stretched from minimum to maximum.
 ///
-/// `name` is only used in errors: [`Error::Image`] where the bytes are no readable image, or a picture of more
-/// than [`MAX_PIXELS`] or [`MAX_BYTES`].
+/// `name` is used only in error messages.
+///
+/// # Errors
+///
+/// [`Error::Image`] if the bytes are not a readable image, or the picture exceeds [`MAX_PIXELS`] or [`MAX_BYTES`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     let orientation = raw.orientation;
@@ -39,11 +42,13 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
     Ok(image.into_rgb8())
 }
 
-/// Decodes a mask: a pixel is a red blood cell where any colour channel is not zero; comes back upright as 0 and
-/// 255. Alpha is ignored. In a lossy file (JPEG, lossy WebP, either within TIFF), where zeros do not stay zero, a pixel counts from
-/// half of the brightest value on, and a file nowhere brighter than 15 is empty.
+/// Decodes a mask: a pixel is red blood cell if any colour channel is non-zero. The result is upright, with values 0
+/// and 255. Alpha is ignored. In a lossy file (JPEG, lossy WebP, or either within TIFF), where zeros do not stay zero,
+/// a pixel counts from half of the brightest value on, and a file nowhere brighter than 15 is empty.
 ///
-/// Errors as [`decode`].
+/// # Errors
+///
+/// As [`decode`].
 pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     let orientation = raw.orientation;
@@ -53,11 +58,12 @@ pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     Ok(image.into_luma8())
 }
 
-/// Decodes an instance image: 0 is background, each other grey level or colour a cell, numbered from 1 in the order in
-/// which the file has them. Comes back upright.
+/// Decodes an instance image: 0 is background, and each other grey level or colour is a cell, numbered from 1 in the
+/// order of first appearance in the file. The result is upright.
 ///
 /// # Errors
-/// As [`decode`]; and where the file is lossy or has more than 65535 cells.
+///
+/// As [`decode`], and if the file is lossy or has more than 65535 cells.
 pub fn decode_labels(bytes: &[u8], name: &str) -> Result<Labels, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     let ids = labels::number(&raw).map_err(|reason| refused(reason, name))?;
@@ -67,32 +73,35 @@ pub fn decode_labels(bytes: &[u8], name: &str) -> Result<Labels, Error> {
     Ok(Labels { width: ids.width(), height: ids.height(), ids: ids.iter().map(|&id| id.into()).collect() })
 }
 
-/// What of a lossy mask is no black and too dark for [`decode_mask`] to count: 255 there, else 0, as the file has it
-/// and not upright. Nothing in other files.
+/// The pixels of a lossy mask that are brighter than black but too dark for [`decode_mask`] to count: 255 there, 0
+/// elsewhere. In file orientation, not upright. All zeros for lossless files.
 ///
-/// Errors as [`decode`].
+/// # Errors
+///
+/// As [`decode`].
 pub fn decode_faint(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
     let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
     levels::faint(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))
 }
 
-/// What brings a file's picture upright, without its pixels; nothing where the file can't be read.
+/// The transformation that makes a file's picture upright, without decoding pixels; [`Orientation::NoTransforms`] if
+/// the file cannot be read.
 pub fn orientation(bytes: &[u8]) -> Orientation {
     let found = start::format(bytes).ok().and_then(|format| raw::orientation(bytes, format));
     found.unwrap_or(Orientation::NoTransforms)
 }
 
-/// Whether the file has alpha, which no mask is read from.
+/// Whether the file has an alpha channel, which is ignored in masks.
 pub fn has_alpha(bytes: &[u8]) -> bool {
     start::format(bytes).is_ok_and(|format| raw::has_alpha(bytes, format))
 }
 
-/// Whether the file's compression may change zeros, as [`decode_mask`] has it.
+/// Whether the file's compression may change zeros, as described for [`decode_mask`].
 pub fn is_lossy(bytes: &[u8]) -> bool {
     start::format(bytes).is_ok_and(|format| raw::is_lossy(bytes, format))
 }
 
-/// What of a file is not read, for people; `None`: all of it is.
+/// A sentence for the user about parts of the file that are not read; `None` if everything is.
 pub fn unread(bytes: &[u8]) -> Option<&'static str> {
     let format = start::format(bytes).ok()?;
     if format == image::ImageFormat::Tiff && tiff_rest::has_more_pages(bytes) {

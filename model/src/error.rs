@@ -1,21 +1,21 @@
-//! Everything that can go wrong, worded for the person who can do something about it.
+//! The crate's error type. Messages are written for the end user.
 
-/// What is wrong and what to do. Where the name of a file is known, it comes last.
+/// What went wrong and, where possible, what to do about it. File names, where known, come last in the message.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no image that can be read.
+    /// The bytes cannot be read as an image.
     #[error("{reason}: {name}")]
     Image { name: String, reason: String },
-    /// The weights do not fit the network.
+    /// The weights cannot be read or do not fit the network.
     #[error("{0}")]
     Weights(String),
-    /// The back end failed while it computed.
+    /// The back end failed during a computation.
     #[error("{0}")]
     Compute(String),
-    /// Two masks can't be compared.
+    /// Two masks cannot be compared, for example because their sizes differ.
     #[error("{0}")]
     Metrics(String),
-    /// A result could not be written in the asked format.
+    /// A result could not be written in the requested format.
     #[error("{0}")]
     Export(String),
 }

@@ -1,5 +1,5 @@
-//! The files that people take away: masks, labels, overlays, tables, GeoJSON, ImageJ ROIs. Each function
-//! returns the bytes or the text of one file; where it goes is the shells' business.
+//! Output files: masks, labels, overlays, tables, GeoJSON, ImageJ ROIs. Each function returns the bytes or text of one
+//! file; the caller decides where it goes.
 
 mod archive;
 mod geojson;

@@ -1,24 +1,24 @@
-//! The picture within a frame: screenshots, figures and slides have borders of one colour around it, whose step in
-//! brightness the network would take for the outlines of cells.
+//! Finds the picture inside a frame. Screenshots, figures and slides have uniformly coloured borders; the network would
+//! mistake the brightness step at such a border for the outline of a cell.
 
 use crate::light::Light;
 use crate::segment::UNLIT;
 use crate::{GrayImage, RgbImage};
 use image::imageops::{crop_imm, replace};
 
-/// Grey levels, in any channel, by which the pixels of a frame may differ: JPEG makes them.
+/// Maximum difference of frame pixels from the frame's colour, in grey levels of any channel: JPEG artefacts.
 const FLAT: u8 = 6;
-/// Share of a line's pixels that may differ by more.
+/// Share of a line's pixels that may differ by more (ringing).
 const RINGING: f32 = 0.01;
-/// Grey levels, in some channel, by which a frame differs from the background: the empty lines of an overexposed
-/// picture do not.
+/// Minimum difference between the frame's colour and the background, in grey levels of some channel. The empty margins
+/// of an overexposed picture differ less.
 const APART: f32 = 8.0;
-/// Lines within a frame that are cut off too: resampling has mixed them.
+/// Number of picture lines next to the frame that are cut off as well, because resampling may have mixed them with it.
 const MIXED: u32 = 2;
-/// What is left, before those lines are cut off, is a picture from this side on.
+/// Minimum side of the remaining picture, before the mixed lines are cut off.
 const LEAST: u32 = 16;
 
-/// Where in an image the picture lies.
+/// Position of the picture within an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     size: (u32, u32),
@@ -40,13 +40,13 @@ enum Side {
 const SIDES: [Side; 4] = [Side::Left, Side::Top, Side::Right, Side::Bottom];
 
 impl Frame {
-    /// `None`: the picture fills the image.
+    /// Finds the picture inside an image's frame. `None` if there is no frame.
     pub fn find(image: &RgbImage) -> Option<Self> {
         let (right, bottom) = image.dimensions();
         let whole = Self { size: (right, bottom), left: 0, top: 0, right, bottom };
         let mut inner = whole;
         let mut colours = [None; 4];
-        // Bars on the left and right first may leave others above and below.
+        // Repeated, because removing bars on the left and right may expose others above and below.
         loop {
             let before = inner;
             for side in SIDES {
@@ -63,7 +63,7 @@ impl Frame {
         let mut found = whole;
         for side in SIDES {
             if colours[side as usize].is_some_and(|colour| {
-                // The picture sets in at once; a cell that covers one side of a small image ends little by little.
+                // A picture starts abruptly; a cell that covers one side of a small image fades out gradually.
                 let line = inner.inside(side);
                 let sets_in = differing(image, line, colour).nth(length(line) / 2).is_some();
                 let apart = |channel: usize| (f32::from(colour[channel]) - background[channel]).abs() > APART;
@@ -83,7 +83,7 @@ impl Frame {
         self.bottom - self.top
     }
 
-    /// Takes lines of one colour off a side.
+    /// Removes lines of uniform colour from one side. `colour` is that of the first line removed, if any.
     fn peel(&mut self, image: &RgbImage, side: Side, colour: &mut Option<[u8; 3]>) {
         while self.width() > 0 && self.height() > 0 {
             let line = self.line(side);
@@ -102,7 +102,7 @@ impl Frame {
         }
     }
 
-    /// The outermost line on a side: x, y, width and height.
+    /// The outermost line on a side, as x, y, width and height.
     fn line(&self, side: Side) -> [u32; 4] {
         match side {
             Side::Left => [self.left, self.top, 1, self.height()],
@@ -112,14 +112,14 @@ impl Frame {
         }
     }
 
-    /// The line on a side that is past what is mixed with the frame.
+    /// The first line on a side that is not mixed with the frame.
     fn inside(&self, side: Side) -> [u32; 4] {
         let mut inner = *self;
         inner.cut(side, self);
         inner.line(side)
     }
 
-    /// Moves a side to where it is in another frame, and past what is mixed with it.
+    /// Moves a side to its position in `to`, plus the lines mixed with the frame.
     fn cut(&mut self, side: Side, to: &Self) {
         match side {
             Side::Left => self.left = to.left + MIXED,
@@ -129,12 +129,12 @@ impl Frame {
         }
     }
 
-    /// The picture alone.
+    /// Crops the image to the picture.
     pub fn picture(&self, image: &RgbImage) -> RgbImage {
         crop_imm(image, self.left, self.top, self.width(), self.height()).to_image()
     }
 
-    /// The picture's probability map for the whole image: beyond, no light falls.
+    /// Extends the picture's probability map to the whole image, with the frame marked as unlit.
     pub fn around(&self, probability: &GrayImage) -> GrayImage {
         let mut whole = GrayImage::from_pixel(self.size.0, self.size.1, image::Luma([UNLIT]));
         replace(&mut whole, probability, self.left.into(), self.top.into());
@@ -146,7 +146,7 @@ fn length([_, _, width, height]: [u32; 4]) -> usize {
     (width * height) as usize
 }
 
-/// The pixels of a line that have another colour.
+/// The pixels of a line that differ from a colour.
 fn differing(
     image: &RgbImage,
     [x, y, width, height]: [u32; 4],
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use image::Rgb;
 
-    /// Noisy background with dark stripes.
+    /// A noisy background with dark stripes.
     fn picture(background: u8) -> RgbImage {
         RgbImage::from_fn(60, 40, |x, y| {
             let value = if (x / 6 + y / 9) % 3 == 0 { 120 } else { background };
@@ -175,6 +175,7 @@ mod tests {
         })
     }
 
+    /// The picture in a frame with different colours on the left and the right.
     fn framed(colours: [u8; 2], [left, top, right, bottom]: [u32; 4], background: u8) -> RgbImage {
         let mut image = RgbImage::from_fn(60 + left + right, 40 + top + bottom, |x, _| {
             Rgb([colours[usize::from(x > left + 30)]; 3])
@@ -205,14 +206,14 @@ mod tests {
                 assert_eq!(inside as u32, inner.width() * inner.height());
             }
         }
-        // Bars of two colours.
+        // A frame with two colours.
         assert!(Frame::find(&framed([255, 0], [20, 0, 20, 0], 200)).is_some());
     }
 
     #[test]
     fn a_picture_without_a_frame_is_whole() {
         assert_eq!(Frame::find(&picture(200)), None);
-        // A cell that covers a side of it, and empty lines of its own background.
+        // A cell that covers one side of the image, and empty lines of the picture's own background.
         let cell = RgbImage::from_fn(60, 60, |x, y| {
             let edge = (f32::from(x as u16) - 30.0).hypot(f32::from(y as u16) + 100.0) - 140.0;
             Rgb([(150.0 + (edge * 20.0).clamp(-50.0, 70.0)) as u8; 3])

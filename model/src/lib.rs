@@ -1,7 +1,7 @@
-//! Red blood cell segmentation: the network and everything that decides what the mask is.
+//! Red blood cell segmentation: the network and everything else that determines the mask.
 //!
-//! Native programs and the browser are shells around this crate: they hand it bytes and get back a
-//! probability map, cells and files. It touches no file system and no DOM.
+//! Native programs and the web page are thin shells around this crate: they pass in bytes and get back a probability
+//! map, cells and file contents. The crate itself uses neither the file system nor the DOM.
 //!
 //! ```
 //! use rbc_model::cells::{CellOptions, Summary, find_cells};

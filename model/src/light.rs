@@ -1,51 +1,53 @@
-//! The light that an image was taken in.
+//! Correction of an image's illumination and contrast.
 //!
-//! Halogen lamps are yellow, daylight is blue, a camera's exposure is anything, stains are faint or strong; a network
-//! knows what it was trained in. The empty background of a bright-field image shows its light, and how much darker its
-//! dark pixels are its contrast. Where light or contrast is none of those known, it is brought to one that is.
+//! Halogen lamps are yellow, daylight is blue, exposures vary, stains are faint or strong; a network only knows what it
+//! was trained on. In a bright-field image the colour of the empty background shows the illumination, and how much
+//! darker the dark pixels are shows the contrast. If either is outside the known range, the image is brought into it.
 
 use crate::RgbImage;
 use crate::frame::Frame;
 use crate::window::sampling;
 use serde::{Deserialize, Serialize};
 
-/// Share of the bright pixels that are no brighter than what passes for the background: where white cells make up the
-/// dark ones, red cells are most of the bright.
+/// Quantile of the bright pixels that is taken as background. It is high because, where the dark pixels are white
+/// cells, red cells make up most of the bright ones.
 const SHARE: f64 = 0.9;
-/// More gain than this would show nothing but noise.
+/// Maximum gain; more would amplify nothing but noise.
 const MOST_GAIN: f32 = 8.0;
-/// Nor is contrast raised by more than this: in an empty field it is that of the noise.
+/// Maximum factor by which contrast is raised: in an empty field, contrast is just noise.
 const MOST_CONTRAST: f32 = 3.0;
-/// Share of the images trained on that are too faint to go by.
+/// Share of the training images, the faintest, that is ignored when determining the least known contrast.
 const FAINT: f32 = 0.05;
-/// A pixel is unlit where no channel reaches this share of the background's. All but the insides of the darkest cells
-/// trained on stay above it.
+/// A pixel is unlit if every channel is below this share of the background's. In training images, all but the insides
+/// of the darkest cells are above it.
 pub(crate) const UNLIT: f32 = 0.12;
-/// Share of an image that may be the insides of dark cells: where more is unlit, the light is told from the rest.
+/// Up to this share of an image, unlit pixels may be the insides of dark cells. If there are more, they are excluded
+/// from the estimate of the illumination.
 const DARK: f64 = 0.05;
 
-/// The least and the greatest of some values.
+/// Minimum and maximum.
 type Range = [f32; 2];
 
-/// The lights that a network was trained in, by the backgrounds of the images.
+/// The illuminations of the training set, as seen in the backgrounds of its images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lights {
-    /// Green, 0 to 255. The greatest is for readers of the file: nothing is darkened to it.
+    /// Green of the background, 0 to 255. The maximum is only informative: no image is darkened to it.
     green: Range,
-    /// The median of it: where a darker image is brought to. In the least light known, few kinds of smears are known.
+    /// Median of green. Images that are too dark are brought to it, not to the minimum, where only few kinds of smears
+    /// are known.
     typical: f32,
-    /// Red as a share of green.
+    /// Ratio of red to green.
     red: Range,
-    /// Blue as a share of green.
+    /// Ratio of blue to green.
     blue: Range,
-    /// Least contrast: logarithm of the background's green as a multiple of that of the dark pixels.
+    /// Least known contrast: the natural logarithm of background green over the median green of the dark pixels.
     contrast: f32,
 }
 
 impl Lights {
-    /// The lights of images. `None`: there are no images.
+    /// The illuminations of a set of images. `None` if there are none.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a RgbImage>) -> Option<Self> {
-        // As they are looked at: without a frame.
+        // Without the frame, as in inference.
         let light = |image: &RgbImage| match Frame::find(image) {
             Some(frame) => Light::of(&frame.picture(image)),
             None => Light::of(image),
@@ -69,23 +71,23 @@ impl Lights {
         })
     }
 
-    /// Whether there are such lights: weights come from files.
+    /// Whether the values are plausible; weights come from untrusted files.
     pub(crate) fn possible(&self) -> bool {
         let all = [self.green, self.red, self.blue, [self.typical; 2], [self.contrast; 2]];
         all.iter().all(|[least, greatest]| 0.0 < *least && least <= greatest && greatest.is_finite())
     }
 
-    /// What brings an image into these lights.
+    /// The correction that brings an image into these illuminations.
     pub(crate) fn correction(&self, image: &RgbImage) -> Correction {
         let light = Light::of(image);
         let stained = light.stained();
         let [red, green, blue] = light.background;
         let within = |value: f32, [least, greatest]: Range| value.clamp(least, greatest);
-        // A brighter one stays: in less light red cells would be as dark as white ones were in training.
+        // A brighter image is not darkened: with less light, red cells would be as dark as white ones in training.
         let known = if green < self.green[0] { self.typical } else { green };
         let wanted = [known * within(red / green, self.red), known, known * within(blue / green, self.blue)];
         let contrast = (self.contrast / light.contrast()).clamp(1.0, MOST_CONTRAST);
-        // Less than a hundredth may be rounding.
+        // A difference below one percent may be rounding.
         let same = |channel: usize| (wanted[channel] / light.background[channel] - 1.0).abs() < 0.01;
         if contrast < 1.01 && (0..3).all(same) {
             return Correction { tables: None, seen: Some(light.background), stained };
@@ -94,7 +96,7 @@ impl Lights {
             std::array::from_fn(|channel| wanted[channel].min(MOST_GAIN * light.background[channel]));
         let table = |channel: usize| {
             let (background, to) = (light.background[channel], to[channel]);
-            // Rounded, and cut off at 255, by the conversion.
+            // The cast saturates at 255; adding 0.5 rounds.
             std::array::from_fn(|value| (to * (value as f32 / background).powf(contrast) + 0.5) as u8)
         };
         let tables = Some([table(0), table(1), table(2)]);
@@ -102,35 +104,35 @@ impl Lights {
     }
 }
 
-/// What each value of each channel becomes.
+/// A lookup table per channel that corrects an image, and the illumination it was derived from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Correction {
-    /// `None`: what it was.
+    /// `None` leaves the image unchanged.
     tables: Option<[[u8; 256]; 3]>,
-    /// The background's colour before it.
+    /// Colour of the background before the correction.
     seen: Option<[f32; 3]>,
-    /// Least and greatest green of what is stained, before the correction.
+    /// Minimum and maximum green of stained pixels, before the correction.
     stained: [u8; 2],
 }
 
 impl Correction {
-    /// Leaves an image as it is.
+    /// The correction that leaves an image unchanged.
     pub fn none(image: &RgbImage) -> Self {
         Self { tables: None, seen: None, stained: Light::of(image).stained() }
     }
 
-    /// Whether a pixel, not corrected yet, is darker than the background, but not black.
+    /// Whether a pixel of the uncorrected image is darker than the background but not black.
     pub fn is_stained(&self, [_, green, _]: [u8; 3]) -> bool {
         let [least, greatest] = self.stained;
         (least..=greatest).contains(&green)
     }
 
-    /// The colour of an image's background before the correction, if that is known.
+    /// Colour of the background before the correction; `None` if the network's lights are unknown.
     pub(crate) fn seen(&self) -> Option<[f32; 3]> {
         self.seen
     }
 
-    /// The image with its values changed.
+    /// The corrected image.
     pub fn apply(&self, mut image: RgbImage) -> RgbImage {
         let Some(tables) = &self.tables else { return image };
         for pixel in image.pixels_mut() {
@@ -142,24 +144,24 @@ impl Correction {
     }
 }
 
-/// Brightness of a pixel as a share of the background's, in the brightest channel.
+/// Brightness of a pixel relative to the background, in the channel where that is highest.
 pub(crate) fn level(pixel: [u8; 3], background: [f32; 3]) -> f32 {
     let share = |channel: usize| f32::from(pixel[channel]) / background[channel];
     share(0).max(share(1)).max(share(2))
 }
 
-/// What an image shows of its light.
+/// Illumination and contrast of an image.
 pub(crate) struct Light {
-    /// The colour of the empty background, 1 to 255.
+    /// Colour of the empty background, 1 to 255.
     pub(crate) background: [f32; 3],
-    /// Green that parts the bright pixels from the dark, which it belongs to.
+    /// Otsu threshold on green: dark pixels are at or below it, bright ones above.
     threshold: u8,
-    /// Green of the dark pixels, 1 to 255.
+    /// Median green of the dark pixels, 1 to 255.
     dark: f32,
 }
 
 impl Light {
-    /// Where the picture does not fill its file, that of the lit part.
+    /// Measures an image. If a considerable part is unlit, only the rest counts.
     pub(crate) fn of(image: &RgbImage) -> Self {
         let step = sampling(image.dimensions());
         let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
@@ -173,8 +175,8 @@ impl Light {
         }
     }
 
-    /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which the stains of
-    /// blood absorb most, parts the bright pixels from the dark; the background is the brighter part of the bright
+    /// Otsu's threshold (A Threshold Selection Method from Gray-Level Histograms, 1979) on green, which blood stains
+    /// absorb most, separates bright pixels from dark ones. The background is the [`SHARE`] quantile of the bright
     /// ones.
     fn seen(pixels: impl Iterator<Item = [u8; 3]> + Clone) -> Self {
         let mut greens = [0u32; 256];
@@ -195,7 +197,7 @@ impl Light {
         }
     }
 
-    /// Least and greatest green of what is darker than the background, but not black.
+    /// Minimum and maximum green of pixels that are darker than the background but not black.
     fn stained(&self) -> [u8; 2] {
         [(UNLIT * self.background[1]) as u8, self.threshold]
     }
@@ -205,8 +207,8 @@ impl Light {
     }
 }
 
-/// The value after which to part a histogram in two so that their means lie farthest apart, weighted by their sizes.
-/// 0 where there is but one value.
+/// Otsu's threshold: the last value of the lower class when a histogram is split so that the variance between the
+/// classes is greatest. 0 if there is only one value.
 fn otsu(counts: &[u32; 256]) -> usize {
     let counts = counts.map(f64::from);
     let all: f64 = counts.iter().sum();
@@ -227,7 +229,7 @@ fn otsu(counts: &[u32; 256]) -> usize {
     best.1
 }
 
-/// The smallest value that `share` of what was counted does not exceed.
+/// The smallest value that at least `share` of the counted values do not exceed.
 fn quantile(counts: &[u32; 256], share: f64) -> usize {
     let wanted = share * counts.iter().map(|&count| f64::from(count)).sum::<f64>();
     let mut seen = 0.0;
@@ -243,7 +245,7 @@ mod tests {
     use super::*;
     use image::Rgb;
 
-    /// Ground, every fourth pixel a red cell's, and a dark nucleus in a corner; some noise.
+    /// Background with every fourth column a red cell, a dark nucleus in one corner, and some noise.
     fn smear(light: [f32; 3]) -> RgbImage {
         RgbImage::from_fn(60, 40, |x, y| {
             let color = match (x, y) {

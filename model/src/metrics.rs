@@ -1,7 +1,7 @@
-//! Agreement of a predicted mask with the truth.
+//! Agreement of a predicted mask with the ground truth.
 //!
-//! Masks are gray images in which a pixel is a red blood cell where it is not zero. All figures run from 0
-//! (nothing in common) to 1 (the same). Two empty masks agree: 1. An empty one against one that is not: 0.
+//! Masks are gray images in which non-zero pixels are red blood cells. All scores run from 0 (nothing in common) to 1
+//! (identical). Two empty masks score 1; an empty mask against a non-empty one scores 0.
 
 mod boundary;
 mod instances;
@@ -14,27 +14,29 @@ pub use overlap::Overlap;
 use crate::{Error, GrayImage};
 use serde::{Deserialize, Serialize};
 
-/// How well one predicted mask agrees with the truth.
+/// Agreement of one predicted mask with the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaskScore {
-    /// Intersection over union of the red blood cells.
+    /// Intersection over union (IoU) of the red blood cells.
     pub iou: f64,
-    /// Mean of the intersections over union of red blood cells and of background.
+    /// Mean of the IoUs of red blood cells and of background.
     pub miou: f64,
-    /// Twice the intersection over the sum of both areas (Dice, F1).
+    /// Dice coefficient (F1): twice the intersection over the sum of both areas.
     pub dice: f64,
-    /// Share of what was predicted that is cell; 1 where nothing was.
+    /// Share of the predicted cell pixels that are true; 1 if nothing was predicted.
     pub precision: f64,
-    /// Share of the true cells' pixels that was found; 1 where there are none.
+    /// Share of the true cell pixels that were predicted; 1 if there are none.
     pub recall: f64,
-    /// See [`boundary_f1`], at [`boundary_tolerance`].
+    /// See [`boundary_f1`]; computed at [`boundary_tolerance`].
     pub boundary_f1: f64,
 }
 
-/// Scores a mask against the truth, leaving out `margin` pixels along each edge of the image (0: none), as for
-/// data sets that label no cells there.
+/// Scores a mask against the truth, ignoring `margin` pixels along each edge of the image (0: none), for data sets that
+/// label no cells there.
 ///
-/// Errors: the masks differ in size, or the margin leaves nothing over.
+/// # Errors
+///
+/// [`Error::Metrics`] if the masks differ in size or the margin leaves nothing.
 pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Result<MaskScore, Error> {
     check_sizes(predicted, truth)?;
     let (predicted, truth) = (inner(predicted, margin)?, inner(truth, margin)?);
@@ -49,9 +51,11 @@ pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Resu
     })
 }
 
-/// The part of an image at least `margin` pixels from each edge.
+/// The part of a mask at least `margin` pixels from each edge.
 ///
-/// Errors: nothing is left.
+/// # Errors
+///
+/// [`Error::Metrics`] if nothing is left.
 pub fn inner(mask: &GrayImage, margin: u32) -> Result<GrayImage, Error> {
     let (width, height) = mask.dimensions();
     let both = margin.saturating_mul(2);

@@ -22,36 +22,38 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Dropout and batch normalisation are there in training only. The page is compiled without them and their kernels;
-/// native programs have them always, so that a test need not build the trainer's features to see a network that trains.
+/// Whether dropout and batch normalisation are compiled in; both act only in training. The page is built without them
+/// and their kernels. Native builds always include them, so that tests of a network in training do not need the
+/// trainer's features.
 const TRAINS: bool = cfg!(feature = "train") || cfg!(not(target_arch = "wasm32"));
 
-/// Height and width of a network input are multiples of this: three poolings by 2.
+/// Height and width of a network input must be multiples of this: three poolings by 2.
 pub const ALIGNMENT: usize = 8;
 
-/// How far a pixel of the input can reach into the output, in pixels, rounded up to [`ALIGNMENT`]. Walking back from
-/// an aligned block of output pixels through the six deconvolutions, the unpoolings and the encoder gives 30.
+/// Width of the border that a tile needs so that its core is exact: the receptive field reaches 30 pixels beyond an
+/// aligned block of output pixels (traced back through the six deconvolutions, the unpoolings and the encoder), rounded
+/// up to [`ALIGNMENT`].
 pub const HALO: usize = 32;
 
-/// Channels that a stage may have.
+/// Permitted number of channels of a stage.
 pub const WIDTHS: std::ops::RangeInclusive<usize> = 1..=1024;
 
-/// A layer's first weights, from their shape and the number of inputs that reach an output.
+/// Creates a layer's initial weights from their shape and fan-in (number of inputs that contribute to one output).
 type Init<B, D> = fn([usize; 4], f64, &D) -> Param<Tensor<B, 4>>;
 
-/// What a network looks like and what it was trained for.
+/// Architecture of a network, and what it was trained for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
-    /// Channels of the three stages.
+    /// Number of channels of each of the three stages.
     pub widths: [usize; 3],
-    /// Cell diameter in pixels at which the network works; images are resampled to it.
+    /// Cell diameter in pixels that the network is trained for; images are resampled so that their cells have it.
     pub working_diameter: f32,
-    /// The lights it was trained in. `None`: not known, images are shown to it as they are.
+    /// The illuminations in the training set. `None`: unknown; images are then not colour-corrected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lights: Option<Lights>,
-    /// Probability that dropout zeroes an element between encoder and decoder, in training.
+    /// Dropout probability between encoder and decoder, in training only.
     pub dropout: f64,
-    /// Whether each layer but the last is batch-normalised. In training only: [`Network::fold`] takes it out again.
+    /// Whether every layer but the last is batch-normalised. In training only: [`Network::fold`] removes it.
     #[serde(default)]
     pub batch_norm: bool,
 }
@@ -63,7 +65,11 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Says what is wrong with a configuration that comes from a file.
+    /// Validates a configuration read from a file.
+    ///
+    /// # Errors
+    ///
+    /// A description of the first value that is out of range.
     pub fn check(&self) -> Result<(), String> {
         if !self.widths.iter().all(|width| WIDTHS.contains(width)) {
             return Err(format!(
@@ -85,23 +91,23 @@ impl NetworkConfig {
         Ok(())
     }
 
-    /// What brings an image into a light that it knows.
+    /// The colour correction that brings an image into an illumination known from training.
     pub(crate) fn correction(&self, image: &RgbImage) -> Correction {
         self.lights.map_or_else(|| Correction::none(image), |lights| lights.correction(image))
     }
 
-    /// What describes the network after [`Network::fold`].
+    /// The configuration of the network after [`Network::fold`].
     pub fn folded(&self) -> Self {
         Self { batch_norm: false, ..self.clone() }
     }
 
-    /// A network with random weights.
+    /// A network with random initial weights.
     pub fn init<B: SegBackend>(&self, device: &B::Device) -> Network<B> {
         self.filled(device, he)
     }
 
-    /// A network to load weights into: all zeros. Random numbers would cost the page, which never draws any, their
-    /// kernels.
+    /// A network of zeros, to load weights into. Random initialisation would add the random-number kernels to the page,
+    /// which never needs them.
     pub fn blank<B: SegBackend>(&self, device: &B::Device) -> Network<B> {
         self.filled(device, |shape, _, device| Param::from_tensor(Tensor::zeros(shape, device)))
     }
@@ -113,7 +119,7 @@ impl NetworkConfig {
             second: Conv3x3::init(outputs, outputs, self.batch_norm, device, weights),
         };
         let mirror = |inputs, outputs, norm| DecoderStage {
-            // Three of four inputs of the first are the zeros of the unpooling.
+            // After unpooling, three of four inputs of the first layer are zero.
             first: Deconv3x3::init(inputs, inputs, 4.0, self.batch_norm, device, weights),
             second: Deconv3x3::init(inputs, outputs, 1.0, norm, device, weights),
         };
@@ -129,7 +135,7 @@ impl NetworkConfig {
     }
 }
 
-/// The whole network: `[n, 3, h, w]` in, logits `[n, 2, h, w]` out.
+/// The whole network: normalised image `[n, 3, h, w]` in, logits `[n, 2, h, w]` out.
 #[derive(Module, Debug)]
 pub struct Network<B: Backend> {
     encoder: Vec<EncoderStage<B>>,
@@ -137,17 +143,17 @@ pub struct Network<B: Backend> {
     decoder: Vec<DecoderStage<B>>,
 }
 
-/// Mean and variance `[c]` of each batch-normalised layer, in the order of the forward pass.
+/// Mean and variance, each `[c]`, of every batch-normalised layer, in the order of the forward pass.
 pub type Statistics<B> = Vec<[Tensor<B, 1>; 2]>;
 
 impl<B: SegBackend> Network<B> {
-    /// `[n, 3, h, w]` to `[n, 2, h, w]`: logits of background and red blood cell. `h` and `w` are multiples of
-    /// [`ALIGNMENT`].
+    /// Maps `[n, 3, h, w]` to the logits of background and red blood cell, `[n, 2, h, w]`. `h` and `w` must be
+    /// multiples of [`ALIGNMENT`].
     pub fn forward(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward_with_statistics(image).0
     }
 
-    /// The same, with the statistics of the batch at each batch-normalised layer.
+    /// Like [`forward`](Self::forward), but also returns the batch statistics of each batch-normalised layer.
     pub fn forward_with_statistics(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Statistics<B>) {
         let mut statistics = Vec::new();
         let mut x = image;
@@ -167,9 +173,13 @@ impl<B: SegBackend> Network<B> {
         (x, statistics)
     }
 
-    /// The same function without batch normalisation, for inference: each layer takes up the scale and shift that the
-    /// statistics give: those of each batch-normalised layer, in the order of
+    /// Removes batch normalisation for inference: each layer's weights and bias absorb the scale and shift given by
+    /// `statistics`, one entry per batch-normalised layer in the order of
     /// [`forward_with_statistics`](Self::forward_with_statistics).
+    ///
+    /// # Panics
+    ///
+    /// If the number of entries differs from the number of batch-normalised layers.
     pub fn fold(mut self, statistics: Statistics<B>) -> Self {
         let mut statistics = statistics.into_iter();
         for stage in &mut self.encoder {
@@ -194,8 +204,8 @@ impl<B: SegBackend> Network<B> {
         self
     }
 
-    /// The same network with `logit` added to the logit of red blood cell: where it drew the outline at probability
-    /// `t`, it draws it at one half with `logit = ln((1 - t) / t)`.
+    /// Adds `logit` to the logit of red blood cell. With `logit = ln((1 - t) / t)`, the outline that was at probability
+    /// `t` is at one half.
     pub fn shift(mut self, logit: f32) -> Self {
         if let Some(stage) = self.decoder.last_mut() {
             stage.second.bias = stage.second.bias.clone().map(|bias| {
@@ -207,7 +217,7 @@ impl<B: SegBackend> Network<B> {
     }
 }
 
-/// Scale of the weights and new bias that stand for a batch normalisation.
+/// Weight scale and new bias that replace a batch normalisation, both `[c]`. `None` if there is none.
 fn folded<B: Backend>(
     norm: Option<Norm<B>>,
     bias: Tensor<B, 1>,
@@ -228,7 +238,7 @@ pub struct EncoderStage<B: Backend> {
 }
 
 impl<B: SegBackend> EncoderStage<B> {
-    /// `[n, inputs, h, w]` to values and window places, both `[n, outputs, h / 2, w / 2]`.
+    /// `[n, inputs, h, w]` to pooled values and window places, both `[n, outputs, h / 2, w / 2]`.
     fn forward(&self, x: Tensor<B, 4>, statistics: &mut Statistics<B>) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
         let x = self.first.forward(x, statistics);
         self.second.forward_pooled(x, statistics)
@@ -256,7 +266,7 @@ impl<B: SegBackend> DecoderStage<B> {
     }
 }
 
-/// 3x3 convolution, stride 1, padding 1, batch normalisation while training, and ReLU.
+/// 3x3 convolution, stride 1, zero padding 1, then batch normalisation (in training) and ReLU.
 #[derive(Module, Debug)]
 pub struct Conv3x3<B: Backend> {
     /// `[outputs, inputs, 3, 3]`
@@ -286,24 +296,24 @@ impl<B: SegBackend> Conv3x3<B> {
         normalise(x, self.norm.as_ref(), statistics)
     }
 
-    /// The same and max pooling.
+    /// [`forward`](Self::forward), then max pooling.
     fn forward_pooled(
         &self,
         x: Tensor<B, 4>,
         statistics: &mut Statistics<B>,
     ) -> (Tensor<B, 4>, Tensor<B, 4, Int>) {
         match self.norm.as_ref().filter(|_| TRAINS) {
-            // Nothing may come between a convolution and its normalisation.
+            // Batch normalisation stands between convolution and pooling, so the fused kernel does not apply.
             Some(_) => max_pool2(self.forward(x, statistics)),
             None => conv3x3_pool2(x, self.weight.val(), self.bias.val(), true),
         }
     }
 }
 
-/// 3x3 deconvolution (transposed convolution), stride 1, padding 1, batch normalisation while training, and ReLU.
+/// 3x3 deconvolution (transposed convolution), stride 1, padding 1, then batch normalisation (in training) and ReLU.
 #[derive(Module, Debug)]
 pub struct Deconv3x3<B: Backend> {
-    /// `[inputs, outputs, 3, 3]`, as transposed convolutions keep it.
+    /// `[inputs, outputs, 3, 3]`, the usual layout of transposed convolutions.
     weight: Param<Tensor<B, 4>>,
     /// `[outputs]`
     bias: Param<Tensor<B, 1>>,
@@ -311,7 +321,7 @@ pub struct Deconv3x3<B: Backend> {
 }
 
 impl<B: SegBackend> Deconv3x3<B> {
-    /// `sparsity`: of how many inputs one is not zero.
+    /// `sparsity`: one in this many inputs is non-zero, which reduces the fan-in.
     fn init(
         inputs: usize,
         outputs: usize,
@@ -327,8 +337,8 @@ impl<B: SegBackend> Deconv3x3<B> {
         }
     }
 
-    /// At stride 1 and padding 1 a deconvolution is the convolution with the kernel turned by 180 degrees and its
-    /// channels swapped.
+    /// The equivalent convolution kernel, `[outputs, inputs, 3, 3]`: at stride 1 and padding 1 a deconvolution is a
+    /// convolution with the kernel rotated by 180 degrees and its channels swapped.
     fn turned(&self) -> Tensor<B, 4> {
         self.weight.val().flip([2, 3]).swap_dims(0, 1)
     }
@@ -338,7 +348,7 @@ impl<B: SegBackend> Deconv3x3<B> {
         normalise(x, self.norm.as_ref(), statistics)
     }
 
-    /// Max unpooling and the same, with ReLU.
+    /// Max unpooling, then [`forward`](Self::forward) with ReLU.
     fn forward_unpooled(
         &self,
         x: Tensor<B, 4>,
@@ -350,7 +360,7 @@ impl<B: SegBackend> Deconv3x3<B> {
     }
 }
 
-/// Scale and shift of a batch normalisation, both `[c]`.
+/// Learned scale and shift of a batch normalisation, both `[c]`.
 #[derive(Module, Debug)]
 pub struct Norm<B: Backend> {
     gamma: Param<Tensor<B, 1>>,
@@ -363,7 +373,7 @@ impl<B: Backend> Norm<B> {
     }
 }
 
-/// Batch normalisation and ReLU, where there is any; remembers the batch's statistics.
+/// Applies batch normalisation and ReLU if `norm` is given (and compiled in), and records the batch statistics.
 fn normalise<B: SegBackend>(
     x: Tensor<B, 4>,
     norm: Option<&Norm<B>>,
@@ -375,7 +385,7 @@ fn normalise<B: SegBackend>(
     x
 }
 
-/// Normal with variance `2 / fan_in` (He et al., Delving Deep into Rectifiers, 2015).
+/// Normal distribution with variance `2 / fan_in` (He et al., Delving Deep into Rectifiers, 2015).
 fn he<B: Backend>(shape: [usize; 4], fan_in: f64, device: &B::Device) -> Param<Tensor<B, 4>> {
     Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, (2.0 / fan_in).sqrt()), device))
 }

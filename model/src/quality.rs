@@ -1,8 +1,9 @@
-//! How far a result can be trusted, read off the image and its mask.
+//! How far a result can be trusted, judged from the image and its mask.
 //!
-//! The network always answers, also for a photograph of a cat. But cells in a stained smear look alike: darker than
-//! the background all around, round, of one size, with a clear edge. How far that holds of what was found is measured
-//! here, at one scale for networks of any working diameter, and what does not hold becomes a warning.
+//! The network always returns an answer, even for a photograph of a cat. But cells in a stained smear are alike: darker
+//! than the surrounding background, round, of one size, with sharp edges. This module measures how far that holds for
+//! the objects found, at a fixed scale whatever the network's working diameter, and issues a warning for what does not
+//! hold.
 
 use crate::cells::distance::squared_distance;
 use crate::cells::{Cell, CellOptions, find_cells};
@@ -13,53 +14,54 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageBuffer, Pixel};
 use serde::{Deserialize, Serialize};
 
-/// Why nothing could be measured.
+/// Why quality could not be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmeasured {
     NoCells,
-    /// Cells all over, or no outline that lies in the image.
+    /// Cells everywhere, or no outline within the image.
     NoBackground,
 }
 
-/// What was measured. Shares and certainties run from 0 to 1.
+/// Quality measurements. Shares and certainties run from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Cells found in the part that was looked at.
+    /// Number of cells in the examined part.
     pub cells: usize,
-    /// Share of the cells' outline where it gets darker inwards.
+    /// Share of the cells' outline along which the image gets darker inwards.
     pub outline: f32,
     /// Mean probability inside the cells.
     pub certainty: f32,
-    /// Share of the whole cells that are round; `None` where there are too few to tell.
+    /// Share of the whole cells that are round; `None` if there are too few to tell.
     pub round: Option<f32>,
-    /// Grey levels of green, of 255, between the bright background and the cells' rims.
+    /// Difference in green between the bright background and the cells' rims, in grey levels (0 to 255).
     pub contrast: f32,
-    /// Slope of the edge: share of the contrast that one pixel takes where a cell is 28 across. Less in a blurred
-    /// image.
+    /// Edge slope: change per pixel as a share of the contrast, for cells 28 pixels across. Lower in blurred images.
     pub sharpness: f32,
 }
 
-/// Cell diameter at which all is measured: the pixels of the figures here and below are of that size.
+/// Cell diameter in pixels at which everything is measured; lengths in the constants below refer to this scale.
 const DIAMETER: f32 = 28.0;
-/// Side of the part that is looked at: where a large image has cells, it is the same all over.
+/// Side of the examined part; a large image is assumed to be alike wherever it has cells.
 const PART: f32 = 1024.0;
-/// A pixel this far outside of the cells is background; rims lie between the two depths.
+/// Minimum distance of background pixels from the cells.
 const BACKGROUND: f32 = 2.5;
+/// Minimum and maximum depth of rim pixels inside a cell.
 const RIM: [f32; 2] = [1.5, 5.0];
-/// Pixels this near to the outline make the edge.
+/// Maximum distance of edge pixels from the outline.
 const EDGE: f32 = 1.5;
-/// Probabilities, of 255, that are neither background nor cell for certain.
+/// Probabilities (0 to 255) that are neither clearly background nor clearly cell.
 const DOUBT: std::ops::Range<u8> = 26..230;
-/// Doubt this near to certain background is an outline.
+/// Uncertain pixels within this distance of certain background belong to an outline.
 const BAND: f32 = 3.0;
-/// A rise this share of the contrast is none.
+/// A slope below this share of the contrast does not count as rising.
 const FLAT: f32 = 0.05;
-/// Circularity from which on a cell counts as round, and how many whole cells it takes to speak of a share.
+/// Least circularity of a round cell.
 const ROUND: f64 = 0.75;
+/// Least number of whole cells for which a share of round ones is given.
 const ENOUGH: usize = 5;
 
-// Set so that the smears trained on, but for blurred ones, and those of another laboratory pass; bench/quality.py
-// counts.
+// Chosen such that the training smears (except blurred ones) and those of another laboratory pass; `bench/quality.py`
+// counts the warnings.
 const LEAST_OUTLINE: f32 = 0.85;
 const HARDLY_AN_OUTLINE: f32 = 0.75;
 const LEAST_CERTAINTY: f32 = 0.86;
@@ -71,7 +73,8 @@ impl Quality {
     /// Measures an image and its probability map, in both of which a cell is `diameter` pixels across.
     ///
     /// # Errors
-    /// Where there is nothing to measure.
+    ///
+    /// [`Unmeasured`] if there is nothing to measure.
     pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Result<Self, Unmeasured> {
         let scale = DIAMETER / diameter;
         let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
@@ -88,13 +91,14 @@ impl Quality {
         let inside = |at: usize| found.labels.ids[at] != 0;
         let depth = squared_distance(width, height, |at| !inside(at));
         let away = squared_distance(width, height, inside);
-        // Where the light ends, no cell does; there the image shows neither background nor outline.
+        // Pixels near an unlit area are excluded: cells are cut off there, and the image shows neither background nor
+        // outline.
         let dark = squared_distance(width, height, |at| probability.as_raw()[at] == UNLIT);
         let lit = |at: usize| dark[at] > RIM[1] * RIM[1];
         let green = green(&image);
 
         let within = |[low, high]: [f32; 2], value: f32| value > low * low && value < high * high;
-        // White cells are darker than red ones; in a small image they may be most of what is no cell.
+        // The upper quartile: white cells, darker than red ones, may cover most of the non-cell area of a small image.
         let background =
             quantile(&green, 0.75, |at| lit(at) && !inside(at) && away[at] > BACKGROUND * BACKGROUND)
                 .ok_or(Unmeasured::NoBackground)?;
@@ -126,7 +130,7 @@ impl Quality {
         })
     }
 
-    /// Why the result should not be trusted, worst first; empty if nothing speaks against it.
+    /// Reasons not to trust the result, worst first; empty if there are none.
     pub fn warnings(&self) -> Vec<String> {
         let odd_shapes = self.round.is_some_and(|round| round < LEAST_ROUND);
         let unsure = self.certainty < LEAST_CERTAINTY;
@@ -155,8 +159,8 @@ impl Quality {
     }
 }
 
-/// How much what was found looks like cells, 0 to 1: mean probability inside times the share of the outline where it
-/// gets darker inwards. A quick judgement, for comparing looks at one image.
+/// How much the objects found resemble cells, 0 to 1: mean probability inside times the share of the outline along
+/// which the image gets darker inwards. A quick score for comparing several looks at the same image.
 pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     let green = green(image);
     let p = probability.as_raw();
@@ -172,7 +176,7 @@ pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     else {
         return 0.0;
     };
-    // The band of doubt along the outline; not along the seams between cells, where it gets no brighter.
+    // Uncertain pixels along outlines, but not along seams between cells, across which the image does not get brighter.
     let (width, height) = probability.dimensions();
     let background = squared_distance(width as usize, height as usize, |at| p[at] < DOUBT.start);
     let on_outline = |at: usize| DOUBT.contains(&p[at]) && background[at] <= BAND * BAND;
@@ -180,12 +184,13 @@ pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     if slopes.is_empty() { 0.0 } else { certainty * rising(&slopes, bright - cells) }
 }
 
+/// Green channel as floats.
 fn green(image: &RgbImage) -> Vec<f32> {
     image.pixels().map(|pixel| f32::from(pixel.0[1])).collect()
 }
 
-/// How much brighter it gets outwards, in grey levels a pixel, at each wanted pixel; outwards is where the probability
-/// falls.
+/// Brightness slope outwards, i.e. in the direction of falling probability, at each wanted pixel; in grey levels per
+/// pixel.
 fn slopes(green: &[f32], probability: &GrayImage, wanted: impl Fn(usize) -> bool) -> Vec<f32> {
     let (width, height) = (probability.width() as usize, probability.height() as usize);
     let p = probability.as_raw();
@@ -203,13 +208,13 @@ fn slopes(green: &[f32], probability: &GrayImage, wanted: impl Fn(usize) -> bool
     slopes
 }
 
-/// Share of the slopes that rise by more than noise does.
+/// Share of the slopes that rise by more than noise.
 fn rising(slopes: &[f32], contrast: f32) -> f32 {
     let rising = slopes.iter().filter(|slope| **slope > FLAT * contrast.abs().max(1.0)).count();
     rising as f32 / slopes.len() as f32
 }
 
-/// A part of an image, resampled by `scale`.
+/// A part of an image (x, y, width, height), resampled by `scale`.
 fn resampled<P>(
     image: &ImageBuffer<P, Vec<u8>>,
     [left, top, width, height]: [u32; 4],
@@ -224,8 +229,8 @@ where
     if (width, height) == part.dimensions() { part } else { resize(&part, width, height, filter) }
 }
 
-/// A part of a probability map, resampled. Between 0 and more, resampling makes what would pass for [`UNLIT`]: where
-/// that is tells the nearest pixel.
+/// A resampled part of a probability map. Interpolation between 0 and other values may yield [`UNLIT`] by accident, so
+/// unlit pixels are taken from a nearest-neighbour resampling.
 fn resampled_map(map: &GrayImage, part: [u32; 4], scale: f32) -> GrayImage {
     let mut resampled_map = resampled(map, part, scale, FilterType::Triangle);
     let nearest = resampled(map, part, scale, FilterType::Nearest);
@@ -239,7 +244,7 @@ fn resampled_map(map: &GrayImage, part: [u32; 4], scale: f32) -> GrayImage {
     resampled_map
 }
 
-/// Gradient of a value that is looked up by index, at a pixel that is not at the border.
+/// Sobel gradient of a value given by index, at a pixel not on the border.
 fn sobel(value: impl Fn(usize) -> f32, at: usize, width: usize) -> [f32; 2] {
     let across = |at: usize, step: usize| value(at - step) + 2.0 * value(at) + value(at + step);
     [
@@ -248,6 +253,7 @@ fn sobel(value: impl Fn(usize) -> f32, at: usize, width: usize) -> [f32; 2] {
     ]
 }
 
+/// The quantile `share` of the wanted values; `None` if there are none.
 fn quantile(values: &[f32], share: f32, wanted: impl Fn(usize) -> bool) -> Option<f32> {
     let mut some: Vec<f32> = (0..values.len()).filter(|&at| wanted(at)).map(|at| values[at]).collect();
     let place = (some.len() as f32 * share) as usize;
@@ -258,7 +264,8 @@ fn quantile(values: &[f32], share: f32, wanted: impl Fn(usize) -> bool) -> Optio
 mod tests {
     use super::*;
 
-    /// Discs of diameter 28 on a bright background; `soft` working pixels of blur, `dark` and `light` grey levels.
+    /// Discs of diameter 28 on a bright background. `soft`: blur in pixels; `dark` and `light`: grey levels of cells
+    /// and background.
     fn smear(soft: f32, dark: f32, light: f32) -> (RgbImage, GrayImage) {
         let inside = |x: u32, y: u32| {
             let (cx, cy) = ((x / 40) as f32 * 40.0 + 20.0, (y / 40) as f32 * 40.0 + 20.0);
@@ -328,7 +335,7 @@ mod tests {
     fn cells_that_the_edge_of_the_light_cuts_raise_no_doubt() {
         let (mut image, mut probability) = smear(0.5, 120.0, 230.0);
         for (x, y, pixel) in image.enumerate_pixels_mut() {
-            // Through the middles of twelve of the sixteen cells.
+            // Cuts twelve of the sixteen cells in half.
             if !(20..140).contains(&x) || !(20..140).contains(&y) {
                 *pixel = image::Rgb([0; 3]);
                 probability.put_pixel(x, y, image::Luma([UNLIT]));

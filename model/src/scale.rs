@@ -1,9 +1,9 @@
-//! At which scale to look at an image.
+//! Estimates the cell diameter, and so the scale at which an image is segmented.
 //!
-//! The network knows cells of about its working diameter, so an image is resampled until its cells have it. How large
-//! they are, the network says itself: it looks at a part of the image as if cells had a guessed diameter, and the
-//! cells of the mask that comes back are measured. A guess near the truth confirms itself; where an image is small or
-//! hard, several looks vote.
+//! The network knows cells of about its working diameter, so an image is resampled until its cells have it. The network
+//! itself determines their size: a part of the image is segmented as if the cells had a guessed diameter (a *look*),
+//! and the cells in the resulting mask are measured. A guess near the truth confirms itself; if the image is small or
+//! difficult, several looks vote.
 
 use crate::cells::estimate_diameter;
 use crate::light::Correction;
@@ -17,48 +17,48 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::imageops::crop_imm;
 
-/// Cell diameter in pixels that is assumed where an image says nothing: between the 70 and 105 of the fields trained
-/// on.
+/// Cell diameter in pixels assumed if the image gives no indication; between the 70 and 105 of the training fields.
 pub const DEFAULT_DIAMETER: f32 = 85.0;
-/// Smallest and largest cell diameter that is looked for.
+/// Smallest and largest cell diameter in pixels that guesses are limited to.
 pub const RANGE: [f32; 2] = [12.0, 300.0];
-/// The first guesses. From large to small: cells that look too small are still seen whole and measured rightly, cells
-/// that look too large fall apart into rings and specks, which then confirm a guess that is far too small.
+/// Initial guesses, in pixels. From large to small: with a guess too large, cells look too small, but are still seen
+/// whole and measured correctly; with one too small they look too large and break up into rings and specks, which then
+/// confirm a guess that is far too small.
 const GUESSES: [f32; 6] = [250.0, 115.0, 80.0, 52.0, 36.0, 24.0];
-/// Side of the part that is looked at, in working pixels.
+/// Side of the examined part, in working pixels.
 const WINDOW: f32 = 384.0;
-/// A measured diameter that differs from the guess by no more than this factor confirms it; looks whose measures are
-/// farther apart have seen different things.
+/// A measured diameter within this factor of the guess confirms it; looks with measurements further apart have seen
+/// different things.
 const AGREES: f32 = 1.25;
-/// Likeness to cells (see [`likeness`]) from which on the first guess that is confirmed is taken.
+/// Likeness to cells (see [`likeness`]) above which the first confirmed guess is accepted.
 const SURE: f32 = 0.9;
-/// Likeness below which what a look shows confirms nothing: the fields trained on reach 0.7, small crops of them 0.3.
+/// Likeness at or below which a look confirms nothing: training fields reach 0.7, small crops of them 0.3.
 const LEAST: f32 = 0.45;
-/// An image with room for fewer cells than this is looked at with every guess: one look at a few cells is not enough.
+/// If the image has room for fewer cells than this, all guesses are tried: one look at a few cells is not enough.
 const MANY: f32 = 16.0;
-/// A look whose guess is farther than this factor from the truth says nothing of it.
+/// A look whose guess is off by more than this factor says nothing about the true diameter.
 const TELLS: f32 = 2.5;
-/// Steps from the measure with most votes to where the votes are densest.
+/// Number of mean-shift steps from the measurement with most votes to where the votes are densest.
 const SHIFTS: usize = 8;
 /// Votes that a diameter needs: one look at the least likeness.
 const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
-/// Diameters are told apart by this factor: finer than what the network minds, coarser than what a look tells. On a
-/// grid, machines that round differently mostly look at an image at the same scale.
+/// Step factor of the grid of diameters: finer than the network is sensitive to, coarser than a look can resolve.
+/// Thanks to the grid, machines that round differently mostly use the same scale.
 const GRID: f32 = 1.05;
-/// Guesses that differ by less than this factor show the same.
+/// Guesses within this factor of each other show the same.
 const SAME: f32 = 1.02;
-/// Looks that follow from one first guess.
+/// Maximum number of successive looks that follow from one initial guess.
 const LOOKS: usize = 4;
 
-/// Most pixels that an image has at the working scale: a browser's memory has room for it.
+/// Maximum number of pixels at the working scale, so that the image fits into a browser's memory.
 const MOST_PIXELS: f32 = 80e6;
 
-/// The largest scale that an image is resampled by, so that memory stays bounded: 80 megapixels come out.
+/// The largest scale by which an image is resampled, so that memory stays bounded: the result then has 80 megapixels.
 pub fn largest(image: &RgbImage) -> f32 {
     (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
 }
 
-/// An image resampled by `scale`, antialiased.
+/// Resamples an image by `scale`, antialiased (triangle filter).
 pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     let size = |len: u32| ((len as f32 * scale).round() as u32).max(1);
     let (width, height) = (size(image.width()), size(image.height()));
@@ -75,8 +75,8 @@ pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
     out
 }
 
-/// An image as the network is to see it, resampled by `scale`, in a light that it knows, and where no light falls on
-/// it. Cells are `diameter` pixels wide then.
+/// Prepares an image for the network: resampled by `scale`, brought into a known illumination, and with unlit areas
+/// filled; also returns these areas. `diameter` is the cell diameter after resampling, in pixels.
 pub(crate) fn working(
     image: &RgbImage,
     scale: f32,
@@ -84,7 +84,7 @@ pub(crate) fn working(
     diameter: f32,
 ) -> (RgbImage, Option<Surround>) {
     let image = resample(image, scale);
-    // By the light it was taken in: what is dark is black in more contrast.
+    // Found before the correction: raising the contrast would turn dark pixels black.
     let surround = light.seen().and_then(|background| Surround::find(&image, background, diameter));
     let image = light.apply(image);
     match surround {
@@ -93,33 +93,34 @@ pub(crate) fn working(
     }
 }
 
-/// What a look at an image with a guessed diameter showed.
+/// Result of segmenting a part of an image with a guessed diameter.
 #[derive(Clone, Copy, Debug)]
 struct Look {
-    /// The guess, in pixels of the image.
+    /// The guess, in image pixels.
     pub guess: f32,
-    /// Diameter of the cells in the mask, in pixels of the image.
+    /// Diameter of the cells in the mask, in image pixels; `None` if there are none.
     pub measured: Option<f32>,
-    /// How much what was found looks like cells, 0 to 1.
+    /// How much the objects found resemble cells, 0 to 1.
     pub likeness: f32,
 }
 
 impl Look {
-    /// How far the measure is from the guess, as a factor of at least 1.
+    /// Ratio between measurement and guess, at least 1.
     fn disagreement(&self) -> f32 {
         self.measured.map_or(f32::INFINITY, |measured| factor(measured, self.guess))
     }
 }
 
-/// How far two diameters are apart, as a factor of at least 1.
+/// Ratio between two diameters, at least 1.
 fn factor(a: f32, b: f32) -> f32 {
     (a / b).max(b / a)
 }
 
-/// Typical cell diameter in pixels of this image. `None`: nothing in it confirms any.
+/// Typical cell diameter in pixels of an image. `None` if nothing in it confirms any.
 ///
 /// # Errors
-/// Where the device fails.
+///
+/// [`Error::Compute`] if the device fails.
 pub(crate) async fn estimate(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
@@ -129,9 +130,9 @@ pub(crate) async fn estimate(
     let largest = 1.5 * image.width().max(image.height()) as f32;
     let mut looks: Vec<Look> = Vec::new();
     for mut guess in GUESSES.into_iter().filter(|guess| *guess <= largest) {
-        // Towards where the guess confirms itself.
+        // Follow the measurements to a guess that confirms itself.
         for _ in 0..LOOKS {
-            // Other first guesses lead to the same place.
+            // Different initial guesses may lead to the same place.
             if looks.iter().any(|look| factor(look.guess, guess) < SAME) {
                 break;
             }
@@ -147,7 +148,7 @@ pub(crate) async fn estimate(
                 break;
             }
             let next = on_grid(measured.clamp(RANGE[0], RANGE[1]));
-            // Where large and small cells are about as many, two guesses lead to each other: between them, then.
+            // With about as many large cells as small ones, two guesses may lead to each other; then try between them.
             let back = |look: &Look| {
                 factor(look.guess, next) < SAME && look.measured.is_some_and(|led| factor(led, guess) < SAME)
             };
@@ -157,10 +158,11 @@ pub(crate) async fn estimate(
     Ok(agreed(&looks))
 }
 
-/// The diameter that most looks agree on: their mean about the place where they are densest (mean shift: Cheng, 1995),
-/// on the grid of diameters. A look counts by the fourth power of its likeness: looks at wrong scales are many and
-/// somewhat alike, those at the right one are few and very much; and the less, the farther its measure is from that
-/// place and its guess from the truth, without a step: rounding that differs between machines must not decide.
+/// The diameter that most looks agree on: the mean around the place where measurements are densest (mean shift: Cheng,
+/// 1995), rounded to the grid. A look's weight is the fourth power of its likeness (looks at wrong scales are many and
+/// somewhat cell-like, those at the right scale few and very much so), reduced with the distance of its measurement
+/// from that place and of its guess from the result. The reduction has no steps, so that differences in rounding
+/// between machines do not decide.
 fn agreed(looks: &[Look]) -> Option<f32> {
     let told = || {
         let alike = looks.iter().filter(|look| look.likeness > LEAST);
@@ -171,7 +173,8 @@ fn agreed(looks: &[Look]) -> Option<f32> {
     };
     let votes = |diameter: f32| told().map(|(look, measured)| weight(look, measured, diameter)).sum::<f32>();
     let candidates = told().map(|(_, measured)| (measured, votes(measured)));
-    // Times the diameter: cells that look too large fall apart and confirm what is too small, more than the reverse.
+    // Times the diameter, because cells that look too large break up and confirm diameters that are too small, which
+    // happens more often than the reverse.
     let claim = |(measured, votes): &(f32, f32)| votes * measured;
     let (mut diameter, most) = candidates.max_by(|one, other| claim(one).total_cmp(&claim(other)))?;
     if most <= ENOUGH {
@@ -189,26 +192,28 @@ fn agreed(looks: &[Look]) -> Option<f32> {
     Some(on_grid(diameter))
 }
 
-/// 1 for two diameters that are the same, falling to 0 where they are this factor apart (Tukey's biweight).
+/// 1 for equal diameters, falling to 0 when they differ by the factor `reach` (Tukey's biweight).
 fn nearness(a: f32, b: f32, reach: f32) -> f32 {
     let away = (factor(a, b).ln() / reach.ln()).min(1.0);
     (1.0 - away * away).powi(2)
 }
 
-/// The nearest of the diameters that are told apart.
+/// Rounds to the grid of diameters.
 fn on_grid(diameter: f32) -> f32 {
     DEFAULT_DIAMETER * GRID.powf(((diameter / DEFAULT_DIAMETER).ln() / GRID.ln()).round())
 }
 
-/// The diameter to assume where nothing in the image confirms any: a small image shows few cells, but shows them.
+/// The diameter assumed if nothing in the image confirms any. In a small image it is less, so that some cells fit.
 pub(crate) fn fallback(image: &RgbImage) -> f32 {
     DEFAULT_DIAMETER.min(0.6 * image.width().min(image.height()) as f32).max(RANGE[0])
 }
 
-/// Looks at a part of an image, its light corrected, as if its cells had the guessed diameter.
+/// Segments a part of an image, its illumination corrected, as if its cells had the guessed diameter, and measures
+/// them.
 ///
 /// # Errors
-/// Where the device fails.
+///
+/// [`Error::Compute`] if the device fails.
 async fn look(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
@@ -256,7 +261,7 @@ mod tests {
         }
     }
 
-    /// Ground, faintly stained stripes, and something dark at the edge.
+    /// Background, faintly stained stripes, and a dark object in one corner.
     fn hazy(stain: u8, thing: u8) -> RgbImage {
         RgbImage::from_fn(120, 90, |x, y| {
             image::Rgb(
@@ -277,7 +282,7 @@ mod tests {
             let image = hazy(190, thing);
             working(&image, 1.0, lights.correction(&image), 20.0).1.is_some()
         };
-        // 0.3 of the background, to the power of three.
+        // 0.3 of the background; corrected, it is that to the power of three.
         assert!(!surround(66));
         assert!(surround(4));
     }

@@ -1,4 +1,4 @@
-//! The way of one image: light, scale, tiles, network, probability map.
+//! Segmentation of one image: light, scale, tiles, network, probability map.
 
 mod logits;
 mod segmenter;
@@ -14,15 +14,16 @@ pub use segmenter::{Segmenter, normalise};
 use serde::{Deserialize, Serialize};
 use std::ops::{Range, RangeInclusive};
 
-/// How one image is segmented.
+/// Options for segmenting one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentOptions {
-    /// Typical cell diameter in pixels of this image, one of [`DIAMETERS`]. `None`: estimated from the image.
+    /// Typical cell diameter in pixels of this image, within [`DIAMETERS`]. `None`: estimated from the image.
     pub diameter_px: Option<f32>,
-    /// Side of a tile in working pixels, halo included; a multiple of 8. Bounds the memory.
+    /// Side of a tile in working pixels, halo included; a multiple of 8. Bounds the memory use.
     pub tile: usize,
-    /// In how many of its eight orientations (turned by right angles, mirrored) an image is looked at: 1, 2, 4 or 8.
-    /// The logits are averaged; the time grows with it. `None`: the more, the smaller the image.
+    /// In how many of its eight orientations (rotations by right angles, with and without mirroring) the image is
+    /// segmented: 1, 2, 4 or 8. The logits are averaged; the time grows proportionally. `None`: more for smaller
+    /// images.
     pub orientations: Option<usize>,
 }
 
@@ -32,28 +33,29 @@ impl Default for SegmentOptions {
     }
 }
 
-/// Cell diameters in pixels that can be given by hand: with others there is nothing to see, or nothing to compute.
+/// Cell diameters in pixels that can be given by hand. Below, nothing could be recognised; above, hardly a pixel would
+/// be left at the working scale.
 pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 
-/// How far along a segmentation is: tiles done of all tiles.
+/// Progress of a segmentation: tiles done, of all tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     pub done: usize,
     pub total: usize,
 }
 
-/// What the network says of one image, at the image's own resolution.
+/// Result of segmenting one image, at the image's own resolution.
 #[derive(Clone, Debug)]
 pub struct Segmentation {
-    /// Probability of red blood cell, 0 to 255 for 0 to 1, and [`UNLIT`], the size of the image.
+    /// Probability of red blood cell, 0 to 255 for 0 to 1, or [`UNLIT`]; same size as the image.
     pub probability: GrayImage,
-    /// Cell diameter in image pixels that the working scale was chosen for (estimated or given).
+    /// Cell diameter in image pixels that determined the working scale (estimated or given).
     pub diameter_px: f32,
     /// Working pixels per image pixel.
     pub scale: f32,
-    /// What was measured of how far it can be trusted; `None` where there are no cells, or nothing but cells.
+    /// Quality measurements; `None` if there are no cells, or no background.
     pub quality: Option<Quality>,
-    /// Why this result should not be trusted, in sentences for the user; empty if nothing is known.
+    /// Reasons not to trust this result, in sentences for the user; empty if there are none.
     pub warnings: Vec<String>,
 }
 
@@ -68,38 +70,40 @@ const NO_BACKGROUND: &str =
 
 const TOO_LARGE: &str = "the image is too large for cells this small: it was processed at a coarser scale than the network was \
                          trained for; cut it into pieces";
-/// Working pixels, over all orientations, that take a CPU a fraction of a second.
+/// Working pixels, over all orientations, that a CPU processes in a fraction of a second.
 const UNNOTICED: u32 = 1 << 17;
 
-/// In how many orientations to look at an image: as many as go unnoticed, but always at the mirror image too. A small
-/// image has few edges, and every look at them counts.
+/// Number of orientations for an image: as many as take no noticeable time, at least two (the image and its mirror
+/// image). A small image has few edges, so additional looks at them are worthwhile.
 fn affordable(working: &RgbImage) -> usize {
     let goes_unnoticed = |orientations: &u32| orientations * working.width() * working.height() <= UNNOTICED;
     [8, 4].into_iter().find(goes_unnoticed).unwrap_or(2) as usize
 }
 
-/// A network that answers for one tile at a time. Where it computes is its own matter: on this thread, on a graphics
-/// processor, in several workers.
+/// A network that evaluates single tiles, wherever it computes: on this thread, on a GPU, or in several workers.
 #[allow(async_fn_in_trait, reason = "nobody here needs the futures to be Send")]
 pub trait TileNetwork {
+    /// The configuration of the network.
     fn config(&self) -> &NetworkConfig;
 
-    /// How many tiles it can have in hand at a time.
+    /// Number of tiles it can process concurrently.
     fn at_once(&self) -> usize {
         1
     }
 
-    /// Logit of cell less that of background, row by row, summed over these of the eight orientations. Width and height
-    /// of the tile are multiples of [`ALIGNMENT`](crate::network::ALIGNMENT).
+    /// Logits of red blood cell against background, row by row, summed over the given ones of the eight orientations.
+    /// Width and height of the tile must be multiples of [`ALIGNMENT`](crate::network::ALIGNMENT).
     ///
     /// # Errors
-    /// Where the device fails.
+    ///
+    /// [`Error::Compute`] if the device fails.
     async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error>;
 
-    /// Segments one image of any size. `progress` hears of every tile.
+    /// Segments one image of any size. `progress` is called for every tile.
     ///
     /// # Errors
-    /// Where the device fails.
+    ///
+    /// [`Error::Compute`] if the device fails.
     async fn segment(
         &self,
         image: &RgbImage,
@@ -113,10 +117,11 @@ pub trait TileNetwork {
         Ok(Segmentation { probability: frame.around(&found.probability), ..found })
     }
 
-    /// Logits of an image at the working scale, tile by tile, as the mean over orientations.
+    /// Logits of an image at the working scale, computed tile by tile and averaged over `orientations`.
     ///
     /// # Errors
-    /// Where the device fails.
+    ///
+    /// [`Error::Compute`] if the device fails.
     async fn logits(
         &self,
         image: &RgbImage,
@@ -127,7 +132,7 @@ pub trait TileNetwork {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let tiles = tiles(padded(height), padded(width), tile);
         let mut logits = Logits { width, height, values: vec![0.0; width * height] };
-        // Where several are in hand at a time, the orientations of one tile are.
+        // If several tasks run concurrently, each orientation of a tile is a task of its own.
         let parts = if self.at_once() > 1 { orientations } else { 1 };
         let task = |at: usize| {
             let (tile, part) = (&tiles[at / parts], at % parts);
@@ -138,7 +143,7 @@ pub trait TileNetwork {
         };
         let total = tiles.len() * parts;
         progress(Progress { done: 0, total: tiles.len() });
-        // In order: sums of more than two orientations depend on it in their last bit.
+        // `buffered` keeps the order: the last bit of sums over more than two orientations depends on it.
         let mut answers = stream::iter((0..total).map(task)).buffered(self.at_once());
         let mut done = 0;
         while let Some(answer) = answers.next().await {
@@ -160,7 +165,7 @@ pub trait TileNetwork {
     }
 }
 
-/// Segments an image that has no frame around it.
+/// Segments an image without a frame.
 async fn segment_picture(
     network: &(impl TileNetwork + ?Sized),
     image: &RgbImage,
@@ -177,7 +182,7 @@ async fn segment_picture(
     };
     let working_diameter = network.config().working_diameter;
     let scale = (working_diameter / diameter_px).min(scale::largest(image));
-    // How wide cells are in the working image.
+    // Cell diameter in the working image.
     let mut across = working_diameter;
     if scale * diameter_px < 0.99 * working_diameter {
         across = scale * diameter_px;
@@ -204,7 +209,7 @@ async fn segment_picture(
     Ok(Segmentation { probability, diameter_px, scale, quality: quality.ok(), warnings })
 }
 
-/// A part of an image, rows and columns; what lies beyond the image repeats its edge.
+/// A part of an image, given by rows and columns; beyond the image its edge pixels are repeated.
 fn cut(image: &RgbImage, [rows, columns]: &[Range<usize>; 2]) -> RgbImage {
     let (right, bottom) = (image.width() - 1, image.height() - 1);
     RgbImage::from_fn(columns.len() as u32, rows.len() as u32, |x, y| {

@@ -1,5 +1,5 @@
-//! Where a picture ends before its file does: what an eyepiece lets through is round, and a camera behind it takes
-//! black corners too. There is no cell in them, and their rim is no cell's.
+//! The unlit surround of a picture: the view through an eyepiece is round, so a camera behind it also captures black
+//! corners. They contain no cells, and their rim must not be mistaken for the outline of one.
 
 use crate::RgbImage;
 use crate::cells::distance::squared_distance;
@@ -9,22 +9,22 @@ use crate::segment::Logits;
 use std::collections::VecDeque;
 use std::f32::consts::PI;
 
-/// Least size of an unlit region, in areas of a typical cell.
+/// Minimum size of an unlit region, in areas of a typical cell.
 const LEAST: f32 = 0.5;
-/// Beyond an unlit region lies its rim: what is darker than this share of the background, no farther off than this many
-/// cell diameters.
+/// The rim of an unlit region consists of pixels darker than this share of the background ...
 const RIM: f32 = 0.6;
+/// ... within this many cell diameters of the region.
 const REACH: f32 = 0.3;
 
-/// The unlit surround of a picture.
+/// The unlit part of an image, one flag per pixel.
 #[derive(Clone, Debug)]
 pub struct Surround {
     unlit: Vec<bool>,
 }
 
 impl Surround {
-    /// The unlit regions that reach the edge of an image whose background has this colour and whose cells are this wide
-    /// in pixels. `None`: light falls everywhere.
+    /// Finds the unlit regions that touch the image edge. `background` is the colour of the background, `diameter` the
+    /// cell diameter in pixels. `None` if there are none.
     pub fn find(image: &RgbImage, background: [f32; 3], diameter: f32) -> Option<Self> {
         let (width, height) = image.dimensions();
         let pixels = image.as_raw();
@@ -54,8 +54,8 @@ impl Surround {
         Some(Self { unlit: (0..black.len()).map(rim).collect() })
     }
 
-    /// The image with its last lit pixels repeated where no light falls, as at the edge of a file: another colour would
-    /// be another step in brightness, where the light falls off.
+    /// Fills the unlit part with the nearest lit pixels, like the padding at an image edge. Any other colour would
+    /// create a brightness step where the light falls off.
     pub fn fill(&self, mut image: RgbImage) -> RgbImage {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut filled: Vec<bool> = self.unlit.iter().map(|unlit| !unlit).collect();
@@ -69,7 +69,7 @@ impl Surround {
             ];
             four.into_iter().flatten()
         };
-        // Lit pixels beside unlit ones: all of them would take eight bytes each.
+        // Only lit pixels next to unlit ones are queued; queueing all would take eight bytes per pixel.
         let at_the_rim = |at: &usize| filled[*at] && around(*at).any(|other| !filled[other]);
         let mut next: VecDeque<usize> = (0..filled.len()).filter(at_the_rim).collect();
         while let Some(from) = next.pop_front() {
@@ -81,7 +81,7 @@ impl Surround {
         image
     }
 
-    /// Takes away what was found where no light falls.
+    /// Removes what was found in the unlit part.
     pub fn clear(&self, logits: &mut Logits) {
         for (logit, _) in logits.values.iter_mut().zip(&self.unlit).filter(|(_, unlit)| **unlit) {
             *logit = Logits::UNLIT;
@@ -96,7 +96,7 @@ mod tests {
 
     const LIT: [f32; 3] = [200.0, 210.0, 205.0];
 
-    /// Ground within `radius` of the middle, black beyond, and a dark disc of 20 pixels at the edge.
+    /// Background within `radius` of the centre, black beyond, and a dark disc 20 pixels across near the upper edge.
     fn picture(radius: f32, disc: u8) -> RgbImage {
         RgbImage::from_fn(120, 90, |x, y| {
             let far = |cx: f32, cy: f32| (x as f32 - cx).hypot(y as f32 - cy);
@@ -115,7 +115,7 @@ mod tests {
         let surround = Surround::find(&image, LIT, 20.0).expect("black corners");
         let filled = surround.fill(image);
         assert_eq!(filled.get_pixel(0, 0).0, LIT.map(|value| value as u8));
-        // The rim too, but not the cell within the field.
+        // The rim is filled too, but the cell in the field of view stays.
         assert!(filled.pixels().all(|pixel| pixel.0[0] >= 60), "something black is left");
         assert_eq!(filled.get_pixel(60, 5).0, [60; 3]);
         let mut logits = Logits { width: 120, height: 90, values: vec![3.0; 120 * 90] };

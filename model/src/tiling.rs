@@ -1,23 +1,23 @@
-//! Large images go through the network in tiles whose overlap covers the receptive field.
+//! Division of large images into tiles whose overlap covers the receptive field.
 
 use crate::network::{ALIGNMENT, HALO};
 use std::ops::Range;
 
-/// One tile: what goes in and which part of what comes out is kept. In pixels of the padded image.
+/// One tile: rows and columns of its input, and of the part of its output that is kept, in pixels of the padded image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
     pub input: [Range<usize>; 2],
     pub keep: [Range<usize>; 2],
 }
 
-/// The extent padded up to the network's alignment.
+/// A length padded to the network's alignment.
 pub fn padded(len: usize) -> usize {
     len.next_multiple_of(ALIGNMENT).max(ALIGNMENT)
 }
 
-/// Tiles of at most `side` by `side` input pixels (or the least that the halo leaves room in) that together keep each
-/// pixel of a padded `height` by `width` image once. Corners lie on multiples of the alignment and the halo covers the
-/// receptive field, so the kept pixels are those of the untiled network, but for rounding.
+/// Tiles of at most `side` by `side` input pixels (or the minimum that the halo requires) that together keep each pixel
+/// of a padded `height` by `width` image exactly once. Corners lie on multiples of the alignment and the halo covers
+/// the receptive field, so the kept pixels equal those of the untiled network up to rounding.
 pub fn tiles(height: usize, width: usize, side: usize) -> Vec<Tile> {
     let (rows, columns) = (spans(height, side), spans(width, side));
     let mut tiles = Vec::with_capacity(rows.len() * columns.len());
@@ -39,7 +39,7 @@ fn spans(len: usize, side: usize) -> Vec<(Range<usize>, Range<usize>)> {
         return vec![(0..len, 0..len)];
     }
     let core = side - 2 * HALO;
-    // As many tiles as needed, of even size, so that no sliver is left at the end.
+    // As many tiles as needed, of equal size, so that no sliver remains at the end.
     let count = len.div_ceil(core);
     let core = len.div_ceil(count).next_multiple_of(ALIGNMENT);
     (0..len)

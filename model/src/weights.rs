@@ -1,4 +1,4 @@
-//! Weights as files: safetensors (with what the network was trained for in its metadata) and burnpack.
+//! Weight files: safetensors (with the network's configuration in the metadata) and burnpack.
 
 mod precision;
 #[cfg(test)]
@@ -13,13 +13,14 @@ use burn::tensor::Bytes;
 use burn_store::{BurnpackStore, ModuleSnapshot, SafetensorsStore};
 use precision::{Convert, NOT_FINITE};
 
-/// Metadata key that holds the [`NetworkConfig`] as JSON.
+/// Metadata key of the [`NetworkConfig`], stored as JSON.
 const CONFIG: &str = "rbc.config";
 
 /// Reads a network from the bytes of a safetensors or burnpack file.
 ///
 /// # Errors
-/// Where the bytes are neither, or hold another architecture; the message says which.
+///
+/// [`Error::Weights`] if the bytes are neither, or hold another architecture; the message says which.
 pub fn load<B: SegBackend>(bytes: &[u8], device: &B::Device) -> Result<(Network<B>, NetworkConfig), Error> {
     match safetensors::SafeTensors::read_metadata(bytes) {
         Ok((_, metadata)) => {
@@ -43,7 +44,7 @@ fn load_burnpack<B: SegBackend>(
     bytes: &[u8],
     device: &B::Device,
 ) -> Result<(Network<B>, NetworkConfig), Error> {
-    // A burnpack file begins with its magic number; its metadata is CBOR, so the configuration stands as JSON within.
+    // The metadata of a burnpack file is CBOR, in which the JSON of the configuration appears verbatim.
     let unreadable = || {
         Error::Weights("not a weights file, or not a whole one: neither safetensors nor burnpack; use a file that `trainer train` wrote".into())
     };
@@ -55,7 +56,7 @@ fn load_burnpack<B: SegBackend>(
     Ok((fill(&config, &mut store, device)?, config))
 }
 
-/// The configuration in a burnpack file's metadata, which the store keeps as a plain string.
+/// Finds the configuration in the metadata of a burnpack file, where it is stored as a plain string.
 fn find_json(bytes: &[u8]) -> Option<NetworkConfig> {
     let key = CONFIG.as_bytes();
     let at = bytes.windows(key.len()).position(|window| window == key)? + key.len();
@@ -71,7 +72,8 @@ fn parse(json: &str) -> Result<NetworkConfig, Error> {
     })
 }
 
-/// A network with the tensors of a store. The store itself checks nothing: its own complaint names every tensor.
+/// Creates a network from the tensors of a store. The store's own validation is off, because its message would list
+/// every tensor.
 fn fill<B: SegBackend, S: burn_store::ModuleStore>(
     config: &NetworkConfig,
     store: &mut S,
@@ -115,12 +117,20 @@ fn misfit(config: &NetworkConfig, why: &str) -> Error {
     ))
 }
 
-/// The network as a safetensors file, 32 bit.
+/// Serialises a network as safetensors with 32-bit weights.
+///
+/// # Errors
+///
+/// As [`safetensors_bytes`].
 pub fn to_safetensors<B: SegBackend>(network: &Network<B>, config: &NetworkConfig) -> Result<Vec<u8>, Error> {
     safetensors_bytes(network, config, Precision::F32)
 }
 
-/// The network as a safetensors file.
+/// Serialises a network as safetensors.
+///
+/// # Errors
+///
+/// [`Error::Export`] if serialisation fails or a weight is not finite in the chosen precision.
 pub fn safetensors_bytes<B: SegBackend>(
     network: &Network<B>,
     config: &NetworkConfig,
@@ -139,7 +149,7 @@ pub fn safetensors_bytes<B: SegBackend>(
     }))
 }
 
-/// Whether all numbers of a safetensors file are finite: those whose exponent is all ones are not (IEEE 754).
+/// Whether all numbers of a safetensors file are finite (IEEE 754: infinities and NaNs have an exponent of all ones).
 fn finite(bytes: &[u8]) -> bool {
     let Ok(file) = safetensors::SafeTensors::deserialize(bytes) else { return false };
     file.iter().all(|(_, tensor)| match tensor.dtype() {
@@ -153,7 +163,11 @@ fn finite(bytes: &[u8]) -> bool {
     })
 }
 
-/// The network as a burnpack file, Burn's own format.
+/// Serialises a network as burnpack, Burn's own format.
+///
+/// # Errors
+///
+/// [`Error::Export`] if serialisation fails or a weight is not finite in the chosen precision.
 pub fn burnpack_bytes<B: SegBackend>(
     network: &Network<B>,
     config: &NetworkConfig,

@@ -1,29 +1,29 @@
-//! Which part of an image to look at where the whole is more than is needed: cells may lie anywhere, the middle be
-//! bare.
+//! Chooses a representative part of an image when the whole is more than needed. Cells may lie anywhere; the centre may
+//! be empty.
 
-/// A part will do that shows this share of what the fullest shows: that one may be a clump or a blot.
+/// A part suffices if it shows this share of what the fullest part shows, as the fullest may be a clump or a blot.
 const ENOUGH: f32 = 0.25;
-/// Pixels that are looked at, about: what is true of a whole image is told from fewer than a camera takes.
+/// Approximate number of pixels that are sampled; properties of a whole image need no more.
 const PIXELS: f64 = 1e6;
 
-/// Every how many-th pixel of an image of this size to look at, along both sides.
+/// Sampling step, along both sides, for an image of this size.
 pub fn sampling((width, height): (u32, u32)) -> usize {
     (f64::from(width) * f64::from(height) / PIXELS).sqrt().ceil().max(1.0) as usize
 }
 
-/// Where in an image something is to be seen.
+/// How densely something occurs in an image, for fast counts in rectangles.
 pub struct Density {
     size: (u32, u32),
-    /// Every so many-th pixel is looked at, along both sides.
+    /// Sampling step along both sides.
     step: usize,
     columns: usize,
-    /// What was seen above and to the left of each corner between those (Crow: Summed-area tables for texture mapping,
-    /// 1984).
+    /// Summed-area table (Crow: Summed-area tables for texture mapping, 1984): the count above and to the left of each
+    /// grid corner.
     sums: Vec<u32>,
 }
 
 impl Density {
-    /// Of an image of this size, `seen` at these pixels.
+    /// Counts the sampled pixels of an image of this size for which `seen` holds.
     pub fn of(size: (u32, u32), seen: impl Fn(u32, u32) -> bool) -> Self {
         let step = sampling(size);
         let columns = (size.0 as usize).div_ceil(step);
@@ -40,7 +40,7 @@ impl Density {
         Self { size, step, columns, sums }
     }
 
-    /// Pixels, of those looked at, where it was seen in a part of the image.
+    /// Number of sampled pixels with an occurrence in a part (x, y, width, height).
     fn count(&self, [x, y, width, height]: [u32; 4]) -> u32 {
         let rows = self.sums.len() / (self.columns + 1) - 1;
         let corner = |x: u32, y: u32| {
@@ -50,14 +50,14 @@ impl Density {
         corner(x + width, y + height) + corner(x, y) - corner(x + width, y) - corner(x, y + height)
     }
 
-    /// The part, no wider nor higher than `side`, that is nearest to the middle of those that show enough: x, y, width
-    /// and height.
+    /// Of the parts with enough occurrences, at most `side` wide and high, the one nearest to the centre: x, y, width,
+    /// height.
     pub fn part(&self, side: u32) -> [u32; 4] {
         let (width, height) = (side.min(self.size.0), side.min(self.size.1));
         let places = |room: u32, extent: u32| {
             let middle = room / 2;
             let step = (extent / 2).max(1);
-            // Up to both borders, that nothing stays out of sight.
+            // Up to both borders, so that nothing is missed.
             (0..=middle.div_ceil(step)).flat_map(move |n| {
                 let away = n * step;
                 let both = [middle.saturating_sub(away), (middle + away).min(room)];
@@ -80,7 +80,7 @@ impl Density {
 mod tests {
     use super::*;
 
-    /// Discs of 12 pixels in each of these places.
+    /// Discs of radius 12 pixels at these positions.
     fn seen(discs: &[(f32, f32)]) -> impl Fn(u32, u32) -> bool {
         |x, y| discs.iter().any(|&(cx, cy)| (x as f32 - cx).hypot(y as f32 - cy) < 12.0)
     }

@@ -1,5 +1,4 @@
-//! The operations of the network on the CPU: against naive references and, through automatic differentiation,
-//! against finite differences.
+//! The operations of the network on the CPU against naive references.
 #![cfg(not(target_arch = "wasm32"))]
 
 mod common;

@@ -1,5 +1,5 @@
-//! The network in a browser, in a worker as in the page: WebGPU and the CPU in wasm, each operation against its
-//! naive reference, the whole network against stored logits and against each other.
+//! The network in a browser worker, as on the page: on WebGPU and on the CPU in wasm, each operation against its naive
+//! reference, and the whole network against stored logits and against the other back end.
 #![cfg(target_arch = "wasm32")]
 
 mod common;
@@ -15,7 +15,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// The WebGPU device, set up at the first call.
+/// The WebGPU device, initialised on the first call.
 async fn webgpu() -> WgpuDevice {
     thread_local!(static READY: Cell<bool> = const { Cell::new(false) });
     let device = WgpuDevice::default();

@@ -1,5 +1,5 @@
-//! The operations of the network on a graphics card, against naive references. Built with the feature `cuda` or `wgpu`
-//! alone: `bench/gpu.sh` on a machine with an NVIDIA card, any machine with a Vulkan, Metal or DirectX driver else.
+//! The operations of the network on a GPU against naive references. Built with feature `cuda` or `wgpu`: `bench/gpu.sh`
+//! runs it on machines with an NVIDIA card; otherwise it needs a Vulkan, Metal or DirectX driver.
 #![cfg(any(feature = "cuda", feature = "wgpu"))]
 
 mod common;

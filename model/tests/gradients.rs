@@ -1,4 +1,4 @@
-//! Gradients through automatic differentiation against finite differences: each operation and the whole network.
+//! Gradients from automatic differentiation against finite differences, for each operation and the whole network.
 #![cfg(all(feature = "train", not(target_arch = "wasm32")))]
 
 mod common;
@@ -17,21 +17,21 @@ fn values<const D: usize>(tensor: Tensor<impl burn::tensor::backend::Backend, D>
     tensor.into_data().to_vec().expect("32-bit floats")
 }
 
-/// The sum of `out` weighted with fixed random numbers: a loss whose gradient is not the same everywhere.
+/// The sum of `out` weighted by fixed random numbers: a loss with a non-uniform gradient.
 fn weighted<const D: usize>(out: Tensor<B, D>) -> Tensor<B, 1> {
     let shape: [usize; D] = out.dims();
     let factors = Random::new(5).values(shape.iter().product());
     (out * tensor::<B, D>(&factors, shape, &Default::default())).sum()
 }
 
-/// `weighted`, summed up in double precision: finite differences of it are not drowned in rounding.
+/// As [`weighted`], but summed in double precision, so that rounding does not swamp finite differences.
 fn loss<const D: usize>(out: Tensor<B, D>) -> f64 {
     let out = values(out);
     let factors = Random::new(5).values(out.len());
     out.iter().zip(&factors).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// Compares the gradient of each element of `x` with central differences of `forward`.
+/// Compares the gradient of each element of `x` with the central difference of `forward`.
 fn check<const D: usize, const O: usize>(
     what: &str,
     x: &[f32],
@@ -65,7 +65,8 @@ fn convolution() {
     check("input", &x, [2, 3, 5, 6], |x| conv3x3(x, of_weight.clone(), of_bias.clone(), false));
     check("weight", &weight, [4, 3, 3, 3], |weight| conv3x3(of_x.clone(), weight, of_bias.clone(), false));
     check("bias", &bias, [4], |bias| conv3x3(of_x.clone(), of_weight.clone(), bias, false));
-    // With ReLU, far enough from its kink: multiples of 1/2 plus 1/4, moved by 1/128 times at most 1/2.
+    // With ReLU, inputs are chosen such that no output comes near the kink: all outputs are odd multiples of 1/8, and a
+    // step changes them by at most 1/64.
     let coarse: Vec<f32> = random.coarse(4 * 3 * 9).iter().map(|value| value / 2.0).collect();
     let steps: Vec<f32> = random.coarse(x.len()).iter().map(|value| (value * 2.0).round()).collect();
     let shifted = tensor::<B, 1>(&[0.125, -0.125, 0.375, -0.375], [4], &device);
@@ -90,7 +91,7 @@ fn pooling_and_unpooling() {
     });
 }
 
-/// Adds to parameter number `target` (to all where `None`) a fixed random direction times `step`.
+/// Adds a fixed random direction times `step` to parameter number `target`.
 struct Move {
     target: usize,
     step: f32,
@@ -112,8 +113,8 @@ impl ModuleMapper<B> for Move {
     }
 }
 
-/// Gives the parameters fixed random values. Biases, scales and shifts move away from where they begin: with biases
-/// of zero, ReLU would stand on its kink wherever the unpooling left nothing but zeros.
+/// Sets the parameters to fixed random values. Biases, scales and shifts are moved away from their initial values: with
+/// zero biases, ReLU would be at its kink wherever unpooling leaves only zeros.
 struct Fixed {
     next: u64,
 }
@@ -138,7 +139,7 @@ fn direction(parameter: usize, len: usize) -> Vec<f32> {
     Random::new(1000 + parameter as u64).values(len)
 }
 
-/// The gradient of each parameter along its direction.
+/// The derivative of the loss along each parameter's direction.
 struct Slopes<'a> {
     gradients: &'a <B as burn::tensor::backend::AutodiffBackend>::Gradients,
     found: Vec<f64>,
@@ -159,13 +160,13 @@ fn whole_network() {
 
 #[test]
 fn whole_network_with_batch_normalisation() {
-    // 11 of the 12 layers have a scale and a shift beside weight and bias.
+    // 11 of the 12 layers have a scale and a shift in addition to weight and bias.
     compare_network(true, 46);
 }
 
-/// Where a step crosses a kink of ReLU or of the pooling, a difference is no derivative, so each parameter is
-/// compared on several networks and has to agree on two at least, and nearly all on most: a wrong gradient agrees
-/// on none.
+/// Compares gradients of the whole network with finite differences. A difference is not a derivative where the step
+/// crosses a kink of ReLU or pooling, so each parameter is compared on several networks: it must agree on at least two,
+/// and four fifths of all comparisons must agree. A wrong gradient would agree on none.
 fn compare_network(batch_norm: bool, parameters: usize) {
     const NETWORKS: u64 = 5;
     let mut agreed = vec![0; parameters];

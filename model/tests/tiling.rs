@@ -1,4 +1,4 @@
-//! Tiles give what the whole image gives.
+//! Tiled segmentation gives the same result as untiled.
 #![cfg(not(target_arch = "wasm32"))]
 
 use burn::backend::Flex;
@@ -9,7 +9,7 @@ use rbc_model::segment::{Progress, Segmenter, TileNetwork};
 use rbc_model::tiling::{padded, tiles};
 use std::sync::Mutex;
 
-/// Noise with some structure, so that every layer has something to say.
+/// Noise with some structure, so that every layer is active.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let noise = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).wrapping_add(x * y);
@@ -18,9 +18,9 @@ fn picture(width: u32, height: u32) -> RgbImage {
     })
 }
 
-/// With random weights, the same for the same seed.
+/// A segmenter with random weights, reproducible from the seed.
 fn segmenter(seed: u64) -> Segmenter<Flex> {
-    // Other tests draw from the same generator meanwhile.
+    // Other tests use the same generator concurrently.
     static DRAWING: Mutex<()> = Mutex::new(());
     let _drawing = DRAWING.lock();
     Flex::seed(&Default::default(), seed);
@@ -32,7 +32,7 @@ fn logits(segmenter: &Segmenter<Flex>, image: &RgbImage, tile: usize) -> Vec<f32
     pollster::block_on(segmenter.logits(image, tile, 1, &mut |_| {})).expect("the CPU computes").values
 }
 
-/// How far apart whole and tiled are at most, for each size of tile.
+/// Maximum difference between untiled and tiled logits, for each tile size.
 fn apart<const N: usize>(segmenter: &Segmenter<Flex>, image: &RgbImage, sides: [usize; N]) -> [f32; N] {
     let whole = logits(segmenter, image, 4096);
     let spread = whole.iter().fold(0.0f32, |most, value| most.max(value.abs()));
@@ -45,8 +45,9 @@ fn apart<const N: usize>(segmenter: &Segmenter<Flex>, image: &RgbImage, sides: [
 
 #[test]
 fn tiled_logits_equal_untiled_ones() {
-    // Where two pixels of a pooling window are as good as equal, the last bit decides to which of them the maximum is
-    // unpooled, and a tile may round it otherwise: one image in a hundred of random networks. Hence the median of five.
+    // If two pixels of a pooling window are almost equal, the last bit decides which of them is the maximum, and
+    // rounding may differ in a tile; this happens for one image in a hundred of random networks. Hence the median of
+    // five.
     let networks: [_; 5] = [1, 2, 3, 4, 5].map(segmenter);
     let sides = [80, 128];
     for (width, height) in [(301, 173), (97, 250), (8, 333)] {
@@ -62,7 +63,7 @@ fn tiled_logits_equal_untiled_ones() {
 
 #[test]
 fn a_smaller_halo_would_not_do() {
-    // Of two images that differ from here on, the logits differ from the aligned block on that just sees as far.
+    // If two images differ only from column FROM on, their logits first differ in the aligned block one halo before it.
     const FROM: usize = 128;
     let image = picture(256, 64);
     let mut other = image.clone();
@@ -88,7 +89,7 @@ fn averaged_over_all_orientations_the_network_does_not_see_which_way_is_up() {
         found.expect("the CPU computes").values
     };
     let turned = image::imageops::rotate90(&image);
-    // Pixel x, y lies at 39 - y, x after the turn.
+    // The rotation moves pixel (x, y) to (39 - y, x).
     let most = |orientations| {
         let (upright, turned) = (logits(&image, orientations), logits(&turned, orientations));
         let pairs = (0..40).flat_map(|y| (0..64).map(move |x| (y * 64 + x, x * 40 + 39 - y)));

@@ -1,11 +1,11 @@
-//! What a person's hands do on the page: mouse, wheel, fingers, keys, dropped and pasted files.
+//! What a person does on the page: mouse, wheel, touch, keys, dropped and pasted files.
 
 use crate::page::Page;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Keys without a letter, as WebDriver spells them.
+/// Keys in WebDriver's encoding.
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
 pub const ESCAPE: &str = "\u{E00C}";
@@ -15,7 +15,7 @@ pub const UP: &str = "\u{E013}";
 pub const RIGHT: &str = "\u{E014}";
 pub const DOWN: &str = "\u{E015}";
 
-/// Where the canvas is in the window, and what it shows when it shows all of an image.
+/// Position and size of the canvas in the window. Its methods assume that the canvas shows the whole image.
 #[derive(Clone, Copy, Debug)]
 pub struct Canvas {
     left: f64,
@@ -25,17 +25,17 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// The middle, in the window.
+    /// The centre, in window coordinates.
     pub fn middle(&self) -> (f64, f64) {
         (self.left + self.width / 2.0, self.top + self.height / 2.0)
     }
 
-    /// Screen pixels per image pixel while all of an image of this size is shown.
+    /// Screen pixels per pixel of an image of this size.
     pub fn zoom(&self, (width, height): (u32, u32)) -> f64 {
         (self.width / f64::from(width)).min(self.height / f64::from(height))
     }
 
-    /// Where a point of the image is in the window, while all of it is shown.
+    /// Window coordinates of a point of an image of this size.
     pub fn place(&self, image: (u32, u32), (x, y): (f64, f64)) -> (f64, f64) {
         let zoom = self.zoom(image);
         let (across, down) = (f64::from(image.0) * zoom, f64::from(image.1) * zoom);
@@ -70,7 +70,7 @@ impl Page {
         self.fingers(&[("one", json!([step(x, y), down(), up()]))])
     }
 
-    /// One finger begins to drag, another comes, and both move apart.
+    /// One finger begins to drag, a second one is added, and both move apart.
     pub fn drag_that_becomes_a_pinch(&self, (x, y): (f64, f64)) -> Result<()> {
         let wait = || json!({ "type": "pause", "duration": 0 });
         let one = json!([step(x, y), down(), step(x + 14.0, y), wait(), step(x - 40.0, y), up()]);
@@ -84,7 +84,7 @@ impl Page {
         self.session().act(Value::Array(all.iter().map(finger).collect()))
     }
 
-    /// Presses the right button, as for a menu, and comes back with the button up.
+    /// Clicks with the right button, as for a context menu.
     pub fn click_right_at(&self, (x, y): (f64, f64)) -> Result<()> {
         let press = |kind: &str| json!({ "type": kind, "button": 2 });
         self.mouse(json!([step(x, y), press("pointerDown"), press("pointerUp")]))
@@ -103,13 +103,13 @@ impl Page {
         self.mouse(Value::Array(actions))
     }
 
-    /// Turns the wheel; negative is away from the person, which zooms in.
+    /// Turns the wheel; negative values zoom in.
     pub fn wheel(&self, (x, y): (f64, f64), by: i32) -> Result<()> {
         let turn = json!({ "type": "scroll", "x": x as i64, "y": y as i64, "deltaX": 0, "deltaY": by, "duration": 0, "origin": "viewport" });
         self.session().act(json!([{ "type": "wheel", "id": "wheel", "actions": [turn] }]))
     }
 
-    /// Two fingers about a point, from so far apart to so far apart.
+    /// Moves two fingers about a point from one distance apart to another.
     pub fn pinch(&self, (x, y): (f64, f64), from: f64, to: f64) -> Result<()> {
         let finger = |side: f64| {
             let at = |apart: f64| step(x + side * apart / 2.0, y);
@@ -135,14 +135,14 @@ impl Page {
         self.session().act(json!([{ "type": "key", "id": "keyboard", "actions": actions }]))
     }
 
-    /// The id, or else the text, of the element that has the focus.
+    /// The id of the focused element, or else its test id, text or tag.
     pub fn focused(&self) -> Result<String> {
         let body =
             "const e = document.activeElement; return e.id || e.dataset.testid || e.innerText || e.tagName";
         Ok(self.js(body, json!([]))?.as_str().unwrap_or_default().to_string())
     }
 
-    /// Presses Tab until an element that matches has the focus; every stop on the way must be seen to have it.
+    /// Presses Tab until an element that matches has the focus; fails if any element on the way shows no focus outline.
     pub fn tab_to(&self, selector: &str) -> Result<()> {
         let body = "const e = document.activeElement, s = getComputedStyle(e);
             return [e.matches(arguments[0]), s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2, e.outerHTML.slice(0, 120)]";
@@ -158,7 +158,7 @@ impl Page {
         anyhow::bail!("Tab does not reach {selector}")
     }
 
-    /// Drags files or folders from the desktop over the page, and lets them go.
+    /// Drags files or folders from the desktop onto the page and drops them.
     pub fn drop_paths(&self, paths: &[PathBuf]) -> Result<()> {
         let files: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
         let (x, y) = self.canvas()?.middle();
@@ -174,7 +174,7 @@ impl Page {
         Ok(())
     }
 
-    /// Pastes a picture that lies beside the page's address.
+    /// Pastes a picture from the clipboard, as a file of this name.
     pub fn paste(&self, bytes: &[u8], name: &str) -> Result<()> {
         let body = "const data = new DataTransfer();
             data.items.add(new File([new Uint8Array(arguments[0])], arguments[1], { type: 'image/png' }));
@@ -182,7 +182,7 @@ impl Page {
         self.js(body, json!([bytes, name])).map(drop).context("paste")
     }
 
-    /// Makes the window a phone's: narrow, fine, with a finger instead of a mouse.
+    /// Turns the window into that of a phone: narrow, high-resolution, with touch instead of a mouse.
     pub fn be_a_phone(&self) -> Result<()> {
         let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
         self.session().chrome("Emulation.setDeviceMetricsOverride", size)?;
@@ -190,7 +190,7 @@ impl Page {
         self.session().chrome("Emulation.setTouchEmulationEnabled", touch).map(drop)
     }
 
-    /// What the person has set in the system: `("prefers-color-scheme", "dark")`.
+    /// Sets a preference of the system, for example `("prefers-color-scheme", "dark")`.
     pub fn prefer(&self, feature: &str, value: &str) -> Result<()> {
         let media = json!({ "features": [{ "name": feature, "value": value }] });
         self.session().chrome("Emulation.setEmulatedMedia", media).map(drop)

@@ -1,11 +1,11 @@
-//! Holds back what the page says to its workers, so that a test chooses what happens meanwhile.
+//! Holds back messages from the page to its workers, so that a test can act in between.
 
 use crate::page::Page;
 use anyhow::Result;
 use serde_json::json;
 use xtask::paths;
 
-/// `hold`: the kind of message that waits in `held` until `letGo(next)`, which holds the next kind, if any.
+/// Messages of the kind `hold` wait in `held` until `letGo(next)`, which then holds those of the kind `next`, if any.
 const HOLD: &str = r#"
     const post = Worker.prototype.postMessage;
     window.held = [];
@@ -18,7 +18,7 @@ const HOLD: &str = r#"
 "#;
 
 impl Page {
-    /// Opens the page on the CPU, with messages of this kind held from the start; returns before it is ready.
+    /// Opens the page on the CPU, with messages of this kind held from the start; does not wait until it is ready.
     pub fn holding(kind: Option<&str>) -> Result<Self> {
         let page = Self::blank(&paths::site(), true, &[])?;
         let source = format!("{HOLD}window.hold = {};", json!(kind));
@@ -37,7 +37,7 @@ impl Page {
         self.until("a message is held", "return window.held.length > 0", json!([])).map(drop)
     }
 
-    /// Lets go what is held, and holds messages of another kind, or none.
+    /// Releases the held messages, and from now on holds those of another kind, or none.
     pub fn let_go(&self, next: Option<&str>) -> Result<()> {
         self.js("window.letGo(arguments[0])", json!([next])).map(drop)
     }

@@ -1,5 +1,5 @@
-//! One JSON question and answer over HTTP, which is all that chromedriver needs. A client library would bring
-//! features that make Cargo compile Burn once more for the tests.
+//! A minimal HTTP client for JSON, sufficient for chromedriver. A client library would enable features that make Cargo
+//! compile Burn again for the tests.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -7,12 +7,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The page may answer late, for WebGPU in software takes minutes to start at worst.
+/// Answers may be late: WebGPU in software can take minutes to start.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// A screenshot or a large mask; anything beyond is no answer of a driver.
+/// Enough for a screenshot or a large mask; a driver sends nothing larger.
 const LONGEST: u64 = 256 << 20;
 
-/// Asks a server on this machine; `body` is sent as JSON.
+/// Sends a request to a server on this machine, with `body` as JSON, and returns the JSON of the answer.
 pub fn ask(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).context("the driver does not answer")?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,5 +1,5 @@
-//! What the tests that cross crates share: the `trainer` program, a real browser with the built page in it,
-//! masks and scratch folders.
+//! Shared parts of the tests that cross crates: the `trainer` program, a real browser with the built page, masks and
+//! scratch folders.
 
 pub mod hands;
 pub mod hold;

@@ -1,14 +1,14 @@
-//! How much memory the programs take that were started here, browsers included.
+//! Measures the memory of the programs started here, including browsers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Time between two looks.
+/// Time between two measurements.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// The most that all descendants of this process held at a time. Pages that several of them share count once
+/// The largest total memory of all descendants of this process. Memory pages that several of them share count once
 /// (proportional set size).
 pub struct Peak {
     over: Arc<AtomicBool>,
@@ -16,7 +16,7 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// Watches from now on.
+    /// Starts measuring.
     pub fn watch() -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
@@ -31,7 +31,7 @@ impl Peak {
         Self { over, watcher }
     }
 
-    /// Megabytes; `None` where the system does not tell (it is read from Linux' `/proc`).
+    /// Stops measuring. Megabytes; `None` where there is no `/proc`, from which it is read.
     pub fn megabytes(self) -> Option<f64> {
         self.over.store(true, Ordering::Relaxed);
         let most = self.watcher.join().ok().filter(|most| *most > 0)?;
@@ -39,7 +39,7 @@ impl Peak {
     }
 }
 
-/// Processes that this one started, and those that they started.
+/// All processes started by this one, directly or indirectly.
 fn descendants(process: u32) -> Vec<u32> {
     let mut found = Vec::new();
     let mut from = vec![process];
@@ -55,7 +55,7 @@ fn descendants(process: u32) -> Vec<u32> {
     found
 }
 
-/// What a process holds; 0 where it is gone already.
+/// Memory of a process in kilobytes; 0 if it has ended.
 fn kilobytes(process: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));

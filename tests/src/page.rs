@@ -11,10 +11,10 @@ use xtask::browser::Browser;
 use xtask::server::Server;
 use xtask::{paths, process};
 
-/// How long the model may take to start or to segment an image. WebGPU in software takes its time.
+/// How long the model may take to start or to segment an image. WebGPU in software is slow.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What computes in the page.
+/// The back end that computes in the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     WebGpu,
@@ -22,7 +22,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// As `?backend=` and `body[data-backend]` spell it.
+    /// As in `?backend=` and `body[data-backend]`.
     pub fn name(self) -> &'static str {
         match self {
             Self::WebGpu => "webgpu",
@@ -31,31 +31,31 @@ impl Backend {
     }
 }
 
-/// The page in a browser window of its own.
+/// The page in a separate browser window.
 pub struct Page {
     session: Session,
     downloads: Scratch,
     url: String,
-    /// One browser at a time: on two cores a second one only makes both late.
+    /// Only one browser at a time: on two cores, a second one would only delay both.
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Page {
-    /// Opens the page that `cargo xtask test` has built, on this back end, and waits until it is ready.
+    /// Opens the page built by `cargo xtask test` on this back end, and waits until it is ready.
     pub fn open(backend: Backend) -> Result<Self> {
         let page = Self::start(&paths::site(), true, &format!("?backend={}", backend.name()))?;
         page.wait_until_ready()?;
         Ok(page)
     }
 
-    /// Opens the page in `folder` and returns before it is ready. Without `webgpu` the browser has none.
+    /// Opens the page in `folder` without waiting until it is ready. Without `webgpu` the browser has no WebGPU.
     pub fn start(folder: &Path, webgpu: bool, query: &str) -> Result<Self> {
         let page = Self::blank(folder, webgpu, &[])?;
         page.session.open(&format!("{}{query}", page.url))?;
         Ok(page)
     }
 
-    /// A window that shows nothing yet, and a server for `folder`; `flags` are for the browser.
+    /// An empty window, and a server for `folder`; `flags` are passed to the browser.
     pub fn blank(folder: &Path, webgpu: bool, flags: &[&str]) -> Result<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,18 +72,18 @@ impl Page {
         &self.url
     }
 
-    /// Goes to an address and waits until the page there is ready.
+    /// Opens an address and waits until the page there is ready.
     pub fn visit(&self, url: &str) -> Result<()> {
         self.session.open(url)?;
         self.wait_until_ready()
     }
 
-    /// Runs the body of a function in the page.
+    /// Runs a function body in the page and returns its result.
     pub fn js(&self, body: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
         self.session.script(body, arguments)
     }
 
-    /// Waits until the body of a function returns something true; returns that.
+    /// Waits until a function body returns a truthy value; returns that value.
     pub fn until(&self, what: &str, body: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
         self.wait(what, || {
             let value = self.session.script(body, arguments.clone())?;
@@ -92,14 +92,14 @@ impl Page {
         })
     }
 
-    /// The text of the first element that a CSS selector finds; empty where it is hidden or not there.
+    /// The text of the first element matching a CSS selector; empty if it is hidden or missing.
     pub fn shown(&self, selector: &str) -> Result<String> {
         let body = "const e = document.querySelector(arguments[0]);
             return e && e.checkVisibility() ? e.innerText.trim() : ''";
         Ok(self.js(body, json!([selector]))?.as_str().unwrap_or_default().to_string())
     }
 
-    /// Waits until an element says something.
+    /// Waits until an element shows a text that contains `words`; returns the text.
     pub fn until_shown(&self, selector: &str, words: &str) -> Result<String> {
         self.wait(&format!("{selector} says {words:?}"), || {
             let text = self.shown(selector)?;
@@ -107,7 +107,7 @@ impl Page {
         })
     }
 
-    /// Gives a field a value, as if it had been typed or dragged to.
+    /// Sets the value of a field, with the events of typing or dragging.
     pub fn set(&self, selector: &str, value: &str) -> Result<()> {
         let body = "const e = document.querySelector(arguments[0]);
             e.value = arguments[1];
@@ -115,12 +115,12 @@ impl Page {
         self.js(body, json!([selector, value])).map(drop)
     }
 
-    /// The browser behind it.
+    /// The browser session.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Waits for `body[data-state=ready]`; an error on the page ends the wait.
+    /// Waits for `body[data-state=ready]`; fails if the page reports an error.
     pub fn wait_until_ready(&self) -> Result<()> {
         self.wait("the page is ready", || match self.attribute("state")?.as_str() {
             "ready" => Ok(Some(())),
@@ -144,13 +144,13 @@ impl Page {
         value.as_str().map(|text| text.trim().to_string()).with_context(|| format!("no element {testid}"))
     }
 
-    /// Picks files, as in the file dialog.
+    /// Chooses files as in the file dialog.
     pub fn pick(&self, testid: &str, files: &[PathBuf]) -> Result<()> {
         let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
         self.session.send_keys(&format!("[data-testid={testid}]"), &names.join("\n"))
     }
 
-    /// Hands images to the page and waits until it is through with all of them, well or badly.
+    /// Gives images to the page and waits until it has finished all of them, successfully or not.
     pub fn segment(&self, files: &[PathBuf]) -> Result<()> {
         self.pick("file-input", files)?;
         for file in files {
@@ -159,7 +159,7 @@ impl Page {
         self.wait_until_ready()
     }
 
-    /// Waits until the page is through with an image; returns its state.
+    /// Waits until the page has finished an image; returns its state.
     pub fn until_through(&self, name: &str) -> Result<String> {
         self.wait(&format!("{name} is done"), || {
             let state = self.result_state(name)?;
@@ -167,7 +167,8 @@ impl Page {
         })
     }
 
-    /// The state of one image in the list: `waiting`, `working`, `counting`, `done`, `failed`, or empty.
+    /// The state of an image in the list: `waiting`, `working`, `counting`, `done`, `stopped` or `failed`; empty if it
+    /// is not in the list.
     pub fn result_state(&self, name: &str) -> Result<String> {
         let value = self.session.script(
             "return document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}]`)?.dataset.state",
@@ -176,7 +177,7 @@ impl Page {
         Ok(value.as_str().unwrap_or_default().to_string())
     }
 
-    /// What the list says about one image.
+    /// The text of an image's entry in the list.
     pub fn result_text(&self, name: &str) -> Result<String> {
         let value = self.session.script(
             "return document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}]`)?.innerText",
@@ -185,13 +186,13 @@ impl Page {
         value.as_str().map(String::from).with_context(|| format!("{name} is not in the list"))
     }
 
-    /// Makes one image of the list the one that is shown and saved.
+    /// Selects an image of the list, which is then shown and saved, and waits until the page is ready.
     pub fn show(&self, name: &str) -> Result<()> {
         self.show_early(name)?;
         self.wait_until_ready()
     }
 
-    /// The same, and does not wait for what is still under way.
+    /// The same without waiting.
     pub fn show_early(&self, name: &str) -> Result<()> {
         self.session
             .script(
@@ -206,12 +207,12 @@ impl Page {
         self.session.click(&format!("[data-testid={testid}]"))
     }
 
-    /// Clicks an export button and waits for the file it saves, whose name ends with `suffix`.
+    /// Clicks an export button and waits for the saved file, whose name ends with `suffix`.
     pub fn save(&self, testid: &str, suffix: &str) -> Result<PathBuf> {
         self.saved_by(suffix, || self.click(testid))
     }
 
-    /// Does something and waits for the file it saves, whose name ends with `suffix`.
+    /// Does something and waits for the file that it saves, whose name ends with `suffix`.
     pub fn saved_by(&self, suffix: &str, what: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
         let before = self.downloaded()?;
         what()?;
@@ -224,14 +225,14 @@ impl Page {
         })
     }
 
-    /// Whether the page would ask before it is left.
+    /// Whether the page would ask for confirmation before it is left.
     pub fn would_ask(&self) -> Result<bool> {
         let body =
             "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
         Ok(self.js(body, json!([]))? == true)
     }
 
-    /// Keeps a picture of the window in the target folder, `screenshots/NAME.png`.
+    /// Saves a screenshot of the window in the target folder as `screenshots/NAME.png`.
     pub fn screenshot(&self, name: &str) -> Result<PathBuf> {
         let bytes = base64(&self.session.screenshot()?)?;
         let folder = paths::target().join("screenshots");
@@ -241,12 +242,12 @@ impl Page {
         Ok(file)
     }
 
-    /// Files that the browser has finished saving.
+    /// The files that the browser has finished saving.
     fn downloaded(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.downloads.path())? {
             let file = entry?.path();
-            // A browser may keep the place of a file that is still to come.
+            // The browser may create an empty file first.
             let begun = std::fs::metadata(&file).is_ok_and(|facts| facts.len() > 0);
             if begun && file.extension().is_none_or(|extension| extension != "crdownload") {
                 files.push(file);
@@ -255,10 +256,10 @@ impl Page {
         Ok(files)
     }
 
-    /// Asks again and again until there is an answer.
+    /// Calls `ask` repeatedly until it returns something.
     pub fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
-        // Whoever writes a test does not want to wait that long for its failure.
+        // Whoever writes a test does not want to wait that long for it to fail.
         let seconds = std::env::var("RBC_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
         let patience = seconds.map_or(PATIENCE, Duration::from_secs);
         loop {
@@ -274,7 +275,7 @@ impl Page {
     }
 }
 
-/// Decodes base64 with padding, as WebDriver sends pictures.
+/// Decodes padded base64, as WebDriver encodes screenshots.
 fn base64(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);

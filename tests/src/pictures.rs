@@ -1,4 +1,4 @@
-//! Pictures that the tests hand to the page, made from the synthetic samples.
+//! Pictures for the tests, made from the page's synthetic samples.
 
 use anyhow::{Context, Result};
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -8,17 +8,17 @@ use tiff::encoder::{Rational, TiffEncoder, colortype};
 use tiff::tags::{ResolutionUnit, Tag};
 use xtask::paths;
 
-/// A file of the samples that lie beside the page.
+/// The path of one of the page's samples.
 pub fn sample(name: &str) -> PathBuf {
     paths::root().join("web/assets/samples").join(name)
 }
 
-/// A piece of a synthetic smear with some thirty cells, small enough to be done in a moment.
+/// A part of a synthetic smear with about thirty cells, small enough to be segmented in a moment.
 pub fn smear() -> Result<RgbImage> {
     piece(40, 30, 360, 300)
 }
 
-/// A piece with single cells of a clear size, so that nothing hangs on the last bit of a pixel.
+/// A part with separate cells of a clear size, so that rounding does not change the result.
 pub fn plain_field() -> Result<RgbImage> {
     cut("synthetic-white-cells.webp", 560, 420, 500, 420)
 }
@@ -34,7 +34,7 @@ fn cut(name: &str, x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> 
     Ok(image::imageops::crop_imm(&whole, x, y, width, height).to_image())
 }
 
-/// The bytes of a file of this format.
+/// Encodes an image in this format.
 pub fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     image.into().write_to(&mut bytes, format)?;
@@ -45,7 +45,7 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
     encoded(image.clone(), ImageFormat::Png)
 }
 
-/// A TIFF as ImageJ writes it, of so many nanometres a pixel.
+/// A TIFF as written by ImageJ, with this scale in nanometres per pixel.
 pub fn calibrated_tiff(image: &RgbImage, nanometres: u32) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut bytes)?;
@@ -58,17 +58,17 @@ pub fn calibrated_tiff(image: &RgbImage, nanometres: u32) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
-/// A JPEG as cameras write it: the pixels lie as the sensor does, and a note says how to turn them.
+/// A JPEG as written by cameras: the pixels as the sensor read them, and a tag that says how to rotate them.
 pub fn jpeg_with_orientation(image: &RgbImage, orientation: u8) -> Result<Vec<u8>> {
     let jpeg = encoded(image.clone(), ImageFormat::Jpeg)?;
-    // One entry, 0x0112, of the TIFF header that is Exif: a short, once, this value.
+    // An Exif header with one entry: tag 0x0112 (orientation), type short, one value.
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
     let length = u16::try_from(exif.len() + 2)?.to_be_bytes();
     Ok([&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat())
 }
 
-/// This smear beside and below itself, up to this size, each pixel `times` as wide.
+/// Repeats an image to fill this size, with each pixel enlarged `times`-fold.
 pub fn spread(image: &RgbImage, width: u32, height: u32, times: u32) -> RgbImage {
     let (across, down) = image.dimensions();
     RgbImage::from_fn(width, height, |x, y| *image.get_pixel(x / times % across, y / times % down))

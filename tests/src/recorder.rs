@@ -1,5 +1,5 @@
-//! A web server that writes down every request, can stop at any moment, and can be the browser's proxy: whatever the
-//! browser wants from anywhere then comes by here.
+//! A web server that records every request and can be stopped at any time. As the browser's proxy it sees every request
+//! to any host.
 
 use anyhow::Result;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,9 +14,9 @@ use xtask::server::Server;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// A whole address where the browser takes us for a proxy, else a path.
+    /// A full URL if the browser uses the server as a proxy, else a path.
     pub target: String,
-    /// The head announces a body.
+    /// Whether the headers announce a body.
     pub body: bool,
     pub cookie: bool,
 }
@@ -61,10 +61,10 @@ impl Recorder {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes no connection from now on, as if the host or the line were gone.
+    /// Refuses all connections from now on, as if the host or the network were gone.
     pub fn stop(&self) {
         self.open.store(false, Ordering::SeqCst);
-        // The thread sleeps until someone knocks.
+        // Wakes the thread, which waits for a connection.
         drop(TcpStream::connect(self.address));
         while TcpStream::connect(self.address).is_ok() {
             std::thread::yield_now();

@@ -1,14 +1,14 @@
-//! Folders for the files of one test.
+//! Temporary folders for tests.
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A new empty folder that goes away with this value.
+/// A new, empty folder that is removed when this value is dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// `name` is only to recognise it by.
+    /// `name` only helps to recognise the folder.
     pub fn new(name: &str) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -17,12 +17,11 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    /// The folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Writes a file into it.
+    /// Writes a file into the folder, creating the folders in `name`.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.0.join(name);
         if let Some(folder) = path.parent() {
@@ -35,7 +34,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed lies in the system's folder for temporary files, which is swept.
+        // What can't be removed is left to the system, which cleans its temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,11 +1,11 @@
-//! The `trainer` program as its users meet it.
+//! Runs the `trainer` program as users do.
 
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a run left behind.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Run {
     pub success: bool,
@@ -14,21 +14,21 @@ pub struct Run {
 }
 
 impl Run {
-    /// The only line on standard error that speaks of `subject`.
+    /// The one line on standard error that contains `subject`; fails unless there is exactly one.
     pub fn line_about(&self, subject: &str) -> Result<&str> {
         let lines: Vec<&str> = self.stderr.lines().filter(|line| line.contains(subject)).collect();
         ensure!(lines.len() == 1, "one line about {subject} expected:\n{}", self.stderr);
         Ok(lines[0])
     }
 
-    /// Fails with what the program said, unless it succeeded.
+    /// Fails with the program's output unless it succeeded.
     pub fn succeeded(self) -> Result<Self> {
         ensure!(self.success, "trainer failed:\n{}{}", self.stdout, self.stderr);
         Ok(self)
     }
 }
 
-/// Runs `trainer` with these arguments to its end.
+/// Runs `trainer` with these arguments and waits for its end.
 pub fn trainer<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<Run> {
     let program = program()?;
     let output = Command::new(&program)
@@ -42,7 +42,8 @@ pub fn trainer<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Resul
     })
 }
 
-/// Writes synthetic smears with masks into `folder`, which then holds `test/images` and `test/masks`.
+/// Generates synthetic test images with masks in `folder`, in `test/images` and `test/masks`; returns the images'
+/// paths.
 pub fn synth(folder: &Path, images: usize, seed: u64) -> Result<Vec<PathBuf>> {
     let (images, seed) = (images.to_string(), seed.to_string());
     let words = ["synth", "--train", "0", "--test", &images, "--seed", &seed, "--out"].map(OsStr::new);
@@ -59,7 +60,7 @@ pub fn synth(folder: &Path, images: usize, seed: u64) -> Result<Vec<PathBuf>> {
 fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let name = format!("trainer{}", std::env::consts::EXE_SUFFIX);
-    // Tests lie in a folder below the programs, programs beside each other.
+    // The test programs are one folder below the other programs.
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|file| file.is_file());
     found.with_context(|| {
         format!("no trainer beside {}; type\n    cargo build --release -p trainer", own.display())

@@ -1,9 +1,9 @@
-//! What is in a zip archive.
+//! Reads zip archives.
 
 use anyhow::Result;
 use std::io::{Cursor, Read};
 
-/// Names and bytes of all files, in the order of the archive's directory.
+/// Names and contents of all files, in the order of the archive's directory.
 pub fn files(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! The few commands of the W3C WebDriver protocol that the tests need.
+//! The few commands of the W3C WebDriver protocol that the tests use.
 
 use crate::http::ask;
 use anyhow::{Context, Result, bail};
@@ -8,20 +8,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use xtask::browser::Browser;
 
-/// The key under which WebDriver hands out elements.
+/// The key of an element's reference in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser window of its own, driven from here. Closed with this value.
+/// A browser window controlled by these tests; closed when this value is dropped.
 pub struct Session {
     driver: Child,
     port: u16,
-    /// `/session/ID`; empty before there is one.
+    /// `/session/ID`; empty until there is a session.
     path: String,
 }
 
 impl Session {
-    /// Starts the driver and, through it, the browser, with these flags beside the usual ones. Downloads go to
-    /// `downloads`.
+    /// Starts the driver and the browser, with `flags` in addition to the usual ones. Downloads go to `downloads`.
     pub fn start(browser: &Browser, webgpu: bool, downloads: &Path, flags: &[&str]) -> Result<Self> {
         let port = free_port()?;
         let driver = Command::new(&browser.driver)
@@ -40,69 +39,69 @@ impl Session {
         Ok(session)
     }
 
-    /// Goes to a page and waits until it has loaded.
+    /// Opens a page and waits until it has loaded.
     pub fn open(&self, url: &str) -> Result<()> {
         self.post("/url", &json!({ "url": url })).map(drop)
     }
 
-    /// Runs the body of a function in the page.
+    /// Runs a function body in the page and returns its result.
     pub fn script(&self, body: &str, arguments: Value) -> Result<Value> {
         self.post("/execute/sync", &json!({ "script": body, "args": arguments }))
     }
 
-    /// Runs the body of a function in the page; the answer is what it calls its last argument with.
+    /// Runs a function body in the page; the result is what it passes to its last argument.
     pub fn script_async(&self, body: &str, arguments: Value) -> Result<Value> {
         self.post("/execute/async", &json!({ "script": body, "args": arguments }))
     }
 
-    /// A command of Chrome's own protocol, for what WebDriver cannot do.
+    /// Sends a command of the Chrome DevTools Protocol, for what WebDriver cannot do.
     pub fn chrome(&self, command: &str, parameters: Value) -> Result<Value> {
         self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
-    /// What hands do: WebDriver's sources of mouse, touch, wheel and key actions.
+    /// Performs actions of mouse, touch, wheel and keyboard, given as WebDriver's input sources.
     pub fn act(&self, sources: Value) -> Result<()> {
         self.post("/actions", &json!({ "actions": sources })).map(drop)
     }
 
-    /// Loads the page anew.
+    /// Reloads the page.
     pub fn reload(&self) -> Result<()> {
         self.post("/refresh", &json!({})).map(drop)
     }
 
-    /// The element that a CSS selector finds first.
+    /// Reference of the first element that matches a CSS selector.
     pub fn element(&self, selector: &str) -> Result<String> {
         let found = self.post("/element", &json!({ "using": "css selector", "value": selector }))?;
         found[ELEMENT].as_str().map(String::from).with_context(|| format!("no element {selector}"))
     }
 
-    /// Clicks an element as a person would: it must be in sight.
+    /// Clicks an element as a person would: it must be visible.
     pub fn click(&self, selector: &str) -> Result<()> {
         let click =
             || self.post(&format!("/element/{}/click", self.element(selector)?), &json!({})).map(drop);
-        // Tables are drawn anew between finding and clicking: once more, then.
+        // A table may be redrawn between finding and clicking; then try once more.
         click()
             .or_else(|error| if error.to_string().contains("stale element") { click() } else { Err(error) })
     }
 
-    /// Types into an element; into a file input, the names of files, one a line.
+    /// Types into an element; for a file input, `text` is the file names, one per line.
     pub fn send_keys(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector)?;
         self.post(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
-    /// What the window shows, as a PNG in base64.
+    /// A screenshot of the window as a PNG in base64.
     pub fn screenshot(&self) -> Result<String> {
         let shot = self.get("/screenshot")?;
         Ok(shot.as_str().context("no screenshot")?.to_string())
     }
 
-    /// Makes the window this large.
+    /// Resizes the window.
     pub fn resize(&self, width: u32, height: u32) -> Result<()> {
         self.post("/window/rect", &json!({ "width": width, "height": height })).map(drop)
     }
 
-    /// What the page wrote to the console since the last call.
+    /// The console output of the page since the last call.
     pub fn console(&self) -> Result<Vec<String>> {
         let log = self.post("/se/log", &json!({ "type": "browser" }))?;
         let line = |entry: &Value| format!("{} {}", entry["level"].as_str().unwrap_or(""), entry["message"]);
@@ -138,14 +137,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Closes the browser; the driver then has nothing left to do.
+        // Closes the browser, after which the driver has nothing left to do.
         let _ = ask(self.port, "DELETE", &self.path, None);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
-/// The answer's value, or what WebDriver says went wrong.
+/// The answer's value, or the error that WebDriver reports.
 fn value(mut answer: Value) -> Result<Value> {
     let value = answer["value"].take();
     match value["error"].as_str() {

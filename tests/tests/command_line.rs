@@ -1,5 +1,4 @@
-//! What `trainer` does with files that are not what they should be: a line each that a person can act on, and
-//! the rest of the batch done all the same.
+//! How `trainer` handles bad files: it prints one helpful line for each, and processes the others.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::pictures::{self, calibrated_tiff};
@@ -20,7 +19,7 @@ fn evaluate(data: &Path, out: &Path) -> Result<Run> {
     trainer(words.into_iter().chain([data.as_os_str(), OsStr::new("--out"), out.as_os_str()]))
 }
 
-/// A smear to go among the broken files.
+/// A good smear to put among the broken files.
 fn smear(scratch: &Scratch) -> Result<PathBuf> {
     synth(&scratch.path().join("synth"), 1, 11)?.pop().context("synth wrote no image")
 }
@@ -109,7 +108,7 @@ fn a_tiff_that_tells_its_scale_is_measured_in_micrometres() -> Result<()> {
     let (own, warnings) = told("own", &[])?;
     assert_eq!((own.as_str(), warnings.contains("check the scale")), ("0.13", false), "{warnings}");
     ensure!(std::fs::read_to_string(scratch.path().join("own/a.cells.csv"))?.contains("diameter_um"));
-    // What a person says goes first, and is doubted where red cells cannot be so large.
+    // A scale given on the command line takes precedence, and draws a warning if red cells cannot be so large.
     let (given, warnings) = told("given", &["--um-per-px", "1.3"])?;
     assert_eq!((given.as_str(), warnings.contains("check the scale")), ("1.3", true), "{warnings}");
     Ok(())
@@ -145,7 +144,7 @@ fn masks_that_do_not_fit_their_image_are_named() -> Result<()> {
     Ok(())
 }
 
-/// Half of what a program does is lost where it stops at a line that nobody hears.
+/// A program must not stop halfway because its messages can't be printed.
 #[test]
 #[cfg(target_os = "linux")]
 fn work_is_done_where_nothing_can_be_told() -> Result<()> {
@@ -171,7 +170,7 @@ fn work_is_done_where_nothing_can_be_told() -> Result<()> {
     Ok(())
 }
 
-/// The shipped weights with another text in the place of their JSON header.
+/// The shipped weights with a changed JSON header.
 fn with_header(change: impl Fn(&mut serde_json::Value)) -> Result<Vec<u8>> {
     let path = xtask::paths::root().join("model-weights/rbc.safetensors");
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -220,7 +219,7 @@ fn train(data: &Path, out: &Path, more: &[&str]) -> Result<Run> {
     trainer(words.chain(folders))
 }
 
-/// Eight training crops from two fields.
+/// Makes a data set of eight training crops from two fields.
 fn crops(scratch: &Scratch) -> Result<PathBuf> {
     let data = scratch.path().join("crops");
     let words = ["synth", "--train", "8", "--test", "0", "--out"].map(OsStr::new);
@@ -235,13 +234,13 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     let (weights, fold) = (out.join("rbc.safetensors"), out.join("fold-0"));
     train(&data, &out, &["--folds", "2"])?.succeeded()?;
 
-    // As if it had been cut off before the end.
+    // As if the run had been interrupted before its end.
     std::fs::remove_file(&weights)?;
     let run = train(&data, &out, &["--folds", "2"])?;
     ensure!(!run.success && run.line_about("not finished")?.contains("--resume"), "{}", run.stderr);
     ensure!(fold.join("checkpoint-1.bin").is_file(), "the work is lost");
 
-    // A history without its lines is not trained upon again in silence.
+    // An empty history is reported; the fold is not silently trained again.
     std::fs::write(fold.join("history.csv"), "")?;
     let run = train(&data, &out, &["--folds", "2", "--resume"])?;
     ensure!(!run.success, "{}", run.stderr);
@@ -257,7 +256,7 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     run.line_about("is replaced")?;
     ensure!(!fold.exists() && !out.join("fold-1").exists(), "the earlier run's folds are left");
 
-    // One that comes to nothing leaves the weights of the one before.
+    // A run that fails keeps the weights of the one before.
     let before = std::fs::read(&weights)?;
     std::fs::remove_dir_all(out.join("final"))?;
     std::fs::write(out.join("final"), "in the way of the folder")?;

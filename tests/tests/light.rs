@@ -1,5 +1,5 @@
-//! The same smear in another light, in a frame, or where part of a picture is dark or bare, gives the same mask, with
-//! the shipped weights.
+//! With the shipped weights, a smear gives the same mask in another light, in a frame, or where part of the picture is
+//! dark or empty.
 
 use anyhow::{Context, Result, ensure};
 use image::{GrayImage, Rgb, RgbImage};
@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// What becomes of a channel, 0 to 2, of a pixel.
+/// The new value of a pixel's channel, given the channel (0 to 2) and its value.
 type Change = fn(usize, f32) -> f32;
 
-/// Without correction the first smear loses nearly all of its cells under a yellow lamp, the second half of them in
-/// haze, and the third a part in the dark.
+/// Without correction, the first smear loses nearly all of its cells under a yellow lamp, the second half of them in
+/// haze, and the third some in the dark.
 const SMEARS: [&str; 3] = ["test_017", "test_014", "test_018"];
 
 const LIGHTS: [(&str, Change); 4] = [
@@ -32,13 +32,13 @@ fn changed(image: &RgbImage, change: Change) -> RgbImage {
     image
 }
 
-/// Whether light falls on a pixel through an eyepiece that is a little less wide than the image.
+/// Whether a pixel is lit through an eyepiece that is slightly narrower than the image.
 fn lit(image: &RgbImage, x: u32, y: u32) -> bool {
     let (width, height) = (image.width() as f32, image.height() as f32);
     (x as f32 - width / 2.0).hypot(y as f32 - height / 2.0) < 0.52 * width
 }
 
-/// Smears as files, and where the programs' answers go.
+/// Smears as files, and folders for inputs and results.
 struct Bench {
     scratch: Scratch,
     made: Vec<PathBuf>,
@@ -121,10 +121,10 @@ fn there_are_no_cells_around_an_eyepiece() -> Result<()> {
         found += u32::from(pixel.0[0] > 0);
         unlit += u32::from(pixel.0[0] > 0 && !lit(&smear, x, y));
     }
-    // Interpolation takes a pixel or two over the rim.
+    // Interpolation extends cells by a pixel or two beyond the rim.
     ensure!(found > 20_000 && unlit < found / 1000, "{unlit} of {found} pixels lie where no light falls");
 
-    // Its rim cuts cells, as the file's edge does.
+    // The eyepiece's rim cuts cells as the edge of the image does.
     let mut cut = [0; 2];
     for row in csv::Reader::from_path(bench.out().join("picture.cells.csv"))?.into_deserialize() {
         let row: HashMap<String, String> = row?;
@@ -161,7 +161,7 @@ fn a_frame_changes_nothing_within_it() -> Result<()> {
         beyond += u32::from(found && !inside);
         cells += u32::from(alone);
     }
-    // The lines next to the frame are cut off with it.
+    // The rows and columns next to the frame are cut off with it.
     ensure!(
         beyond == 0 && differ < cells / 25,
         "{differ} of {cells} pixels differ, {beyond} lie in the frame"
@@ -173,7 +173,8 @@ fn a_frame_changes_nothing_within_it() -> Result<()> {
 fn cells_are_found_around_a_bare_middle() -> Result<()> {
     let bench = Bench::new("bare")?;
     let smear = bench.smear("test_015")?;
-    // Its background, with a little noise; the bare part is larger than the one that is looked at for the cells' size.
+    // Background of the smear's colour with a little noise. The empty part is larger than the area in which the cell
+    // size is estimated.
     let background = background(&smear);
     let mut picture = RgbImage::from_fn(2400, 1900, |x, y| {
         Rgb(background.map(|value| value - 2 + ((x * 31 + y * 17) % 5) as u8))

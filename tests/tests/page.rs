@@ -1,4 +1,4 @@
-//! The built page in real headless Chromium: it gives the masks that `trainer predict` gives.
+//! The built page in headless Chromium gives the same masks as `trainer predict`.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::mask;
@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use xtask::paths;
 
-/// Segments images natively on the CPU; returns the folder of the results.
+/// Segments images natively on the CPU; writes the results to `out`.
 fn predict(images: &[PathBuf], out: &Path) -> Result<()> {
     let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
     let words =
@@ -22,7 +22,7 @@ fn stem(image: &Path) -> Result<String> {
     Ok(image.file_stem().context("an image has a name")?.to_string_lossy().into_owned())
 }
 
-/// Segments images in the page and natively; no mask may differ in more than `limit` of its pixels.
+/// Segments images in the page and natively; fails if more than the share `limit` of a mask's pixels differ.
 fn same_masks(backend: Backend, images: &[PathBuf], limit: f64, scratch: &Scratch) -> Result<()> {
     predict(images, scratch.path())?;
     let page = Page::open(backend)?;
@@ -68,7 +68,7 @@ fn real_smears_give_the_native_masks() -> Result<()> {
     let mut images = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let image = entry?.path();
-        // Small ones: here the question is whether they agree, not how fast.
+        // Only small images: the question is whether the masks agree, not how fast they are made.
         let (width, height) = image::image_dimensions(&image)?;
         if width * height <= 300 * 300 {
             images.push(image);
@@ -80,7 +80,7 @@ fn real_smears_give_the_native_masks() -> Result<()> {
     same_masks(Backend::Cpu, &images, 0.0001, &scratch)
 }
 
-/// The lines of a `summary.csv`: name, number of cells, and the diameter that the image was looked at for.
+/// For each image in a `summary.csv`: the number of cells, and the cell diameter that it was segmented with.
 fn counted(summary: &str) -> Result<BTreeMap<String, [String; 2]>> {
     let mut lines = summary.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().context("an empty table")?;
@@ -96,7 +96,7 @@ fn counted(summary: &str) -> Result<BTreeMap<String, [String; 2]>> {
         .collect()
 }
 
-/// Overlapping cells of many sizes, where looks at several scales vote: rounding must not decide.
+/// Overlapping cells of many sizes, for which several scales are compared: rounding must not decide between them.
 #[test]
 fn crowds_are_looked_at_at_the_native_scale_and_counted_alike() -> Result<()> {
     let Some(data) = paths::real_images() else {
@@ -146,7 +146,7 @@ fn a_broken_file_is_named_and_the_others_are_segmented() -> Result<()> {
     }
     page.screenshot("broken-among-good")?;
 
-    // To try them again would help nobody. Once removed, they are not spoken of any more.
+    // Trying these again would be of no use, so they can only be removed. After that, the error no longer names them.
     let buttons = "return [...document.querySelectorAll('[data-testid=result][data-name=\"' + arguments[0] + '\"] .side button')]
         .filter(button => !button.hidden).map(button => button.textContent)";
     assert_eq!(page.js(buttons, serde_json::json!(["text.png"]))?, serde_json::json!(["×"]));

@@ -1,4 +1,4 @@
-//! Both back ends in one page: what this machine takes on each, and changing over.
+//! Both back ends in one page: comparing their times and switching between them.
 
 use anyhow::{Result, ensure};
 use rbc_tests::page::{Backend, Page};
@@ -45,7 +45,7 @@ fn an_image_that_is_removed_ends_its_comparison() -> Result<()> {
     let both = "document.getElementById('race').click(); document.querySelector('[data-testid=result] .remove').click()";
     page.js(both, json!([]))?;
     page.until_shown("#race-text", "removed")?;
-    // The next one can be compared.
+    // Another image can still be compared.
     page.segment(&images[1..])?;
     page.session().click("#race")?;
     page.until_shown("#race-text", "two.png").map(drop)

@@ -1,4 +1,4 @@
-//! Checking: a truth mask beside an image, and weights that a person brings.
+//! Comparison with a truth mask, and weights provided by the user.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
@@ -20,7 +20,7 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     let image = scratch.write("smear.webp", jpg)?;
     let truth = scratch.write("smear.mask.webp", &exact)?;
     let page = Page::open(Backend::Cpu)?;
-    // Beside its image, known by its name: no image of its own.
+    // A mask beside its image is recognised by its name and not listed as an image.
     page.pick("file-input", &[image, truth])?;
     page.until_through("smear.webp")?;
     page.wait_until_ready()?;
@@ -31,7 +31,7 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     ensure!((60.0..100.0).contains(&iou), "IoU {iou} %");
     ensure!((dice - 2.0 * iou / (1.0 + iou / 100.0)).abs() < 0.2, "IoU {iou} % and Dice {dice} % disagree");
 
-    // The page's own mask as the truth is without a fault, an empty one has nothing in common.
+    // The page's own mask as truth agrees completely, an empty one not at all.
     let own = page.save("export-mask", "smear.mask.png")?;
     page.pick("truth-input", &[own])?;
     page.until_shown("[data-testid=truth-iou]", "100.0 %")?;
@@ -43,7 +43,7 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     page.wait("nothing in common", || Ok((page.text("truth-iou")? == "0.0 %").then_some(())))?;
     page.screenshot("difference")?;
 
-    // One of another size is refused in words, and the rest stays.
+    // A mask of another size is refused with a message; everything else stays.
     let small = image::GrayImage::new(10, 10);
     page.pick("truth-input", &[scratch.write("small.png", encoded(small, image::ImageFormat::Png)?)?])?;
     let line = page.until_shown("[data-testid=error]", "10 x 10")?;
@@ -66,7 +66,7 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     page.wait_until_ready()?;
     page.segment(&images[..1])?;
 
-    // Not the image that is open: its cells are being counted when the truth comes.
+    // For an image that is not shown: the truth arrives while its cells are being counted.
     page.hold("measure")?;
     page.pick("file-input", &images[1..])?;
     page.until_held()?;
@@ -76,7 +76,7 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     page.wait_until_ready()?;
     ensure!(page.result_text("b.png")?.contains("IoU"), "{}", page.result_text("b.png")?);
 
-    // The open one: the page is busy until the truth is compared.
+    // For the image that is shown: the page is busy until the comparison is done.
     page.show("b.png")?;
     let before = page.text("truth-iou")?;
     let own = page.save("export-mask", "b.mask.png")?;
@@ -89,14 +89,14 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     page.wait_until_ready()?;
     assert_eq!(page.text("truth-iou")?, "100.0 %");
 
-    // In the table too, of those that were compared.
+    // The table has columns for the images that were compared.
     let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     let mut lines = table.lines();
     ensure!(lines.next().is_some_and(|head| head.ends_with(",warnings,file,iou,dice")), "{table}");
     ensure!(lines.next().is_some_and(|line| line.starts_with("a,") && line.ends_with(",a.png,,")), "{table}");
     ensure!(lines.next().is_some_and(|line| line.ends_with(",1.000000,1.000000")), "{table}");
 
-    // It can be taken away again.
+    // The truth can be removed again.
     page.js("document.getElementById('truth-remove').click()", json!([]))?;
     page.until("there is no figure", "return document.getElementById('truth-figures').hidden", json!([]))?;
     page.wait_until_ready()?;
@@ -106,7 +106,7 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     Ok(())
 }
 
-/// Writes weights that the page must not take.
+/// Writes weights that the page must refuse, each with a word that the error must contain.
 fn wrong_weights(scratch: &Scratch) -> Result<Vec<(std::path::PathBuf, &'static str)>> {
     let shipped = std::fs::read(xtask::paths::root().join("model-weights/rbc.safetensors"))?;
     let length = usize::try_from(u64::from_le_bytes(shipped[..8].try_into()?))?;
@@ -157,7 +157,7 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
     page.until("the page names the new weights", named, json!([]))?;
     page.wait_until_ready()?;
     ensure!(facts()?.to_string().contains("on 7 images its mean IoU was 0.50"), "another card: {}", facts()?);
-    // What the old ones found is told of, and may be found anew.
+    // Results of the old weights are pointed out and can be computed again.
     page.until_shown(
         "#model-note",
         "own.safetensors. 4 images in the list were segmented with other weights.",
@@ -191,7 +191,7 @@ fn weights_that_come_while_others_load_wait_their_turn() -> Result<()> {
         page.session().click("#dismiss")
     };
 
-    // Wrong ones during the first load cost nothing, neither now nor when the worker is started anew.
+    // Bad weights during the first load are refused once, and not again when the worker is restarted.
     page.until_held()?;
     page.pick("weights-input", std::slice::from_ref(&bad))?;
     page.let_go(None)?;
@@ -201,7 +201,7 @@ fn weights_that_come_while_others_load_wait_their_turn() -> Result<()> {
     named("shipped")?;
     ensure!(page.shown("[data-testid=error]")?.is_empty(), "refused again");
 
-    // Good ones and then wrong ones: the good ones stay.
+    // If good weights are followed by bad ones, the good ones stay.
     for good in [&first, &second] {
         page.hold("start")?;
         page.pick("weights-input", std::slice::from_ref(good))?;

@@ -1,4 +1,4 @@
-//! Correcting by hand: cells drawn, joined and cut, taken back, and the same in every file.
+//! Manual correction: cells are drawn, joined and cut, corrections are undone, and all files agree.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::hands::{Canvas, ESCAPE};
@@ -19,7 +19,7 @@ fn until_count(page: &Page, cells: usize) -> Result<()> {
     page.wait(&format!("{cells} cells"), || Ok((count(page)? == cells).then_some(())))
 }
 
-/// x, y and diameter of a round cell that stands alone: none of the others is nearer than 1.2 diameters.
+/// Centre and diameter of a round cell that stands alone: no other centre is within 1.2 diameters.
 fn lone_cell(page: &Page) -> Result<(f64, f64, f64)> {
     let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) =>
         [2, 3, 4, 7].map((column) => parseFloat(row.cells[column].textContent)))";
@@ -60,13 +60,13 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let table = std::fs::read_to_string(page.save("export-csv", "cells.csv")?)?;
     assert_eq!(table.lines().count(), all + 2, "a line of each cell, and a head: {table}");
 
-    // A line that ends inside parts nothing, says so, and is no correction.
+    // A line that ends inside a cell splits nothing; the page says so and counts no correction.
     page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
     page.until_shown("#pen-hint", "splits no cell")?;
     until_count(&page, all + 1)?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
 
-    // Around both halves: one cell again, larger than before. A click still leaves it out.
+    // A line around both halves makes them one cell, larger than before, which a click can still leave out.
     page.key("c")?;
     page.until_shown("#pen-hint", "encloses")?;
     page.trace(&ring(&canvas, (x, y), d * 0.6))?;
@@ -77,7 +77,7 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     page.click_at(place(x, y))?;
     until_count(&page, all - 1)?;
 
-    // Corrections outlive another threshold and another image.
+    // Corrections survive a change of the threshold.
     page.set("#threshold", "0.55")?;
     page.wait_until_ready()?;
     page.until_shown("#picture-facts", "3 corrections by hand")?;
@@ -87,7 +87,7 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let table = std::fs::read_to_string(&table)?;
     ensure!(table.contains(&format!(",500,420,{},", all - 1)), "{table}");
 
-    // Backwards, by button and keys.
+    // Undo, by button and by key.
     page.click("undo")?;
     until_count(&page, all)?;
     page.key("u")?;
@@ -98,7 +98,7 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     assert_eq!(mask::difference(&back, &untouched)?, 0.0);
     ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
 
-    // Forwards again, and back.
+    // Redo, and undo again.
     for cells in [all + 1, all, all - 1] {
         page.click("redo")?;
         until_count(&page, cells)?;
@@ -135,7 +135,7 @@ fn neither_a_pinch_nor_a_late_answer_corrects_anything() -> Result<()> {
     page.trace(&[place(x, y - 0.7 * d), place(x, y + 0.7 * d)])?;
     until_count(&page, all + 1)?;
 
-    // Drawn in vain and taken back before that is known: the good one stays.
+    // A line that splits nothing is undone before the answer comes: the earlier correction stays.
     page.hold("measure")?;
     page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
     page.until_held()?;
@@ -145,12 +145,12 @@ fn neither_a_pinch_nor_a_late_answer_corrects_anything() -> Result<()> {
     until_count(&page, all + 1)?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
 
-    // Two fingers zoom, whatever is in the hand.
+    // Two fingers zoom even while a pen is selected.
     page.pinch(canvas.middle(), 80.0, 160.0)?;
     until_count(&page, all + 1)?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
 
-    // Taken in, that taken back, and another taken in, all before the first is answered.
+    // A cell is put back, that is undone, and another one is put back, all before the first answer comes.
     let click = "for (const row of arguments) document.querySelector(`#cells-body tr[data-cell='${row}'] input`).click()";
     page.js(click, json!([2, 4]))?;
     until_count(&page, all - 1)?;
@@ -186,10 +186,10 @@ fn a_cell_drawn_in_place_of_one_left_out_counts_and_no_correction_is_lost_unaske
     page.trace(&ring(&canvas, (x, y), d * 0.55))?;
     until_count(&page, all)?;
     ensure!(page.js("return document.querySelector('tr.left-out')", json!([]))?.is_null());
-    // Taken back, the other is left out again.
+    // After undoing it, the other cell is left out again.
     page.key("u")?;
     until_count(&page, all - 1)?;
-    // A part of a larger one that was left out: the rest of that stays out.
+    // If a part of a left-out cell is drawn as a new cell, the rest stays left out.
     page.trace(&ring(&canvas, (x, y), d * 0.7))?;
     until_count(&page, all)?;
     page.click_at(canvas.place(SIZE, (x + 0.38 * d, y)))?;

@@ -1,4 +1,5 @@
-//! For everyone: axe finds nothing, the keyboard reaches everything, dark, phone, wide, less motion.
+//! Accessibility: axe finds no violations, everything can be reached by keyboard, and dark mode, phones, wide screens
+//! and reduced motion are supported.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::hands::{ENTER, RIGHT, SPACE};
@@ -8,10 +9,10 @@ use rbc_tests::scratch::Scratch;
 use serde_json::{Value, json};
 use xtask::{paths, tools};
 
-/// What axe holds against the page as it stands.
+/// The violations that axe finds in the current state of the page.
 fn complaints(page: &Page, axe: &str) -> Result<Vec<String>> {
     page.js(&format!("{axe}\nwindow.axe = axe;"), json!([]))?;
-    // Colours on their way from light to dark are neither.
+    // Wait for transitions between light and dark: axe would find intermediate colours.
     let body = "const done = arguments[0];
         const moving = document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished);
         Promise.allSettled(moving).then(() => axe.run(document, { resultTypes: ['violations'] })).then((r) => done(r.violations.map((v) =>
@@ -98,7 +99,7 @@ fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
         json!([]),
     )?;
     page.wait_until_ready()?;
-    // The button that was pressed is gone: the focus must not fall back to the top.
+    // The button that was pressed no longer exists: the focus must not return to the top of the page.
     page.tab_to("button[data-view=fill]")?;
     page.key(SPACE)?;
     page.until(
@@ -122,7 +123,7 @@ fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
     page.key(SPACE)?;
     page.until("a cell is left out", "return document.querySelector('tr.left-out')", json!([]))?;
     ensure!(page.text("cell-count")? != count, "still {count} cells");
-    // What a screen reader says of it all.
+    // The text for screen readers.
     let label = page.js("return document.getElementById('canvas').ariaLabel", json!([]))?;
     ensure!(label.as_str().is_some_and(|label| label.contains(" cell")), "{label}");
     let said = "return document.getElementById('spoken').textContent.includes(' cells')";
@@ -148,10 +149,10 @@ fn single_keys_work_and_can_be_switched_off_for_good() -> Result<()> {
     page.until_shown("#picture-name", "b.png")?;
     page.key("k")?;
     page.until_shown("#picture-name", "a.png")?;
-    // Every key that a tooltip names does what the button does; here that each is named at all.
+    // Every element with a keyboard shortcut names it in a tooltip.
     let untold = "return [...document.querySelectorAll('[aria-keyshortcuts]')].filter((e) => !(e.title || e.closest('[title]')?.title)).map((e) => e.id)";
     assert_eq!(page.js(untold, json!([]))?, json!([]));
-    // A typed letter is no command.
+    // A letter typed into a field is no shortcut.
     page.session().send_keys("#scale", "0.1e")?;
     ensure!(shown(&page)? == "fill", "typing into a field pressed a key");
 
@@ -164,7 +165,7 @@ fn single_keys_work_and_can_be_switched_off_for_good() -> Result<()> {
     page.js("document.getElementById('canvas').focus()", json!([]))?;
     page.key("p")?;
     page.wait("on the picture they do", || Ok((shown(&page)? == "probability").then_some(())))?;
-    // It is remembered.
+    // The choice is remembered.
     page.save("export-zip", ".zip")?;
     page.session().reload()?;
     page.wait_until_ready()?;

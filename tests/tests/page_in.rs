@@ -1,4 +1,5 @@
-//! How images come into the page: picked, dropped, pasted, photographed, sampled; every format, gray, deep, turned.
+//! How images get into the page: chosen, dropped, pasted, from the camera, as samples; in all formats, in grey, with 16
+//! bits, rotated.
 
 use anyhow::{Context, Result, ensure};
 use image::{DynamicImage, ImageFormat, imageops};
@@ -9,7 +10,7 @@ use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
 
-/// Cells and covered share, as the list states them: `31 cells, 40.2 %`.
+/// Number of cells and covered share as shown in the list: `31 cells, 40.2 %`.
 fn found(page: &Page, name: &str) -> Result<String> {
     let text = page.result_text(name)?;
     let line = text.lines().find(|line| line.contains(" cell")).map(str::trim);
@@ -62,7 +63,7 @@ fn every_format_is_read_and_the_same_pixels_give_the_same_cells() -> Result<()> 
         let off = cells(&found(&page, name)?)? / cells(&expected)?;
         ensure!((0.8..1.25).contains(&off), "{name}: {} and {expected}", found(&page, name)?);
     }
-    // No colour: another picture, but the same in 8 and 16 bit, and not without cells.
+    // Without colour the picture is a different one, but it is the same in 8 and 16 bits and still shows cells.
     assert_eq!(found(&page, "i.png")?, found(&page, "j.tif")?);
     ensure!(cells(&found(&page, "i.png")?)? >= 5.0, "{}", found(&page, "i.png")?);
     Ok(())
@@ -72,7 +73,7 @@ fn every_format_is_read_and_the_same_pixels_give_the_same_cells() -> Result<()> 
 fn photographs_are_turned_upright() -> Result<()> {
     let scratch = Scratch::new("exif")?;
     let upright = plain_field()?;
-    // Orientation 6: the camera was held so that the picture has to be turned by 90 degrees to the right.
+    // Orientation 6: the picture must be rotated by 90 degrees clockwise.
     let lying = imageops::rotate270(&upright);
     let jpeg = scratch.write("lying.jpg", jpeg_with_orientation(&lying, 6)?)?;
     let plain = scratch.write("upright.jpg", encoded(upright.clone(), ImageFormat::Jpeg)?)?;
@@ -97,7 +98,7 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
     scratch.write("slides/four.JPG", encoded(piece(200, 160, 200, 160)?, ImageFormat::Jpeg)?)?;
     scratch.write("slides/desktop.ini", "nobody meant this")?;
     scratch.write("slides/.hidden.png", "nor this")?;
-    // As our own data sets lie: the masks in a folder beside the images.
+    // As in our own data sets, the masks lie in a folder beside the images.
     let image = piece(100, 100, 200, 160)?;
     scratch.write("set/images/five.png", png(&image)?)?;
     let mask = image::GrayImage::from_fn(200, 160, |x, _| image::Luma([if x < 100 { 255 } else { 0 }]));
@@ -116,7 +117,7 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
     page.show("five.png")?;
     page.until_shown("[data-testid=truth-iou]", "%")?;
 
-    // Nothing to be had is said.
+    // A folder without pictures is reported.
     scratch.write("notes/readme.txt", "no picture")?;
     page.drop_paths(&[scratch.path().join("notes")])?;
     page.until_shown("[data-testid=error]", "No picture in the folder").map(drop)
@@ -125,7 +126,7 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
 #[test]
 fn masks_go_to_the_image_of_their_own_data_set() -> Result<()> {
     let scratch = Scratch::new("sets")?;
-    // Alike in name, not in size: a mask that went to the other image would be refused.
+    // The names are the same, the sizes are not: a mask assigned to the wrong image would be refused.
     for (set, width, height) in [("a", 200, 160), ("b", 160, 200)] {
         scratch.write(&format!("sets/{set}/images/x.png"), png(&piece(100, 100, width, height)?)?)?;
         let mask = image::GrayImage::from_fn(width, height, |x, _| image::Luma([u8::from(x < 100) * 255]));
@@ -146,20 +147,20 @@ fn masks_go_to_the_image_of_their_own_data_set() -> Result<()> {
         page.until_shown("#picture-facts", size)?;
         page.until_shown("[data-testid=truth-iou]", "%")?;
     }
-    // The file tells them apart.
+    // The column `file` tells them apart.
     let table = fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     for (name, file) in [("x,", ",sets/a/images/x.png"), ("x-2,", ",sets/b/images/x.png")] {
         let told = table.lines().any(|line| line.starts_with(name) && line.contains(file));
         ensure!(told, "{file}: {table}");
     }
-    // Whose a mask is, is not guessed, and a mask is no image.
+    // If several images match, the page does not guess; and a mask is not taken for an image.
     let mask = image::GrayImage::from_pixel(200, 160, image::Luma([255]));
     let mask = encoded(mask, ImageFormat::Png)?;
     page.pick("file-input", &[scratch.write("x_GT.png", mask.clone())?])?;
     page.until_shown("[data-testid=error]", "x_GT.png: skipped; several images have that name")?;
     page.pick("file-input", &[scratch.write("y.mask.png", mask)?])?;
     page.until_shown("[data-testid=error]", "y.mask.png: skipped; named like a mask")?;
-    // What is added again counts twice: that is told.
+    // An image that is added again counts twice, which the page points out.
     page.pick("file-input", &[scratch.path().join("sets/a/images/x.png")])?;
     page.until_shown("[data-testid=error]", "x.png: already in the list")?;
     page.until("it is a third", &through.replace("=== 2", "=== 3"), json!([]))?;
@@ -171,7 +172,7 @@ fn masks_go_to_the_image_of_their_own_data_set() -> Result<()> {
 #[test]
 fn pasted_pictures_samples_and_the_camera() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
-    // The samples say that they are synthetic, and bring their truth.
+    // The samples are labelled as synthetic and come with their truth.
     ensure!(page.shown("#samples")?.to_lowercase().contains("synthetic"), "samples are not labelled");
     page.until(
         "the samples are offered",
@@ -190,7 +191,7 @@ fn pasted_pictures_samples_and_the_camera() -> Result<()> {
     page.paste(&png(&piece(0, 0, 200, 160)?)?, "image.png")?;
     assert_eq!(page.until_through("image.png")?, "done");
 
-    // A phone offers the camera, and takes what it gives.
+    // On a phone the page offers the camera and accepts its pictures.
     page.be_a_phone()?;
     let camera = page.js(
         "const e = document.getElementById('camera-input'); return [e.getAttribute('capture'), e.accept]",

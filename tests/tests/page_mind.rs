@@ -1,4 +1,4 @@
-//! Changing one's mind: what waits, what is packed meanwhile, what is typed wrongly, what failed. Page and files agree.
+//! Changes while something is under way, mistyped numbers, failed images: page and files always agree.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
@@ -8,7 +8,7 @@ use rbc_tests::unzip;
 use serde_json::json;
 use std::fs;
 
-/// Page and cells of the first image of a table: `name,width,height,cells,…`.
+/// Number of cells of an image in a summary table: `name,width,height,cells,…`.
 fn cells(table: &str, name: &str) -> Result<usize> {
     let line =
         table.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}: {table}"))?;
@@ -65,7 +65,7 @@ fn a_zip_is_of_the_moment_it_was_asked_for() -> Result<()> {
     let zip = page.saved_by(".zip", || {
         page.click("export-zip")?;
         page.until_held()?;
-        // One is found anew, one removed, one left without a cell while the first is still being packed.
+        // While the first image is being packed, the second is segmented again and the third is removed.
         page.show_early("two.png")?;
         page.set("#diameter", "90")?;
         page.js("document.querySelector('[data-name=\"three.png\"] .remove').click()", json!([]))?;
@@ -99,7 +99,7 @@ fn numbers_are_read_as_people_type_them() -> Result<()> {
     page.set("#scale", "0,1")?;
     assert_eq!(page.until_shown("#mean-diameter", "µm")?, point);
     assert_eq!(page.shown("#scale-hint")?, "");
-    // A slip of the decimal point.
+    // A misplaced decimal point.
     page.set("#scale", "1,0")?;
     page.until_shown("#scale-hint", "red cells measure")?;
     page.set("#scale", "1.000,5")?;
@@ -112,7 +112,7 @@ fn numbers_are_read_as_people_type_them() -> Result<()> {
     page.set("#diameter", "70,5")?;
     page.wait_until_ready()?;
     page.until_shown("#diameter-hint", "Set by hand")?;
-    // No cell is that large: said, not left to be guessed.
+    // No cell is so large: the page says so.
     page.set("#diameter", "900")?;
     page.wait_until_ready()?;
     page.until_shown("#warnings", "given diameter")?;
@@ -163,7 +163,7 @@ fn what_failed_is_told_and_can_be_taken_away() -> Result<()> {
         "return document.querySelectorAll('[data-testid=result]').length === 1",
         json!([]),
     )?;
-    // A row of the table shows its image.
+    // Clicking a row of the table shows its image.
     page.session().click("#images-body tr")?;
     page.until_shown("#picture-name", "smear.png").map(drop)
 }
@@ -179,7 +179,7 @@ fn a_file_that_is_gone_is_told_of_where_it_is_missing() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
     page.show("plain.png")?;
-    // Who hears the page hears its warnings.
+    // Warnings are also announced to screen readers.
     let said = "return /plain.png: 0 cells; warning: ./.test(document.getElementById('spoken').textContent)";
     page.until("the warning is said", said, json!([]))?;
     fs::remove_file(&images[0])?;
@@ -220,7 +220,7 @@ fn leaving_cells_out_keeps_numbers_and_changes_the_comparison() -> Result<()> {
     let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
     let ids: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     assert_eq!(ids[..3], ["1", "3", "4"]);
-    // The very mask that was saved as truth: all of it agrees.
+    // With the mask just saved as truth, everything agrees.
     let mask = page.save("export-mask", "smear.mask.png")?;
     page.pick("truth-input", &[mask])?;
     page.until_shown("#truth-iou", "100.0 %").map(drop)

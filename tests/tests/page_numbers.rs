@@ -1,4 +1,4 @@
-//! The figures: scale typed and drawn, cells at the edge, the tables, all images in one.
+//! The figures: scale typed and drawn, cells at the edge, tables, and all images together.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
@@ -31,7 +31,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let (diameters, areas) = (column(&page, 4)?, column(&page, 5)?);
     let count = number(&page.text("cell-count")?)?;
     assert_eq!(diameters.len() as f64, count);
-    // Means are of the cells that the edge does not cut.
+    // Means are taken over the cells that the edge does not cut.
     let cut = "return [...document.querySelectorAll('#cells-body tr')].map((row) => row.innerText.includes('edge'))";
     let cut: Vec<bool> = serde_json::from_value(page.js(cut, json!([]))?)?;
     let whole: Vec<f64> =
@@ -48,19 +48,19 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
         ensure!(page.shown(figure)?.contains('±'), "{figure}: no spread");
     }
 
-    // Typed.
+    // The scale is typed.
     page.set("#scale", "0.1")?;
     page.until_shown("#mean-diameter", "µm")?;
     page.wait_until_ready()?;
     let micrometres = number(&page.shown("#mean-diameter")?)?;
     ensure!((micrometres / diameter / 0.1 - 1.0).abs() < 0.02, "{micrometres} µm of {diameter} px");
     let density = page.until_shown("#density", "per mm²")?;
-    // Cells that the edge cuts are half in the picture.
+    // Cells cut by the edge count half.
     let within = (count + whole.len() as f64) / 2.0;
     let expected = within / (f64::from(SIZE.0 * SIZE.1) * 0.01 / 1e6);
     ensure!((number(&density)? / expected - 1.0).abs() < 0.01, "{density}, {expected} expected");
 
-    // Drawn over a scale bar: 180 image pixels are said to be 45 µm.
+    // The scale is drawn along a scale bar: 180 image pixels are set to 45 µm.
     page.session().click("#draw-scale")?;
     let canvas = page.canvas()?;
     page.drag(canvas.place(SIZE, (60.0, 150.0)), canvas.place(SIZE, (240.0, 150.0)))?;
@@ -76,7 +76,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let micrometres = number(&page.shown("#mean-diameter")?)?;
     ensure!((micrometres / diameter / scale - 1.0).abs() < 0.02, "{micrometres} µm of {diameter} px");
 
-    // Cells that the edge cuts.
+    // Leaving out the cells cut by the edge.
     let edge = page.js("return [...document.querySelectorAll('#cells-body tr')].filter((row) => row.innerText.includes('edge')).length", json!([]))?;
     let edge = edge.as_f64().unwrap_or_default();
     ensure!(edge > 0.0, "no cell at the edge");
@@ -89,7 +89,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     page.wait("they are back", || Ok((number(&page.text("cell-count")?)? == count).then_some(())))?;
     page.wait_until_ready()?;
 
-    // One that is left out by hand counts nowhere, and not once more where all at the edge are left out.
+    // A cell at the edge that was left out by hand is not subtracted again if all cells at the edge are left out.
     let all = number(&page.shown("#density")?)?;
     let shows = |what: &str, cells: f64, cut: f64| {
         let density = all * (whole.len() as f64 + cut / 2.0) / (whole.len() as f64 + edge / 2.0);
@@ -112,7 +112,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     shows("all are back", count, edge)?;
     page.wait_until_ready()?;
 
-    // The table sorts both ways and says so.
+    // The table can be sorted in both directions and indicates the direction.
     for (press, order) in [(1, "ascending"), (2, "descending")] {
         page.session().click("#cells-head th:nth-child(6) button")?;
         let head = "return document.querySelector('#cells-head th:nth-child(6)').ariaSort";
@@ -123,7 +123,7 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
         ensure!(sorted, "{order}: {areas:?}");
     }
 
-    // All images, and the sizes of cells.
+    // The table of all images, and the histogram of cell sizes.
     page.session().click("[data-table=images]")?;
     let all = page.until_shown("#images-body", "other.png")?;
     ensure!(all.contains("smear.png"), "{all}");
@@ -157,7 +157,7 @@ fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Res
     page.until_shown("#scale-hint", "As the file says")?;
     let placeholder = page.js("return document.getElementById('scale').placeholder", json!([]))?;
     assert_eq!(placeholder, "0.13");
-    // One unit for a table of all.
+    // A table of all images has only one unit.
     page.session().click("[data-table=images]")?;
     page.until_shown("#table-note", "in px and px²")?;
     let scales = |page: &Page| -> Result<Vec<String>> {
@@ -170,7 +170,7 @@ fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Res
     let cells = std::fs::read_to_string(page.save("export-csv", "own.cells.csv")?)?;
     ensure!(cells.lines().next().is_some_and(|head| head.ends_with("diameter_um")), "{cells}");
 
-    // What a person types holds for all, and is doubted where red cells cannot be so large.
+    // A scale that is typed applies to all images, and draws a warning if red cells cannot be so large.
     page.set("#scale", "0.26")?;
     page.until_shown("#scale-hint", "The file says 0.13")?;
     page.until_shown("#table-note", "in µm and µm²")?;

@@ -1,4 +1,4 @@
-//! The second visit needs no network, and a new version comes in whole.
+//! The second visit works without a network, and an update is taken as a whole.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::Page;
@@ -33,14 +33,14 @@ fn the_second_visit_works_without_a_network() -> Result<()> {
     page.visit(&format!("{}?backend=cpu", recorder.url()))?;
     page.segment(&[image])?;
     assert_eq!(page.result_text("smear.png")?, online);
-    // The address without the query, as a bookmark has it.
+    // Without the query, as in a bookmark.
     page.visit(&recorder.url())?;
     ensure!(page.shown("h1")?.contains("Red blood cells"), "another page came");
-    // The same page by its file's name: kept once, so that it is renewed with the rest.
+    // By its file name: this is the same cached page, so that it is updated with the rest.
     page.visit(&format!("{}index.html?backend=cpu", recorder.url()))?;
     page.wait_until_ready()?;
 
-    // It can be installed: a name, a start, an icon.
+    // The page can be installed: its manifest has a name, a start URL and an icon.
     let body = "const done = arguments[0]; fetch(document.querySelector('link[rel=manifest]').href).then((r) => r.json()).then(done, (e) => done(String(e)))";
     let manifest = page.session().script_async(body, json!([]))?;
     for key in ["name", "start_url", "display", "icons"] {
@@ -73,11 +73,11 @@ fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     let index = scratch.path().join("index.html");
     let html = fs::read_to_string(&index)?.replace("<title>", "<title>New: ");
     fs::write(&index, html)?;
-    // Workers of the new version say so.
+    // Workers of the new version announce themselves.
     let program = scratch.path().join("worker.js");
     let script = fs::read_to_string(&program)?;
     fs::write(&program, format!("new BroadcastChannel('version').postMessage('new');\n{script}"))?;
-    // The visit still shows the kept version, whole; the new one is offered when it has come.
+    // This visit still shows the old version as a whole; the new one is offered once it is loaded.
     page.visit(&url)?;
     let title = |page: &Page| -> Result<Value> { page.js("return document.title", json!([])) };
     ensure!(!title(&page)?.to_string().contains("New: "), "half an update");
@@ -86,7 +86,7 @@ fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     page.js(listen, json!([]))?;
     let version = |page: &Page| -> Result<Value> { page.js("return window.version", json!([])) };
     page.until_shown("#update", "new version")?;
-    // The old page goes on with workers of its own version: the hands of the first image, and the one that zips.
+    // The old page starts further workers of its own version: the helpers for the first image, and the one for the zip.
     page.segment(&[scratch.write("smear.png", png(&smear()?)?)?])?;
     page.save("export-zip", ".zip")?;
     page.wait_until_ready()?;

@@ -1,5 +1,5 @@
-//! What is saved: pictures, tables, outlines and the zip, each opened and read; the tables are those of
-//! `trainer predict`.
+//! All exports are opened and read: pictures, tables, outlines and the zip. The tables match those of `trainer
+//! predict`.
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
@@ -20,13 +20,13 @@ fn predict(images: &[PathBuf], out: &Path, more: &[&str]) -> Result<()> {
     trainer(words.chain(images.iter().map(|image| image.as_os_str())))?.succeeded().map(drop)
 }
 
-/// Whether two measures are the same but for a few pixels on an outline: the browser has no fused multiply-add, so a
-/// probability next to the threshold may fall to the other side.
+/// Whether two measures are equal except for a few pixels on an outline: the browser has no fused multiply-add, so a
+/// probability near the threshold may end up on the other side.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 0.02 + 0.01 * b.abs()
 }
 
-/// Two tables, the same within what rounding on the way may change.
+/// Fails unless two tables are equal within rounding.
 fn same_table(page: &str, native: &str) -> Result<()> {
     let (left, right) = (records(page)?, records(native)?);
     assert_eq!(left.len(), right.len(), "{page}\n{native}");
@@ -35,7 +35,7 @@ fn same_table(page: &str, native: &str) -> Result<()> {
         for (a, b) in left.iter().zip(right) {
             let equal = match (a.parse::<f64>(), b.parse::<f64>()) {
                 (Ok(a), Ok(b)) => close(a, b),
-                // The page knows no folders but those that were dropped.
+                // The page knows only the folders that were dropped on it.
                 _ => a == b || !a.is_empty() && Path::new(b).ends_with(a),
             };
             ensure!(equal, "{a} is not {b}:\n{left:?}\n{right:?}");
@@ -49,7 +49,7 @@ fn records(table: &str) -> Result<Vec<csv::StringRecord>> {
     Ok(reader.records().collect::<Result<_, _>>()?)
 }
 
-/// Two GeoJSON files, likewise; outlines may have a corner more.
+/// Fails unless two GeoJSON files are equal within rounding; their outlines may have different numbers of corners.
 fn same_features(page: &Value, native: &Value) -> Result<()> {
     match (page, native) {
         (Value::Object(a), Value::Object(b)) => {
@@ -69,7 +69,7 @@ fn same_features(page: &Value, native: &Value) -> Result<()> {
     }
 }
 
-/// One ImageJ region: its bounds (top, left, bottom, right) and its points.
+/// Parses an ImageJ region: its bounds (top, left, bottom, right), its number of points, and its name.
 fn region(bytes: &[u8]) -> Result<([i32; 4], usize, String)> {
     ensure!(bytes.starts_with(b"Iout"), "no region");
     let short = |at: usize| -> Result<i32> {
@@ -96,7 +96,7 @@ fn region(bytes: &[u8]) -> Result<([i32; 4], usize, String)> {
     Ok((bounds, count, String::from_utf16(&units)?))
 }
 
-/// A rectangle of the field without clumps.
+/// A rectangle of the picture without clumps.
 fn part(x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> {
     Ok(image::imageops::crop_imm(&plain_field()?, x, y, width, height).to_image())
 }
@@ -104,10 +104,10 @@ fn part(x: u32, y: u32, width: u32, height: u32) -> Result<RgbImage> {
 #[test]
 fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
     let scratch = Scratch::new("out")?;
-    // Single cells and no slivers: seams and edges may lie a pixel apart in the browser, which has no fused
+    // Separate cells and no slivers: seams and edges may be a pixel apart in the browser, which has no fused
     // multiply-add.
     let smear = part(40, 30, 360, 290)?;
-    // Two names that would be one file, and a name that a table has to quote.
+    // Two names with the same stem, and a name that a table has to quote.
     let images = [
         scratch.write("smear.png", png(&smear)?)?,
         scratch.write(
@@ -192,7 +192,7 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
     page.show("smear.bmp")?;
     page.save("export-mask", "smear-2.mask.png")?;
 
-    // One zip with all of it, under the names that the native program takes.
+    // One zip with all files, named as by the native program.
     let whole = unzip::files(&fs::read(page.save("export-zip", ".zip")?)?)?;
     let mut names: Vec<&str> = whole.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
@@ -236,7 +236,7 @@ fn what_is_left_out_is_not_saved() -> Result<()> {
     let ids: HashSet<u16> = labels.pixels().map(|pixel| pixel.0[0]).filter(|id| *id > 0).collect();
     assert_eq!((ids.len(), ids.contains(&3)), (count - 1, false), "the others keep their numbers");
 
-    // Saved in the same moment as another is left out, before anything was measured again.
+    // Exported immediately after a cell was left out, before anything was measured again.
     let cells = |table: &str| -> Result<usize> {
         let mut fields = table.lines().nth(1).context("no image in the table")?.split(',');
         Ok(fields.nth(3).context("no count")?.parse()?)
@@ -274,7 +274,7 @@ fn cells_left_out_quickly_stay_left_out() -> Result<()> {
         )
     };
 
-    // Two before the first is answered; the first is taken in again when only its own answer has come.
+    // Two cells are left out before the first answer; the first is put back when only its own answer has come.
     page.hold("measure")?;
     page.js(click, json!([3, 5]))?;
     page.until_held()?;

@@ -1,4 +1,4 @@
-//! Nothing leaves the machine: all that the browser asks for in a whole sitting, and what the policy stops.
+//! Nothing leaves the machine: every request of a whole session is checked, and the content security policy is tested.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::Page;
@@ -9,8 +9,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use xtask::paths;
 
-/// The browser looks for its own updates and the time, whatever it is told: at hosts of its maker, and never through a
-/// page, whose requests to anywhere else the policy refuses (the test below).
+/// The browser looks for updates and the time, whatever flags it gets. These requests go to its maker's hosts and never
+/// come from a page, whose requests to other hosts the policy refuses (see the test below).
 fn housekeeping(request: &Request) -> bool {
     let target = request.target.strip_prefix("http://").unwrap_or(&request.target);
     let host = target.split([':', '/']).next().unwrap_or_default();
@@ -21,7 +21,7 @@ fn housekeeping(request: &Request) -> bool {
 fn every_request_of_a_sitting_is_for_a_file_of_the_page() -> Result<()> {
     let scratch = Scratch::new("private")?;
     let recorder = Recorder::start(&paths::site())?;
-    // The browser's only way out: also what goes to other hosts, and to this machine, comes by here.
+    // The browser's only way out: requests to any host, including this machine, pass through the recorder.
     let proxy = format!("--proxy-server=http://{}", recorder.address());
     let page = Page::blank(&paths::site(), true, &[&proxy, "--proxy-bypass-list=<-loopback>"])?;
     page.visit(&format!("{}?backend=cpu", recorder.url()))?;
@@ -29,7 +29,7 @@ fn every_request_of_a_sitting_is_for_a_file_of_the_page() -> Result<()> {
         document.addEventListener('securitypolicyviolation', (e) => window.refused.push(e.blockedURI + ' ' + e.effectiveDirective))";
     page.js(violations, json!([]))?;
 
-    // A whole sitting: an image with its truth, a sample, other rules, every file saved, own weights.
+    // A whole session: an image, another threshold, every file saved, other weights.
     let image = scratch.write("patient-4711.png", png(&smear()?)?)?;
     page.segment(&[image])?;
     page.set("#threshold", "0.4")?;
@@ -77,7 +77,7 @@ fn the_policy_stops_page_and_workers_from_reaching_other_hosts() -> Result<()> {
     let page = Page::blank(&paths::site(), true, &[&proxy, "--proxy-bypass-list=<-loopback>"])?;
     page.visit(&format!("{}?backend=cpu", recorder.url()))?;
     let before = recorder.seen().len();
-    // All the ways out that a page has; each must be refused, and none may reach the wire.
+    // All the ways in which a page could reach other hosts; each must be refused before anything is sent.
     let escape = r#"
         const done = arguments[0], there = 'http://elsewhere.test/x', out = {};
         const tried = (name, promise) => promise.then(() => out[name] = 'went out', () => out[name] = 'refused');

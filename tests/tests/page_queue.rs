@@ -1,4 +1,4 @@
-//! The queue: progress, cancelling, trying again, more while busy, many, and what is unsaved.
+//! The queue: progress, stopping, retrying, adding images while busy, many images, and unsaved results.
 
 use anyhow::{Result, ensure};
 use rbc_tests::hands::ESCAPE;
@@ -8,7 +8,7 @@ use rbc_tests::scratch::Scratch;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// How many images of the list are in each state.
+/// The number of images in the list by state.
 fn states(page: &Page) -> Result<Value> {
     let body = "const n = {};
         for (const e of document.querySelectorAll('[data-testid=result]')) n[e.dataset.state] = (n[e.dataset.state] ?? 0) + 1;
@@ -16,7 +16,7 @@ fn states(page: &Page) -> Result<Value> {
     page.js(body, json!([]))
 }
 
-/// Waits until so many images are in this state.
+/// Waits until at least `count` images are in this state.
 fn until_state(page: &Page, state: &str, count: usize) -> Result<()> {
     let body = "return document.querySelectorAll(`[data-testid=result][data-state=${arguments[0]}]`).length >= arguments[1]";
     page.until(&format!("{count} images are {state}"), body, json!([state, count])).map(drop)
@@ -36,7 +36,8 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
     ensure!(!page.would_ask()?, "there is nothing to lose yet");
     page.pick("file-input", &[&[first][..], &slow].concat())?;
 
-    // The first result is there, saved if wanted, while the rest still runs; each image and the whole say how far.
+    // The first result can be saved while the others are being computed; each image and the whole queue show their
+    // progress.
     assert_eq!(page.until_through("first.png")?, "done");
     ensure!(page.attribute("state")? == "busy", "all done already: {}", states(&page)?);
     ensure!(page.would_ask()?, "leaving would lose the queue");
@@ -47,7 +48,7 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
     page.until("an image says how far it is", share, json!([]))?;
     page.until_shown("#progress-text", "of 4 done")?;
 
-    // The page answers while the model computes: a frame comes within a blink.
+    // The page stays responsive while the model computes: it draws two frames within a second.
     let late = page.session().script_async(
         "const done = arguments[0], start = performance.now();
          requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)))",
@@ -55,7 +56,7 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
     )?;
     ensure!(late.as_f64().is_some_and(|ms| ms < 1000.0), "the page froze for {late} ms");
 
-    // Escape stops one image, the others go on.
+    // Escape stops the selected image; the others continue.
     let running = page.js(
         "const e = document.querySelector('[data-testid=result][data-state=working]'); e.querySelector('button').click(); return e.dataset.name",
         json!([]),
@@ -65,15 +66,15 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
     page.wait("the image is stopped", || Ok((page.result_state(name)? == "stopped").then_some(())))?;
     until_state(&page, "working", 1)?;
 
-    // Cancel stops all the rest, and what was done stays.
+    // Cancel stops all the others; finished results stay.
     page.session().click("#cancel")?;
     page.wait_until_ready()?;
     assert_eq!(states(&page)?, json!({ "done": 1, "stopped": 3 }));
 
-    // Small ones take their place, and are tried again one by one or all at once.
+    // All stopped images are queued again at once.
     page.session().click("#retry-all")?;
     ensure!(page.attribute("state")? == "busy", "nothing was taken up again");
-    // More may come while busy.
+    // More images can be added while the page is busy.
     let second = scratch.write("second.png", png(&piece(0, 0, 200, 160)?)?)?;
     page.pick("file-input", &[second])?;
     until_state(&page, "done", 5)?;
@@ -88,7 +89,7 @@ fn a_second_run_keeps_the_first_result_until_it_has_another() -> Result<()> {
     page.segment(&[image])?;
     let (count, hint) = (page.text("cell-count")?, page.until_shown("#diameter-hint", "Estimated")?);
 
-    // Stopped: the result is there as before, and so is the diameter that it was found with.
+    // If it is stopped, the earlier result and its diameter stay.
     page.set("#diameter", "25")?;
     until_state(&page, "working", 1)?;
     page.session().click("#cancel")?;
@@ -98,7 +99,7 @@ fn a_second_run_keeps_the_first_result_until_it_has_another() -> Result<()> {
     let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;
     assert_eq!(table.lines().count(), 2, "a head and a line: {table}");
 
-    // Typed while the cells of one run are being found: the model runs once more.
+    // If a diameter is typed while the cells of one run are being counted, the model runs once more.
     let type_then = "window.seen = []; let typed = false;
         new MutationObserver(() => {
             const { state } = document.querySelector('[data-testid=result]').dataset;
@@ -133,7 +134,7 @@ fn leaving_asks_until_all_is_saved() -> Result<()> {
     ensure!(page.would_ask()?, "b.png is not saved");
     page.save("export-images", "summary.csv")?;
     page.wait("nothing is unsaved", || Ok((!page.would_ask()?).then_some(())))?;
-    // What was saved is no longer what is shown.
+    // After a change, what was saved differs from what is shown.
     page.set("#threshold", "0.7")?;
     page.wait_until_ready()?;
     ensure!(page.would_ask()?, "the new cells are not saved");

@@ -1,5 +1,5 @@
-//! What goes wrong in real browsers: the graphics processor lost, a worker out of memory, a tab in the background,
-//! images of 30 and of 108 megapixels.
+//! Failures in real browsers: a lost GPU, a worker out of memory, a tab in the background, and images of 30 and 108
+//! megapixels.
 
 use anyhow::{Result, ensure};
 use image::ImageFormat;
@@ -11,8 +11,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use xtask::paths;
 
-/// Puts a hook into every worker that the page starts: on command the graphics processor is lost, or the program
-/// dies as it does when memory runs out.
+/// Injects code into every worker that the page starts: on command it destroys the GPU device, or makes the worker fail
+/// as if it had run out of memory.
 const HOOK: &str = r#"
     const Plain = Blob;
     window.Blob = function (parts, options) {
@@ -57,7 +57,7 @@ fn a_lost_graphics_processor_costs_no_result() -> Result<()> {
     assert_eq!(page.attribute("backend")?, "webgpu");
     page.segment(&images[..1])?;
     let before = page.result_text("one.png")?;
-    // The others are in the queue when it goes.
+    // The others are queued when the GPU is lost.
     page.pick("file-input", &images[1..])?;
     page.js("fault('lose')", json!([]))?;
     page.until("the page goes over to the CPU", "return document.body.dataset.backend === 'cpu'", json!([]))?;
@@ -81,14 +81,14 @@ fn workers_that_die_are_started_again() -> Result<()> {
     page.segment(&images[..1])?;
     let before = page.result_text("one.png")?;
 
-    // The one that draws and measures.
+    // The worker that draws and measures.
     page.js("fault('kill desk')", json!([]))?;
     page.until_shown("[data-testid=error]", "Drawing and measuring stopped")?;
     page.wait_until_ready()?;
     page.session().click("#dismiss")?;
     page.save("export-mask", "one.mask.png")?;
 
-    // The one that computes, in the middle of an image.
+    // The worker that computes, in the middle of an image.
     page.pick("file-input", &[slow, images[1].clone()])?;
     let working = "return document.querySelector('[data-testid=result][data-state=working]')?.dataset.name === 'slow.png'";
     page.until("it is at the slow one", working, json!([]))?;
@@ -113,7 +113,7 @@ fn a_program_that_does_not_come_is_an_error_and_no_endless_trial() -> Result<()>
     let said = page.shown("[data-testid=error]")?;
     ensure!(said.contains("worker_bg.wasm") && said.contains("Reload the page"), "{said}");
     page.until_shown("#engine-text", "Not running")?;
-    // The person may change what can be changed; the same comes of it, and again an end.
+    // The settings can still be changed; the result is the same, and the page gives up again.
     page.js("document.getElementById('dismiss').click()", json!([]))?;
     page.set("#backend", "auto")?;
     page.until_shown("[data-testid=error]", "Reload the page")?;
@@ -143,7 +143,7 @@ fn hands_that_die_are_done_without() -> Result<()> {
     let page = hooked("?backend=cpu")?;
     page.segment(&images[..1])?;
     page.segment(&[slow])?;
-    // There are some, one for each core.
+    // There is one helper worker for each core, at most four.
     let count =
         "window.hands ??= (() => { const channel = new BroadcastChannel('hands'), seen = { count: 0 };
         channel.onmessage = () => seen.count++; window.fault('count hands'); return seen; })();
@@ -166,7 +166,7 @@ fn hands_that_die_are_done_without() -> Result<()> {
 fn a_tab_in_the_background_goes_on() -> Result<()> {
     let scratch = Scratch::new("background")?;
     let page = Page::blank(&paths::site(), true, &[])?;
-    // A hidden tab gets no frames at all.
+    // A hidden tab gets no animation frames.
     let still = "window.requestAnimationFrame = () => 0;
         Object.defineProperty(document, 'hidden', { value: true }); Object.defineProperty(document, 'visibilityState', { value: 'hidden' });";
     page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": still }))?;
@@ -183,7 +183,7 @@ fn a_tab_in_the_background_goes_on() -> Result<()> {
 #[test]
 fn thirty_megapixels_are_segmented_and_stay_sharp() -> Result<()> {
     let scratch = Scratch::new("large")?;
-    // Cells three times as wide as in the sample, as under a larger objective.
+    // Cells three times as wide as in the sample, as with a stronger objective.
     let image = spread(&smear()?, 6000, 5000, 3);
     let file = scratch.write("large.bmp", encoded(image, ImageFormat::Bmp)?)?;
     let page = Page::open(Backend::Cpu)?;
@@ -191,7 +191,7 @@ fn thirty_megapixels_are_segmented_and_stay_sharp() -> Result<()> {
     assert_eq!(page.result_state("large.bmp")?, "done");
     let count: usize = page.text("cell-count")?.parse()?;
     ensure!(count > 300, "{count} cells");
-    // A pixel for a pixel: the canvas shows the image's own pixels, not those of a smaller copy.
+    // At 100 % the canvas must show the image's own pixels, not those of a smaller copy.
     page.js("document.getElementById('canvas').focus()", json!([]))?;
     page.key("n")?;
     page.key("1")?;
@@ -200,7 +200,8 @@ fn thirty_megapixels_are_segmented_and_stay_sharp() -> Result<()> {
         let same = 0, all = 0;
         for (let i = 4 * 50 * c.width; i < 4 * 60 * c.width; i += 4) { all++; same += d[i] === d[i + 4] && d[i + 1] === d[i + 5] && d[i + 2] === d[i + 6]; }
         return d[4 * 55 * c.width + 3] === 255 && same / all";
-    // Every pixel of the sample is three wide here: two of three neighbours are equal, unless something was resampled.
+    // Each pixel of the sample is three pixels wide here, so two of three neighbours are equal unless something was
+    // resampled.
     let share = page.wait("the tiles have come", || {
         Ok(page.js(sharp, json!([]))?.as_f64().filter(|share| (0.6..0.85).contains(share)))
     })?;

@@ -1,4 +1,4 @@
-//! Looking: zoom and pan by wheel, keys and fingers, overlays, hover, clicks, live threshold, magnification.
+//! Viewing: zooming and panning by wheel, keys and touch, overlays, hovering, clicks, live threshold, magnification.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::hands::{RIGHT, SPACE};
@@ -17,7 +17,7 @@ fn opened() -> Result<(Scratch, Page)> {
     Ok((scratch, page))
 }
 
-/// The zoom that the page states, in percent.
+/// The zoom shown by the page in percent.
 fn zoom(page: &Page) -> Result<f64> {
     let text = page.shown("#zoom-level")?;
     text.trim_end_matches(" %").parse().with_context(|| format!("no zoom: {text:?}"))
@@ -27,7 +27,7 @@ fn until_zoom(page: &Page, what: &str, fits: impl Fn(f64) -> bool) -> Result<f64
     page.wait(what, || Ok(Some(zoom(page)?).filter(|zoom| fits(*zoom))))
 }
 
-/// Every cell of the table: id, x, y.
+/// Id, x and y of every cell in the table.
 fn rows(page: &Page) -> Result<Vec<(String, f64, f64)>> {
     let body = "return [...document.querySelectorAll('#cells-body tr')].map((row) =>
         [row.dataset.cell, parseFloat(row.cells[2].textContent), parseFloat(row.cells[3].textContent)])";
@@ -40,7 +40,7 @@ fn inner(page: &Page) -> Result<(String, f64, f64)> {
     rows(page)?.into_iter().find(inside).context("no cell in the middle")
 }
 
-/// What the canvas shows, as a number that changes with any pixel.
+/// A hash of the canvas content.
 fn drawn(page: &Page) -> Result<Value> {
     let body = "const c = document.getElementById('canvas');
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
@@ -48,12 +48,12 @@ fn drawn(page: &Page) -> Result<Value> {
     page.js(body, json!([]))
 }
 
-/// Waits until the picture stays as it is for six frames: all tiles have come, all marks are drawn.
+/// Waits until the canvas does not change for six frames: all tiles and marks are drawn.
 fn settled(page: &Page) -> Result<Value> {
     redrawn(page, &Value::Null)
 }
 
-/// Waits until the picture is another than this, and stays so for six frames.
+/// Waits until the canvas differs from `before` and does not change for six frames.
 fn redrawn(page: &Page, before: &Value) -> Result<Value> {
     page.wait("the picture changes", || {
         let now = drawn(page)?;
@@ -72,7 +72,7 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
     let (id, x, y) = inner(&page)?;
     let at = canvas.place(SIZE, (x, y));
 
-    // About the pointer: the cell under it stays there.
+    // Zooming is about the pointer: the cell under it stays there.
     page.wheel(at, -300)?;
     let nearer = until_zoom(&page, "the wheel zooms in", |zoom| zoom > fit * 1.3)?;
     page.hover((at.0 + 2.0, at.1 + 2.0))?;
@@ -90,7 +90,7 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
     page.key("1")?;
     until_zoom(&page, "1 is a pixel for a pixel", |zoom| (zoom - 100.0).abs() < 0.6)?;
 
-    // Arrows and drags move the picture, by as much as they say.
+    // Arrow keys and drags move the picture by the expected distance.
     page.key("0")?;
     until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
     page.key(RIGHT)?;
@@ -100,7 +100,7 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
     page.hover((at.0, at.1 + 40.0))?;
     page.until_shown("#tip", &format!("Cell {id}\n"))?;
 
-    // Two fingers.
+    // A pinch zooms in.
     page.key("0")?;
     until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
     page.pinch(canvas.middle(), 80.0, 240.0)?;
@@ -124,7 +124,7 @@ fn overlays_change_what_is_drawn() -> Result<()> {
     before = redrawn(&page, &before)?;
     page.set("#opacity", "0.85")?;
     assert_eq!(redrawn(&page, &before)?, outline);
-    // Before and after: the bare picture for as long as a key is held.
+    // The bare picture is shown as long as a key is held down.
     page.js("document.getElementById('canvas').focus()", json!([]))?;
     page.key_down(SPACE)?;
     let bare = redrawn(&page, &outline)?;
@@ -145,7 +145,7 @@ fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
     for measure in ["diameter", "area", "circularity", "certainty"] {
         ensure!(tip.contains(measure), "{tip}");
     }
-    // The right button is for the browser's menu: a pixel on, the picture has not moved and nothing is left out.
+    // The right button opens the browser's menu: the picture does not move and no cell is left out.
     let before = settled(&page)?;
     page.click_right_at(at)?;
     page.hover((at.0 + 1.0, at.1))?;
@@ -165,7 +165,7 @@ fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
         json!([all.to_string()]),
     )?;
 
-    // The same from the table, which also shows the cell in the picture.
+    // The same from the table, whose button also shows the cell in the picture.
     let before = zoom(&page)?;
     page.js("document.querySelector(`tr[data-cell='${arguments[0]}'] button`).click()", json!([id]))?;
     page.hover(page.canvas()?.middle())?;
@@ -200,7 +200,7 @@ fn an_image_that_is_removed_leaves_nothing_behind() -> Result<()> {
 #[test]
 fn threshold_and_split_work_live_and_the_diameter_runs_the_model_again() -> Result<()> {
     let (_scratch, page) = opened()?;
-    // Whether the model runs is seen by the state of the image in the list.
+    // The states of the image in the list show whether the model runs.
     let watch = "window.seen = []; new MutationObserver(() => {
             const e = document.querySelector('[data-testid=result]'); if (e) window.seen.push(e.dataset.state); })
         .observe(document.getElementById('results'), { subtree: true, attributes: true, attributeFilter: ['data-state'] })";
@@ -256,7 +256,7 @@ fn under_fingers_a_tap_tells_and_a_pinch_measures_nothing() -> Result<()> {
     page.segment(&images)?;
     page.show("smear.png")?;
     let canvas = page.canvas()?;
-    // A finger that strokes what is there altogether scrolls the page.
+    // Without a pen, a finger scrolls the page.
     let stroke = "return getComputedStyle(document.getElementById('canvas')).touchAction";
     assert_eq!(page.js(stroke, json!([]))?, "pan-y");
     let (id, x, y) = inner(&page)?;

@@ -1,32 +1,33 @@
-//! Random training crops: where, how large, turned how, in what light and stain.
+//! Random training crops: position, scale, rotation, light and stain.
 //!
-//! A crop depends on its seed alone, so a run can be cut off and go on, on any number of threads.
+//! A crop depends only on the pool, the settings and its seed, so a run can be interrupted and resumed, on any number
+//! of threads.
 
 use crate::field::{Level, Pool};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A crop as the network takes it.
+/// A training crop in the layout that the network takes.
 pub struct Crop {
     /// `[3, side, side]`, values 0 to 255.
     pub image: Vec<f32>,
-    /// `[side, side]`, share of each pixel that is cell, 0 to 1.
+    /// `[side, side]`, fraction of each pixel covered by cell, 0 to 1.
     pub target: Vec<f32>,
     /// `[side, side]`, 1 where the pixel is labelled, else 0.
     pub known: Vec<f32>,
-    /// `[side, side]`, share of each pixel that is background in a narrow gap between cells, 0 to 1.
+    /// `[side, side]`, fraction of each pixel that is background in a narrow gap between cells, 0 to 1.
     pub gap: Vec<f32>,
 }
 
-/// How strongly crops are varied.
+/// How strongly crops are augmented.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Augmentation {
-    /// Cell diameters drawn lie between the working diameter divided and multiplied by this.
+    /// Cell diameters are drawn between the working diameter divided by this and the working diameter times this.
     pub scale: f32,
-    /// Colour, light, blur and noise: 0 none, 1 as in the shipped recipe.
+    /// Strength of colour, light, blur and noise: 0 none, 1 as in the shipped recipe.
     pub colour: f32,
-    /// Share of the crops that keep their colours: what is varied without end tells nothing of where its annotator
-    /// draws the outline.
+    /// Share of crops that keep their original colours: if all were recoloured, colour could not tell the network where
+    /// the annotator of such images draws the outline.
     #[serde(default)]
     pub as_taken: f64,
 }
@@ -37,14 +38,14 @@ impl Default for Augmentation {
     }
 }
 
-/// Where the seeds that belong to one of a run begin: runs whose seeds differ keep `2^bits` apart, for all that is
-/// below `2^(64 - bits)`; above that by chance.
+/// The first seed of the range that belongs to a run. Runs whose seeds differ get ranges of `2^bits`, disjoint for
+/// seeds below `2^(64 - bits)`; larger seeds are kept apart only by chance.
 pub fn first_seed(seed: u64, bits: u32) -> u64 {
-    // Fibonacci hashing of what does not fit (Knuth, The Art of Computer Programming, volume 3, 6.4).
+    // Fibonacci hashing of the bits that are shifted out (Knuth, The Art of Computer Programming, volume 3, 6.4).
     (seed << bits) ^ (seed >> (u64::BITS - bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Draws one crop of `side` pixels.
+/// Draws one crop of `side` x `side` pixels.
 pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation, seed: u64) -> Crop {
     let mut rng = StdRng::seed_from_u64(seed);
     let field = &pool.fields[pool.draws[rng.random_range(0..pool.draws.len())]];
@@ -58,16 +59,17 @@ pub fn draw(pool: &Pool, side: usize, working_diameter: f32, how: &Augmentation,
     crop
 }
 
-/// Cuts out a turned and mirrored square; each of its pixels covers `step` pixels of the level.
+/// Cuts out a square at a random position, rotated and mirrored; each of its pixels covers `step` pixels of the level.
 fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     let (width, height) = (level.image.width() as f32, level.image.height() as f32);
     let quarter = rng.random_range(0..4) as f32 * std::f32::consts::FRAC_PI_2;
-    // Half of the crops keep the pixel grid's direction, as test images have it.
+    // Half of the crops stay aligned with the pixel grid, as test images are.
     let angle = quarter + if rng.random_bool(0.5) { rng.random_range(-0.78..0.78) } else { 0.0 };
     let mirror = if rng.random_bool(0.5) { -step } else { step };
     let (sin, cos) = angle.sin_cos();
     let reach = side as f32 * step / 2.0;
-    // The crop lies within the labelled part where that is large enough, else it is centred there.
+    // Keep nearly all of the crop within the labelled part if that is large enough, else centre it there with some
+    // jitter.
     let mut centre = |extent: f32| {
         let (low, high) = (level.margin + reach * 0.9, extent - level.margin - reach * 0.9);
         if low < high {
@@ -117,20 +119,20 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     crop
 }
 
-/// Another microscope, lamp, stain and camera.
+/// Varies the image as another microscope, lamp, stain or camera would.
 fn recolour(image: &mut [f32], side: usize, strength: f32, rng: &mut StdRng) {
     let area = side * side;
     let mut around = |centre: f32, spread: f32| centre + rng.random_range(-spread..=spread) * strength;
-    // White balance and exposure, contrast, gamma for each channel on its own and for all together.
+    // Exposure and white balance, contrast, gamma for each channel and for all together.
     let exposure = around(1.0, 0.18);
     let contrast = around(1.0, 0.2);
     let gamma = around(0.0, 0.25).exp();
     let channels: [(f32, f32); 3] =
         std::array::from_fn(|_| (exposure * around(1.0, 0.1), gamma * around(0.0, 0.1).exp()));
     let saturation = around(1.0, 0.3);
-    // Light that falls off to one side.
+    // Illumination that falls off towards one side.
     let (slope_x, slope_y) = (around(0.0, 0.12), around(0.0, 0.12));
-    // Cross-talk of the channels: another stain, another sensor.
+    // Cross-talk between the channels, as with another stain or sensor.
     let mut talk = [[0.0f32; 3]; 3];
     for (row, line) in talk.iter_mut().enumerate() {
         for (column, value) in line.iter_mut().enumerate() {
@@ -160,14 +162,14 @@ fn recolour(image: &mut [f32], side: usize, strength: f32, rng: &mut StdRng) {
     }
     if noise > 0.0 {
         for value in image.iter_mut() {
-            // The sum of three uniform numbers is close enough to a normal one.
+            // The sum of three uniform numbers has variance 1 and is close enough to normal.
             let sum: f32 = (0..3).map(|_| rng.random_range(-1.0f32..1.0)).sum();
             *value = (*value + sum * noise).clamp(0.0, 255.0);
         }
     }
 }
 
-/// Gaussian blur of three planes.
+/// Gaussian blur of three planes, cut off at three pixels; edge pixels are repeated.
 fn blur(image: &mut [f32], side: usize, sigma: f32) {
     let tap = |distance: f32| (-distance * distance / (2.0 * sigma * sigma)).exp();
     let taps = [tap(0.0), tap(1.0), tap(2.0), tap(3.0)];
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn runs_of_different_seeds_draw_different_crops() {
         assert_eq!(first_seed(5, 40), 5 << 40);
-        // Dates among them.
+        // Some of the seeds are dates.
         let seeds = [0, 1, 1 << 24, 1 << 25, 20_261_128, 20_261_129, 20_261_128_235_959, u64::MAX];
         let drawn: BTreeSet<u64> = seeds
             .iter()

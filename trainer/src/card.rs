@@ -1,11 +1,11 @@
-//! `rbc.json`: what went into the weights and how good they are.
+//! `rbc.json`: what the weights were trained on and how good they are.
 
 use crate::cli::{TrainArgs, command_line};
 use crate::fit::FitConfig;
 use crate::records::CrossValidation;
 use serde::Serialize;
 
-/// The model card, as programs read it.
+/// The model card, machine-readable.
 #[derive(Clone, Debug, Serialize)]
 pub struct Card {
     pub name: &'static str,
@@ -15,11 +15,11 @@ pub struct Card {
     /// Every setting of the fit.
     pub config: FitConfig,
     pub data: Data,
-    /// `null` where the weights were made without.
+    /// `null` if the weights were trained without cross validation.
     pub cross_validation: Option<Figures>,
     pub seed: u64,
     pub device: String,
-    /// The command that made the weights.
+    /// The command line that produced the weights.
     pub command: String,
 }
 
@@ -28,7 +28,7 @@ pub struct Data {
     pub images: usize,
     pub whole_fields: usize,
     pub synthetic_smears: usize,
-    /// White cells in them for each 100 red ones, where more than blood has.
+    /// Minimum number of white cells per 100 red cells in the smears; 0 where no minimum was set.
     pub synthetic_white_cells: f32,
     pub folder: String,
 }
@@ -42,12 +42,13 @@ pub struct Figures {
     pub min_iou: f64,
     pub share_above_95: f64,
     pub seconds: f64,
-    /// Probability at which the outline was drawn before the last bias moved it to one half.
+    /// Probability at which the network drew the outline before its last bias was changed to move it to one half.
     pub threshold: f32,
 }
 
 impl Card {
-    /// `counts`: images and whole fields trained on.
+    /// `validation` is the cross validation with the threshold chosen from it; the counts are the images and the whole
+    /// fields trained on.
     pub fn new(
         args: &TrainArgs,
         config: &FitConfig,
@@ -55,7 +56,7 @@ impl Card {
         validation: Option<(&CrossValidation, f32)>,
         [images, whole_fields]: [usize; 2],
     ) -> Self {
-        // The folder's name, also where it was given as `.`; the path as it was typed is in the command.
+        // Resolved, so that the folder has a name even if it was given as `.`; the path as typed is in the command.
         let whole = args.data.as_deref().map(|data| data.canonicalize().unwrap_or_else(|_| data.into()));
         let folder = whole.as_deref().map(|data| data.file_name().unwrap_or(data.as_os_str()));
         let cross_validation = validation.map(|(validation, threshold)| Figures {

@@ -1,4 +1,4 @@
-//! Line charts as SVG that takes its colours from the page around it, light or dark.
+//! Line charts as SVG; the colours come from the surrounding page, light or dark.
 
 use std::fmt::Write;
 
@@ -12,22 +12,22 @@ const BOTTOM: f64 = 40.0;
 /// One line of a chart.
 pub struct Line {
     pub label: String,
-    /// A number that picks the colour, the same in all charts.
+    /// Selects the colour; the same number has the same colour in all charts.
     pub colour: usize,
     pub dashed: bool,
-    /// Rising in x.
+    /// `(x, y)` in order of increasing x.
     pub points: Vec<(f64, f64)>,
 }
 
-/// How a chart's vertical axis runs.
+/// The scale of a chart's vertical axis.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     Linear,
-    /// For losses and learning rates, which fall by orders of magnitude. What is not above 0 is left out.
+    /// For quantities that fall by orders of magnitude, such as losses. Values that are not positive are left out.
     Logarithmic,
 }
 
-/// Draws lines over a common x axis; `None` where there is nothing to draw.
+/// Draws lines over a common x axis; `None` if there is nothing to draw.
 pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<String> {
     let visible = |&(x, y): &(f64, f64)| {
         let y = if scale == Scale::Logarithmic { y.log10() } else { y };
@@ -54,7 +54,7 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
         let value = if scale == Scale::Logarithmic { 10f64.powf(tick) } else { tick };
         text(&mut svg, LEFT - 6.0, at + 4.0, "end", &short(value));
     }
-    // Epochs and steps are counted: between two there is none.
+    // Epochs are counted, so ticks between whole numbers would mean nothing.
     let counted = points().all(|point| point.0.fract() == 0.0);
     for tick in ticks(x0, x1).into_iter().filter(|tick| !counted || tick.fract() == 0.0) {
         let at = x(tick);
@@ -66,7 +66,7 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
             points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
         let dash = if line.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
         let (colour, label) = (line.colour % COLOURS, escape(&line.label));
-        // One point has no line. Writing to a string cannot fail.
+        // A single point makes no line. Writing to a string cannot fail.
         let _ = match &points[..] {
             [point] => write!(
                 svg,
@@ -85,15 +85,15 @@ pub fn svg(title: &str, x_title: &str, scale: Scale, lines: &[Line]) -> Option<S
     Some(svg)
 }
 
-/// How many colours the page's style sheet has for lines: classes `c0` and on.
+/// Number of line colours in the page's style sheet: classes `c0`, `c1` and so on.
 pub const COLOURS: usize = 6;
 
-/// What HTML would take for markup, written out.
+/// Escapes the characters that HTML would take for markup.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Least and greatest, a little apart where all are one; `None` of nothing.
+/// Minimum and maximum, widened if they coincide; `None` for no values.
 fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -104,7 +104,7 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     Some((low - pad, high + pad))
 }
 
-/// Round numbers within a range: about five of them, at steps of 1, 2 or 5.
+/// Round numbers within a range: at most six, at steps of 1, 2 or 5 times a power of ten.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     let raw = (high - low) / 5.0;
     let power = 10f64.powf(raw.log10().floor());
@@ -118,7 +118,8 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|index| index as f64 * step).collect()
 }
 
-/// The same where `low` and `high` are powers of ten: 1, 2 and 5 of each decade, or the decades alone.
+/// The same for a logarithmic axis: range and ticks are decimal logarithms. 1, 2 and 5 of each decade, or only the
+/// decades if the range is long.
 fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
     let decades = || (low.floor() as i32..=high.ceil() as i32).map(f64::from);
     let factors: &[f64] = if high - low > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
@@ -127,7 +128,7 @@ fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
     if fine.len() < 2 { ticks(low, high) } else { fine }
 }
 
-/// At most four digits that matter.
+/// A number with about four significant digits; very small and very large ones in scientific notation.
 fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".into();

@@ -1,4 +1,4 @@
-//! `trainer check`: everything wrong with a data set, before hours of training find it.
+//! `trainer check`: finds everything that is wrong with a data set before hours are spent on training.
 
 use crate::cli::FOLDS;
 use crate::dataset::{Dataset, Entry, Part};
@@ -13,16 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// What there is to say of a data set.
+/// What `trainer check` reports about a data set.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// One line for each part: images, sizes, share of RBC, sources.
+    /// One line for each part (images, sizes, share of RBC, sources), then one on the folds if the sources are few.
     pub lines: Vec<String>,
     pub warnings: Vec<Problem>,
     pub errors: Vec<Problem>,
 }
 
-/// Prints the report; fails where there are errors.
+/// Prints the report; fails if it has errors.
 pub fn run(root: &Path) -> Result<()> {
     let report = examine(&Dataset::open(root)?);
     for line in &report.lines {
@@ -43,13 +43,13 @@ pub fn run(root: &Path) -> Result<()> {
     }
 }
 
-/// What is remembered of one image: not its pixels, so that a set of any size fits.
+/// What is kept of one image. Its pixels are not, so that a data set of any size fits into memory.
 struct Facts<'a> {
     entry: &'a Entry,
     size: (u32, u32),
     marks: Marks,
     warnings: Vec<Problem>,
-    /// Of the pixels.
+    /// Hash of the image's pixels.
     hash: u64,
 }
 
@@ -114,7 +114,8 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A warning of a lossless mask that is none of black and white. In a lossy one levels are what the compression left.
+/// A warning about a lossless mask that is not black and white. Lossy masks are exempt: their grey levels come from the
+/// compression.
 fn blurred(path: &Path) -> Result<Option<Problem>, Problem> {
     let bytes = files::read(path)?;
     if decode::is_lossy(&bytes) {
@@ -149,7 +150,7 @@ fn line(part: Part, facts: &[&Facts]) -> String {
     )
 }
 
-/// How many folds there are sources for, where that is less than usual.
+/// A line on how many folds the sources allow, if that is less than the default.
 fn folds(training: Part, facts: &[Facts]) -> Option<String> {
     let trained = facts.iter().filter(|facts| facts.entry.part == training);
     let sources: BTreeSet<&str> = trained.map(|facts| facts.entry.source.as_str()).collect();
@@ -160,7 +161,8 @@ fn folds(training: Part, facts: &[Facts]) -> Option<String> {
     }
 }
 
-/// The same picture twice weighs double; in training and test alike it makes the test worthless.
+/// Reports images whose pixels are the same: a copy counts twice in training, and one in both training and test makes
+/// the test worthless.
 fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
     let apart = BTreeSet::from([dataset.training_part(), dataset.test_part()]);
     let mut seen: BTreeMap<(u64, (u32, u32)), &Entry> = BTreeMap::new();
@@ -170,7 +172,7 @@ fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
             continue;
         };
         let what = format!("the same picture as {}", first.image.display());
-        // What is neither trained nor tested on spoils nothing.
+        // A copy in a part that is neither trained nor tested on does no harm.
         if first.part == facts.entry.part || apart != BTreeSet::from([first.part, facts.entry.part]) {
             report.warnings.push(Problem::new(&facts.entry.image, what));
         } else {
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn masks_that_mark_no_cells_are_warned_of() -> Result<()> {
         let folder = Folder::new("check-masks")?;
-        // The fixture's images grow brighter downwards, and its masks mark the lower half.
+        // The fixture's images get brighter towards the bottom, and its masks mark the lower half.
         folder.pair("train", "bright", 8, 60, 1)?;
         folder.image("train/images/smooth.png", 8, 60, 2)?;
         let smooth = folder.file("train/masks/smooth.png", b"")?;
@@ -260,7 +262,7 @@ mod tests {
         let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
         assert!(warnings.contains("levels of grey") && warnings.contains("smooth.png"), "{warnings}");
         assert!(warnings.contains("of 2 masks mark what is brighter"), "{warnings}");
-        // A lossy file has such levels, and is read accordingly.
+        // A lossy file always has grey levels, so it is not warned of.
         std::fs::remove_file(&smooth)?;
         let lossy = folder.file("train/masks/smooth.jpg", b"")?;
         image::GrayImage::from_fn(8, 60, picture).save(&lossy)?;
@@ -291,7 +293,7 @@ mod tests {
         let report = examine(&Dataset::open(&folder.path)?);
         let warnings = texts(&report.warnings);
         assert!(report.errors.is_empty() && warnings.contains("the same picture as"), "{warnings}");
-        // Without train/ they are what is trained on.
+        // Without train/, the training images are those directly in the folder.
         std::fs::remove_dir_all(folder.path.join("train"))?;
         folder.pair("test", "d", 8, 8, 1)?;
         let report = examine(&Dataset::open(&folder.path)?);
@@ -306,7 +308,7 @@ mod tests {
         folder.pair("train", "b", 8, 8, 1)?;
         folder.pair("test", "c", 8, 8, 1)?;
         folder.pair("test", "d", 8, 8, 2)?;
-        // A whole field to test on, of which a crop is trained on.
+        // A whole field among the test images, from which a training crop was cut.
         folder.pair("train", "e", 8, 8, 3)?;
         folder.pair("test", "field", 8, 8, 4)?;
         let sources = "a.png,s1\nb.png,s2\nc.png,s3\nd.png,s1\ne.png,field.png\nfield.png,field.png\n";

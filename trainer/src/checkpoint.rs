@@ -1,7 +1,7 @@
-//! What a fit that was cut off goes on from.
+//! Checkpoints, from which an interrupted fit is resumed.
 //!
-//! `checkpoint-N.bin` holds network and optimiser after epoch N, `checkpoint.json` names the N that counts. The second
-//! is written when the first is whole, so that a run cut off anywhere finds both of one epoch.
+//! `checkpoint-N.bin` holds network and optimiser after epoch N; `checkpoint.json` says which N is valid. It is written
+//! only after `checkpoint-N.bin` is complete, so an interruption at any time leaves a matching pair.
 
 use crate::files::{file_name, remove, write_lasting};
 use crate::fit::FitConfig;
@@ -15,14 +15,15 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// The contents of `checkpoint.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     config: FitConfig,
-    /// Of the images drawn from.
+    /// [`Checkpoints::fingerprint`].
     fingerprint: u32,
     pub epochs_done: usize,
     pub seconds: f64,
-    /// Of the file beside it; earlier versions of this program wrote none.
+    /// Checksum of `checkpoint-N.bin`; earlier versions of this program wrote none.
     #[serde(default)]
     crc32: Option<u32>,
 }
@@ -33,11 +34,11 @@ impl State {
     }
 }
 
-/// What a fit goes on from.
+/// All that is needed to resume a fit.
 pub struct Last<R> {
     pub state: State,
     pub history: Vec<EpochRecord>,
-    /// Of network and optimiser.
+    /// State of network and optimiser.
     pub record: R,
 }
 
@@ -45,7 +46,7 @@ pub struct Last<R> {
 pub struct Checkpoints<'a> {
     pub folder: &'a Path,
     pub config: &'a FitConfig,
-    /// [`Pool::fingerprint`](crate::field::Pool::fingerprint) of what it draws from.
+    /// [`Pool::fingerprint`](crate::field::Pool::fingerprint) of the images that crops are drawn from.
     pub fingerprint: u32,
 }
 
@@ -53,7 +54,7 @@ impl Checkpoints<'_> {
     /// The last checkpoint and the history up to it, if there is one.
     ///
     /// # Errors
-    /// Where one of them can't be read or is that of another fit.
+    /// If one of them can't be read or belongs to another fit.
     pub fn last<B: Backend, R: Record<B>>(&self, device: &B::Device) -> Result<Option<Last<R>>> {
         let path = state(self.folder);
         if !path.exists() {
@@ -64,7 +65,7 @@ impl Checkpoints<'_> {
         let bytes = std::fs::read(&path)
             .map_err(|error| self.spoilt(Problem::io(&path, "cannot read the checkpoint", &error)))?;
         let damaged = || self.spoilt(Problem::new(&path, "the checkpoint is damaged"));
-        // What was changed within may be read all the same, or not even be refused.
+        // Damaged bytes may decode without an error or make the decoder panic.
         if state.crc32.is_some_and(|crc32| crc32 != crc32fast::hash(&bytes)) {
             return Err(damaged().into());
         }
@@ -73,10 +74,10 @@ impl Checkpoints<'_> {
         Ok(Some(Last { state, history, record }))
     }
 
-    /// What `checkpoint.json` says, if it is of this fit.
+    /// Reads `checkpoint.json` and checks that it belongs to this fit.
     fn state(&self, path: &Path) -> Result<State> {
         let found: State = records::read_json(path).map_err(|problem| self.spoilt(problem))?;
-        // As they would be read back: some numbers lose their last bit on the way.
+        // Parsed from JSON like the stored settings, since parsing may change the last bit of a number.
         let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
         let (before, now) = (as_told(&found.config)?, as_told(&own)?);
         let same = before == now;
@@ -95,7 +96,8 @@ impl Checkpoints<'_> {
         Ok(found)
     }
 
-    /// The lines of `history.csv` up to the checkpoint. There may be one more, of an epoch that was cut off after it.
+    /// The lines of `history.csv` up to the checkpoint. If the run was interrupted between writing the two, there is
+    /// one more.
     fn history(&self, epochs_done: usize) -> Result<Vec<EpochRecord>> {
         let path = self.folder.join("history.csv");
         let mut history = records::read_history(&path).map_err(|problem| self.spoilt(problem))?;
@@ -107,7 +109,7 @@ impl Checkpoints<'_> {
         Ok(history)
     }
 
-    /// What to do about a damaged file: the other folds need not suffer for it.
+    /// Adds to the problem of a damaged file what to do about it without losing the other folds.
     fn spoilt(&self, Problem { what, path }: Problem) -> Problem {
         let folder = self.folder.display();
         Problem::new(
@@ -116,10 +118,10 @@ impl Checkpoints<'_> {
         )
     }
 
-    /// Puts the checkpoint of an epoch in place of the one before.
+    /// Writes the checkpoint of an epoch, then removes the one before.
     ///
     /// # Errors
-    /// Where the folder can't be written.
+    /// If the folder can't be written to.
     pub fn save<B: Backend>(&self, record: impl Record<B>, epochs_done: usize, seconds: f64) -> Result<()> {
         let bytes = Recorder::<B>::record(&recorder(), record, ())?;
         write_lasting(&tensors(self.folder, epochs_done), &bytes)?;
@@ -131,22 +133,23 @@ impl Checkpoints<'_> {
     }
 }
 
-/// Whether a fit in this folder was begun, and whether it was done with. One whose state can't be read was not.
+/// Whether the fit in this folder has done all its epochs; `None` if it was not begun. A fit whose state can't be read
+/// counts as unfinished.
 pub fn is_finished(folder: &Path) -> Option<bool> {
     let path = state(folder);
     path.exists().then(|| records::read_json::<State>(&path).is_ok_and(|found| found.is_finished()))
 }
 
-/// Takes the checkpoints of an earlier run away, which a later one would go on from.
+/// Removes the checkpoints of an earlier run, so that a later one does not resume from them.
 ///
 /// # Errors
-/// Where they can't be removed.
+/// If they can't be removed.
 pub fn clear(folder: &Path) -> Result<(), Problem> {
     remove(&state(folder))?;
     remove_tensors(folder, None)
 }
 
-/// Removes every `checkpoint-N.bin` but one: a run cut off between two may have left both.
+/// Removes every `checkpoint-N.bin` but that of epoch `but`: an interrupted run may have left two.
 fn remove_tensors(folder: &Path, but: Option<usize>) -> Result<(), Problem> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
@@ -172,12 +175,13 @@ fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
     NamedMpkBytesRecorder::new()
 }
 
-/// The settings by way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
+/// The settings as JSON, by way of text: that keeps 32-bit numbers as they were given (1.6), whereas `to_value` would
+/// widen them to 64 bits (1.600000023841858).
 fn as_told(config: &FitConfig) -> serde_json::Result<Value> {
     serde_json::from_str(&serde_json::to_string(config)?)
 }
 
-/// `epochs 36, now 12`, for all that differs.
+/// Lists every setting that differs, in the form `epochs 36, now 12`.
 fn differences(before: &Value, now: &Value) -> String {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
@@ -271,7 +275,7 @@ mod tests {
         let mut forgetful = KernelMuon::init(0.0);
         let forgot = floats(&step(again.clone(), &mut forgetful))?;
         let (on, straight) = (floats(&step(again, &mut moments))?, floats(&step(network, &mut optimiser))?);
-        // Cores share the sums, so the last bit is not always the same.
+        // The order of summation depends on the threads, so the last bit may differ.
         assert!(apart(&on, &straight) < 1e-5, "{}", apart(&on, &straight));
         assert!(apart(&forgot, &straight) > 1e-3, "the moments decide nothing, so nothing is tested");
 
@@ -299,7 +303,7 @@ mod tests {
     #[test]
     fn settings_are_the_same_after_their_way_through_the_file() -> Result<()> {
         let folder = Folder::new("checkpoint-settings")?;
-        // As the command line gives them: what JSON makes of them is off by a bit.
+        // As given on the command line; the JSON parser changes the last bit of some of these.
         for rate in [0.03f32, 0.0125, 0.013, 0.02] {
             let config = FitConfig { learning_rate: f64::from(rate), ..Default::default() };
             let checkpoints = Checkpoints { folder: &folder.path, config: &config, fingerprint: 7 };
@@ -357,7 +361,7 @@ mod tests {
             refused("checkpoint-2.bin");
             assert!(message().starts_with("the checkpoint is damaged; "), "{}", message());
         }
-        // As before there were sums.
+        // As written by versions without checksums.
         let mut earlier: serde_json::Value = records::read_json(&state(&folder.path))?;
         earlier.as_object_mut().and_then(|fields| fields.remove("crc32")).context("there is a sum")?;
         records::write_json(&state(&folder.path), &earlier)?;

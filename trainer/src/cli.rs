@@ -36,13 +36,13 @@ pub enum Command {
     Export(ExportArgs),
 }
 
-/// Folds of a cross validation, where nobody says otherwise.
+/// Default number of folds of a cross validation.
 pub const FOLDS: usize = 5;
 
 /// The device to compute on.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
-    /// auto, cpu, cuda, cuda:N or wgpu; auto takes the best that answers and says which
+    /// auto, cpu, cuda, cuda:N or wgpu; auto picks the best device that works and says which
     #[arg(long, value_name = "D", default_value = "auto")]
     pub device: Request,
 }
@@ -50,12 +50,12 @@ pub struct DeviceArgs {
 /// The weights to use.
 #[derive(Clone, Debug, Args)]
 pub struct WeightsArgs {
-    /// Weights of this network, as `train` writes them [default: the ones built into this program]
+    /// Weights of this network, as written by `train` [default: those built into this program]
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 }
 
-/// What decides the mask beside the weights.
+/// The options that decide the mask, apart from the weights.
 #[derive(Clone, Debug, Args)]
 pub struct MaskArgs {
     /// Typical cell diameter in pixels of the image [default: estimated for each image]
@@ -64,7 +64,7 @@ pub struct MaskArgs {
     /// Probability from which a pixel counts as cell, 0 to 1; at 0, every pixel with a probability above 0 does
     #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 0.5, value_parser = values::probability)]
     pub threshold: f32,
-    /// Leave touching cells in one piece
+    /// Do not split touching cells
     #[arg(long)]
     pub no_split: bool,
     /// Average over this many orientations (mirrored, rotated) of the image: 1, 2, 4 or 8. More give steadier edges and
@@ -74,13 +74,13 @@ pub struct MaskArgs {
 }
 
 impl MaskArgs {
-    /// How to segment.
+    /// How to segment an image.
     pub fn segment_options(&self) -> SegmentOptions {
         let Self { diameter, orientations, .. } = *self;
         SegmentOptions { diameter_px: diameter, orientations, ..SegmentOptions::default() }
     }
 
-    /// How to read cells of this diameter in pixels off what was segmented.
+    /// How to find the cells in the segmented image, given their diameter in pixels.
     pub fn cell_options(&self, diameter_px: f32) -> CellOptions {
         CellOptions {
             threshold: self.threshold,
@@ -101,16 +101,16 @@ pub struct TrainArgs {
     /// from these fields instead, never from one whose source is held out. Can be repeated
     #[arg(long, value_name = "DIR")]
     pub fields: Vec<PathBuf>,
-    /// Synthetic smears to train on beside the images; each counts as one training image
+    /// Number of synthetic smears to train on in addition to the images; each counts as one training image
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = values::images)]
     pub synthetic: usize,
-    /// Least number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are
+    /// Minimum number of white cells per 100 red cells in the synthetic smears, except in styles whose red cells are
     /// violet. Needs --synthetic. Use 6 if your images show no white cells but later ones will [default: few, as in
     /// blood]
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0.0, hide_default_value = true, value_parser = values::white_cells)]
     pub white_cells: f32,
-    /// Output folder: folds, reports, rbc.safetensors. A finished run in it is replaced; an interrupted run is only
-    /// continued, with --resume
+    /// Output folder for folds, reports and rbc.safetensors. A finished run in it is replaced; an interrupted run can
+    /// only be continued, with --resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross validation, only the final
@@ -118,26 +118,25 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = values::folds)]
     pub folds: usize,
     /// Train only this fold, counted from 0. Folds can be trained in parallel, one process each; the same command
-    /// without
-    /// --fold and with --resume then joins them
+    /// without --fold and with --resume then joins them
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = values::fold)]
     pub fold: Option<usize>,
-    /// Epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
+    /// Number of epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::epochs)]
     pub epochs: Option<usize>,
-    /// Channels of the three stages, as in 8,16,32 [default: 16,32,64]
+    /// Channels of the three stages, for example 8,16,32 [default: 16,32,64]
     #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = values::widths)]
     pub widths: Option<[usize; 3]>,
     /// Cell diameter in pixels at which the network works; images are resampled to it [default: 34]
     #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = values::working_diameter)]
     pub working_diameter: Option<f32>,
-    /// Crops in a batch [default: 8]
+    /// Crops per batch [default: 8]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::batch)]
     pub batch: Option<usize>,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
-    /// Learning rate at the top of the schedule [default: 0.02]
+    /// Peak learning rate of the schedule [default: 0.02]
     #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = values::learning_rate)]
     pub learning_rate: Option<f64>,
     /// Scale augmentation: cell diameters in crops range from the working diameter / F to the working diameter x F
@@ -157,7 +156,7 @@ pub struct TrainArgs {
     pub gap_weight: Option<f32>,
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Decides folds, first weights and augmentation
+    /// Seed of the folds, the initial weights and the augmentation
     #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0, value_parser = values::seed)]
     pub seed: u64,
     /// Continue the interrupted run in this folder
@@ -166,7 +165,7 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// The settings of the fit: those of the shipped weights where nothing else was asked for.
+    /// The settings of the fit: those of the shipped weights unless an option says otherwise.
     pub fn config(&self) -> FitConfig {
         let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };
         if let Some(widths) = self.widths {
@@ -205,7 +204,7 @@ impl TrainArgs {
 pub struct EvaluateArgs {
     #[command(flatten)]
     pub weights: WeightsArgs,
-    /// Data set to measure on: its test part where it has one, else all of its images
+    /// Data set to measure on: its test part if it has one, else all of its images
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Folder for report.json and overlays of the worst images
@@ -213,7 +212,7 @@ pub struct EvaluateArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub mask: MaskArgs,
-    /// How many of the worst images get an overlay
+    /// Number of worst images to write overlays for
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10, value_parser = values::images)]
     pub worst: usize,
     #[command(flatten)]
@@ -224,13 +223,13 @@ pub struct EvaluateArgs {
 pub struct PredictArgs {
     #[command(flatten)]
     pub weights: WeightsArgs,
-    /// Folder for what comes out: STEM.mask.png, STEM.labels.png, STEM.cells.csv, STEM.overlay.png, summary.csv
+    /// Output folder for STEM.mask.png, STEM.labels.png, STEM.cells.csv, STEM.overlay.png and summary.csv
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Images, or folders of images
     #[arg(value_name = "IMAGE_OR_DIR", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// Enter the folders within folders too; column `file` of summary.csv tells images of one name apart
+    /// Enter subfolders too; images of the same name are told apart by the column `file` of summary.csv
     #[arg(long, short)]
     pub recursive: bool,
     #[command(flatten)]
@@ -239,13 +238,13 @@ pub struct PredictArgs {
     /// TIFF file: OME, ImageJ, or its resolution if that is a microscope's]
     #[arg(long, value_name = "UM", allow_negative_numbers = true, value_parser = values::um_per_px)]
     pub um_per_px: Option<f32>,
-    /// Leave out cells that the image's edge cuts
+    /// Leave out cells that are cut by the edge of the image
     #[arg(long)]
     pub skip_edge: bool,
-    /// Write STEM.geojson too, which QuPath opens
+    /// Also write STEM.geojson, for QuPath
     #[arg(long)]
     pub geojson: bool,
-    /// Write STEM.rois.zip too, which ImageJ and Fiji open
+    /// Also write STEM.rois.zip, for ImageJ and Fiji
     #[arg(long)]
     pub rois: bool,
     #[command(flatten)]
@@ -257,10 +256,10 @@ pub struct SynthArgs {
     /// Output folder for train/ and test/, each with images/, masks/ and labels/, and for manifest.csv
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Training images, 128 x 128
+    /// Number of training images, 128 x 128
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 164, value_parser = values::images)]
     pub train: usize,
-    /// Test images of various sizes
+    /// Number of test images, of various sizes
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = values::images)]
     pub test: usize,
     /// The same seed gives the same images
@@ -279,10 +278,10 @@ pub struct CheckArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     pub weights: WeightsArgs,
-    /// File to write; .safetensors or .bpk (burnpack) says in which format
+    /// File to write; its extension decides the format: .safetensors or .bpk (burnpack)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// How numbers are stored [default: f32]
+    /// Precision of the stored numbers [default: f32]
     #[arg(long, value_name = "P")]
     pub precision: Option<Precision>,
 }
@@ -384,7 +383,7 @@ mod tests {
         ];
         let cli = Cli::command();
         let train = cli.find_subcommand("train").expect("there is one");
-        // These have none.
+        // These options have no default.
         let without = ["fields", "fold"];
         for option in train.get_arguments().filter(|option| option.get_action().takes_values()) {
             let id = option.get_id().as_str();

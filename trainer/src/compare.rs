@@ -1,4 +1,4 @@
-//! Truth and prediction side by side, for the eye.
+//! Pictures of truth and prediction side by side, for inspection by eye.
 
 use crate::files::write_whole;
 use crate::problem::Problem;
@@ -7,24 +7,24 @@ use rbc_model::{GrayImage, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
 
-/// Longest side of one panel: small crops are enlarged to see their pixels, whole fields reduced.
+/// Longest side of a panel in pixels: small crops are enlarged to show their pixels, whole fields are reduced.
 const PANEL: u32 = 640;
 const GAP: u32 = 8;
 const TRUTH: [u8; 3] = [0, 200, 60];
 const PREDICTED: [u8; 3] = [235, 30, 140];
-/// Missed, and made up: a pair that colour-blind eyes keep apart.
+/// Missed pixels and false positives: two colours that colour-blind readers can tell apart.
 const MISSED: [u8; 3] = [0, 90, 255];
 const MADE_UP: [u8; 3] = [255, 120, 0];
 
 /// What the colours mean, for captions.
 pub const LEGEND: &str = "left: truth (green outline); middle: prediction (magenta outline); right: missed (blue), made up (orange)";
 
-/// Three panels: the image with the truth's outline, with the prediction's, and where they differ. Along the edge,
-/// `margin` pixels that have no labels are shown dim in the last.
+/// Three panels: the image with the outline of the truth, with that of the prediction, and the pixels in which they
+/// differ. In the last, the unlabelled `margin` along each edge (pixels of the image) is dimmed.
 pub fn panels(image: &RgbImage, truth: &GrayImage, predicted: &GrayImage, margin: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let scale = f64::from(PANEL) / f64::from(width.max(height));
-    // Whole factors keep enlarged pixels square.
+    // Whole factors keep enlarged pixels square and of equal size.
     let scale = if scale >= 1.0 { scale.floor() } else { scale };
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     let (w, h) = (side(width), side(height));
@@ -61,14 +61,14 @@ fn png(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
 fn outlined(image: &RgbImage, mask: &GrayImage, colour: [u8; 3]) -> RgbImage {
     let (width, height) = image.dimensions();
     let inside = |x: i64, y: i64| {
-        // Beyond the image counts as inside: its border is no outline.
+        // Everything beyond the image counts as inside, so that no outline is drawn along its border.
         let within = (0..i64::from(width)).contains(&x) && (0..i64::from(height)).contains(&y);
         !within || mask.get_pixel(x as u32, y as u32).0[0] > 0
     };
     let mut out = image.clone();
     for (x, y, pixel) in out.enumerate_pixels_mut() {
         let (x, y) = (i64::from(x), i64::from(y));
-        // Two pixels thick, to be seen on a screen of any density.
+        // Two pixels thick, so that it is visible on screens of any density.
         let around = [(x - 2, y), (x + 2, y), (x, y - 2), (x, y + 2)];
         if inside(x, y) && around.iter().any(|&(x, y)| !inside(x, y)) {
             pixel.0 = colour;
@@ -77,7 +77,7 @@ fn outlined(image: &RgbImage, mask: &GrayImage, colour: [u8; 3]) -> RgbImage {
     out
 }
 
-/// The image in pale gray, its errors in colour.
+/// The image in pale grey with its errors in colour.
 fn differing(image: &RgbImage, truth: &GrayImage, predicted: &GrayImage, margin: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let gray = imageops::grayscale(image);

@@ -1,6 +1,6 @@
 //! A data set on disk: `DIR/{train,test}/{images,masks}/NAME.*`, or `DIR/{images,masks}/NAME.*` without a split.
 //!
-//! Everything wrong is collected, never the first thing alone: who repairs a folder of 500 smears wants one list.
+//! All problems are collected instead of stopping at the first: whoever repairs a folder of 500 smears wants one list.
 
 mod entry;
 #[cfg(test)]
@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 pub enum Part {
     Train,
     Test,
-    /// The folder has no split.
+    /// The folder has no split into train and test.
     Whole,
 }
 
 impl Part {
-    /// As `manifest.csv` has it in its `split` column.
+    /// The part's name in the `split` column of `manifest.csv` and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -36,12 +36,12 @@ impl Part {
     }
 }
 
-/// What could be decoded, by name, and what was wrong with the rest.
+/// The samples that could be decoded, ordered by name, and what was wrong with the others.
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub samples: Vec<Sample>,
     pub problems: Vec<Problem>,
-    /// Of samples that are used all the same.
+    /// Doubts about samples that are used nevertheless.
     pub warnings: Vec<Problem>,
 }
 
@@ -49,24 +49,27 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Dataset {
     pub root: PathBuf,
-    /// Those there are folders for.
+    /// The parts that have folders.
     parts: Vec<Part>,
     /// Sorted by part, then name.
     pub entries: Vec<Entry>,
-    /// Images without a mask, masks without an image, names used twice.
+    /// Images without a mask, masks without an image, duplicate names.
     pub problems: Vec<Problem>,
-    /// What looks odd but harms nothing.
+    /// What looks odd but does no harm.
     pub warnings: Vec<Problem>,
-    /// Lines of the manifest that cannot be read. Whoever trains or measures needs all of them.
+    /// Unreadable lines of the manifest. Training and evaluation refuse a data set that has any.
     pub manifest_errors: Vec<Problem>,
-    /// Nothing says which images come from one smear, and cross validation needs to know.
+    /// Nothing says which images come from the same smear, which cross validation needs to know.
     ungrouped: bool,
 }
 
 impl Dataset {
-    /// Lists the folder. Fails only where there is no data set at all or its manifest cannot be read.
+    /// Lists the folder.
+    ///
+    /// # Errors
+    /// If there is no data set, a folder can't be listed or the manifest can't be read at all.
     pub fn open(root: &Path) -> Result<Self> {
-        // A folder that may not be entered looks like none.
+        // A folder without permission to enter it would look as if it did not exist.
         std::fs::read_dir(root).map_err(|error| Problem::io(root, "cannot list", &error))?;
         let mut closed = Vec::new();
         let mut is_folder = |path: PathBuf| match std::fs::metadata(&path) {
@@ -77,6 +80,7 @@ impl Dataset {
                 false
             }
         };
+        // `|`, not `||`: both folders are looked at, so that one that can't be entered is reported.
         let parts: Vec<(Part, PathBuf)> =
             [(Part::Train, root.join("train")), (Part::Test, root.join("test")), (Part::Whole, root.into())]
                 .into_iter()
@@ -112,10 +116,11 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// The data set, where its manifest can be read to the end.
+    /// The data set, provided that every line of its manifest can be read.
     ///
     /// # Errors
-    /// The first line that cannot be read: images whose smear nobody knows would flatter what is measured.
+    /// The first line that can't be read: an image whose smear is unknown would make the results look better than they
+    /// are.
     pub fn sound(self) -> Result<Self, Problem> {
         match self.manifest_errors.first() {
             Some(error) => Err(error.clone()),
@@ -123,12 +128,12 @@ impl Dataset {
         }
     }
 
-    /// What to train on: `train`, or everything where there is no split.
+    /// The part to train on: `train`, or everything if there is no split.
     pub fn training_part(&self) -> Part {
         if self.has(Part::Train) { Part::Train } else { Part::Whole }
     }
 
-    /// Warns of a manifest that is missing, lies elsewhere, or says what counts for nothing.
+    /// Collects warnings about a manifest that is missing, lies in another folder, or has entries without effect.
     fn doubt_manifest(&mut self, manifest: Option<&Manifest>) {
         let Some(manifest) = manifest else {
             let above = above(&self.root).filter(|above| above.join("manifest.csv").exists());
@@ -164,7 +169,7 @@ impl Dataset {
         self.manifest_errors.extend(manifest.errors.iter().map(|what| Problem::new(&file, what)));
     }
 
-    /// What to measure on: `test`, or everything where there is no split.
+    /// The part to measure on: `test`, or else the training part.
     pub fn test_part(&self) -> Part {
         if self.has(Part::Test) { Part::Test } else { self.training_part() }
     }
@@ -173,12 +178,12 @@ impl Dataset {
         self.parts.contains(&part)
     }
 
-    /// Tells on standard error what looks odd about the folder.
+    /// Prints the warnings about the folder on standard error.
     pub fn warn(&self) {
         self.tell(&self.warnings);
     }
 
-    /// Tells on standard error what looks odd, the first few of it.
+    /// Prints the first few warnings on standard error.
     pub fn tell(&self, warnings: &[Problem]) {
         const SHOWN: usize = 5;
         for warning in warnings.iter().take(SHOWN) {
@@ -189,7 +194,8 @@ impl Dataset {
         }
     }
 
-    /// What harms cross validation alone: images of one smear, on both sides, flatter it.
+    /// A warning that concerns only cross validation: if images of one smear are on both sides, its results look too
+    /// good.
     pub fn ungrouped(&self) -> Option<Problem> {
         let what = "no manifest.csv, so each image counts as a smear of its own; if several images come from one smear, list them \
                     in a manifest.csv with the columns name and source_file, or cross validation is over-optimistic";
@@ -197,10 +203,10 @@ impl Dataset {
         (self.ungrouped && several).then(|| Problem::new(&self.root, what))
     }
 
-    /// Test images whose source training images come from too. Crops of one smear look alike: in training and test
-    /// both, they flatter the result.
+    /// Test images whose source training images come from too. Crops of one smear look alike: if they are both in
+    /// training and in test, the results look too good.
     pub fn straddlers(&self) -> Vec<Problem> {
-        // Without a manifest an image is its own source, and equal names mean nothing.
+        // Without a manifest each image is its own source, so equal names mean nothing.
         let named = |entry: &Entry| entry.source != entry.name;
         let mut training: BTreeMap<&str, &Entry> = BTreeMap::new();
         for entry in self.part(self.training_part()) {
@@ -215,11 +221,11 @@ impl Dataset {
             let what = format!("its source {source} is that of training image {other} too, move one of them");
             Some(Problem::new(&entry.image, what))
         };
-        // Where there is no split, what is measured is what was trained on, and nobody is deceived.
+        // Without a split the images measured are those trained on, and no one expects otherwise.
         self.part(Part::Test).filter_map(doubt).collect()
     }
 
-    /// What is wrong with the files of one part.
+    /// Problems of the files of one part.
     pub fn problems_of(&self, part: Part) -> Vec<Problem> {
         let within = |problem: &Problem, part: Part| problem.path.starts_with(self.root.join(part.name()));
         let of_part = |problem: &&Problem| match part {
@@ -233,7 +239,7 @@ impl Dataset {
         self.entries.iter().filter(move |entry| entry.part == part)
     }
 
-    /// Decodes one part, on all cores. The problems of listing come along with those of decoding.
+    /// Decodes one part on all cores. The result includes the problems found when listing.
     pub fn load(&self, part: Part) -> Loaded {
         let entries: Vec<&Entry> = self.part(part).collect();
         let results: Vec<_> = entries.par_iter().map(|entry| entry.load()).collect();
@@ -250,7 +256,7 @@ impl Dataset {
         loaded
     }
 
-    /// Pairs the images of one folder with their masks.
+    /// Pairs the images of one folder with their masks and labels.
     fn pair(&mut self, part: Part, folder: &Path, manifest: Option<&Manifest>) {
         let mut images = self.list(&folder.join("images"));
         let mut masks = as_named_by(&images, self.list(&folder.join("masks")), ".mask");
@@ -258,7 +264,7 @@ impl Dataset {
         let before = self.problems.len();
         let labels = if labels.is_dir() { self.list(&labels) } else { BTreeMap::new() };
         let mut labels = as_named_by(&images, labels, ".labels");
-        // Nobody has to have labels, so nothing about them is an error.
+        // Labels are optional, so problems with them are only warnings.
         self.warnings.extend(self.problems.split_off(before));
         for (name, image) in std::mem::take(&mut images) {
             let Some(mask) = masks.remove(&name) else {
@@ -282,7 +288,7 @@ impl Dataset {
         }
     }
 
-    /// Pictures in one folder by name without extension.
+    /// The images directly in one folder, by name without extension.
     fn list(&mut self, folder: &Path) -> BTreeMap<String, PathBuf> {
         let mut found = BTreeMap::new();
         let listing = match Listing::of(folder) {
@@ -307,7 +313,8 @@ impl Dataset {
     }
 }
 
-/// Masks as the page and `trainer predict` name them, NAME.mask.png, belong to the image NAME too.
+/// Masks or labels by the name of their image. They may also be named as the page and `trainer predict` name them: NAME
+/// followed by `suffix`.
 fn as_named_by(
     images: &BTreeMap<String, PathBuf>,
     files: BTreeMap<String, PathBuf>,
@@ -323,15 +330,15 @@ fn as_named_by(
     }
     for (name, path) in others {
         let image = name.strip_suffix(suffix).filter(|image| images.contains_key(*image));
-        // One that has the image's very name comes first; the other is told of.
+        // A file with exactly the image's name takes precedence; the other one is reported.
         let name = image.filter(|image| !named.contains_key(*image)).unwrap_or(&name);
         named.insert(name.to_string(), path);
     }
     named
 }
 
-/// The folder that another lies in.
+/// The parent folder.
 fn above(folder: &Path) -> Option<PathBuf> {
-    // `.` and `..` tell nothing by themselves.
+    // `.` and `..` have no useful parent as they stand.
     folder.canonicalize().ok()?.parent().map(Path::to_path_buf)
 }

@@ -1,5 +1,5 @@
-//! Which device computes. In Burn 0.21 back ends are types, so here, and only here, a choice made at run time
-//! becomes one: [`dispatch`] calls a [`Job`] with the back end that was chosen.
+//! The device to compute on. In Burn 0.21 back ends are types; here, and only here, a choice made at run time becomes a
+//! type: [`dispatch`] runs a [`Job`] on the back end that was chosen.
 
 use crate::say;
 use anyhow::{Result, bail};
@@ -11,13 +11,13 @@ use std::str::FromStr;
 /// What `--device` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
-    /// The best that answers.
+    /// The best one that works.
     #[default]
     Auto,
     Only(Device),
 }
 
-/// A device that was chosen, by one's own wish or by [`choose`].
+/// A device that was requested or that [`choose`] picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
     Cpu,
@@ -25,10 +25,10 @@ pub enum Device {
     Wgpu(Gpu),
 }
 
-/// Which of the graphics cards that wgpu finds.
+/// Which of the GPUs that wgpu finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gpu {
-    /// What wgpu prefers; a software renderer counts.
+    /// The one that wgpu prefers, possibly a software renderer.
     Default,
     Discrete,
     Integrated,
@@ -64,7 +64,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// Work that runs on any back end. What trains wraps `B` in `Autodiff` itself.
+/// Work that runs on any back end. Jobs that train wrap `B` in `Autodiff` themselves.
 pub trait Job {
     type Out;
 
@@ -93,7 +93,8 @@ pub fn dispatch<J: Job>(device: Device, job: J) -> Result<J::Out> {
     }
 }
 
-/// Turns a wish into a device that has computed something, and says on standard error which one it is.
+/// Returns a device that meets the request and has passed a trial computation; prints on standard error which one it
+/// is.
 pub fn choose(request: Request) -> Result<Device> {
     match request {
         Request::Only(device) => match probe(device) {
@@ -104,7 +105,7 @@ pub fn choose(request: Request) -> Result<Device> {
             Err(reason) => bail!("{device} does not answer, use another --device: {reason}"),
         },
         Request::Auto => {
-            // Only real graphics cards: a software renderer is slower than the CPU back end.
+            // Only real GPUs: a software renderer is slower than the CPU back end.
             let fast = [Device::Cuda(0), Device::Wgpu(Gpu::Discrete), Device::Wgpu(Gpu::Integrated)];
             let built = fast.into_iter().filter(|device| match device {
                 Device::Cpu => true,
@@ -131,7 +132,7 @@ pub fn choose(request: Request) -> Result<Device> {
     }
 }
 
-/// Why a device is of no use here, in one line.
+/// Tries a device; the error says in one line why it can't be used.
 fn probe(device: Device) -> Result<(), String> {
     match device {
         Device::Cpu => return Ok(()),
@@ -148,7 +149,7 @@ fn without(feature: &str) -> String {
     format!("this program was built without {feature}, build it with --features {feature}")
 }
 
-/// A first computation: finds a device that is listed but cannot compile or run a kernel.
+/// A trial computation: exposes devices that are listed but cannot compile or run a kernel.
 struct Trial;
 
 impl Job for Trial {
@@ -164,14 +165,14 @@ impl Job for Trial {
     }
 }
 
-/// Runs what may panic deep inside a driver's bindings, and turns the panic into its message.
+/// Runs code that may panic deep inside a driver's bindings, and turns a panic into its message.
 fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     use std::panic;
     use std::sync::{Arc, Mutex, PoisonError};
     let message = Arc::new(Mutex::new(String::new()));
     let heard = message.clone();
     let hook = panic::take_hook();
-    // The first panic is the cause; others follow from it, on threads of the back end too.
+    // The first panic is the cause; those that follow, some on the back end's own threads, are its consequences.
     panic::set_hook(Box::new(move |info| {
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.is_empty() {
@@ -183,7 +184,7 @@ fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| message.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
-/// Drivers explain themselves at length; the first line says it.
+/// The first line of a message that is not empty, shortened: drivers explain themselves at length.
 fn one_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
     if line.chars().count() > 160 {
@@ -193,13 +194,13 @@ fn one_line(text: &str) -> String {
     }
 }
 
-/// Whether NVIDIA's driver can be loaded, asked as the CUDA bindings will ask; they panic where it cannot.
+/// Whether NVIDIA's driver can be loaded, tested in the way the CUDA bindings load it; they panic if it can't.
 #[cfg(feature = "cuda")]
 fn cuda_driver() -> bool {
     let names: &[&str] = if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so.1", "libcuda.so"] };
     names.iter().any(|name| {
-        // SAFETY: loading runs the library's initialisers. It is the vendor's driver, which the back end is
-        // about to load in the same way.
+        // SAFETY: loading a library runs its initialisers. This one is the vendor's driver, which the back end is about
+        // to load in the same way.
         #[allow(unsafe_code, reason = "there is no other way to ask whether a library can be loaded")]
         let library = unsafe { libloading::Library::new(*name) };
         library.is_ok()

@@ -40,7 +40,7 @@ struct Measure<'a> {
     device: String,
 }
 
-/// An image whose result may turn out to be among the worst.
+/// An image whose result is among the worst so far.
 struct Candidate<'a> {
     iou: f64,
     entry: &'a Entry,
@@ -53,7 +53,7 @@ impl Job for Measure<'_> {
     fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
-        // Where nothing can be measured, an earlier report would pass for this one.
+        // If nothing can be measured, an earlier report would be taken for this run's.
         remove(&self.args.out.join("report.json"))?;
         let part = self.dataset.test_part();
         let entries: Vec<&Entry> = self.dataset.part(part).collect();
@@ -152,8 +152,8 @@ impl Measure<'_> {
         }
     }
 
-    /// `worst-01-NAME.png` is the worst. What an earlier run left there would pass for this one's. Tells what could not
-    /// be drawn.
+    /// Writes the overlays `worst-01-NAME.png` (the worst) and following, and removes those of an earlier run, which
+    /// would be taken for this one's. Returns what could not be removed or written.
     fn draw(&self, worst: &[Candidate]) -> Vec<Problem> {
         let out = &self.args.out;
         let old = list_images(out).unwrap_or_default();
@@ -173,7 +173,7 @@ impl Measure<'_> {
     }
 }
 
-/// `worst-NN-….png`
+/// Whether the name is of the form `worst-NN-….png`.
 fn is_overlay(path: &Path) -> bool {
     let name = crate::files::file_name(path);
     let number = name.strip_prefix("worst-").and_then(|rest| rest.split_once('-')).map(|(number, _)| number);

@@ -1,4 +1,4 @@
-//! `trainer export`: weights from one format and precision to another.
+//! `trainer export`: converts weights to another format or precision.
 
 use crate::cli::ExportArgs;
 use crate::files::{create_folder, write_whole};
@@ -15,7 +15,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         create_folder(folder)?;
     }
     let weights = Weights::find(args.weights.weights.as_deref())?;
-    // Nothing is computed here, so the CPU will do on every machine.
+    // Nothing is computed here, so the CPU back end serves on every machine.
     let (network, config) =
         weights::load::<Flex>(&weights.bytes, &Default::default()).map_err(|error| weights.refused(error))?;
     let precision = args.precision.map_or(Precision::F32, Into::into);

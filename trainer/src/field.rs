@@ -1,4 +1,4 @@
-//! A labelled image made ready for drawing crops at the working scale.
+//! A labelled image, prepared for drawing crops at the working scale.
 
 use crate::dataset::Sample;
 use crate::instances;
@@ -10,22 +10,22 @@ use rbc_model::{GrayImage, RgbImage, scale};
 use std::borrow::Cow;
 use std::f32::consts::PI;
 
-/// What crops are drawn from.
+/// The images that crops are drawn from.
 pub struct Pool {
     pub fields: Vec<Field>,
-    /// Index of a field, as often as it should be drawn relative to the others.
+    /// Indices into `fields`, each repeated as often as the field should be drawn relative to the others.
     pub draws: Vec<usize>,
 }
 
 impl Pool {
-    /// Draws each field as often as `share` says of its sample, at least once.
+    /// Draws each field in proportion to the `share` of its sample, but at least once.
     pub fn new(samples: &[&Sample], working_diameter: f32, share: impl Fn(&Sample) -> usize) -> Self {
         let fields = Field::prepare(samples, working_diameter);
         let draws = samples.iter().enumerate().flat_map(|(at, s)| std::iter::repeat_n(at, share(s).max(1)));
         Self { fields, draws: draws.collect() }
     }
 
-    /// A checksum of all that can be drawn: images, masks, margins and how often.
+    /// A checksum of everything that can be drawn: images, masks, margins and frequencies.
     pub fn fingerprint(&self) -> u32 {
         let mut sum = crc32fast::Hasher::new();
         for level in self.fields.iter().map(Field::working) {
@@ -40,26 +40,26 @@ impl Pool {
     }
 }
 
-/// One image at several resolutions, so that no crop is reduced by more than about 2 and bilinear sampling does.
+/// One image at several resolutions. No crop is reduced by much more than a factor of 2, so bilinear sampling suffices.
 pub struct Field {
     /// From fine to coarse.
     levels: Vec<Level>,
 }
 
-/// The image and what of each pixel is cell, resampled to one cell diameter.
+/// The image and its mask, resampled to one cell diameter.
 pub struct Level {
-    /// Cell diameter here, in pixels.
+    /// Cell diameter at this level in pixels.
     pub diameter: f32,
     pub image: RgbImage,
-    /// Share of the pixel that is cell, 0 to 255: the edge is sub-pixel.
+    /// Fraction of each pixel covered by cell, 0 to 255: the outline is known to less than a pixel.
     pub coverage: GrayImage,
-    /// Share of the pixel that is background between cells which nearly touch, 0 to 255.
+    /// Fraction of each pixel that is background between cells which nearly touch, 0 to 255.
     pub gap: GrayImage,
     /// Width of the unlabelled border in pixels of this level.
     pub margin: f32,
 }
 
-/// The mask to learn. Two classes say where one cell ends by a line of background; where instances are known, it is
+/// The mask to learn. With two classes, only background can separate cells; if instances are known, a line of it is
 /// drawn between those that touch.
 fn target(sample: &Sample) -> Cow<'_, GrayImage> {
     let labels = sample.instances.as_ref();
@@ -69,14 +69,14 @@ fn target(sample: &Sample) -> Cow<'_, GrayImage> {
     }
 }
 
-/// So many cells tell their size, whatever the other images show.
+/// An image with the area of at least this many cells is trusted to show its own cell size.
 const MANY: f32 = 8.0;
 
 /// Cell diameters of the levels, as multiples of the working diameter.
 const LEVELS: [f32; 3] = [1.7, 1.0, 0.6];
 
 impl Field {
-    /// Prepares all samples; a sample without a whole cell takes the typical diameter of the others.
+    /// Prepares all samples; one without a whole cell takes the typical diameter of the others.
     pub fn prepare(samples: &[&Sample], working_diameter: f32) -> Vec<Self> {
         let targets: Vec<Cow<GrayImage>> = samples.par_iter().copied().map(target).collect();
         let estimates: Vec<Option<f32>> = targets.par_iter().map(|mask| estimate_diameter(mask)).collect();
@@ -86,7 +86,7 @@ impl Field {
         let prepare = |((sample, mask), estimate): ((&&Sample, &Cow<GrayImage>), &Option<f32>)| {
             let estimate = estimate.unwrap_or(typical);
             let cells = mask.iter().filter(|value| **value != 0).count() as f32;
-            // A crop with one cell cut in half says less than the other crops together.
+            // A crop with a single cell cut in half says less about the cell size than all the others together.
             let many = cells >= MANY * PI / 4.0 * estimate * estimate;
             let diameter = if many {
                 estimate.clamp(scale::RANGE[0], scale::RANGE[1])
@@ -117,16 +117,17 @@ impl Field {
         &self.levels[1]
     }
 
-    /// The coarsest level that still has what a crop at this diameter shows.
+    /// The coarsest level that still has all the detail of a crop at this diameter.
     pub fn level(&self, diameter: f32) -> &Level {
         self.levels.iter().rev().find(|level| level.diameter >= 0.85 * diameter).unwrap_or(&self.levels[0])
     }
 }
 
-/// Ground closer than this many cell diameters to cells on both sides is a gap.
+/// Background within this many cell diameters of cells on both sides is a gap.
 const GAP: f32 = 0.08;
 
-/// Ground that a disc of radius `reach` which keeps off the cells can't get to: morphological closing less the mask.
+/// Background that a disc of radius `reach` (pixels) can't cover without touching a cell: the morphological closing
+/// minus the mask.
 fn gaps(mask: &GrayImage, reach: f32) -> GrayImage {
     let (width, height) = mask.dimensions();
     let (w, cells, reach) = (width as usize, mask.as_raw(), reach * reach);
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!([29, 30, 31].map(|y| two.get_pixel(45, y).0[0]), [255; 3]);
         assert!(two.iter().zip(mask.iter()).all(|(gap, cell)| *gap == 0 || *cell == 0));
         assert_eq!((two.get_pixel(10, 30).0[0], two.get_pixel(45, 10).0[0]), (0, 0));
-        // A lone cell has none, and two cells far from each other.
+        // There is none around a lone cell or between two cells far apart.
         assert!(gaps(&discs(&[30.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
         assert!(gaps(&discs(&[22.0, 66.0]), 0.08 * 28.0).iter().all(|gap| *gap == 0));
     }
@@ -174,9 +175,9 @@ mod tests {
         let known = Sample { instances: Some(labels), ..alone.clone() };
         let cells = |sample: &Sample| Labels::of_mask(&target(sample)).ids.into_iter().max();
         assert_eq!((cells(&alone), cells(&known)), (Some(1), Some(2)));
-        // What is learnt weighs there, too.
+        // The line between the cells counts as a gap, so its weight in the loss is higher.
         let fields = Field::prepare(&[&alone, &known], 28.0);
-        // The middle row, away from the notches above and below where the discs meet.
+        // The middle row, away from the notches above and below the point of contact.
         let middle = |field: &Field| {
             let gap = &field.working().gap;
             (0..gap.width()).any(|x| gap.get_pixel(x, gap.height() / 2).0[0] > 200)
@@ -198,7 +199,7 @@ mod tests {
         let (large, many, one) = (sample(120, 50.0, 4), sample(24, 10.0, 30), sample(24, 10.0, 1));
         let fields = Field::prepare(&[&large, &large, &large, &many, &one], 34.0);
         let widths: Vec<u32> = fields.iter().map(|field| field.working().image.width()).collect();
-        // Cells of 34 px: a third of the large ones' size, and 1.7 times that of many small ones.
+        // Many cells of 20 px are enlarged to 34 px; a single one is taken for a larger cell that was cut.
         assert!((1200..1250).contains(&widths[3]), "{widths:?}");
         assert!((20..24).contains(&widths[4]), "{widths:?}");
     }

@@ -1,4 +1,4 @@
-//! Files: their names, how they are read, and how they are written so that none is ever half.
+//! File names, reading, and writing that never leaves half a file.
 
 use crate::problem::Problem;
 use rbc_model::Error;
@@ -6,16 +6,16 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What the decoder reads, by extension in lower case.
+/// Extensions that the decoder reads, in lower case.
 const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
-/// What lies directly in a folder, each kind sorted by name; hidden files are not meant.
+/// The contents of one folder, not of those within it, each kind sorted by name; hidden files are left out.
 #[derive(Debug, Default)]
 pub struct Listing {
     pub images: Vec<PathBuf>,
-    /// Names of what is no picture by its extension.
+    /// Names of files without an image extension.
     pub others: Vec<String>,
-    /// Names of the folders.
+    /// Names of the folders within.
     pub folders: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl Listing {
             if is_hidden(&name) {
                 continue;
             }
-            // What can't be looked at may be a picture: whoever reads it says why not.
+            // A file that can't be examined may be an image: reading it later says what is wrong.
             let kind = std::fs::metadata(&path).map(|found| (found.is_dir(), found.is_file()));
             let (is_dir, is_file) = kind.unwrap_or((false, true));
             if is_dir {
@@ -45,7 +45,7 @@ impl Listing {
         Ok(found)
     }
 
-    /// Says what else lies in the folder than pictures, lest it be missed.
+    /// Notes about everything in the folder that is not an image, so that nothing is missed silently.
     pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
             let what = if self.others.len() == 1 { "file" } else { "files" };
@@ -63,17 +63,17 @@ impl Listing {
     }
 }
 
-/// The pictures directly in a folder, sorted.
+/// The images directly in a folder, sorted.
 pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(Listing::of(folder)?.images)
 }
 
-/// Hidden by custom or by a system that puts such files everywhere.
+/// Hidden by convention, or put into every folder by the operating system.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&name.to_lowercase().as_str())
 }
 
-/// `a, b, c, d, e and 2 more`
+/// A list shortened to five names: `a, b, c, d, e and 2 more`.
 pub fn few(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names[..names.len().min(SHOWN)].join(", ");
@@ -83,24 +83,24 @@ pub fn few(names: &[String]) -> String {
     }
 }
 
-/// All of a file.
+/// Reads a whole file.
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))
 }
 
-/// A file as `decode` reads its bytes; the name that it is given is for its errors.
+/// Reads a file and decodes it; `decode` gets the bytes and the name to use in its errors.
 pub fn decoded<T>(path: &Path, decode: impl Fn(&[u8], &str) -> Result<T, Error>) -> Result<T, Problem> {
     decode(&read(path)?, &path.display().to_string()).map_err(|error| Problem::model(path, error))
 }
 
-/// Whether the extension is that of a picture.
+/// Whether the extension is one that the decoder reads.
 pub fn is_image(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
 }
 
-/// The name without folder and extension.
+/// The file name without extension.
 pub fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -109,12 +109,12 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Writes a file under another name first, so that who reads it never sees half of it.
+/// Writes a file under a temporary name first, so that no reader ever sees half of it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     write(path, bytes, |_| Ok(()))
 }
 
-/// The same, not even after a power cut: for what took hours.
+/// The same for what took hours to make: the file is complete even after a power cut.
 pub fn write_lasting(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     write(path, bytes, File::sync_all)
 }
@@ -126,7 +126,7 @@ fn write(path: &Path, bytes: &[u8], last: fn(&File) -> std::io::Result<()>) -> R
         last(&file)
     });
     written.and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
-        // Half a file on a full disk helps nobody. That it can't be removed is not what went wrong first.
+        // Half a file on a full disk is of no use. The error to report is the first one, not that of the removal.
         let _ = std::fs::remove_file(&partial);
         Problem::io(path, "cannot write", &error)
     })
@@ -134,8 +134,8 @@ fn write(path: &Path, bytes: &[u8], last: fn(&File) -> std::io::Result<()>) -> R
 
 const PARTIAL: &str = ".partial-";
 
-/// Where a file lies until it is whole: a name that is short, for a file's own may be as long as any can be, and no
-/// other process's, for folds that are trained side by side write the same files.
+/// The temporary name of a file that is being written. Short, since the file's own name may be as long as the system
+/// allows; with the process id, since folds trained side by side write the same files.
 pub fn partial(path: &Path) -> PathBuf {
     let name = crc32fast::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
     path.with_file_name(format!("{PARTIAL}{name:08x}-{}", std::process::id()))
@@ -144,7 +144,7 @@ pub fn partial(path: &Path) -> PathBuf {
 /// Removes a file that an earlier run may have left.
 ///
 /// # Errors
-/// Where it is there and can't be removed.
+/// If it exists and can't be removed.
 pub fn remove(path: &Path) -> Result<(), Problem> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -154,10 +154,10 @@ pub fn remove(path: &Path) -> Result<(), Problem> {
     }
 }
 
-/// What killed runs left of files that were never whole.
+/// Removes the partial files and folders that killed runs left.
 ///
 /// # Errors
-/// Where such a file can't be taken away.
+/// If one of them can't be removed.
 pub fn sweep(folder: &Path) -> Result<(), Problem> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -170,7 +170,7 @@ pub fn sweep(folder: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Makes the folder that results go to, and tries whether they can: what took hours has to lie somewhere.
+/// Creates the folder for results and checks that it can be written to, before hours of work are done.
 pub fn create_folder(path: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))?;
     let trial = partial(&path.join("trial"));
@@ -194,7 +194,7 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(folder.path.join("nowhere.png"), folder.path.join("z.png"))?;
         let listing = Listing::of(&folder.path)?;
-        // A link that leads nowhere is named as a picture; reading it says what is wrong.
+        // A dangling link is listed as an image; reading it says what is wrong.
         let images = if cfg!(unix) { vec!["a.png", "z.png"] } else { vec!["a.png"] };
         assert_eq!(listing.images.iter().map(|path| file_name(path)).collect::<Vec<_>>(), images);
         let told: Vec<String> = listing.passed_over(&folder.path).into_iter().map(|note| note.what).collect();
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_leaves_nothing_behind() -> anyhow::Result<()> {
         let folder = Folder::new("partial")?;
-        // A folder in the file's place.
+        // A folder is in the file's place.
         folder.file("taken/inside", b"")?;
         let refused = write_whole(&folder.path.join("taken"), b"bytes");
         assert!(refused.is_err_and(|problem| problem.what.starts_with("cannot write")));
@@ -244,7 +244,7 @@ mod tests {
         Ok(())
     }
 
-    /// No permission of the file system's would stop root, who may run this.
+    /// Root, who may run this test, is stopped by no permission of an ordinary file system; hence /proc.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_folder_that_takes_no_files_is_found_before_any_work() {

@@ -21,28 +21,28 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
 
-/// Everything that decides what comes out of a fit, beside the data.
+/// All that decides the result of a fit, apart from the data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FitConfig {
     pub network: NetworkConfig,
     pub augmentation: Augmentation,
-    /// How much more than 1 the background in narrow gaps between cells weighs in the loss (Ronneberger, Fischer, Brox:
-    /// U-Net, 2015, section 3).
+    /// Extra weight in the loss of the background in narrow gaps between cells; all other pixels weigh 1 (Ronneberger,
+    /// Fischer, Brox: U-Net, 2015, section 3).
     #[serde(default)]
     pub gap_weight: f32,
-    /// An epoch is [`STEPS`] batches of random crops: with crops drawn at random there is no pass over the data.
+    /// Each of [`STEPS`] batches of random crops: with crops drawn at random there is no pass over the data.
     pub epochs: usize,
     pub batch: usize,
     /// Side of a crop in working pixels.
     pub crop: usize,
-    /// At the top of the schedule: a linear warm-up, then half a cosine down to zero.
+    /// Peak of the schedule: a linear warm-up, then half a cosine down to zero.
     pub learning_rate: f64,
-    /// Of biases and normalisations; kernels have none.
+    /// For biases and normalisation parameters; kernels have none.
     pub weight_decay: f32,
     pub seed: u64,
 }
 
-/// Optimiser steps in an epoch.
+/// Optimiser steps per epoch.
 pub const STEPS: usize = 100;
 
 impl Default for FitConfig {
@@ -62,7 +62,7 @@ impl Default for FitConfig {
 }
 
 impl FitConfig {
-    /// Learning rate of one step of all.
+    /// Learning rate of a step, counted from the start of training.
     fn rate(&self, step: usize) -> f64 {
         let total = (self.epochs * STEPS) as f64;
         let warm = (0.05 * total).clamp(1.0, 200.0);
@@ -75,27 +75,28 @@ impl FitConfig {
     }
 }
 
-/// What a fit is told while it runs.
+/// Follows a fit while it runs.
 pub trait Watcher<B: Backend> {
-    /// After each step: steps done of all, and the loss now and then.
+    /// Called after each step: steps done, steps in total, and every tenth time the loss.
     fn step(&mut self, done: usize, total: usize, loss: Option<f64>);
-    /// After each epoch: loss and IoU on the images held out, if there are any, by the network for inference.
+    /// Called after each epoch; `network` gives the network for inference. Returns loss and IoU on the images held out,
+    /// if there are any.
     fn validate(&mut self, network: &dyn Fn() -> Network<B>) -> Result<Option<(f64, f64)>>;
 }
 
-/// A network on its way, and how it came there.
+/// The state of a fit.
 struct Fit<B: SegBackward, O> {
     network: Network<Autodiff<B>>,
     optimiser: O,
     history: Vec<EpochRecord>,
-    /// Before this run.
+    /// Time taken before this run.
     seconds: f64,
 }
 
-/// Fits a network to crops of `pool`; keeps `history.csv` and a checkpoint in `out`.
+/// Fits a network to crops of `pool`; writes `history.csv` and a checkpoint to `out` after each epoch.
 ///
 /// # Errors
-/// Where the loss is no longer finite, or the folder can't be written.
+/// If the loss is no longer finite, the folder can't be written to, or the checkpoint to resume from can't be used.
 pub fn fit<B: SegBackward>(
     config: &FitConfig,
     pool: &Pool,
@@ -125,7 +126,8 @@ pub fn fit<B: SegBackward>(
 
     let started = Instant::now();
     for epoch in fit.history.len()..config.epochs {
-        // The only thing random on the device is dropout; seeded here so that a resumed run goes the same way.
+        // Dropout is the only thing that is random on the device; seeding it by epoch makes a resumed run take the same
+        // course.
         B::seed(device, config.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
         let train_loss;
         (fit, train_loss) = run_epoch(fit, epoch, config, pool, out, device, watcher)?;
@@ -141,14 +143,14 @@ pub fn fit<B: SegBackward>(
             seconds,
         });
         records::write_history(&out.join("history.csv"), &fit.history)?;
-        // As records, for these keep the parameters' names, by which the optimiser finds its moments.
+        // Records keep the names of the parameters, by which the optimiser finds its moments.
         let record = (fit.network.clone().into_record(), fit.optimiser.to_record());
         checkpoints.save::<Autodiff<B>>(record, epoch + 1, seconds)?;
     }
     Ok((for_inference(fit.network.valid(), config, pool, device), fit.history))
 }
 
-/// The steps of an epoch; returns the mean loss as well.
+/// Runs the steps of one epoch; returns the mean loss too.
 fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
     mut fit: Fit<B, O>,
     epoch: usize,
@@ -163,7 +165,7 @@ fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
         let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
         let logits = fit.network.forward(images);
         let loss = loss(logits, targets, weights);
-        // Reading the loss waits for the device, so not every time.
+        // Reading the loss waits for the device, so it is done every tenth step only.
         let seen = (step % 10 == 9).then(|| loss.clone().inner());
         let gradients = GradientsParams::from_grads(loss.backward(), &fit.network);
         fit.network = fit.optimiser.step(config.rate(step), fit.network, gradients);
@@ -181,11 +183,11 @@ fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
     Ok((fit, mean))
 }
 
-/// Batches that the statistics of batch normalisation are taken from.
+/// Number of batches over which the statistics of batch normalisation are averaged.
 const STATISTICS: usize = 16;
 
-/// The network for inference: batch normalisation folded into the layers, with the mean over a number of batches as
-/// statistics (Wu, Johnson: Rethinking "Batch" in BatchNorm, 2021, section 3), not a moving average.
+/// The network for inference: batch normalisation is folded into the layers, with statistics averaged over a number of
+/// batches (Wu, Johnson: Rethinking "Batch" in BatchNorm, 2021, section 3) instead of a moving average.
 fn for_inference<B: SegBackend>(
     network: Network<B>,
     config: &FitConfig,
@@ -195,10 +197,10 @@ fn for_inference<B: SegBackend>(
     if !config.network.batch_norm {
         return network;
     }
-    // Of each layer, those of every batch.
+    // For each layer, the means and the variances of every batch.
     let mut layers: Vec<[Vec<Tensor<B, 1>>; 2]> = Vec::new();
     for index in 0..STATISTICS {
-        // Batches that no step of the training has drawn.
+        // Batches that no training step has drawn.
         let (images, _, _) = batch::<B>(config, pool, config.epochs * STEPS + index, device);
         let found = network.forward_with_statistics(images).1;
         layers.resize_with(found.len(), Default::default);
@@ -210,7 +212,7 @@ fn for_inference<B: SegBackend>(
     let statistics = layers.into_iter().map(|[means, variances]| {
         let (means, variances) = (Tensor::stack::<2>(means, 0), Tensor::stack::<2>(variances, 0)); // [batches, c]
         let mean = means.clone().mean_dim(0); // [1, c]
-        // Within the batches, and between them.
+        // The variance within the batches plus that between them.
         let variance = variances.mean_dim(0) + (means - mean.clone()).powi_scalar(2).mean_dim(0);
         [mean.squeeze_dim(0), variance.squeeze_dim(0)]
     });
@@ -243,7 +245,7 @@ fn batch<B: Backend>(
     )
 }
 
-/// Pixel-wise cross entropy of two classes, weighted, with the share of cell in a pixel as target: logits
+/// Weighted pixel-wise cross entropy of two classes. The target is the fraction of each pixel covered by cell. Logits
 /// `[n, 2, h, w]`, targets and weights `[n, h, w]`.
 ///
 /// With logits `a` (background) and `b` (cell) the softmax depends on `d = b - a` alone, and
@@ -252,13 +254,13 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
     let [n, _, h, w] = logits.dims();
     let background = logits.clone().slice([0..n, 0..1]).reshape([n, h, w]);
     let difference = logits.slice([0..n, 1..2]).reshape([n, h, w]) - background;
-    // Burn's softplus is infinite from 89 on; this is the same, and is not.
+    // Burn's own softplus is infinite from 89 on; this equivalent form is not.
     let softplus = activation::log_sigmoid(difference.clone().neg()).neg();
     let entropy = softplus - targets * difference;
     (entropy * weights.clone()).sum() / weights.sum().add_scalar(1e-6)
 }
 
-/// Loss and IoU of a network on one whole labelled image at the working scale, which goes through in tiles.
+/// Loss and IoU of a network on one whole labelled image at the working scale, processed in tiles.
 pub fn validate<B: SegBackend>(segmenter: &Segmenter<B>, field: &Field) -> Result<(f64, f64)> {
     let level = field.working();
     let tile = SegmentOptions::default().tile;
@@ -270,7 +272,7 @@ pub fn validate<B: SegBackend>(segmenter: &Segmenter<B>, field: &Field) -> Resul
         for x in margin..width.saturating_sub(margin) {
             let at = y * width + x;
             let target = f64::from(level.coverage.as_raw()[at]) / 255.0;
-            // The loss that is trained on, without weights.
+            // The training loss without weights, in a form that does not overflow.
             let logit = f64::from(logits.values[at]);
             loss += logit.max(0.0) + (-logit.abs()).exp().ln_1p() - target * logit;
             known += 1;

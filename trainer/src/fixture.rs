@@ -1,4 +1,4 @@
-//! Small data sets for tests, in a folder that goes away with the test.
+//! Small data sets for tests, in a folder that is removed after the test.
 
 use crate::cli::{Cli, Command, TrainArgs};
 use anyhow::{Result, bail};
@@ -7,7 +7,7 @@ use rbc_model::{GrayImage, RgbImage};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// What `trainer train --out OUT` is given, with `more` behind it.
+/// The arguments of `trainer train --out OUT`, followed by the words in `more`.
 pub fn train_args(out: &Path, more: &str) -> Result<TrainArgs> {
     let words = ["trainer", "train", "--out"].map(OsString::from).into_iter();
     let words = words.chain([out.into()]).chain(more.split_whitespace().map(Into::into));
@@ -22,7 +22,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// `name` keeps tests that run side by side apart.
+    /// `name` must differ between tests, which run side by side.
     pub fn new(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("rbc-{name}-{}", std::process::id()));
         if path.exists() {
@@ -41,14 +41,14 @@ impl Folder {
         Ok(path)
     }
 
-    /// A picture that differs with `shade`.
+    /// An image whose pixels depend on `shade`.
     pub fn image(&self, name: &str, width: u32, height: u32, shade: u8) -> Result<PathBuf> {
         let path = self.file(name, b"")?;
         RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, shade])).save(&path)?;
         Ok(path)
     }
 
-    /// A mask whose lower half is RBC, marked with 1 as many tools do.
+    /// A mask whose lower half is RBC, marked with 1 as by many tools.
     pub fn mask(&self, name: &str, width: u32, height: u32) -> Result<PathBuf> {
         let path = self.file(name, b"")?;
         GrayImage::from_fn(width, height, |_, y| image::Luma([u8::from(y >= height / 2)])).save(&path)?;
@@ -64,7 +64,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder left behind in the temporary directory harms nobody.
+        // A folder left behind in the temporary directory does no harm.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! The folds of a cross validation: images of one source stay together, folds are of about one size.
+//! The folds of a cross validation: images of one source stay together, and folds are of nearly equal size.
 
 use crate::dataset::Sample;
 use crate::problem::Problem;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// `splits.json`: by name, which images each fold trains on and which it is validated on.
+/// `splits.json`: the names of the images that each fold trains on and validates on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splits {
     pub seed: u64,
@@ -17,18 +17,18 @@ pub struct Splits {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
-    /// From 0.
+    /// Counted from 0.
     pub fold: usize,
     pub train: Vec<String>,
     pub validation: Vec<String>,
 }
 
 impl Splits {
-    /// Writes `splits.json`.
+    /// Writes `splits.json`. With `goes_on`, the run continues an earlier one and must have its folds.
     ///
     /// # Errors
-    /// Where it can't be written, and where `goes_on` and the run that goes on began with other folds: its networks
-    /// have seen images that would now be held out.
+    /// If the file can't be written, or if the earlier run had other folds: its networks have seen images that would
+    /// now be held out.
     pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
         let there = if goes_on && path.exists() { Some(Self::read(path)?) } else { None };
         if there.is_some_and(|there| there != *self) {
@@ -43,17 +43,20 @@ impl Splits {
 
     fn read(path: &Path) -> Result<Self, Problem> {
         records::read_json(path).map_err(|Problem { what, path }| {
-            // A checkpoint knows by itself of which images it is.
+            // Nothing is lost with this file: each checkpoint knows by itself which images it was trained on.
             Problem::new(&path, format!("{what}; delete this file, the same folds write it anew"))
         })
     }
 
-    /// Deals the samples out into `count` folds. The order of the samples does not matter, the seed does.
+    /// Deals the samples out into `count` folds. The result depends on the seed, but not on the order of the samples.
     pub fn new(samples: &[Sample], count: usize, seed: u64) -> Result<Self> {
         Self::of(samples.iter().map(|sample| (sample.name.as_str(), sample.source.as_str())), count, seed)
     }
 
     /// The same from pairs of name and source.
+    ///
+    /// # Errors
+    /// If there are fewer than two folds, or fewer sources than folds.
     pub fn of<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, count: usize, seed: u64) -> Result<Self> {
         let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, source) in names {
@@ -76,7 +79,7 @@ impl Splits {
         }
         let mut groups: Vec<Vec<&str>> = sources.into_values().collect();
         shuffle(&mut groups, seed);
-        // Largest first, each to the smallest fold: big sources spread out and small ones level the sizes.
+        // Largest first, each to the smallest fold: large sources are spread out, small ones even out the sizes.
         groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
         let mut held_out: Vec<Vec<&str>> = vec![Vec::new(); count];
         for group in groups {
@@ -102,7 +105,7 @@ fn sorted<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
     names
 }
 
-/// Fisher-Yates over SplitMix64: written out, because the folds of a seed must not change with a crate's version.
+/// Fisher-Yates with SplitMix64, written out here because the folds of a seed must not change with a crate's version.
 fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut state = seed;
     for last in (1..items.len()).rev() {
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Sources of 9, 8, 8, 3 and then 1 or 2 images, as real sets have them.
+    /// Sources of 9, 8, 8, 3 and then 1 or 2 images, as in real data sets.
     fn names() -> Vec<(String, String)> {
         let sizes = [9, 8, 8, 3].into_iter().chain((0..40).map(|index| 1 + index % 2));
         sizes
@@ -156,7 +159,7 @@ mod tests {
     fn the_seed_decides_and_the_order_does_not() -> Result<()> {
         let names = names();
         let reversed: Vec<_> = names.iter().rev().cloned().collect();
-        // Names within a source keep their order only after sorting, which is what this guards.
+        // Guards against folds that depend on the order of the names within a source.
         assert_eq!(split(&names, 5, 3)?, split(&reversed, 5, 3)?);
         assert_ne!(split(&names, 5, 3)?, split(&names, 5, 4)?);
         Ok(())

@@ -1,4 +1,4 @@
-//! Which images `trainer predict` is to segment, and under which name each result is written.
+//! Finds the images that `trainer predict` is to segment and the names of their results.
 
 use crate::files::{Listing, few, file_name, stem};
 use crate::outputs;
@@ -7,30 +7,31 @@ use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What this program adds to a stem. Two such files of one stem in a folder are results, no images to segment.
+/// What this program appends to a stem. If a folder has two such files of one stem, they are results and not images to
+/// segment.
 pub const SUFFIXES: [&str; 6] =
     [".mask.png", ".labels.png", ".overlay.png", ".cells.csv", ".geojson", ".rois.zip"];
 
-/// One image and the stem of its results.
+/// One image and the stem of its results' names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub path: PathBuf,
     pub stem: String,
 }
 
-/// Images in the order of the command line, those of a folder sorted by name.
+/// Images in the order of the command line; those of a folder are sorted by name.
 #[derive(Debug, Default)]
 pub struct Inputs {
     pub images: Vec<Input>,
-    /// Paths that are neither image nor folder.
+    /// Inputs that can't be used, and why.
     pub problems: Vec<Problem>,
-    /// Results that go under another name than their image's, and what was passed over in a folder.
+    /// Results that are named differently from their image, and what was passed over in a folder.
     pub notes: Vec<Problem>,
 }
 
 impl Inputs {
-    /// Gathers the images behind `paths`; their results will be written to `out`. `deep`: of the folders within as
-    /// well.
+    /// Gathers the images given by `paths`, whose results will be written to `out`. With `deep`, folders are entered
+    /// recursively.
     pub fn gather(paths: &[PathBuf], out: &Path, deep: bool) -> Self {
         let mut inputs = Self::default();
         let mut images = Vec::new();
@@ -40,17 +41,17 @@ impl Inputs {
                 Err(problem) => inputs.problems.push(problem),
             }
         }
-        // Links of different names to one file are images of their own.
+        // Two links to one file are two images.
         let mut given = BTreeSet::new();
         images.retain(|image| given.insert(without_detours(image)));
         let seen: BTreeSet<PathBuf> = images.iter().map(|image| canonical(image)).collect();
         let names: Vec<String> = images.iter().map(|path| file_name(path)).collect();
-        // The page names a batch in the same way.
+        // The page names the files of a batch in the same way.
         let stems = unique_stems(names.iter().map(String::as_str));
         for (path, stem) in images.into_iter().zip(stems) {
             if stem != self::stem(&path) {
                 let why = match unique_stems([file_name(&path).as_str()]).first() {
-                    // It would be so without the other images.
+                    // The name would change even without the other images.
                     Some(alone) if *alone == stem => "a \\ in a file name separates folders on other systems",
                     _ => "the name is taken by another image",
                 };
@@ -76,24 +77,24 @@ impl Inputs {
         inputs
     }
 
-    /// The file itself, or the images in a folder, with a note of what else lies there.
+    /// The file itself, or the images in a folder; notes what else lies there.
     fn files(&mut self, path: &Path, out: &Path, deep: bool) -> Result<Vec<PathBuf>, Problem> {
         if !path.is_dir() {
-            // Asked for by name: whatever it is called, the decoder looks at what is in it.
+            // A file given by name is taken whatever its extension; the decoder looks at its contents.
             return match path.metadata() {
                 Ok(_) => Ok(vec![path.into()]),
                 Err(error) => Err(Problem::io(path, "cannot read", &error)),
             };
         }
         let mut images = Vec::new();
-        // Links may lead in a circle.
+        // Links may form a cycle.
         let mut seen = BTreeSet::from([canonical(path), canonical(out)]);
         let mut todo = vec![path.to_path_buf()];
         while let Some(folder) = todo.pop() {
             let mut within = match images_in(&folder, &mut images, &mut self.notes) {
                 Ok(within) => within,
                 Err(problem) if folder == path => return Err(problem),
-                // The others are not to suffer for it.
+                // One bad folder must not stop the others.
                 Err(problem) => {
                     self.problems.push(problem);
                     continue;
@@ -120,19 +121,19 @@ impl Inputs {
     }
 }
 
-/// Adds the images that lie directly in a folder, with a note of what else does; returns the folders within.
+/// Adds the images directly in a folder to `images` and notes what else lies there; returns the folders within.
 fn images_in(
     path: &Path,
     images: &mut Vec<PathBuf>,
     notes: &mut Vec<Problem>,
 ) -> Result<Vec<PathBuf>, Problem> {
     let mut listing = Listing::of(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
-    // Results of an earlier run need no word.
+    // Results of an earlier run are not worth a note.
     listing.others.retain(|name| name != "summary.csv" && !is_result(path, name));
     let folders = std::mem::take(&mut listing.folders).into_iter().map(|name| path.join(name)).collect();
     notes.extend(listing.passed_over(path));
     listing.images.retain(|image| !is_result(path, &file_name(image)));
-    // What is called so may be a mask drawn by hand, or an image.
+    // A single file with such a name may be a mask drawn by hand, or an image.
     let (odd, good): (Vec<_>, Vec<_>) =
         listing.images.into_iter().partition(|image| named_as_result(&file_name(image)).is_some());
     images.extend(good);
@@ -149,23 +150,23 @@ fn images_in(
     Ok(folders)
 }
 
-/// The stem of a file that is called like a result.
+/// The stem of a file that is named like a result.
 fn named_as_result(name: &str) -> Option<&str> {
     SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix))
 }
 
-/// Whether a file is a result: another of the same stem lies beside it.
+/// Whether a file is a result: another result of the same stem lies beside it.
 fn is_result(folder: &Path, name: &str) -> bool {
     named_as_result(name).is_some_and(|stem| results(folder, stem).len() > 1)
 }
 
-/// What lies in a folder under the names of one image's results.
+/// The files in a folder that are named like the results of one image.
 pub fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
     let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{stem}{suffix}")));
     paths.filter(|path| path.is_file()).collect()
 }
 
-/// One name for one place, however it is written; a link is a place of its own.
+/// The same path for the same place, however it is written. The last component is not resolved, so links stay distinct.
 fn without_detours(path: &Path) -> PathBuf {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
     match (whole.parent(), whole.file_name()) {
@@ -174,7 +175,7 @@ fn without_detours(path: &Path) -> PathBuf {
     }
 }
 
-/// One name for one file, however it is written; the path as it is where there is no such file.
+/// The same path for the same file, however it is written; the path unchanged if there is no such file.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.into())
 }
@@ -243,7 +244,7 @@ mod tests {
         folder.file("a.mask.png", b"")?;
         let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false);
         assert!(here().images.is_empty() && here().problems[0].to_string().contains("a.mask.png"));
-        // Beside other results, as the page saves what was corrected by hand, it is no less.
+        // The same beside other results, as the page saves a mask that was corrected by hand.
         folder.file("a.cells.csv", b"")?;
         assert_eq!((here().images.len(), here().problems.len()), (0, 1));
         Ok(())

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::f32::consts::PI;
 use std::path::Path;
 
-/// Half the width of the line of background between cells that touch, in cell diameters: a pixel on each side where
-/// the network works.
+/// Half the width of the line of background between touching cells, in cell diameters: about one pixel on each side at
+/// the working scale.
 const LINE: f32 = 0.02;
 
 /// Reads an instance image of `size` (width, height); see [`decode::decode_labels`].
 ///
 /// # Errors
-/// Where it cannot be read or is of another size.
+/// If it can't be read or is of another size.
 pub fn read(path: &Path, size: (u32, u32)) -> Result<Labels, Problem> {
     let labels = files::decoded(path, decode::decode_labels)?;
     if (labels.width, labels.height) != size {
@@ -26,7 +26,7 @@ pub fn read(path: &Path, size: (u32, u32)) -> Result<Labels, Problem> {
     Ok(labels)
 }
 
-/// The labels without the cells whose centroid does not lie where there are labels, `margin` pixels from the edge.
+/// The labels without the cells whose centroid lies in the unlabelled margin of `margin` pixels.
 pub fn within(mut labels: Labels, margin: u32) -> Labels {
     let width = labels.width as usize;
     let mut sums: BTreeMap<u32, [f64; 3]> = BTreeMap::new();
@@ -42,19 +42,19 @@ pub fn within(mut labels: Labels, margin: u32) -> Labels {
     labels
 }
 
-/// Whether a point of an image lies where there are labels, in pixels from the top left corner.
+/// Whether a point, in pixels from the top left corner, lies in the labelled part: `margin` or farther from each edge.
 pub fn is_labelled((x, y): (f64, f64), (width, height): (u32, u32), margin: u32) -> bool {
     let margin = f64::from(margin);
     let within = |at: f64, length: u32| at >= margin && at <= f64::from(length) - margin;
     within(x, width) && within(y, height)
 }
 
-/// How many cells there are.
+/// Number of cells.
 pub fn count(labels: &Labels) -> usize {
     areas(labels).len()
 }
 
-/// Median equivalent diameter in pixels; `None` where there are no cells.
+/// Median equivalent diameter in pixels; `None` if there are no cells.
 pub fn diameter(labels: &Labels) -> Option<f32> {
     let mut areas: Vec<usize> = areas(labels).into_values().collect();
     areas.sort_unstable();
@@ -70,8 +70,8 @@ fn areas(labels: &Labels) -> BTreeMap<u32, usize> {
     areas
 }
 
-/// A mask with a line of background where two cells of `diameter` pixels meet: a network that learns it lets cells come
-/// apart.
+/// The mask with a line of background where two cells of `diameter` pixels meet, so that a network trained on it
+/// separates cells.
 pub fn separated(mask: &GrayImage, labels: &Labels, diameter: f32) -> GrayImage {
     let reach = (LINE * diameter).round().max(1.0) as u32;
     let label = |x: u32, y: u32| {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use image::Luma;
 
-    /// Two squares of `side` pixels that share a side, and one apart.
+    /// Two squares of `side` pixels that share a side, and a third one apart from them.
     fn squares(side: u32) -> Labels {
         let (width, height) = (4 * side, side);
         let id = |x: u32| [1, 2, 0, 3][(x / side) as usize];
@@ -118,7 +118,7 @@ mod tests {
         let changed: Vec<u32> = (0..80).filter(|&x| lined.get_pixel(x, 7) != mask.get_pixel(x, 7)).collect();
         assert_eq!(changed, [19, 20]);
         assert_eq!(Labels::of_mask(&lined).ids.iter().max(), Some(&3));
-        // Where the mask says background, no label makes it a cell.
+        // Labels never turn background of the mask into cell.
         let none = separated(&GrayImage::new(80, 20), &labels, 20.0);
         assert!(none.iter().all(|value| *value == 0));
     }

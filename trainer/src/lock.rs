@@ -1,4 +1,4 @@
-//! Keeps two runs out of one folder, where they would mix their files.
+//! Keeps two runs from using the same output folder, where they would mix their files.
 
 use crate::cli::TrainArgs;
 use crate::problem::Problem;
@@ -8,29 +8,28 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Holds the folder for a run. The files go away with it; those of a run that was killed, or on a file system without
-/// locks, hold nobody up.
+/// Locks on an output folder, held while a run is at work. The lock files are removed at the end. Those left by a
+/// killed run block nobody, and on a file system without locks nothing is locked.
 #[derive(Debug, Default)]
 pub struct Lock {
     held: Vec<(File, PathBuf)>,
 }
 
 impl Lock {
-    /// Locks a folder.
+    /// Locks the whole folder.
     ///
     /// # Errors
-    /// As [`take`](Self::take).
+    /// As for [`take`](Self::take).
     pub fn whole(out: &Path) -> Result<Self, Problem> {
         let mut lock = Self::default();
         lock.add(out, out.join(".lock"), File::try_lock)?;
         Ok(lock)
     }
 
-    /// Locks the folder of a training, or a single fold: others may be trained beside it by processes of their own.
+    /// Locks the folder of a training run, or only one fold, so that other processes can train other folds beside it.
     ///
     /// # Errors
-    /// Where another run has it, or no file can be made there. On a file system without locks there is none to be
-    /// taken.
+    /// If another run holds the lock, or the lock file can't be created. A file system without locks is no error.
     pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
         let Some(fold) = args.fold else { return Self::whole(&args.out) };
         let mut lock = Self::default();
@@ -54,9 +53,10 @@ impl Lock {
                     self.held.push((file, path));
                     return Ok(());
                 }
-                // Whoever had it has taken it away since it was opened: the next run would lock another file.
+                // The previous holder removed the file after it was opened here: a later run would lock another file.
+                // Try again.
                 Ok(()) => {}
-                // The last to share it holds it alone for a moment, to take it away.
+                // The last holder of a shared lock takes an exclusive one for a moment, to remove the file.
                 Err(TryLockError::WouldBlock) if tries < 5 => {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(20));
@@ -71,7 +71,7 @@ impl Lock {
     }
 }
 
-/// Whether the open file is the one of that name. What can't be compared counts as such.
+/// Whether the open file is the one at this path. If they can't be compared, they are taken to be the same.
 fn lies_there(file: &File, path: &Path) -> bool {
     let open = file.try_clone().and_then(Handle::from_file);
     match (open, Handle::from_path(path)) {
@@ -84,7 +84,7 @@ fn lies_there(file: &File, path: &Path) -> bool {
 impl Drop for Lock {
     fn drop(&mut self) {
         for (file, path) in &self.held {
-            // Whoever shares it takes it away in the end. A file that stays locks nothing.
+            // Only the last holder can take the lock and so removes the file. A file left behind locks nothing.
             if file.unlock().is_ok() && file.try_lock().is_ok() {
                 let _ = std::fs::remove_file(path);
             }
@@ -127,13 +127,13 @@ mod tests {
         let path = folder.path.join(".lock");
         let late = File::create(&path)?;
         assert!(lies_there(&late, &path));
-        // Another run ends, and a third begins.
+        // The other run ends, and a third one begins.
         std::fs::remove_file(&path)?;
         assert!(!lies_there(&late, &path));
         let third = Lock::whole(&folder.path)?;
         assert!(!lies_there(&late, &path));
         drop(third);
-        // So it is locked anew: the first time, the file is taken away between its opening and the lock.
+        // So the lock is taken again: the first time, the file is removed between opening and locking it.
         let calls = Cell::new(0);
         let mut lock = Lock::default();
         lock.add(&folder.path, path.clone(), |file| {

@@ -43,12 +43,12 @@ use anyhow::Result;
 use cli::{Command, SynthArgs};
 use std::process::ExitCode;
 
-/// Keeps freed memory for the next tensor: handing megabytes back to the system and faulting them in again costs more
-/// than the arithmetic of the small layers.
+/// Keeps freed memory for the next tensor: returning megabytes to the system and faulting them in again costs more than
+/// the arithmetic of the small layers.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit status of a command line that can't be understood.
+/// Exit status for a command line that cannot be parsed.
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! `manifest.csv`: which smear each image was cut from, and how wide an edge of it has no labels.
+//! `manifest.csv`: the smear that each image was cut from, and the width of its unlabelled border.
 
 use crate::dataset::Part;
 use crate::files::{self, few, file_name, is_image, stem};
@@ -7,15 +7,15 @@ use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One line. Columns other than these are for other readers.
+/// One line. Other columns are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Without extension, as the data set names its images.
+    /// Name of the image without extension, as in the data set.
     pub name: String,
-    /// `train` or `test`, where the file says so.
+    /// `train` or `test`, if given.
     pub split: Option<String>,
-    /// `source_file`, without extension too: whole fields are found by it. With its folder, where it has one: slides of
-    /// two patients may have one name.
+    /// `source_file` without extension, by which whole fields are found. The folder is kept if there is one, since
+    /// slides of two patients may have the same name.
     pub source: Option<String>,
     /// `unlabelled_margin_px`.
     pub margin: u32,
@@ -24,16 +24,19 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Manifest {
     rows: BTreeMap<String, Vec<Row>>,
-    /// What looks odd but can be read.
+    /// Oddities in lines that can be read.
     pub warnings: Vec<String>,
-    /// Lines that cannot be read: nobody knows which smear their images come from.
+    /// Lines that can't be read, so that the smear of their images is unknown.
     pub errors: Vec<String>,
-    /// Names of the lines whose source is left empty.
+    /// Names in lines whose `source_file` is empty.
     sourceless: Vec<String>,
 }
 
 impl Manifest {
-    /// `None` where there is no such file.
+    /// Reads the file; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it can't be read, is not UTF-8, or has no column `name`.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
@@ -45,7 +48,7 @@ impl Manifest {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        // Spreadsheets like to put a byte order mark in front.
+        // Spreadsheets often put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(separator(text))
@@ -73,7 +76,7 @@ impl Manifest {
                     continue;
                 }
             };
-            // Spreadsheets leave such lines at the end.
+            // Spreadsheets leave empty lines at the end.
             if record.iter().all(str::is_empty) {
                 continue;
             }
@@ -124,13 +127,13 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The line for an image; where train and test share a name, the one of its part.
+    /// The line for an image; if train and test both have one of that name, the one for its part.
     pub fn find(&self, name: &str, part: Part) -> Option<&Row> {
         let rows = self.rows.get(name)?;
         rows.iter()
             .find(|row| row.split.as_deref() == Some(part.name()))
             .or_else(|| rows.iter().find(|row| row.split.is_none() || part == Part::Whole))
-            // There is no doubt which image a single line means, whatever it calls the part.
+            // If there is only one line, it is meant whatever its split.
             .or_else(|| rows.first().filter(|_| rows.len() == 1))
     }
 
@@ -139,13 +142,13 @@ impl Manifest {
     }
 }
 
-/// `110`, and `110.0` as spreadsheets have it.
+/// A whole number, also as spreadsheets write it: `110`, `110.0`.
 fn whole_number(text: &str) -> Option<u32> {
     let number: f64 = text.parse().ok()?;
     (number.fract() == 0.0 && (0.0..1e9).contains(&number)).then_some(number as u32)
 }
 
-/// What separates the columns: spreadsheets of many countries write semicolons, and copied tables have tabs.
+/// The column separator: spreadsheets of many countries write semicolons, and copied tables have tabs.
 fn separator(text: &str) -> u8 {
     let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let plain = |name: &str| name.trim().trim_matches('"').trim().to_lowercase();
@@ -153,13 +156,13 @@ fn separator(text: &str) -> u8 {
     *b",;\t".iter().find(parts).unwrap_or(&b',')
 }
 
-/// Manifests name images with or without extension; `smear.10x` has none.
+/// The name without an image extension; `smear.10x` has none.
 fn stem_of_image(name: &str) -> String {
     let path = Path::new(name);
     if is_image(path) { stem(path) } else { file_name(path) }
 }
 
-/// `patient/slide` of `patient\slide.tif`
+/// The source of a `source_file`: `patient/slide` for `patient\slide.tif`.
 fn source_name(path: &str) -> String {
     let path = path.replace('\\', "/");
     let path = path.trim_start_matches("./").trim_end_matches('/');
@@ -169,7 +172,7 @@ fn source_name(path: &str) -> String {
     }
 }
 
-/// A source's name without its folder.
+/// The source's name without its folder.
 pub fn bare(source: &str) -> &str {
     source.rsplit_once('/').map_or(source, |(_, name)| name)
 }

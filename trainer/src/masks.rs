@@ -1,24 +1,24 @@
-//! What a mask says that makes one doubt it.
+//! Checks for masks that are probably wrong.
 
 use crate::files::few;
 use rbc_model::cells::distance::squared_distance;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};
 
-/// What a mask marks, where there are labels.
+/// What a mask marks within the labelled part of its image.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    /// Of the pixels, 0 to 1.
+    /// Share of the pixels that are marked, 0 to 1.
     pub share: f64,
-    /// How much brighter the image is where it is marked than where it is not, in levels of 255; `None` where all or
-    /// none of it is.
+    /// Mean brightness of the marked pixels minus that of the others, in levels of 255; `None` if all pixels or none
+    /// are marked.
     pub brighter: Option<f64>,
 }
 
 impl Marks {
     pub fn of(image: &RgbImage, mask: &GrayImage, margin: u32) -> Self {
         let (width, height) = mask.dimensions();
-        // Brightness and number of the pixels, not marked and marked.
+        // Sum of brightness and number of pixels, unmarked and marked.
         let mut sums = [(0u64, 0u64); 2];
         for y in margin..height.saturating_sub(margin) {
             for x in margin..width.saturating_sub(margin) {
@@ -35,7 +35,7 @@ impl Marks {
         }
     }
 
-    /// `all` or `none` of the image, where that is what the mask marks.
+    /// `all` or `none` if the mask marks all or none of the image.
     pub fn extreme(&self) -> Option<&'static str> {
         match self.share {
             0.0 => Some("none"),
@@ -45,7 +45,7 @@ impl Marks {
     }
 }
 
-/// What the masks of a set, by the names of their images, say together that spoils what is learnt and measured.
+/// Warnings about the masks of a data set, given by image name, that would spoil training and measurement.
 pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
     let extreme = ["none", "all"].into_iter().filter_map(|all| {
         let of = marks.iter().filter(|(_, marks)| marks.extreme() == Some(all));
@@ -59,7 +59,7 @@ pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
     extreme.chain(inverted(marks.iter().map(|(_, marks)| marks))).collect()
 }
 
-/// What makes a set useless: nothing tells cells from background in any of its masks.
+/// Says so if a data set is useless because no mask has both cells and background.
 pub fn nothing_to_learn<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<&'static str> {
     let mut extremes = marks.map(Marks::extreme);
     let first = extremes.next()?;
@@ -69,10 +69,10 @@ pub fn nothing_to_learn<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<&'
     first.map(|_| "no mask tells cells from background: each calls all of its image RBC, or none of it; mark the cells (any value but 0)")
 }
 
-/// So many levels brighter is no chance.
+/// A difference of more than this many levels is no accident.
 const CLEARLY: f64 = 5.0;
 
-/// Says so where most masks of a set mark the bright background: stain makes cells darker.
+/// A warning if most masks of a data set mark the bright background: stain makes cells darker.
 pub fn inverted<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<String> {
     let known: Vec<f64> = marks.filter_map(|marks| marks.brighter).collect();
     let bright = known.iter().filter(|&&brighter| brighter > CLEARLY).count();
@@ -85,12 +85,12 @@ pub fn inverted<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<String> {
     })
 }
 
-/// More levels of grey than this, in a larger share of the pixels than this, are no marks.
+/// A mask with more than this many grey levels, in more than this share of its pixels, was smoothed.
 const LEVELS: usize = 16;
 const SHARE: f64 = 0.01;
 
-/// Says so where a mask, as a lossless file has it, goes over from black to its mark by many levels of grey. Numbers of
-/// instances are many too, but each fills an area.
+/// A warning if a mask, decoded from a lossless file, blends from black to its mark through many grey levels. Instance
+/// numbers are many too, but each of them fills an area.
 pub fn blurred(mask: &RgbImage) -> Option<String> {
     let mut counts = BTreeMap::<[u8; 3], usize>::new();
     mask.pixels()
@@ -117,11 +117,11 @@ pub fn blurred(mask: &RgbImage) -> Option<String> {
     })
 }
 
-/// So many pixels deep the smoothed rim of a cell may be.
+/// Largest depth in pixels of a cell's smoothed rim.
 const RIM: f32 = 2.0;
 
-/// Says so where areas of a lossy mask, not merely the rims of cells, are marked too dark to count: `faint` is 255
-/// there.
+/// A warning if whole areas of a lossy mask, not only the rims of cells, are marked but too dark to count. `faint` is
+/// 255 in such pixels.
 pub fn faint(faint: &GrayImage) -> Option<String> {
     let (width, height) = (faint.width() as usize, faint.height() as usize);
     let pixels = faint.as_raw();
@@ -152,7 +152,7 @@ mod tests {
         let once_a_jpeg = image::load_from_memory(jpeg.get_ref())?.into_rgb8();
         assert!(blurred(&once_a_jpeg).is_some());
 
-        // Cells of 6 by 6 pixels, each with its number.
+        // Cells of 6 x 6 pixels, each with a number of its own.
         let numbers = RgbImage::from_fn(64, 64, |x, y| {
             let cell = x % 8 < 6 && y % 8 < 6;
             image::Rgb([if cell { (1 + x / 8 + 8 * (y / 8)) as u8 } else { 0 }; 3])
@@ -208,7 +208,7 @@ mod tests {
         let (upper, lower) = (|y| if y < 4 { 255 } else { 0 }, |y| if y < 4 { 0 } else { 255 });
         let good = [marks("a", upper), marks("b", lower)];
         assert!(doubts(&good).is_empty() && !useless(&good));
-        // What lies in the margin does not count.
+        // Marks in the margin do not count.
         let bad = [marks("a", |_| 0), marks("b", |y| if y == 0 { 255 } else { 0 }), marks("c", |_| 255)];
         assert_eq!(
             doubts(&bad),

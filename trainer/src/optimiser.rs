@@ -1,4 +1,4 @@
-//! Muon for the kernels, AdamW for everything else.
+//! Muon for the convolution kernels, AdamW for all other parameters.
 
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -7,17 +7,17 @@ use burn::record::Record;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-/// A convolution's kernel `[a, b, 3, 3]` is the matrix `[a, 9 b]` to Muon: its step is the momentum with all singular
-/// values made equal (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024), as long as AdamW's
-/// would be (Liu et al., Muon is Scalable for LLM Training, 2025), so that one learning rate serves both. Biases and
-/// what batch normalisation learns have no matrix and go by AdamW.
+/// To Muon, a convolution kernel `[a, b, 3, 3]` is the matrix `[a, 9 b]`: the step is the momentum with all singular
+/// values made equal (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024), scaled to the
+/// length of an AdamW step (Liu et al., Muon is Scalable for LLM Training, 2025) so that one learning rate serves both.
+/// Biases and the parameters of batch normalisation are not matrices and are left to AdamW.
 #[derive(Clone)]
 pub struct KernelMuon<B: Backend> {
     kernels: Muon<B>,
     rest: AdamW,
 }
 
-/// The state of the one or of the other.
+/// The state for one parameter: either Muon's or AdamW's.
 #[derive(Record, Clone)]
 pub struct State<B: Backend, const D: usize> {
     kernel: Option<MuonState<B, 2>>,
@@ -25,7 +25,7 @@ pub struct State<B: Backend, const D: usize> {
 }
 
 impl<B: Backend> KernelMuon<B> {
-    /// The optimiser of a module; `weight_decay` is AdamW's.
+    /// The optimiser for a module; `weight_decay` applies to AdamW only.
     pub fn init<A, M>(weight_decay: f32) -> OptimizerAdaptor<Self, M, A>
     where
         A: AutodiffBackend<InnerBackend = B>,
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use burn::backend::Flex;
 
-    /// Lengths of the three orthogonal rows of a step, whose gradient has rows of very different lengths.
+    /// The rows of the gradient are orthogonal and of very different lengths; those of the step are of similar length.
     #[test]
     fn a_kernel_steps_as_far_in_every_direction() {
         let device = Default::default();
@@ -87,7 +87,7 @@ mod tests {
         let rows: Vec<f32> = stepped.reshape([3, 18]).abs().sum_dim(1).into_data().to_vec().expect("floats");
         let longest = rows.iter().copied().fold(0.0, f32::max);
         assert!(rows.iter().all(|&row| row > 0.1 * longest), "{rows:?}");
-        // 0.2 sqrt(18) times the rate for a singular value of one; the iteration leaves 0.7 to 1.2 of it.
+        // For a singular value of 1 this is the rate times 0.2 sqrt(18); Muon's iteration yields values of 0.7 to 1.2.
         assert!((0.005..0.011).contains(&longest), "{rows:?}");
     }
 

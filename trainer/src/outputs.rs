@@ -1,4 +1,4 @@
-//! The files that `trainer predict` leaves for each image.
+//! The files that `trainer predict` writes for each image.
 
 use crate::cli::PredictArgs;
 use crate::files::{file_name, remove, write_whole};
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Writes the results of one image next to each other. What cannot be written does not stop the rest.
+/// Writes the results of one image. A file that can't be written does not stop the others.
 pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
@@ -34,8 +34,8 @@ pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells)
     problems
 }
 
-/// Takes the results of an earlier run away: where the image can't be segmented, they would pass for this one's. What
-/// may be a person's and is not written anew stays, and is told of.
+/// Removes the results of an earlier run: if the image can't be segmented, they would be taken for this run's. Optional
+/// files that are not asked for now may be someone's own; they are kept, and a note is returned for each.
 pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
     let kept: Vec<&str> = [(args.geojson, ".geojson"), (args.rois, ".rois.zip")]
         .into_iter()
@@ -52,12 +52,12 @@ pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
     Ok(notes)
 }
 
-/// What this program says of itself in its masks and labels (PNG, chunk tEXt), so that it knows them again.
+/// A PNG text chunk (tEXt) that marks masks and labels as made by this program, so that it recognises them later.
 const MADE: &[u8] = b"Software\0trainer predict";
-/// Where a PNG's first chunk ends.
+/// Length in bytes of a PNG's signature and first chunk.
 const HEADER: usize = 33;
 
-/// A PNG with a word on who made it.
+/// Adds [`MADE`] to a PNG.
 fn signed(mut png: Vec<u8>) -> Vec<u8> {
     let chunk = [b"tEXt", MADE].concat();
     let length = (MADE.len() as u32).to_be_bytes();
@@ -66,7 +66,7 @@ fn signed(mut png: Vec<u8>) -> Vec<u8> {
     png
 }
 
-/// A mask or labels of this name that lie in `out` and are another's work: drawn or corrected by hand, perhaps.
+/// A mask or label image of this name in `out` that this program did not make: perhaps drawn or corrected by hand.
 pub fn foreign(out: &Path, stem: &str) -> Option<PathBuf> {
     let files = [".mask.png", ".labels.png"].map(|suffix| out.join(format!("{stem}{suffix}")));
     files.into_iter().find(|path| path.exists() && !is_signed(path))
@@ -78,21 +78,21 @@ fn is_signed(path: &Path) -> bool {
     read.is_ok() && head[HEADER + 8..].starts_with(MADE)
 }
 
-/// An image that was segmented: its line in `summary.csv`.
+/// A segmented image: its line in `summary.csv`.
 pub struct Row {
     pub stem: String,
     pub summary: Summary,
     pub warnings: Vec<String>,
-    /// As it was given.
+    /// The path as it was given.
     pub file: PathBuf,
 }
 
-/// Takes the `summary.csv` of an earlier run away: where this one is cut off, it would pass for this one's.
+/// Removes the `summary.csv` of an earlier run: if this run is interrupted, it would be taken for this one's.
 pub fn clear_summary(out: &Path) -> Result<(), Problem> {
     remove(&out.join("summary.csv"))
 }
 
-/// Writes `summary.csv`, a line for each image that was segmented.
+/// Writes `summary.csv`, a line for each segmented image.
 pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
     let path = out.join("summary.csv");
     let files: Vec<String> = rows.iter().map(|row| row.file.display().to_string()).collect();
@@ -106,7 +106,7 @@ pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
     write_whole(&path, table.as_bytes())
 }
 
-/// What was done, for the terminal.
+/// A summary for the terminal.
 pub fn sentence(rows: &[Row], out: &Path) -> String {
     let cells: usize = rows.iter().map(|row| row.summary.count).sum();
     let images = if rows.len() == 1 { "1 image".to_string() } else { format!("{} images", rows.len()) };

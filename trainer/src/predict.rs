@@ -1,4 +1,4 @@
-//! `trainer predict`: from images to masks, labels, tables and overlays.
+//! `trainer predict`: turns images into masks, labels, tables and overlays.
 
 use crate::cli::PredictArgs;
 use crate::device::{self, Job};
@@ -48,7 +48,7 @@ struct Predict<'a> {
 }
 
 impl Job for Predict<'_> {
-    /// How many images failed.
+    /// Number of images that failed.
     type Out = usize;
 
     fn run<B: SegBackward>(self, device: B::Device) -> Result<usize> {
@@ -83,7 +83,7 @@ impl Job for Predict<'_> {
 }
 
 impl Predict<'_> {
-    /// Segments one image and writes its results; tells of those that could not be written.
+    /// Segments one image and writes its results; returns the problems of those that could not be written.
     fn segment<B: SegBackend>(
         &self,
         segmenter: &Segmenter<B>,
@@ -169,28 +169,28 @@ mod tests {
         expected.push("summary.csv".into());
         expected.sort();
         assert_eq!(written, expected);
-        // Sorted by name: the bmp comes first and keeps the plain stem.
+        // Sorted by name, the BMP comes first and keeps the plain stem.
         assert_eq!(image::image_dimensions(out.join("a.mask.png"))?, (33, 64));
         assert_eq!(image::image_dimensions(out.join("a-2.labels.png"))?, (50, 41));
 
-        // The summary of that run is not left to a run that comes to no end.
+        // An earlier run's summary is not left in place by a run that fails.
         std::fs::create_dir(crate::files::partial(&out.join("summary.csv")))?;
         let again = run(&args);
         assert!(again.is_err_and(|error| error.to_string().contains("summary.csv")));
         assert!(!out.join("summary.csv").exists());
 
-        // Nor are the results of an image that can't be read any more, or of an option that is not given.
+        // Nor are the results of an image that can no longer be read.
         std::fs::remove_dir(crate::files::partial(&out.join("summary.csv")))?;
         folder.file("in/a.png", b"no picture")?;
         let fewer = PredictArgs { geojson: false, ..args };
         assert!(run(&fewer).is_err());
         let left = |name: &str| out.join(name).exists();
-        // What a person may have made, and is not asked for, stays.
+        // Optional files that may be someone's own and are not asked for now are kept.
         let kept = |suffix: &str| left(&format!("a-2{suffix}")) == (suffix == ".geojson");
         assert!(crate::inputs::SUFFIXES.iter().all(|suffix| kept(suffix)));
         assert!(left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
 
-        // Results of the same program are replaced, those that a person changed are not.
+        // Results that this program wrote are replaced; those that were changed by hand are not.
         assert_eq!(crate::outputs::foreign(&out, "a"), None);
         image::open(out.join("a.labels.png"))?.save(out.join("a.labels.png"))?;
         assert_eq!(crate::outputs::foreign(&out, "a"), Some(out.join("a.labels.png")));

@@ -1,11 +1,11 @@
-//! One thing wrong with one file, in one line: what it is, what to do, and the file's name last.
+//! A problem with one file, in one line: what is wrong, what to do, and the file's name last.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What it is and what to do.
+    /// What is wrong and what to do.
     pub what: String,
     pub path: PathBuf,
 }
@@ -15,15 +15,15 @@ impl Problem {
         Self { what: what.into(), path: path.into() }
     }
 
-    /// What the operating system had against it: `cannot read (permission denied): FILE`.
+    /// An error of the operating system: `cannot read (permission denied): FILE`.
     pub fn io(path: &Path, doing: &str, error: &std::io::Error) -> Self {
         let reason = error.to_string();
-        // The number helps nobody who sees the words.
+        // The error number is of no use beside the words.
         let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
         Self::new(path, format!("{doing} ({reason})"))
     }
 
-    /// What the model has against a file it was given. Its own messages end with a name already.
+    /// An error that the model reports about a file. Its own message ends with the file's name, which is not repeated.
     pub fn model(path: &Path, error: rbc_model::Error) -> Self {
         match error {
             rbc_model::Error::Image { reason, .. } => Self::new(path, reason),
@@ -34,7 +34,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        // A name may hold a line break, and what follows it pass for a line of our own.
+        // A line break in a file name would make the rest look like a line of our own.
         write!(out, "{}: {}", self.what, self.path.display().to_string().replace('\n', "\u{fffd}"))
     }
 }

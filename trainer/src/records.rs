@@ -1,4 +1,4 @@
-//! What training and evaluation write down, as other programs read it: JSON keys and CSV columns are a contract.
+//! The records that training and evaluation write for other programs: JSON keys and CSV columns are a contract.
 
 use crate::files::write_lasting;
 use crate::problem::Problem;
@@ -7,22 +7,22 @@ use rbc_model::metrics::InstanceScore;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// From which IoU on an image counts as passed: the published claim for every test image.
+/// IoU from which an image counts as passed: the published claim for every test image.
 pub const GOOD_IOU: f64 = 0.95;
 
-/// One line of `fold-K/history.csv`.
+/// One line of `history.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// From 1.
+    /// Counted from 1.
     pub epoch: usize,
     /// Optimiser steps since the start of training.
     pub steps: usize,
     pub train_loss: f64,
-    /// Empty in the file for an epoch after which nothing was validated.
+    /// Empty in the file if nothing was validated after this epoch.
     pub validation_loss: Option<f64>,
     pub validation_iou: Option<f64>,
     pub learning_rate: f64,
-    /// Since the start of this fold.
+    /// Since the start of the fit, earlier runs included.
     pub seconds: f64,
 }
 
@@ -35,21 +35,22 @@ pub struct ImageRecord {
     pub iou: f64,
     pub miou: f64,
     pub dice: f64,
-    /// Share of the predicted pixels that is cell, and of the true ones that was found: made up or missed?
+    /// Share of the predicted cell pixels that are cell in the truth; low if cells are made up.
     pub precision: f64,
+    /// Share of the true cell pixels that were predicted; low if cells are missed.
     pub recall: f64,
     pub boundary_f1: f64,
     pub cells_true: usize,
     pub cells_predicted: usize,
-    /// Cell by cell, at IoU 0.5, where each region of the mask is one cell: means something only where the masks
-    /// part touching cells.
+    /// Cell by cell, at IoU 0.5. Without instance labels each region of the mask counts as one cell, so the figures
+    /// mean something only if the masks separate touching cells.
     pub instances: InstanceScore,
 }
 
 /// One fold of the cross validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoldRecord {
-    /// From 0, as in `fold-K`.
+    /// Counted from 0, as in `fold-K`.
     pub fold: usize,
     pub train_images: usize,
     pub validation_images: usize,
@@ -60,13 +61,13 @@ pub struct FoldRecord {
     pub median_iou: f64,
     pub epochs: usize,
     pub seconds: f64,
-    /// Probability at which the network drew the outline before it was moved to one half; the other folds chose it. One
-    /// half where a fold was trained alone.
+    /// Probability at which the network drew the outline before it was moved to one half, chosen on the other folds.
+    /// One half if the fold was trained alone.
     pub threshold: f32,
 }
 
 impl FoldRecord {
-    /// Sums a fold up from the images it was validated on.
+    /// Summarises a fold by the images it was validated on.
     pub fn new(
         fold: usize,
         train_images: usize,
@@ -91,12 +92,12 @@ impl FoldRecord {
     }
 }
 
-/// `cross-validation.json`. Every image counts once, in the fold that did not train on it.
+/// `cross-validation.json`. Every image counts once: in the fold that did not train on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossValidation {
     /// Over all images.
     pub mean_iou: f64,
-    /// Standard deviation of the folds' mean IoU.
+    /// Standard deviation of the folds' mean IoUs.
     pub std_iou: f64,
     pub min_iou: f64,
     pub median_iou: f64,
@@ -107,17 +108,17 @@ pub struct CrossValidation {
     pub seconds: f64,
     pub device: String,
     pub seed: u64,
-    /// The command line that did it.
+    /// The command line of the run.
     pub command: String,
-    /// Every setting it ran with.
+    /// Every setting of the run.
     pub config: serde_json::Value,
 }
 
-/// How many images are listed as the worst.
+/// Number of images listed as the worst.
 const WORST: usize = 12;
 
 impl CrossValidation {
-    /// Sums the folds up. `seconds` are those of all folds together.
+    /// Summarises the folds. `seconds` is the sum over all folds.
     pub fn new(
         folds: Vec<FoldRecord>,
         device: &str,
@@ -158,18 +159,18 @@ pub struct Evaluation {
     pub median_iou: f64,
     pub share_above_95: f64,
     pub device: String,
-    /// Of segmentation alone: no decoding, no scoring.
+    /// Time of segmentation alone, without decoding and scoring.
     pub seconds: f64,
     pub megapixels_per_second: f64,
-    /// Which weights: a file, or `shipped`.
+    /// The weights: a file, or `shipped`.
     pub weights: String,
     pub threshold: f32,
-    /// Cell diameter that was set by hand; `null` where it was estimated.
+    /// Cell diameter that was given; `null` if it was estimated.
     pub diameter_px: Option<f32>,
     pub command: String,
 }
 
-/// The figures of a list of IoUs; all 0 for an empty one.
+/// Summary statistics of a list of IoUs; all 0 if it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
     pub mean: f64,
@@ -201,12 +202,12 @@ impl Summary {
     }
 }
 
-/// By IoU, the name deciding ties.
+/// By IoU; ties are ordered by name.
 pub fn sort_worst_first(images: &mut [ImageRecord]) {
     images.sort_by(|a, b| a.iou.total_cmp(&b.iou).then_with(|| a.name.cmp(&b.name)));
 }
 
-/// Writes JSON that a person can read. The file appears whole or not at all.
+/// Writes indented JSON. The file appears complete or not at all.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
@@ -220,7 +221,6 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Probl
         .map_err(|error| Problem::new(path, format!("not what this program writes ({error})")))
 }
 
-/// Writes `history.csv`.
 pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for epoch in history {
@@ -230,7 +230,6 @@ pub fn write_history(path: &Path, history: &[EpochRecord]) -> Result<()> {
     Ok(write_lasting(path, &bytes)?)
 }
 
-/// Reads `history.csv`.
 pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>, Problem> {
     let bytes =
         std::fs::read(path).map_err(|error| Problem::io(path, "cannot read the training history", &error))?;

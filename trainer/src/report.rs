@@ -1,4 +1,4 @@
-//! `report.html` of a training run: one file that can be mailed, read in light or dark.
+//! `report.html` of a training run: a single file that can be mailed, in light or dark colours.
 
 use crate::chart::{self, COLOURS, Line, Scale, escape};
 use crate::compare::LEGEND;
@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 const STYLE: &str = include_str!("report.css");
 
-/// Where fold K keeps the picture of one image, as `compare::panels` draws it, for the report to take in.
+/// Where fold K stores the picture of one image, drawn by `compare::panels`, for inclusion in the report.
 pub fn overlay_path(out: &Path, fold: usize, name: &str) -> PathBuf {
     overlays(out, fold).join(format!("{name}.png"))
 }
 
-/// The folder of a fold's pictures.
+/// The folder for a fold's pictures.
 pub fn overlays(out: &Path, fold: usize) -> PathBuf {
     overlays_in(&fold_folder(out, fold))
 }
 
-/// The same in the fold's folder.
+/// The folder for pictures within a fold's folder.
 pub fn overlays_in(fold: &Path) -> PathBuf {
     fold.join("overlays")
 }
@@ -31,16 +31,16 @@ pub fn fold_folder(out: &Path, fold: usize) -> PathBuf {
     out.join(format!("fold-{fold}"))
 }
 
-/// `OUT/final`, where the network that is trained on all images lies.
+/// `OUT/final`, the folder of the network trained on all images.
 pub fn final_folder(out: &Path) -> PathBuf {
     out.join("final")
 }
 
-/// The learning curve of one network, and what it is called.
+/// The name of a network and its learning curve.
 type History = (String, Vec<EpochRecord>);
 
-/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what lies in OUT: `history.csv`
-/// of each fold and of the final network, and the pictures at [`overlay_path`], where they are there.
+/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what is in OUT: `history.csv` of
+/// each fold and of the final network, and those pictures at [`overlay_path`] that exist.
 pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     let mut histories: Vec<History> = Vec::new();
     let folds =
@@ -56,7 +56,7 @@ pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     Ok(write_whole(&out.join("report.html"), html.as_bytes())?)
 }
 
-/// The page; `picture` gives the PNG of an image that a fold was validated on.
+/// The page; `picture` returns the PNG of an image that a fold was validated on.
 fn page(
     validation: &CrossValidation,
     histories: &[History],
@@ -106,7 +106,7 @@ fn figures(validation: &CrossValidation) -> String {
     list(&figures)
 }
 
-/// What there is to tell where nothing was held out.
+/// The figures of a run in which nothing was held out.
 fn without_folds(validation: &CrossValidation, histories: &[History]) -> String {
     let last = histories.iter().rev().find_map(|(_, history)| history.last());
     let mut figures = vec![(validation.device.clone(), "device"), (validation.seed.to_string(), "seed")];
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    /// Two folds as a run would leave them; kept where `RBC_KEEP_REPORT` names a folder, to be looked at.
+    /// Two folds as a run would leave them. If `RBC_KEEP_REPORT` names a folder, they are kept there for inspection.
     #[test]
     fn a_run_becomes_a_page() -> Result<()> {
         let folder = Folder::new("report")?;

@@ -1,16 +1,16 @@
-//! What is told on the terminal. That nobody listens any more, or a disk is full, costs no work: it goes untold.
+//! Output on the terminal. If nobody reads it any more, or a disk is full, the output is lost, but the work goes on.
 
 use std::fmt::Arguments;
 use std::io::Write;
 
-/// A line on standard output, as `println!` would have it.
+/// Prints a line on standard output; unlike `println!`, it never panics.
 macro_rules! out {
     ($($text:tt)*) => {
         $crate::say::line(std::io::stdout(), format_args!($($text)*))
     };
 }
 
-/// A line on standard error, as `eprintln!` would have it.
+/// Prints a line on standard error; unlike `eprintln!`, it never panics.
 macro_rules! err {
     ($($text:tt)*) => {
         $crate::say::line(std::io::stderr(), format_args!($($text)*))
@@ -19,12 +19,12 @@ macro_rules! err {
 
 pub(crate) use {err, out};
 
-/// Writes a line, or not, where it can't be written. A file's name may hold what commands a terminal: shown, not sent.
+/// Writes a line, if that is possible. Control characters, which may be in a file's name, are replaced.
 pub fn line(mut to: impl Write, text: Arguments) {
     let _ = writeln!(to, "{}", shown(&text.to_string()));
 }
 
-/// Text without what commands a terminal.
+/// The text with the control characters that could command a terminal replaced.
 pub fn shown(text: &str) -> String {
     text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
 }
@@ -41,7 +41,7 @@ mod tests {
         told.clear();
         line(&mut told, format_args!("a\x1b[2J\r.png\n\tb"));
         assert_eq!(told, "a\u{fffd}[2J\u{fffd}.png\n\tb\n".as_bytes());
-        // Has no room for it.
+        // A writer without room for the line.
         line(&mut [0u8; 2][..], format_args!("{} cells", 3));
     }
 }

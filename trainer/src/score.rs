@@ -1,4 +1,4 @@
-//! How well one image was segmented: the same figures in training, cross validation and evaluation.
+//! Scores the segmentation of one image: the same figures in cross validation and evaluation.
 
 use crate::dataset::Sample;
 use crate::instances::{self, is_labelled};
@@ -7,26 +7,27 @@ use rbc_model::cells::{Cell, CellOptions, Cells, Labels, estimate_diameter, find
 use rbc_model::metrics::{self, InstanceScore};
 use rbc_model::{Error, GrayImage};
 
-/// One image's figures, and the mask that has them.
+/// The figures of one image, and the mask that they describe.
 pub struct Scored {
     pub record: ImageRecord,
     pub mask: GrayImage,
 }
 
-/// Scores a probability map (255 = certain) against the sample's mask; the margin without labels is left out.
+/// Scores a probability map (255 = certain) against the sample's mask; the unlabelled margin is ignored.
 pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) -> Result<Scored, Error> {
-    // A cell at the edge is a cell, in the truth as well.
+    // Cells at the edge count, in the truth as well.
     let options = CellOptions { skip_edge: false, ..options.clone() };
     let predicted = find_cells(probability, &options);
     let mask = predicted.labels.mask();
     let score = metrics::score_mask(&mask, &sample.mask, sample.margin)?;
-    // What is a cell in the truth, and what a speck, must not hang on what was found: its size is the truth's own.
+    // Which parts of the truth are cells and which are specks must not depend on the prediction: the cell size is that
+    // of the truth itself.
     let truth =
         CellOptions { threshold: 0.5, diameter_px: estimate_diameter(&sample.mask), ..options.clone() };
     let labels = sample.instances.clone().map(|labels| instances::within(labels, sample.margin));
     let cells_true = match &labels {
         Some(labels) => instances::count(labels),
-        // The truth is split into cells in the same way, or the counts could not be compared.
+        // Split in the same way as the prediction, so that the counts can be compared.
         None => count(&find_cells(&sample.mask, &truth), sample),
     };
     let cells_predicted = count(&predicted, sample);
@@ -48,7 +49,7 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
     Ok(Scored { record, mask })
 }
 
-/// Cells whose centre lies where there are labels.
+/// Number of cells whose centre lies in the labelled part.
 fn count(cells: &Cells, sample: &Sample) -> usize {
     cells.cells.iter().filter(|cell| labelled(cell, sample)).count()
 }
@@ -57,14 +58,14 @@ fn labelled(cell: &Cell, sample: &Sample) -> bool {
     is_labelled((cell.x, cell.y), sample.image.dimensions(), sample.margin)
 }
 
-/// The cells as the regions of the mask alone tell them; specks are none.
+/// The cells of a truth without instance labels: the regions of the mask, without specks.
 fn regions(sample: &Sample, truth: CellOptions) -> Labels {
     let mut truth = find_cells(&sample.mask, &CellOptions { split: false, ..truth });
     truth.retain(|cell| labelled(cell, sample));
     truth.labels
 }
 
-/// The cells found against those of the truth.
+/// Matches the predicted cells with those of the truth.
 fn match_cells(mut found: Cells, sample: &Sample, truth: &Labels) -> Result<InstanceScore, Error> {
     found.retain(|cell| labelled(cell, sample));
     metrics::match_instances(&found.labels, truth, 0.5)
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
     use rbc_model::RgbImage;
 
-    /// Two discs of radius 12, one of them in the margin.
+    /// Two discs of radius 12, one of them in the margin if that is 30.
     fn sample(margin: u32) -> Sample {
         let disc = |x: i32, y: i32, cx: i32| (x - cx).pow(2) + (y - 40).pow(2) <= 144;
         let mask = GrayImage::from_fn(120, 80, |x, y| {
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_margin_does_not_count() -> Result<(), Error> {
-        // The cell in the margin goes unseen.
+        // The prediction misses the cell in the margin.
         let mut map = sample(0).mask;
         map.enumerate_pixels_mut().filter(|(x, ..)| *x < 28).for_each(|(.., pixel)| pixel.0[0] = 0);
         let all = score(&sample(0), &map, &CellOptions::default())?.record;
@@ -107,7 +108,7 @@ mod tests {
             let options = CellOptions { diameter_px, ..CellOptions::default() };
             score(&sample, map, &options).map(|scored| scored.record)
         };
-        // Four times the true size: all that is there would be a speck beside it.
+        // At four times the true size, all cells in the truth would be specks.
         for diameter_px in [None, Some(8.0), Some(24.0), Some(96.0)] {
             let record = of(&sample.mask, diameter_px)?;
             assert_eq!((record.cells_true, record.instances.cells_true), (2, 2), "{diameter_px:?}");
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn labels_tell_the_cells_where_there_are_any() -> Result<(), Error> {
-        // Each disc two cells, an upper and a lower one.
+        // Each disc is two cells, an upper and a lower one.
         let plain = sample(0);
         let ids = plain.mask.enumerate_pixels().map(|(x, y, value)| match value.0[0] {
             0 => 0,
@@ -129,7 +130,7 @@ mod tests {
         let counted = Sample { instances: Some(labels), ..plain };
         let scored = score(&counted, &counted.mask, &CellOptions::default())?;
         assert_eq!((scored.record.cells_true, scored.record.cells_predicted), (4, 2));
-        // Halves are matched with wholes where they have half their pixels.
+        // The lower half has more than half of a disc's pixels, so it matches the whole disc that was found.
         assert_eq!((scored.record.instances.cells_true, scored.record.instances.matched), (4, 2));
         assert_eq!(scored.mask, counted.mask);
         Ok(())

@@ -1,17 +1,17 @@
-//! The weights to use: a file, or the ones that come with the program.
+//! The weights to use: from a file, or those built into the program.
 
 use crate::files;
 use crate::problem::Problem;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Part of the program, so that a copied binary works anywhere; see `build.rs`.
+/// Built into the program so that a copied binary works anywhere; see `build.rs`.
 #[cfg(shipped_weights)]
 const SHIPPED: Option<&[u8]> = Some(include_bytes!("../../model-weights/rbc.safetensors"));
 #[cfg(not(shipped_weights))]
 const SHIPPED: Option<&[u8]> = None;
 
-/// Weights as bytes, and what to call them in records and messages.
+/// Weights as bytes, and their name in records and messages.
 pub struct Weights {
     pub name: String,
     pub bytes: Cow<'static, [u8]>,
@@ -29,7 +29,7 @@ impl Weights {
         Ok(Self { name: file.display().to_string(), bytes: bytes.into() })
     }
 
-    /// What is wrong with these weights, naming them.
+    /// The problem with these weights, with their name.
     pub fn refused(&self, error: rbc_model::Error) -> Problem {
         Problem::model(Path::new(&self.name), error)
     }

@@ -3,7 +3,7 @@
 use crate::records::ImageRecord;
 use std::fmt::Write;
 
-/// Every image by name, with its figures.
+/// A line for each image with its figures.
 pub fn of_images(images: &[ImageRecord]) -> String {
     let name_width = images.iter().map(|image| image.name.chars().count()).max().unwrap_or(0).max(5);
     let mut out = format!(

@@ -23,20 +23,20 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     earlier::refuse_unfinished(args)?;
     earlier::sweep_partial(args)?;
     let mut material = Material::gather(args)?;
-    // One fold leaves nothing to train on: it stands for no cross validation.
+    // A single fold would leave nothing to train on; it stands for no cross validation.
     let splits = match args.folds {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&material.samples, folds, args.seed)?,
     };
-    // Before anything of an earlier run is taken away.
+    // Before anything of an earlier run is removed.
     let device = device::choose(args.device.device)?;
-    // A single fold lies beside others, which must have held out other images.
+    // A single fold may lie beside others, which must have held out other images.
     splits.write(&args.out.join("splits.json"), args.resume || args.fold.is_some())?;
     if !args.resume {
         earlier::clear(args)?;
     }
     let bad = material.left_out;
-    // After all that may refuse: a thousand take minutes.
+    // After everything that may fail: a thousand smears take minutes.
     material.add_smears(args);
     device::dispatch(device, Training { args, config, material, splits, device: device.to_string() })?;
     if bad > 0 {
@@ -45,9 +45,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// What can be told before any file is read.
+/// Checks that need no files.
 fn check(args: &TrainArgs, config: &FitConfig) -> Result<()> {
-    // Or the weights that come out could not be loaded.
+    // Weights of such a network could not be loaded again.
     config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
     if args.white_cells > 0.0 && args.synthetic == 0 {
         bail!("--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells");

@@ -1,8 +1,8 @@
-//! The page: what a person drops, sees, turns and saves.
+//! The page: adding images, showing results, adjusting and saving.
 //!
-//! Four kinds of workers serve it. The *network* worker runs the model over the queue. The *desk* worker holds the
-//! image being looked at and answers at once, also while the network computes. A *packer* lives as long as one zip, a
-//! *racer* as long as one comparison of back ends.
+//! Four kinds of workers serve it. The *network* worker runs the model on the queued images. The *desk* worker holds
+//! the image being looked at and answers at once, even while the network computes. A *packer* exists while one zip is
+//! written, a *racer* while the two back ends are compared.
 
 mod controls;
 mod desk;
@@ -35,11 +35,11 @@ pub use state::App;
 use std::cell::RefCell;
 
 thread_local! {
-    /// The page is one thread; its events take turns.
+    /// The page's state. The page is single-threaded; its events take turns.
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
 }
 
-/// Does something with the page's state: now, or right after the event that has hold of it.
+/// Runs an action on the page's state: immediately, or right after the event that is currently using it.
 pub fn act(what: impl FnOnce(&mut App) + 'static) {
     APP.with(|app| match app.try_borrow_mut() {
         Ok(mut app) => {
@@ -51,12 +51,12 @@ pub fn act(what: impl FnOnce(&mut App) + 'static) {
     });
 }
 
-/// Asks the page's state something, in an event that must be answered at once.
+/// Queries the page's state, for events that need the answer immediately. `false` if the state is in use.
 pub fn ask(what: impl FnOnce(&App) -> bool) -> bool {
     APP.with(|app| app.try_borrow().is_ok_and(|app| app.as_ref().is_some_and(what)))
 }
 
-/// Shows the page and starts the workers.
+/// Initialises the page and starts the workers.
 pub fn start() {
     APP.with(|app| *app.borrow_mut() = Some(App::new()));
     controls::listen();

@@ -1,4 +1,4 @@
-//! Plain JavaScript objects, built and read without a serialisation framework: a few dozen fields in all.
+//! Building and reading plain JavaScript objects without a serialisation framework; there are only a few dozen fields.
 
 use js_sys::{Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -17,7 +17,7 @@ impl Build {
         self
     }
 
-    /// Leaves the field out where there is nothing.
+    /// Adds the field only if there is a value.
     pub fn maybe(self, key: &str, value: Option<impl Into<JsValue>>) -> Self {
         match value {
             Some(value) => self.with(key, value),
@@ -30,7 +30,7 @@ impl Build {
     }
 }
 
-/// Reads an object; a missing field reads as empty, zero or `None`.
+/// Reads an object; a missing field reads as empty, zero, `false` or `None`.
 pub struct View<'a>(pub &'a JsValue);
 
 impl View<'_> {
@@ -54,7 +54,7 @@ impl View<'_> {
         self.value(key).is_truthy()
     }
 
-    /// The field as the JavaScript type `T`, where it is one.
+    /// The field as JavaScript type `T`, if it is one.
     pub fn typed<T: JsCast>(&self, key: &str) -> Option<T> {
         self.value(key).dyn_into().ok()
     }

@@ -1,5 +1,5 @@
-//! The page in two programs. `app` draws and listens; `worker` decodes, runs the model, measures and exports.
-//! They share only the messages, so that the page carries no model code and shows at once.
+//! The web page, as two programs. `app` draws and handles input; `worker` decodes, runs the model, measures and
+//! exports. They share only the messages, so the page contains no model code and shows at once.
 
 #[cfg(feature = "app")]
 pub mod app;

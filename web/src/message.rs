@@ -1,8 +1,8 @@
-//! What page and worker say to each other. Large buffers are transferred, not copied.
+//! Messages between page and workers. Large buffers are transferred, not copied.
 //!
-//! A worker keeps one image open (decoded, with its probability map and cells), for drawing and export. Everything
-//! that must outlive a worker (files, probability maps, settings) stays with the page, so a worker can be
-//! stopped or lost at any time.
+//! A worker keeps one image open (decoded, with its probability map and cells) for drawing and export. Everything that
+//! must outlive a worker (files, probability maps, settings) stays with the page, so a worker can be stopped or lost at
+//! any time.
 
 mod reply;
 mod request;
@@ -16,12 +16,12 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
-/// Micrometres per pixel and cell diameters in pixels that can be given; the worker sees to it that they are the
-/// model's own.
+/// Permitted micrometres per pixel. Copies of the model's constants; the worker asserts that they are equal.
 pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
+/// Permitted cell diameters in pixels.
 pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 
-/// How cells are read off a probability map; mirrors the model's own options, which the page does not link.
+/// How cells are derived from a probability map; mirrors the model's options, as the page does not link the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     pub threshold: f64,
@@ -30,8 +30,7 @@ pub struct Rules {
     pub diameter: Option<f64>,
     pub um_per_px: Option<f64>,
     pub skip_edge: bool,
-    /// The page's version of these rules, and of what was corrected by hand in this image; both come back with what was
-    /// found by them.
+    /// Versions of the rules and of the corrections by hand; returned with the results obtained with them.
     pub stamp: u32,
     pub choice: u32,
 }
@@ -75,17 +74,18 @@ impl Rules {
     }
 }
 
-/// A line that a person drew over the picture.
+/// A line that the user drew over the picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stroke {
-    /// Whether it parts the cells that it crosses; else it goes around one.
+    /// Whether it splits the cells that it crosses; otherwise it encloses one.
     pub cut: bool,
-    /// x, y, … in pixels of the image.
+    /// x, y, … in image pixels.
     pub points: Vec<f64>,
 }
 
 impl Stroke {
-    /// Whether a point lies within the line, closed by a straight one (even-odd rule, as the model fills it).
+    /// Whether a point lies inside the line, closed by a straight one, by the even-odd rule. (The model fills by
+    /// non-zero winding, so the two differ where a line goes around a point twice.)
     pub fn encloses(&self, x: f64, y: f64) -> bool {
         let (points, _) = self.points.as_chunks::<2>();
         let sides = points.iter().zip(points.iter().cycle().skip(1));
@@ -96,10 +96,10 @@ impl Stroke {
     }
 }
 
-/// What a person corrected in the cells of one image.
+/// Corrections by hand of the cells of one image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ByHand {
-    /// In the order in which they were drawn; shared by all states that can be gone back to.
+    /// In drawing order. Reference-counted, as the undo history shares them.
     pub strokes: Vec<Rc<Stroke>>,
     /// Points (x, y, …) whose cells are left out.
     pub excluded: Vec<f64>,
@@ -135,11 +135,11 @@ impl ByHand {
     }
 }
 
-/// A truth mask as a file, if there is one, and which of its image's it is: an answer tells what it was compared with.
+/// A truth mask as a file, if there is one, with its version number: results state which one they were compared with.
 #[derive(Clone, Default)]
 pub struct Truth {
     pub file: Option<ArrayBuffer>,
-    /// The mask's own name, for what is wrong with it.
+    /// The mask's own name, for error messages.
     pub name: String,
     pub serial: u32,
 }
@@ -158,22 +158,25 @@ impl Truth {
     }
 }
 
-/// One cell as the page shows it; travels as [`CellRow::WIDTH`] numbers.
+/// One cell as shown on the page; transferred as [`CellRow::WIDTH`] numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CellRow {
     pub id: u32,
     pub x: f64,
     pub y: f64,
-    /// A pixel of the cell: the centroid may lie outside it, or in another.
+    /// A point inside the cell, as the centroid may lie outside it or in another cell.
     pub inside: (f64, f64),
+    /// Area, perimeter and diameter in image pixels.
     pub area: f64,
     pub perimeter: f64,
     pub diameter: f64,
     pub circularity: f64,
     pub eccentricity: f64,
+    /// Mean probability inside, 0 to 1.
     pub probability: f64,
+    /// Whether the edge cuts the cell.
     pub edge: bool,
-    /// The person left it out by hand.
+    /// Whether the user left it out.
     pub excluded: bool,
 }
 

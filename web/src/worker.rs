@@ -1,5 +1,5 @@
-//! The model's program. It runs in a web worker, speaks only when spoken to, and keeps nothing that the page
-//! would miss if it were lost.
+//! The worker program. It sends messages only in response to requests, and keeps nothing that the page would miss if
+//! the worker were lost.
 
 mod batch;
 mod desk;
@@ -28,26 +28,26 @@ thread_local! {
     static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
 }
 
-/// The page has copies, for it does not link the model.
+/// The page has copies of these constants, because it does not link the model.
 const _: () = {
     let (scales, diameters) = (rbc_model::cells::UM_PER_PX, rbc_model::segment::DIAMETERS);
     assert!(*UM_PER_PX.start() == *scales.start() && *UM_PER_PX.end() == *scales.end());
     assert!(*DIAMETERS.start() == *diameters.start() && *DIAMETERS.end() == *diameters.end());
 };
 
-/// The worker's own scope; the program is never started anywhere else.
+/// The worker's global scope; this program only ever runs in a worker.
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// Milliseconds since the worker began.
+/// Milliseconds since the worker started.
 fn now() -> f64 {
     scope().performance().map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
 fn tell(tell: Reply) {
     let (message, over) = tell.write();
-    // Only fails where the page is gone.
+    // Only fails if the page is gone.
     let _ = scope().post_message_with_transfer(&message, &over);
 }
 
@@ -59,7 +59,7 @@ fn failed(id: u32, task: &str, error: &impl ToString) {
     tell(Reply::Failed { id, task: task.into(), serial: 0, message: error.to_string() });
 }
 
-/// Listens to the page.
+/// Installs the message handler.
 pub fn start() {
     std::panic::set_hook(Box::new(|info| {
         let payload = info.payload();
@@ -80,6 +80,7 @@ pub fn start() {
     tell(Reply::Up);
 }
 
+/// Handles a request.
 fn answer(ask: Request) {
     match ask {
         Request::Start { serial, backend, weights } => spawn_local(load(serial, backend, bytes(&weights))),
@@ -178,14 +179,14 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             backend: engine.name().into(),
             model,
         })),
-        // A graphics processor that failed once is not asked again: the page starts a fresh worker.
+        // A GPU that failed once is not used again: the page starts a new worker.
         Err(rbc_model::Error::Compute(message)) => tell(Reply::Crashed { message }),
         Err(error) => failed(id, "segment", &error),
     }
 }
 
 impl render::Picture {
-    /// As a bitmap, which goes to the page without a copy and is drawn at once.
+    /// Converts to a bitmap, which is transferred to the page without copying and can be drawn directly.
     async fn into_bitmap(self) -> Result<ImageBitmap, JsValue> {
         let rgba = wasm_bindgen::Clamped(&self.rgba[..]);
         let data = web_sys::ImageData::new_with_u8_clamped_array_and_sh(rgba, self.width, self.height)?;

@@ -1,4 +1,4 @@
-//! What the other tests in this folder stand on: a browser, and WebGPU in it.
+//! Checks what the browser tests depend on: a browser with WebGPU.
 
 use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the network is, natively and in the browser.
+//! `cargo xtask bench`: measures the speed of the network, natively and in the browser.
 
 use crate::browser::Browser;
 use crate::page::{self, Profile};
@@ -7,13 +7,13 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Times the page as it is shipped and the native program, and beside them the same network in what users would take
+/// Times the shipped page and the native program and, for comparison, the same network in what users could take
 /// instead: ONNX Runtime Web, ONNX Runtime, TensorFlow.
 pub fn run(trunk: Option<&Path>) -> Result<()> {
     Browser::ensure()?;
     page::build(Profile::Dist, trunk, &paths::dist())?;
     process::run(process::cargo().arg("build").args(checks::NATIVE))?;
-    // Beside this program: it was built with it.
+    // Cargo puts it beside this program.
     let mut programs = Command::new(std::env::current_exe()?.with_file_name("bench"));
     programs.arg(paths::dist());
     match peer() {
@@ -33,10 +33,10 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of each job of a table as `model/examples/speed.rs` prints it, by name and side.
+/// Name and side of each job in a table printed by `model/examples/speed.rs`, and its time in milliseconds.
 type Times = Vec<(String, f64)>;
 
-/// Runs a program that prints such a table, and shows it.
+/// Runs a program that prints such a table, shows the table and returns its times.
 fn table(command: &mut Command) -> Result<Times> {
     let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "it failed ({})", output.status);
@@ -45,7 +45,7 @@ fn table(command: &mut Command) -> Result<Times> {
     Ok(text.lines().filter_map(job).collect())
 }
 
-/// Reads `NAME SIDE FIRST THEN RATE PEAK`.
+/// Parses a line `NAME SIDE FIRST THEN RATE PEAK`.
 fn job(line: &str) -> Option<(String, f64)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [name @ .., side, _, then, _, _] = words.as_slice() else { return None };
@@ -65,10 +65,10 @@ fn weights() -> PathBuf {
     paths::root().join("model-weights/rbc.safetensors")
 }
 
-/// What the peers' scripts need from PyPI.
+/// The PyPI packages that the scripts need.
 const PACKAGES: [&str; 5] = ["onnx", "onnxruntime", "safetensors", "numpy", "tensorflow-cpu"];
 
-/// One of the scripts in `bench/`, to be run with Python packages of its own.
+/// A command that runs one of the scripts in `bench/` in a virtual environment of its own.
 fn python(script: &str) -> Result<Command> {
     let folder = paths::target().join("bench-python");
     let program = folder.join("bin/python");
@@ -83,7 +83,7 @@ fn python(script: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A folder with the page that times the same network in ONNX Runtime Web.
+/// Prepares a folder with a page that times the same network in ONNX Runtime Web.
 fn peer() -> Result<PathBuf> {
     let scripts = tools::onnx_runtime_web().context("npm could not install it")?;
     let folder = paths::target().join("bench");

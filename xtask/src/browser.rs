@@ -1,4 +1,4 @@
-//! The browser that tests and benchmarks drive: Chromium or Chrome, and its driver.
+//! The browser for tests and benchmarks: Chromium or Chrome, and its driver.
 
 use crate::{paths, process, tools};
 use anyhow::{Context, Result, bail};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 const BROWSERS: [&str; 5] =
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-/// Where Debian, Ubuntu and GitHub's machines put a driver that is not on `PATH`.
+/// Where Debian, Ubuntu and GitHub's runners put a driver that is not on `PATH`.
 const DRIVER_FOLDERS: [&str; 2] = ["/usr/lib/chromium", "/usr/lib/chromium-browser"];
 
-/// Always: no window, nothing fetched that the test did not ask for. The pages are our own, which is why the
-/// sandbox, that root cannot have, may be off.
+/// Flags for every run: no window, and nothing fetched that the test did not ask for. There is no sandbox, because it
+/// does not work for root; only our own pages are opened.
 const QUIET: [&str; 7] = [
     "--headless=new",
     "--no-sandbox",
@@ -20,7 +20,7 @@ const QUIET: [&str; 7] = [
     "--disable-component-update",
     "--disable-sync",
 ];
-/// WebGPU on machines without a GPU: computed by the CPU, slowly. Without these there is no adapter at all.
+/// WebGPU for machines without a GPU, computed slowly by the CPU. Without these flags there is no adapter at all.
 const SOFTWARE_WEBGPU: [&str; 3] =
     ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
 
@@ -32,7 +32,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// The browser of this machine; installs one if there is none.
+    /// Finds the browser of this machine, installing one if there is none.
     pub fn ensure() -> Result<Self> {
         if let Ok(found) = Self::find() {
             return Ok(found);
@@ -46,7 +46,7 @@ impl Browser {
         Self::find()
     }
 
-    /// The browser of this machine: the programs that `CHROME` and `CHROMEDRIVER` name, else the usual ones.
+    /// Finds the browser of this machine: the programs in `CHROME` and `CHROMEDRIVER`, else the usual ones.
     pub fn find() -> Result<Self> {
         let program = named("CHROME").or_else(|| BROWSERS.iter().find_map(|name| process::which(name)));
         let mut folders = DRIVER_FOLDERS.map(PathBuf::from).to_vec();
@@ -62,8 +62,8 @@ impl Browser {
         }
     }
 
-    /// What to ask the driver for, as JSON. Downloads go to `downloads`, as many as the page offers; `more` are
-    /// further flags for the browser.
+    /// The capabilities to request from the driver, as JSON. Any number of downloads are saved to `downloads` without
+    /// asking; `more` are additional browser flags.
     pub fn capabilities(&self, webgpu: bool, downloads: Option<&Path>, more: &[&str]) -> String {
         let mut flags = QUIET.to_vec();
         if webgpu {
@@ -84,7 +84,7 @@ impl Browser {
         )
     }
 
-    /// The file that tells wasm-bindgen's test runner how to start the browser.
+    /// Writes the file that tells wasm-bindgen's test runner how to start the browser.
     pub fn write_runner_settings(&self) -> Result<PathBuf> {
         let file = paths::wasm_target().join("webdriver.json");
         std::fs::create_dir_all(paths::wasm_target())
@@ -98,7 +98,7 @@ fn named(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|file| file.is_file())
 }
 
-/// A JSON string.
+/// Quotes text as a JSON string.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that has to hold before a change goes in.
+//! `cargo xtask test`: all checks that must pass before a change is merged.
 
 use crate::browser::Browser;
 use crate::page::Profile;
@@ -10,9 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// One selection of packages and features for programs and tests alike, so that nothing is compiled twice.
-/// Without `cuda`, which takes minutes and has no use on a machine without an NVIDIA GPU; clippy checks that
-/// it compiles.
+/// Packages and features, the same for programs and tests so that nothing is compiled twice. Without `cuda`, which
+/// takes minutes to compile and is useless on a machine without an NVIDIA GPU; the lints check that it compiles.
 pub(crate) const NATIVE: [&str; 10] = [
     "--release",
     "--no-default-features",
@@ -25,7 +24,7 @@ pub(crate) const NATIVE: [&str; 10] = [
     "-p",
     "rbc-tests",
 ];
-/// The same for the browser. Both packages, since either alone would have dependencies with other features.
+/// The same for the browser. Both packages are always named: alone, each would get dependencies with other features.
 const WASM: [&str; 8] = [
     "--release",
     "--target=wasm32-unknown-unknown",
@@ -36,14 +35,14 @@ const WASM: [&str; 8] = [
     "--no-default-features",
     "--features=web/app,web/worker,rbc-model/webgpu",
 ];
-/// The test files that run in a browser, `web/tests` and `model/tests`.
+/// The test files that run in a browser, from `web/tests` and `model/tests`.
 const WASM_TESTS: [&str; 4] = ["--test", "environment", "--test", "browser"];
-/// The tests that run all kernels, and the one that says on which vectors.
+/// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
-/// How long one file of wasm tests may take; WebGPU computed by a CPU is slow.
+/// Time limit for a file of wasm tests; WebGPU computed by a CPU is slow.
 const WASM_SECONDS: &str = "900";
 
-/// Tests that passed, failed and were left out.
+/// Numbers of tests that passed, failed and were ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: usize,
@@ -66,7 +65,7 @@ struct Outcome {
     took: Duration,
 }
 
-/// Runs every check, to the end even when one fails, and sums up. `trunk` as in [`page::build`].
+/// Runs every check, even after one has failed, and prints a summary. `trunk` is as in [`page::build`].
 pub fn run(trunk: Option<&Path>) -> Result<()> {
     let start = Instant::now();
     let browser = Browser::ensure()?;
@@ -139,7 +138,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     sum_up(&outcomes, start.elapsed())
 }
 
-/// Runs a test command, shows what it prints, and adds up the summaries in it.
+/// Runs a test command, shows its output, and adds up the test counts in it.
 fn counted(command: &mut Command) -> Result<Counts> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
     let mut counts = Counts::default();
@@ -160,7 +159,7 @@ fn counted(command: &mut Command) -> Result<Counts> {
     }
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+/// Parses `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
 fn summary(line: &str) -> Option<Counts> {
     let (_, rest) = line.split_once("test result: ")?;
     let number = |what: &str| -> Option<usize> {

@@ -1,4 +1,4 @@
-//! Reads and replaces the `<link data-trunk …>` elements of index.html.
+//! Finds and replaces the `<link data-trunk …>` elements of index.html.
 
 use anyhow::{Context, Result};
 use std::ops::Range;
@@ -6,26 +6,26 @@ use std::ops::Range;
 /// One `<link data-trunk …>` element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// Its bytes in the document.
+    /// Its range of bytes in the document.
     pub span: Range<usize>,
-    /// Names, in lower case, and values.
+    /// Names in lower case, and values.
     pub attributes: Vec<(String, String)>,
 }
 
 impl Link {
-    /// The value of an attribute; empty for one that stands alone.
+    /// The value of an attribute; empty if the attribute has none.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of an attribute that has to be there.
+    /// The value of a required attribute.
     pub fn need(&self, name: &str) -> Result<&str> {
         let rel = self.get("rel").unwrap_or("?");
         self.get(name)
             .with_context(|| format!("a data-trunk link with rel=\"{rel}\" lacks {name}: index.html"))
     }
 
-    /// The attributes that mean something to a browser, ready to be written into an element.
+    /// The attributes that are meant for the browser, formatted for insertion into an element.
     pub fn plain_attributes(&self) -> String {
         let ours = |name: &str| name.starts_with("data-") || name == "rel" || name == "href";
         let kept = self.attributes.iter().filter(|(name, _)| !ours(name));
@@ -33,7 +33,7 @@ impl Link {
     }
 }
 
-/// All `<link data-trunk …>` elements outside comments, in the order of the document.
+/// All `<link data-trunk …>` elements outside comments, in document order.
 pub fn trunk_links(html: &str) -> Vec<Link> {
     let mut links = Vec::new();
     let mut at = 0;
@@ -55,7 +55,7 @@ pub fn trunk_links(html: &str) -> Vec<Link> {
     links
 }
 
-/// Puts a text in the place of each link.
+/// Replaces each link by a text. The links must be in document order.
 pub fn replace(html: &str, replacements: &[(Link, String)]) -> String {
     let mut out = String::with_capacity(html.len());
     let mut at = 0;
@@ -68,7 +68,7 @@ pub fn replace(html: &str, replacements: &[(Link, String)]) -> String {
     out
 }
 
-/// The attributes up to the end of the tag, and how many bytes they and its `>` take.
+/// Parses the attributes up to the end of the tag; also returns the number of bytes up to and including the `>`.
 fn attributes(text: &str) -> (Vec<(String, String)>, usize) {
     let mut found = Vec::new();
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! What the commands of `cargo xtask` are made of. The tests that drive a real browser use parts of it too.
+//! The parts of `cargo xtask`, some of which the browser tests use too.
 
 pub mod bench;
 pub mod browser;

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's chores.
+//! `cargo xtask`: the project's development tasks.
 
 use anyhow::{Context, Result, bail};
 use std::process::{Command, ExitCode};
@@ -71,8 +71,8 @@ impl Options {
         Ok(options)
     }
 
-    /// trunk, if it is there and wanted. It takes longer to compile than the page and does nothing that we cannot do
-    /// without it, so only `setup` and `test` install it.
+    /// trunk, if it is installed and wanted. It takes longer to compile than the page and does nothing that xtask
+    /// cannot do without it, so only `setup` and `test` install it.
     fn trunk(&self) -> Option<std::path::PathBuf> {
         if self.trunk { tools::find_trunk() } else { None }
     }
@@ -99,7 +99,7 @@ fn setup() -> Result<()> {
 }
 
 fn serve(options: &Options) -> Result<()> {
-    // First, so that a taken port is known before the minutes of the build.
+    // Before the build, which takes minutes, so that a taken port is noticed at once.
     let server = Server::start(&paths::site(), options.port)?;
     page::build(Profile::Release, options.trunk().as_deref(), &paths::site())?;
     println!("\nThe page is at {}  (Ctrl-C ends it)", server.url());
@@ -123,7 +123,7 @@ fn test(options: &Options) -> Result<()> {
     checks::run(trunk.as_deref())
 }
 
-/// Toolchains installed with rustup's minimal profile lack the formatter and the linter.
+/// Installs the formatter and the linter, which rustup's minimal profile lacks.
 fn components() -> Result<()> {
     for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if process::output(process::cargo().args([command, "--version"])).is_none() {

@@ -1,4 +1,4 @@
-//! Builds the page: with trunk where there is one, else by the same steps without it.
+//! Builds the page: with trunk if it is there, else with the same steps done here.
 
 use crate::html::{self, Link};
 use crate::wasm::Toolchain;
@@ -8,12 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How much work the compiler puts into the page.
+/// How far the page is optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// What `serve` and the tests use.
+    /// For `serve` and the tests.
     Release,
-    /// Link-time optimised, then through wasm-opt: what is given to others.
+    /// For publication: optimised at link time, then by wasm-opt.
     Dist,
 }
 
@@ -26,7 +26,7 @@ impl Profile {
     }
 }
 
-/// Builds the page into `folder`. `trunk` is the program to use, or `None` to do without.
+/// Builds the page into `folder` with the program `trunk`, or without it if it is `None`.
 pub fn build(profile: Profile, trunk: Option<&Path>, folder: &Path) -> Result<()> {
     let toolchain = Toolchain::ensure()?;
     let bindgen = tools::wasm_bindgen()?;
@@ -55,18 +55,18 @@ fn with_trunk(
     if profile == Profile::Dist {
         command.args(["--cargo-profile", profile.name()]);
     }
-    // Its own stack helps nobody who sees that the compiler failed.
+    // trunk's own backtrace is of no use if the compiler failed.
     command.env("RUST_BACKTRACE", "0");
-    // trunk reads this as a boolean and refuses the usual "1".
+    // trunk parses this variable as a boolean and rejects the usual "1".
     command.env_remove("NO_COLOR");
     process::run(&mut command)
 }
 
-/// Does what trunk does with index.html, for the kinds of links that this page has.
+/// Does what trunk does with index.html, for those kinds of links that this page has.
 fn without_trunk(profile: Profile, toolchain: Toolchain, bindgen: &Path, folder: &Path) -> Result<()> {
     let index = paths::root().join("index.html");
     let page = fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
-    // Built beside the old page, so that a failure leaves that one whole.
+    // Built beside the old page, so that this one stays complete if the build fails.
     let stage = folder.with_extension("new");
     clear(&stage)?;
     let mut replaced = Vec::new();
@@ -92,7 +92,7 @@ fn without_trunk(profile: Profile, toolchain: Toolchain, bindgen: &Path, folder:
     fs::rename(&stage, folder).with_context(|| format!("cannot write {}", folder.display()))
 }
 
-/// Compiles one of the page's programs.
+/// Compiles one of the page's programs; returns the HTML that starts it, which for a worker is none.
 fn program(
     link: &Link,
     profile: Profile,
@@ -103,7 +103,7 @@ fn program(
     let name = link.need("data-bin")?;
     let worker = link.get("data-type") == Some("worker");
     let manifest = paths::root().join(link.need("href")?);
-    // As trunk: its own goes before that of the whole page.
+    // As in trunk, the link's own profile takes precedence over that of the page.
     let profile = link.get("data-cargo-profile").unwrap_or(profile.name());
     let mut cargo = toolchain.command("cargo", &[])?;
     cargo.args(["build", "--target", "wasm32-unknown-unknown", "--profile", profile, "--bin", name]);
@@ -118,11 +118,11 @@ fn program(
     let mut command = Command::new(bindgen.join("wasm-bindgen"));
     command.args(["--no-typescript", "--target", kind, "--out-name", name, "--out-dir"]).arg(stage);
     process::run(command.arg(folder.join(format!("{name}.wasm"))))?;
-    // A worker is started by the page, the page by what Trunk.toml says.
+    // The page starts its workers itself; the page's own program is started by the HTML in Trunk.toml.
     if worker { Ok(String::new()) } else { Ok(pattern("pattern_preload")? + &pattern("pattern_script")?) }
 }
 
-/// A text that Trunk.toml has for trunk and for us.
+/// The value of a setting in Trunk.toml, used by trunk and by us.
 fn pattern(name: &str) -> Result<String> {
     let path = paths::root().join("Trunk.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -131,7 +131,7 @@ fn pattern(name: &str) -> Result<String> {
     found.map(String::from).with_context(|| format!("{name} is missing: {}", path.display()))
 }
 
-/// Copies the file or folder a link names into the page; returns its name there.
+/// Copies the file or folder named by a link into the page; returns its name there.
 fn copied(link: &Link, stage: &Path) -> Result<String> {
     let href = link.need("href")?;
     let from = paths::root().join(href);
@@ -161,7 +161,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::copy(from, to).map(|_| ())
 }
 
-/// Makes `folder` exist and be empty.
+/// Makes `folder` an empty folder.
 fn clear(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
@@ -169,14 +169,14 @@ fn clear(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))
 }
 
-/// Runs wasm-opt over every wasm file, for speed: what it leaves compresses as well as with its size options.
+/// Optimises every wasm file with wasm-opt for speed: compressed, the result is no larger than with options for size.
 fn optimise(program: &Path, folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "wasm") {
             let mut command = Command::new(program);
             command.arg("-O3").args(["--strip-debug", "--strip-producers"]);
-            // What rustc emits for today's browsers; the stripped file no longer says so itself.
+            // The features that rustc emits; the stripped file no longer states them.
             for feature in [
                 "simd",
                 "bulk-memory",

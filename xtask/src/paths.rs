@@ -1,10 +1,10 @@
-//! Where things are.
+//! Locations of files and folders.
 
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    // Asked at run time first: clones that share a target folder also share the compiled program.
+    // First the value at run time: clones that share a target folder also share the compiled program.
     let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let crate_folder = crate_folder.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     crate_folder.parent().map(Path::to_path_buf).unwrap_or(crate_folder)
@@ -18,7 +18,7 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Cargo's target folder for wasm builds. Its own, because another toolchain may fill it.
+/// Cargo's target folder for wasm builds: a separate one, since they may use another toolchain.
 pub fn wasm_target() -> PathBuf {
     target().join("wasm")
 }
@@ -33,7 +33,8 @@ pub fn dist() -> PathBuf {
     root().join("dist")
 }
 
-/// Where setup puts the programs it builds: outside the clone, so that the next clone and `cargo clean` keep them.
+/// The folder for programs that setup installs: outside the clone, so that other clones can use them and `cargo clean`
+/// keeps them.
 pub fn tools() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -41,7 +42,7 @@ pub fn tools() -> PathBuf {
     cache.map_or_else(|| target().join("tools"), |cache| cache.join("rbc").join("tools"))
 }
 
-/// The folder of real images, if this machine has it: `RBC_DATA`, or `../shared/data` beside the clone.
+/// The folder of real images, if this machine has one: `RBC_DATA`, or `../shared/data` beside the clone.
 pub fn real_images() -> Option<PathBuf> {
     match std::env::var_os("RBC_DATA") {
         Some(dir) => Some(PathBuf::from(dir)),

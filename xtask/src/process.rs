@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs a command to its end; anything but success is an error.
+/// Runs a command to its end; fails unless it succeeds.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command.status().with_context(|| format!("could not start `{shown}`"))?;
@@ -16,7 +16,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Like [`run`], but ends the command and fails when it takes longer than `limit`.
+/// Like [`run`], but kills the command and fails if it takes longer than `limit`.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let shown = show(command);
     let mut child = command.spawn().with_context(|| format!("could not start `{shown}`"))?;
@@ -29,7 +29,7 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
             bail!("`{shown}` failed ({status})");
         }
         if start.elapsed() > limit {
-            // It may have ended in this very moment; either way it is gone after the wait.
+            // The command may just have ended by itself; after the wait it has ended in any case.
             let _ = child.kill();
             child.wait()?;
             bail!("`{shown}` took longer than {} s", limit.as_secs());
@@ -38,14 +38,14 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     }
 }
 
-/// What a command prints on standard output, trimmed; `None` where it cannot be started or fails.
+/// What a command prints on standard output, trimmed; `None` if it can't be started or fails.
 pub fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_string())
 }
 
-/// The file that runs when `name` is typed.
+/// The program on `PATH` with this name.
 pub fn which(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
@@ -59,12 +59,12 @@ pub fn path_with(front: &[PathBuf]) -> Result<std::ffi::OsString> {
     std::env::join_paths(all).context("a folder on PATH has a name that cannot stand there")
 }
 
-/// The cargo that runs us: the native toolchain.
+/// The cargo that runs this program, which belongs to the native toolchain.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// An error that says how to come by a file or folder, if it is missing.
+/// Fails if a file or folder is missing; `how` says how to get it.
 pub fn must_exist(path: &Path, how: &str) -> Result<()> {
     if path.exists() {
         return Ok(());
@@ -72,6 +72,7 @@ pub fn must_exist(path: &Path, how: &str) -> Result<()> {
     bail!("{} is missing; {how}", path.display())
 }
 
+/// The command line for messages.
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")

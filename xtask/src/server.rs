@@ -1,4 +1,4 @@
-//! A small web server for the built page, on this machine only.
+//! A small web server for the built page, reachable only from this machine.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A folder that is being served until the program ends.
+/// A server that runs until the program ends.
 pub struct Server {
     address: SocketAddr,
 }
 
 impl Server {
-    /// Serves `folder` on 127.0.0.1 from a thread of its own; port 0 takes any free one.
+    /// Serves `folder` on 127.0.0.1 from a separate thread; port 0 takes any free one.
     pub fn start(folder: &Path, port: u16) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port))
             .with_context(|| format!("port {port} of 127.0.0.1 is taken; choose another with --port"))?;
@@ -23,7 +23,7 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let folder = Arc::clone(&folder);
-                // A browser that goes away in the middle of an answer is no error of ours.
+                // It is not an error if the browser closes the connection during an answer.
                 std::thread::spawn(move || drop(answer(stream, &folder)));
             }
         });
@@ -69,13 +69,13 @@ fn reply(stream: &mut TcpStream, status: &str, mime: &str, body: &[u8], send: bo
     stream.flush()
 }
 
-/// The file that a request means, if it lies in the folder.
+/// The file that a request asks for, if it lies in the folder.
 fn find(folder: &Path, target: &str) -> Option<PathBuf> {
     let path = target.split(['?', '#']).next()?;
     let mut file = folder.to_path_buf();
     for part in path.split('/').filter(|part| !part.is_empty()) {
         let part = decode(part)?;
-        // A part that is no plain name would lead out of the folder.
+        // Only plain names, so that no request leads out of the folder.
         if part == ".." || part.contains(['/', '\\', ':', '\0']) {
             return None;
         }
@@ -87,7 +87,7 @@ fn find(folder: &Path, target: &str) -> Option<PathBuf> {
     file.is_file().then_some(file)
 }
 
-/// Undoes percent encoding.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! What a visitor downloads.
+//! The size of what a visitor downloads.
 
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
@@ -6,10 +6,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The most that the page may weigh, compressed, weights included.
+/// Largest allowed size of the page in bytes, compressed and including the weights.
 pub const LIMIT: usize = 1_500_000;
 
-/// The bytes of one file as they are and as hosts send them.
+/// The size of a file in bytes, uncompressed and compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Size {
     pub file: PathBuf,
@@ -30,16 +30,16 @@ impl Size {
         Ok(Self { file, raw: bytes.len(), gzip: gzip.finish()?.len(), brotli: brotli.len() })
     }
 
-    /// What a host that compresses well sends: never more than the file itself.
+    /// The bytes sent by a host that compresses well: never more than the file itself.
     pub fn sent(&self) -> usize {
         self.raw.min(self.brotli)
     }
 }
 
-/// The sizes of all files below a folder, by name.
+/// The sizes of all files below a folder, sorted by name.
 pub fn measure(folder: &Path) -> Result<Vec<Size>> {
     let files = list(folder)?;
-    // Brotli at its best is slow: one thread for each file, of which there are few.
+    // Brotli at its highest level is slow: use one thread per file, of which there are few.
     std::thread::scope(|scope| {
         let running: Vec<_> =
             files.into_iter().map(|file| scope.spawn(move || Size::of(folder, file))).collect();
@@ -51,7 +51,7 @@ pub fn measure(folder: &Path) -> Result<Vec<Size>> {
     })
 }
 
-/// A table of the sizes, and whether the whole stays within [`LIMIT`].
+/// A table of the sizes, and whether their sum is within [`LIMIT`].
 pub fn report(sizes: &[Size]) -> String {
     let line = |name: &str, raw: usize, gzip: usize, brotli: usize| {
         format!("{name:<32} {raw:>12} {gzip:>12} {brotli:>12}\n")
@@ -67,14 +67,14 @@ pub fn report(sizes: &[Size]) -> String {
     text + &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n")
 }
 
-/// Refuses a page that weighs more than [`LIMIT`].
+/// Fails if the page exceeds [`LIMIT`].
 pub fn check(sizes: &[Size]) -> Result<()> {
     let total: usize = sizes.iter().map(Size::sent).sum();
     ensure!(total <= LIMIT, "the page is too heavy: {total} bytes, at most {LIMIT} are allowed");
     Ok(())
 }
 
-/// All files below a folder, by name.
+/// All files below a folder, sorted by name.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     gather(folder, Path::new(""), &mut files)?;

@@ -1,22 +1,22 @@
-//! The programs the page is built with: found where they are, else installed. Nothing that is there already
-//! is replaced.
+//! Finds the programs that the page is built with, or installs them. Nothing that is already there is replaced.
 
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The last trunk that compiles with the Rust releases this project supports, and only with its own lock file.
+/// The last version of trunk that compiles with the Rust releases this project supports, and only with its own lock
+/// file.
 const TRUNK: &str = "0.21.14";
-/// wasm-opt comes as an npm package; Debian's is too old for today's wasm.
+/// The npm package of wasm-opt; Debian's wasm-opt is too old for today's wasm.
 const BINARYEN: &str = "132.0.0";
 const OLDEST_WASM_OPT: u32 = 116;
-/// Looks over the page for what would shut people out; the tests run it.
+/// The version of axe-core, with which the tests check the page's accessibility.
 const AXE: &str = "4.14.1";
-/// What the page's speed is compared with.
+/// The version of ONNX Runtime Web, with which the page's speed is compared.
 const ONNX_RUNTIME_WEB: &str = "1.30.0";
 
-/// `wasm-bindgen` and its test runner. Its version must be exactly that of the crate in Cargo.lock.
+/// The folder of `wasm-bindgen` and its test runner. Their version must be exactly that of the crate in Cargo.lock.
 pub fn wasm_bindgen() -> Result<PathBuf> {
     let version = locked_version("wasm-bindgen")?;
     if let Some(found) = process::which("wasm-bindgen")
@@ -34,7 +34,7 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     )
 }
 
-/// trunk, if this machine has one that can read our Trunk.toml.
+/// trunk, if this machine has a version that can read our Trunk.toml.
 pub fn find_trunk() -> Option<PathBuf> {
     let installed = cargo_folder("trunk", TRUNK).join("trunk");
     [process::which("trunk"), Some(installed)].into_iter().flatten().find(|program| {
@@ -44,7 +44,7 @@ pub fn find_trunk() -> Option<PathBuf> {
     })
 }
 
-/// trunk, installed if need be, or `None` where it cannot be had: the page is then built without it.
+/// trunk, installed if necessary; `None` if that fails, in which case the page is built without it.
 pub fn trunk() -> Option<PathBuf> {
     if let Some(found) = find_trunk() {
         return Some(found);
@@ -65,7 +65,7 @@ fn minor(version: &str) -> Option<u32> {
     version.split('.').nth(1)?.parse().ok()
 }
 
-/// wasm-opt, or `None` where it cannot be had: the download is larger then.
+/// wasm-opt, installed if necessary; `None` if that fails, in which case the download is larger.
 pub fn wasm_opt() -> Option<PathBuf> {
     if let Some(found) = process::which("wasm-opt")
         && process::output(Command::new(&found).arg("--version"))
@@ -77,7 +77,7 @@ pub fn wasm_opt() -> Option<PathBuf> {
     npm_install("binaryen", BINARYEN, ".bin/wasm-opt", "wasm-opt; without it the page is larger")
 }
 
-/// The script of axe-core, or `None` where it cannot be had: the page's accessibility is then not tested.
+/// The script of axe-core; `None` if it can't be installed, in which case accessibility is not tested.
 pub fn axe() -> Option<PathBuf> {
     npm_install(
         "axe-core",
@@ -87,7 +87,7 @@ pub fn axe() -> Option<PathBuf> {
     )
 }
 
-/// The folder of ONNX Runtime Web's scripts, or `None` where it cannot be had.
+/// The folder of ONNX Runtime Web's scripts; `None` if it can't be installed.
 pub fn onnx_runtime_web() -> Option<PathBuf> {
     let script = npm_install(
         "onnxruntime-web",
@@ -98,7 +98,8 @@ pub fn onnx_runtime_web() -> Option<PathBuf> {
     script.parent().map(Path::to_path_buf)
 }
 
-/// A file of an npm package, which is installed into a folder of its own outside the clone.
+/// A file of an npm package, which is installed into a folder of its own outside the clone; `what` describes it in
+/// messages.
 fn npm_install(package: &str, version: &str, file: &str, what: &str) -> Option<PathBuf> {
     let folder = paths::tools().join(format!("{package}-{version}"));
     let found = folder.join("node_modules").join(file);
@@ -136,12 +137,12 @@ fn version_in_lock(lock: &str, krate: &str) -> Option<String> {
     Some(version.trim_end_matches('"').to_string())
 }
 
-/// Whether apt installs packages here.
+/// Whether this machine has apt.
 pub fn has_apt() -> bool {
     process::which("apt-get").is_some()
 }
 
-/// Installs packages, as root or by a sudo that asks nothing.
+/// Installs packages with apt, as root or with passwordless sudo.
 pub fn apt_install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     println!("setup: apt-get install {list}");
@@ -159,13 +160,14 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
         process::run(command.args(arguments))
     };
     let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
-    // The package lists of a fresh machine may be missing or stale: fetch them first.
+    // Package lists may be missing or out of date on a new machine.
     apt(&["update"])
         .and_then(|()| apt(&install))
         .with_context(|| format!("type\n    sudo apt-get install --no-install-recommends {list}\nto see why"))
 }
 
-/// Compiles a program from the registry into a folder of its own; returns the folder of its binaries.
+/// Compiles a program from crates.io into a folder of its own, unless it is there already; returns the folder of its
+/// binaries.
 fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], why: &str) -> Result<PathBuf> {
     let folder = cargo_folder(krate, version);
     let root = parent(&folder)?;
@@ -177,19 +179,20 @@ fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], w
         let mut command = process::cargo();
         command.args(["install", "--quiet", krate, "--version", version, "--force"]).args(features);
         command.arg("--root").arg(&root).current_dir(std::env::temp_dir());
-        // Built beside our own crates it would keep a gigabyte there for good.
+        // Not in our own target folder, where it would occupy a gigabyte for good.
         command.env("CARGO_TARGET_DIR", root.join("build"));
         if locked {
             command.arg("--locked");
         }
         process::run(&mut command)
     };
-    // A registry mirror may lag behind the program's own lock file: the second try takes what the mirror has.
+    // A registry mirror may lag behind the program's lock file; the second attempt uses the versions that the mirror
+    // has.
     let done = install(true).or_else(|error| {
         println!("setup: {error:#}; trying again with the newest dependencies");
         install(false)
     });
-    // Only the binaries are of use from here on; what is left behind does no harm.
+    // Only the binaries are needed from here on; what can't be removed does no harm.
     let _ = std::fs::remove_dir_all(root.join("build"));
     done.with_context(|| {
         format!("could not install {krate}; type\n    cargo install {krate} --version {version}\nto see why")
@@ -197,7 +200,7 @@ fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], w
     Ok(folder)
 }
 
-/// Where the binaries of a program that [`cargo_install`] compiled lie.
+/// The folder of the binaries that [`cargo_install`] compiles.
 fn cargo_folder(krate: &str, version: &str) -> PathBuf {
     paths::tools().join(format!("{krate}-{version}")).join("bin")
 }

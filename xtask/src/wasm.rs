@@ -1,5 +1,5 @@
-//! The toolchain that compiles for wasm32-unknown-unknown: rustup's, or Debian's packages where rustup
-//! cannot fetch its target.
+//! The toolchain that compiles for wasm32-unknown-unknown: rustup's, or Debian's packages where rustup cannot download
+//! the target.
 
 use crate::{paths, process, tools};
 use anyhow::{Result, bail};
@@ -8,24 +8,25 @@ use std::process::Command;
 use std::time::Duration;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Debian's Rust for browsers; `rust-web-src` has the standard library's source, which is compiled with ours.
+/// Debian's Rust for browsers; `rust-web-src` has the source of the standard library, which is compiled with the page.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
-/// Debian's rustc calls its linker by this name; it is a link into the package that `lld` really is.
+/// The name by which Debian's rustc calls its linker; a symbolic link into one of Debian's `lld` packages.
 const DEBIAN_LINKER: &str = "/usr/bin/rust-lld";
+/// Minor version of the oldest supported Rust release.
 const OLDEST_MINOR: u32 = 92;
 
-/// Where code for the browser is compiled.
+/// The toolchain that compiles code for the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Toolchain {
-    /// The native toolchain has the target.
+    /// The native toolchain, which has the target.
     Native,
-    /// /usr/bin/cargo, which compiles the standard library as well.
+    /// /usr/bin/cargo, which also compiles the standard library.
     Debian,
 }
 
 impl Toolchain {
-    /// The toolchain this machine has; installs one if there is none.
+    /// Finds the toolchain of this machine, installing one if there is none.
     pub fn ensure() -> Result<Self> {
         if let Some(found) = Self::find() {
             return Ok(found);
@@ -67,24 +68,25 @@ impl Toolchain {
         (complete && minor(&version)? >= OLDEST_MINOR).then_some(Self::Debian)
     }
 
-    /// `program` (cargo, trunk) with this toolchain and `tools` in front of `PATH`, and a target folder of its own.
+    /// A command for `program` (cargo or trunk) with this toolchain, with the folders `tools` in front of `PATH` and a
+    /// separate target folder.
     pub fn command(self, program: &str, tools: &[PathBuf]) -> Result<Command> {
         let mut front = tools.to_vec();
         let mut command = match self {
             Self::Native => Command::new(program),
             Self::Debian => {
-                // Before the folders of tools: one of them may be rustup's, with a cargo of its own.
+                // In front of the other folders, since one of them may be rustup's, which has a cargo of its own.
                 front.insert(0, "/usr/bin".into());
                 let mut command = Command::new(if program == "cargo" { "/usr/bin/cargo" } else { program });
                 command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
-                // What the native cargo set for us would lead the other one's compiler astray.
+                // Variables set by the native cargo, which would mislead this one.
                 for name in ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "CARGO"] {
                     command.env_remove(name);
                 }
                 command
             }
         };
-        // Cargo describes the crate it runs, us, in these; build scripts would be run again because of it.
+        // Cargo describes the crate that it runs, xtask, in these variables; they would make build scripts run again.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARGO_PKG_") {
                 command.env_remove(name);
@@ -99,7 +101,7 @@ impl Toolchain {
 
 fn install_debian() -> Result<()> {
     tools::apt_install(&DEBIAN_PACKAGES)?;
-    // The link's target is named after the LLVM release that this rustc was made with, lld-22 for example.
+    // The link's target is named after the LLVM release that rustc was built with, for example lld-22.
     if !Path::new(DEBIAN_LINKER).exists()
         && let Ok(linker) = std::fs::read_link(DEBIAN_LINKER)
         && let Some(package) = linker.file_name().and_then(|name| name.to_str())

@@ -1,4 +1,4 @@
-//! The extension through automatic differentiation, for every back end that has it.
+//! Implements the extension for `Autodiff<B>`, for every back end `B` with backward passes.
 
 use super::{Normalised, SegBackend, SegBackward};
 use burn::backend::Autodiff;
@@ -8,7 +8,7 @@ use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind, unary};
 
-/// `[x, weight, bias]` to `conv3x3`.
+/// Tape node of `conv3x3`; parents are `[x, weight, bias]`.
 #[derive(Debug)]
 struct Conv3x3;
 
@@ -16,7 +16,7 @@ struct Conv3x3;
 struct ConvState<B: SegBackward> {
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
-    /// Set where ReLU was fused.
+    /// The result of the forward pass, if ReLU was fused.
     output: Option<FloatTensor<B>>,
 }
 
@@ -40,7 +40,7 @@ impl<B: SegBackward> Backward<B, 3> for Conv3x3 {
     }
 }
 
-/// `[x, gamma, beta]` to the output of `norm_relu`; its statistics are constants to what comes after.
+/// Tape node of the output of `norm_relu`; parents are `[x, gamma, beta]`. The statistics carry no gradient.
 #[derive(Debug)]
 struct NormRelu;
 
@@ -66,7 +66,7 @@ impl<B: SegBackward> Backward<B, 3> for NormRelu {
     }
 }
 
-/// `x` to the values of `max_pool2`.
+/// Tape node of the values of `max_pool2`; the state is the places.
 #[derive(Debug)]
 struct MaxPool2;
 
@@ -78,7 +78,7 @@ impl<B: SegBackward> Backward<B, 1> for MaxPool2 {
     }
 }
 
-/// `x` to `max_unpool2`.
+/// Tape node of `max_unpool2`; the state is the places.
 #[derive(Debug)]
 struct MaxUnpool2;
 

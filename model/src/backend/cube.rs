@@ -1,4 +1,4 @@
-//! Every CubeCL back end (CUDA, wgpu, WebGPU): a shell around the kernels in `conv`, `conv_backward` and `pool`.
+//! CubeCL back ends (CUDA, wgpu, WebGPU): a thin shell around the kernels in `conv`, `conv_backward` and `pool`.
 
 mod conv;
 mod conv_backward;

@@ -1,11 +1,11 @@
-//! The CPU: a shell around [`crate::kernels`].
+//! The CPU back end (Flex): a thin shell around [`crate::kernels`].
 
 use super::{ConvGradients, Normalised, SegBackend, SegBackward};
 use crate::kernels::{Shape, conv, conv_backward, norm, pool};
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
-/// A tensor's elements in order, and its extent.
+/// A contiguous tensor and its shape.
 struct View {
     tensor: FlexTensor,
     shape: Shape,
@@ -14,7 +14,7 @@ struct View {
 impl View {
     fn new(tensor: FlexTensor) -> Self {
         let dims: Vec<usize> = tensor.layout().shape().iter().copied().collect();
-        // Biases have one dimension, everything else four.
+        // Biases and other per-channel vectors have one dimension, everything else four.
         let shape = match dims[..] {
             [n, c, h, w] => Shape { n, c, h, w },
             _ => Shape { n: 1, c: dims.iter().product(), h: 1, w: 1 },

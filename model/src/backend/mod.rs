@@ -1,7 +1,7 @@
-//! The operations that the network is built from and Burn does not have, or not fast enough, as a backend extension.
+//! Burn backend extension: the operations of the network that Burn lacks or does not run fast enough.
 //!
-//! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and, where these
-//! have [`SegBackward`], through `Autodiff`; everything above it is generic over `B: SegBackend`.
+//! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and, for those that
+//! implement [`SegBackward`], for `Autodiff`. All code above this module is generic over `B: SegBackend`.
 
 #[cfg(feature = "train")]
 mod autodiff;
@@ -17,7 +17,7 @@ use burn::tensor::{Int, Tensor, TensorPrimitive};
 
 /// Gradients of [`SegBackend::conv3x3`].
 pub struct ConvGradients<B: Backend> {
-    /// `[n, c, h, w]`, unless it was not asked for.
+    /// `[n, c, h, w]`; `None` if it was not requested.
     pub input: Option<FloatTensor<B>>,
     /// `[o, c, 3, 3]`
     pub weight: FloatTensor<B>,
@@ -25,22 +25,22 @@ pub struct ConvGradients<B: Backend> {
     pub bias: FloatTensor<B>,
 }
 
-/// What [`SegBackend::norm_relu`] returns.
+/// Result of [`SegBackend::norm_relu`].
 #[derive(Clone, Debug)]
 pub struct Normalised<B: Backend> {
     /// `[n, c, h, w]`
     pub output: FloatTensor<B>,
-    /// Of the batch, `[c]`.
+    /// Batch mean, `[c]`.
     pub mean: FloatTensor<B>,
-    /// Of the batch, `[c]`, not corrected for the number of samples.
+    /// Batch variance, `[c]`; biased (divided by the number of samples).
     pub variance: FloatTensor<B>,
 }
 
-/// A back end that can run the network.
+/// A back end that can run the network forward.
 pub trait SegBackend: Backend {
     /// 3x3 convolution, stride 1, zero padding 1, plus bias, then ReLU if `relu`.
     ///
-    /// `x` is `[n, c, h, w]`, `weight` `[o, c, 3, 3]`, `bias` `[o]`; the result `[n, o, h, w]`.
+    /// `x` is `[n, c, h, w]`, `weight` is `[o, c, 3, 3]`, `bias` is `[o]`; the result is `[n, o, h, w]`.
     fn conv3x3(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -48,7 +48,7 @@ pub trait SegBackend: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
-    /// [`conv3x3`](Self::conv3x3), then [`max_pool2`](Self::max_pool2); `h` and `w` are even.
+    /// [`conv3x3`](Self::conv3x3), then [`max_pool2`](Self::max_pool2). `h` and `w` must be even.
     fn conv3x3_pool2(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -69,8 +69,8 @@ pub trait SegBackend: Backend {
         Self::conv3x3(Self::max_unpool2(x, places), weight, bias, relu)
     }
 
-    /// Batch normalisation over `n, h, w`, then ReLU; for training only. `x` is `[n, c, h, w]`, `gamma` and `beta`
-    /// `[c]`.
+    /// Batch normalisation over `n, h, w` with the statistics of the batch itself, then ReLU; for training only. `x` is
+    /// `[n, c, h, w]`; `gamma` and `beta` are `[c]`.
     fn norm_relu(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -79,19 +79,19 @@ pub trait SegBackend: Backend {
         norm::forward(x, gamma, beta)
     }
 
-    /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (even `h`, `w`) to values and window places,
-    /// both `[n, c, h / 2, w / 2]`. A place counts 0 to 3 through the window row by row; among equals the first wins.
+    /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (`h` and `w` even) to values and window places, both
+    /// `[n, c, h / 2, w / 2]`. A place is 0 to 3, row by row through the 2x2 window; of equal values the first wins.
     fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>);
 
     /// Max unpooling: values and places `[n, c, h, w]` to `[n, c, 2 h, 2 w]`, each value at its place, zero elsewhere.
-    /// Also the backward of [`max_pool2`](Self::max_pool2).
+    /// Also the backward pass of [`max_pool2`](Self::max_pool2).
     fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// A back end that can differentiate the network, too: what `Autodiff` stands on.
+/// A back end that also has the backward passes; the basis of the `Autodiff` implementation.
 pub trait SegBackward: SegBackend {
-    /// The backward of [`conv3x3`](SegBackend::conv3x3). `output` is what it returned where ReLU was fused, else
-    /// `None`.
+    /// The backward pass of [`conv3x3`](SegBackend::conv3x3). `output` is its result if ReLU was fused, else `None`.
+    /// The gradient of `x` is computed only `with_input`.
     fn conv3x3_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -100,7 +100,8 @@ pub trait SegBackward: SegBackend {
         with_input: bool,
     ) -> ConvGradients<Self>;
 
-    /// The backward of [`norm_relu`](SegBackend::norm_relu): gradients of `x`, `gamma`, `beta`.
+    /// The backward pass of [`norm_relu`](SegBackend::norm_relu): gradients of `x`, `gamma` and `beta`. `found` is the
+    /// result of the forward pass.
     fn norm_relu_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -110,8 +111,8 @@ pub trait SegBackward: SegBackend {
         norm::backward(x, gamma, found, gradient)
     }
 
-    /// The backward of [`max_unpool2`](SegBackend::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, from each window
-    /// the element at its place.
+    /// The backward pass of [`max_unpool2`](SegBackend::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, taking from
+    /// each window the element at its place.
     fn max_gather2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -150,7 +151,7 @@ pub fn unpool2_conv3x3<B: SegBackend>(
     float(B::unpool2_conv3x3(x.tensor(), places.into_primitive(), weight.tensor(), bias.tensor(), relu))
 }
 
-/// [`SegBackend::norm_relu`] on tensors: the output, and mean and variance of the batch.
+/// [`SegBackend::norm_relu`] on tensors: the output, and the batch's mean and variance.
 pub fn norm_relu<B: SegBackend>(
     x: Tensor<B, 4>,
     gamma: Tensor<B, 1>,

@@ -1,4 +1,4 @@
-//! Batch normalisation with ReLU from plain tensor operations, for back ends without a kernel of their own.
+//! Batch normalisation with ReLU from plain tensor operations, for back ends without their own kernel.
 
 use super::EPSILON;
 use super::{Normalised, float};
@@ -10,7 +10,7 @@ fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B>
     tensor.into_primitive().tensor()
 }
 
-/// `[n, c, h, w]` to its mean over all but `c`, `[1, c, 1, 1]`.
+/// Mean over all dimensions but `c`: `[n, c, h, w]` to `[1, c, 1, 1]`.
 fn mean<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     x.mean_dim(0).mean_dim(2).mean_dim(3)
 }
@@ -19,6 +19,7 @@ fn channels<B: Backend>(of: FloatTensor<B>) -> Tensor<B, 4> {
     float::<B, 1>(of).reshape([1, -1, 1, 1])
 }
 
+/// See [`SegBackend::norm_relu`](super::SegBackend::norm_relu).
 pub fn forward<B: Backend>(x: FloatTensor<B>, gamma: FloatTensor<B>, beta: FloatTensor<B>) -> Normalised<B> {
     let x: Tensor<B, 4> = float(x);
     let centre = mean(x.clone());
@@ -33,6 +34,7 @@ pub fn forward<B: Backend>(x: FloatTensor<B>, gamma: FloatTensor<B>, beta: Float
     }
 }
 
+/// See [`SegBackward::norm_relu_backward`](super::SegBackward::norm_relu_backward).
 pub fn backward<B: Backend>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,

@@ -1,31 +1,31 @@
-//! The circle that a cell's outline lies on, as far as it is seen.
+//! Circles fitted to the visible part of cell outlines.
 
 use super::crop::Crop;
 
-/// Root mean square distance, in radii, of the outline of a single cell from a circle: an ellipse of axes 4 : 3 has
-/// 0.1.
+/// Greatest root mean square distance, in radii, of a single cell's outline from its circle. An ellipse with axes 4 : 3
+/// has 0.1.
 const ARC: f64 = 0.1;
 
-/// The same for a part of an outline, which is nearer to a circle than the whole cell.
+/// The same for a part of an outline, which is closer to a circle than the whole.
 const PART: f64 = 0.05;
-/// A circle this many times larger than the largest disc in a region is a straight line.
+/// A circle this many times larger than the largest disc in the region is taken for a straight line.
 const STRAIGHT: f64 = 4.0;
-/// Points of an outline that are looked at.
+/// Maximum number of outline points that arcs are fitted around.
 const LOOKED_AT: usize = 512;
-/// Fewer arcs than this say nothing.
+/// Minimum number of arcs to be meaningful.
 const ENOUGH: usize = 8;
 
 type Point = [f64; 2];
 
-/// Diameter of the circle on which the outline of a region lies, as far as it is seen. `None`: it lies on none.
+/// Diameter in pixels of the circle through the visible outline of a region. `None` if the outline fits no circle.
 pub fn diameter(crop: &Crop) -> Option<f64> {
     let circle = Circle::fit(&outline(crop))?;
     (circle.error < ARC * circle.radius).then_some(2.0 * circle.radius)
 }
 
-/// Diameters of the circles that parts of a clump's outline lie on, each part as far around a point as the largest disc
-/// in the clump reaches (`disc`, its radius in pixels): mostly the arc of one cell. Empty where hardly any part lies on
-/// one.
+/// Diameters in pixels of the circles that parts of a clump's outline lie on. Each part is what lies within `disc`
+/// (radius in pixels of the largest disc in the clump) of an outline point: mostly the arc of one cell. Empty if hardly
+/// any part lies on a circle.
 pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
     let outline = outline(crop);
     let mut near = Vec::new();
@@ -33,7 +33,7 @@ pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
         near.clear();
         near.extend(outline.iter().copied().filter(|[ox, oy]| (ox - x).hypot(oy - y) <= disc));
         let circle = Circle::fit(&near)?;
-        // Towards the middle of the circle lies the cell, or what is seen is the corner between two.
+        // The cell must lie towards the centre of the circle; otherwise this is the concave corner between two cells.
         let [dx, dy] = [circle.centre[0] - x, circle.centre[1] - y];
         let step = 2.0 / dx.hypot(dy).max(2.0);
         let [ix, iy] = [x + dx * step, y + dy * step].map(|at| at.round() as usize);
@@ -46,7 +46,7 @@ pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
     if found.len() < ENOUGH { Vec::new() } else { found }
 }
 
-/// Points between the pixels of a region and those beside it, where it ends within the image.
+/// Midpoints between the pixels of a region and the adjacent pixels outside it, except along the image edge.
 fn outline(crop: &Crop) -> Vec<Point> {
     let mut outline = Vec::new();
     for at in (0..crop.inside.len()).filter(|&at| crop.inside[at]) {
@@ -64,18 +64,18 @@ fn outline(crop: &Crop) -> Vec<Point> {
 struct Circle {
     centre: Point,
     radius: f64,
-    /// Root mean square distance of the points.
+    /// Root mean square distance of the points from the circle.
     error: f64,
 }
 
 impl Circle {
-    /// The least squares of Kåsa, "A circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas. 25,
-    /// 1976). `None`: the points lie on a line.
+    /// Least-squares fit after Kåsa, "A circle fitting procedure and its error analysis" (IEEE Trans. Instrum. Meas.
+    /// 25, 1976). `None` if the points lie on a line.
     fn fit(points: &[Point]) -> Option<Self> {
         let count = points.len() as f64;
         let mean = |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|&[x, y]| of(x, y)).sum::<f64>() / count;
         let (mx, my) = (mean(&|x, _| x), mean(&|_, y| y));
-        // About the centroid the normal equations are two.
+        // Relative to the centroid only two normal equations remain.
         let moment = |a: i32, b: i32| mean(&|x, y| (x - mx).powi(a) * (y - my).powi(b));
         let (xx, yy, xy) = (moment(2, 0), moment(0, 2), moment(1, 1));
         let (along_x, along_y) = ((moment(3, 0) + moment(1, 2)) / 2.0, (moment(0, 3) + moment(2, 1)) / 2.0);

@@ -1,7 +1,7 @@
-//! Smoothing.
+//! Box blur.
 
-/// Mean over a square of side `2 radius + 1`, rows then columns; what lies beyond an edge is as the
-/// edge. The cost does not depend on the radius.
+/// Replaces each value by the mean over a square of side `2 radius + 1`, rows first, then columns; edge values are
+/// repeated beyond the edge. The cost does not depend on the radius.
 pub fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
     let mut line = Vec::new();
     for row in values.chunks_exact_mut(width) {
@@ -9,7 +9,7 @@ pub fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
         line.extend_from_slice(row);
         mean_along(&line, radius, |x, mean| row[x] = mean);
     }
-    // Several columns at a time, for the sake of the cache.
+    // Whole rows of column sums at a time, for cache locality.
     let mut sums = vec![0.0f32; width];
     let source = values.to_vec();
     let row = |y: isize| {
@@ -31,6 +31,7 @@ pub fn blur(values: &mut [f32], width: usize, height: usize, radius: usize) {
     }
 }
 
+/// Calls `put` with each index of the line and the mean over `radius` values on either side.
 fn mean_along(line: &[f32], radius: usize, mut put: impl FnMut(usize, f32)) {
     let last = line.len() as isize - 1;
     let value = |x: isize| line[x.clamp(0, last) as usize];

@@ -1,24 +1,26 @@
-//! Where the centres of round cells must be, told by the region's outline.
+//! Votes of a region's outline for the centres of round cells.
 //!
-//! Where cells overlap so far that their common outline has hardly a neck, the depth alone knows one large hill.
-//! But every arc of the outline still bends around its own cell's centre: each outline pixel votes for the points
-//! about one cell radius inwards, along its normal (radial symmetry: Loy and Zelinsky, "Fast radial symmetry for
-//! detecting points of interest", PAMI 2003).
+//! Where cells overlap so far that their common outline has hardly a neck, the depth has only one large hill. But every
+//! arc of the outline still curves around the centre of its own cell: each outline pixel votes for the points about one
+//! cell radius inwards along its normal (radial symmetry: Loy and Zelinsky, "Fast radial symmetry for detecting points
+//! of interest", PAMI 2003).
 
 use super::blur::blur;
 use super::crop::Crop;
 
-/// Distances voted for, in expected radii: cells differ in size.
+/// Range of distances voted for, in expected radii, as cells differ in size.
 const NEAREST: f32 = 0.75;
 const FARTHEST: f32 = 1.2;
-/// Smoothing of the outline's normals and of the votes, in expected diameters.
+/// Blur radius of the mask that the normals are taken from, in expected diameters.
 const NORMAL: f32 = 0.05;
+/// Blur radius of the votes, in expected diameters.
 const VOTE: f32 = 0.09;
-/// What the centre of a lone disc collects, in outlines per smoothing square: makes its score 1.
+/// Votes at the centre of a lone disc, as a share of its outline per smoothing square; normalises its score to 1.
 const LONE_DISC: f32 = 0.45;
 
 /// A score for each pixel of the crop: about 1 at the centre of a lone disc of the expected diameter, about f at that
-/// of a disc of which the share f of the outline shows, 0 far from any centre and outside of the region.
+/// of a disc of which the share f of the outline is visible, near 0 far from any centre. Values outside the region are
+/// meaningless. `diameter` is in pixels.
 pub fn votes(crop: &Crop, diameter: f32) -> Vec<f32> {
     let (width, height) = (crop.width, crop.height);
     let mut votes = vec![0.0f32; width * height];
@@ -48,7 +50,7 @@ pub fn votes(crop: &Crop, diameter: f32) -> Vec<f32> {
     votes
 }
 
-/// The pixels along the region's outline and their unit normals inwards.
+/// The outline pixels of the region and their unit normals, pointing inwards.
 fn normals(crop: &Crop, diameter: f32) -> Vec<(usize, usize, [f32; 2])> {
     let (width, height) = (crop.width, crop.height);
     let mut soft: Vec<f32> = crop.inside.iter().map(|&inside| f32::from(u8::from(inside))).collect();
@@ -96,7 +98,6 @@ mod tests {
         let region = &regions(side, side, Neighbours::Four, inside)[0];
         let crop = Crop::of(region, side, side);
         let scores = votes(&crop, 2.0 * radius);
-        // Row and column of a point given in radii.
         assert!(scores.iter().zip(&crop.inside).all(|(s, _)| s.is_finite()));
         let mut whole = vec![0.0; (side * side) as usize];
         scores.iter().enumerate().for_each(|(at, &score)| whole[crop.in_image(at, side)] = score);

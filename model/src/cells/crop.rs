@@ -1,17 +1,17 @@
-//! One region cut out of the image, so that work and memory follow its size.
+//! One region cut out of the image, so that time and memory scale with its size.
 
 use super::distance::squared_distance;
 use super::regions::Region;
 
-/// The bounding box of a region with one pixel of background around it, except beyond the image's edge: a
-/// cell that goes on out of sight is not taken to end there.
+/// The bounding box of a region with a margin of one background pixel, except at the image edge: a cell that continues
+/// out of view must not appear to end there.
 pub struct Crop {
-    /// Where its top left pixel lies in the image.
+    /// Position of its top left pixel in the image.
     pub x: u32,
     pub y: u32,
     pub width: usize,
     pub height: usize,
-    /// Row by row, whether a pixel belongs to the region.
+    /// Whether each pixel belongs to the region, row by row.
     pub inside: Vec<bool>,
 }
 
@@ -30,19 +30,19 @@ impl Crop {
         Self { x, y, width, height, inside }
     }
 
-    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` where
-    /// the region has no outline, filling the whole image.
+    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` if the region fills
+    /// the whole image and so has no outline.
     pub fn depth(&self) -> Option<Vec<f32>> {
         let filled = self.inside.iter().all(|&inside| inside);
         (!filled).then(|| self.depth_from(|at| !self.inside[at]))
     }
 
-    /// The same to the outline of what a flood from outside has left dry.
+    /// The same to the outline of what the flood has left dry.
     pub fn depth_above(&self, flood: &Flood) -> Vec<f32> {
         self.depth_from(|at| flood.wet[at])
     }
 
-    /// Distance in pixels from a pixel's centre to the image's edge.
+    /// Distance in pixels from a pixel's centre to the image edge.
     pub fn to_edge(&self, at: usize, image_width: u32, image_height: u32) -> f32 {
         let (x, y) = (self.x + (at % self.width) as u32, self.y + (at / self.width) as u32);
         x.min(y).min(image_width - 1 - x).min(image_height - 1 - y) as f32 + 0.5
@@ -50,12 +50,12 @@ impl Crop {
 
     fn depth_from(&self, outside: impl Fn(usize) -> bool) -> Vec<f32> {
         let mut depth = squared_distance(self.width, self.height, outside);
-        // The outline runs half a pixel before the nearest background pixel's centre.
+        // The outline runs half a pixel before the centre of the nearest background pixel.
         depth.iter_mut().for_each(|d| *d = (d.sqrt() - 0.5).max(0.0));
         depth
     }
 
-    /// The pixels left, right, above and below of one, by index of the crop.
+    /// Crop indices of the pixels to the left, right, above and below.
     pub fn around(&self, at: usize) -> [Option<usize>; 4] {
         let (x, y) = (at % self.width, at / self.width);
         [
@@ -66,22 +66,22 @@ impl Crop {
         ]
     }
 
-    /// Index in the image of the pixel at this index of the crop.
+    /// Converts a crop index to an image index.
     pub fn in_image(&self, at: usize, image_width: u32) -> usize {
         (self.y as usize + at / self.width) * image_width as usize + self.x as usize + at % self.width
     }
 }
 
-/// Water that comes in from the outside of a region and takes what is not certain. What certain pixels enclose stays
-/// dry: doubt in the midst of a cell is its pale centre.
+/// A flood that enters a region from outside and takes every uncertain pixel it reaches. What certain pixels enclose
+/// stays dry: uncertainty in the middle of a cell is its pale centre.
 pub struct Flood {
     wet: Vec<bool>,
-    /// Dry pixels beside wet ones, some more than once.
+    /// Dry pixels next to wet ones; may contain duplicates.
     shore: Vec<usize>,
 }
 
 impl Flood {
-    /// The region is dry.
+    /// The flood before it enters the region.
     pub fn around(crop: &Crop) -> Self {
         let wet: Vec<bool> = crop.inside.iter().map(|&inside| !inside).collect();
         let beside = |&at: &usize| !wet[at] && crop.around(at).into_iter().flatten().any(|next| wet[next]);
@@ -89,7 +89,8 @@ impl Flood {
         Self { wet, shore }
     }
 
-    /// Goes on to where `certain` holds; less may be certain than before, but not more.
+    /// Lets the flood advance up to the pixels for which `certain` holds. Over successive calls the set of certain
+    /// pixels may only shrink.
     pub fn rise(&mut self, crop: &Crop, certain: impl Fn(usize) -> bool) {
         let mut shore = Vec::new();
         while let Some(at) = self.shore.pop() {

@@ -1,4 +1,4 @@
-//! How large a cell is in this image.
+//! Estimates the cell diameter in an image.
 
 use super::arc;
 use super::crop::Crop;
@@ -7,23 +7,23 @@ use super::regions::{Neighbours, Region, regions};
 use crate::GrayImage;
 use std::f64::consts::PI;
 
-/// Pixels looked at; beyond, only every second, third, ... region is looked at.
+/// Budget of pixels examined; beyond it only every second, third, ... region is.
 const ENOUGH: u64 = 6_000_000;
-/// A region larger than this many times its largest inscribed disc is not a single cell.
+/// A region whose area exceeds that of its largest inscribed disc by more than this factor is not a single cell.
 const SINGLE: f64 = 1.75;
-/// Part of an inscribed disc's radius within which no second one may have its centre.
+/// Minimum distance between centres of inscribed discs, in radii of the larger one.
 const APART: f32 = 0.8;
-/// Where whole regions cover less than this share of what regions cut by the image's edge cover, they are as likely
-/// platelets beside cells as cells.
+/// If whole regions cover less than this share of the area of regions cut by the image edge, they may just as well be
+/// platelets.
 const WHOLE: f64 = 0.25;
-/// Equivalent diameter of a cell over that of its largest inscribed disc, typical of round and oval cells.
+/// Ratio of a cell's equivalent diameter to that of its largest inscribed disc, typical of round and oval cells.
 const OVER_DISC: f64 = 1.08;
 
-/// Typical equivalent diameter in pixels of one cell of a mask (non-zero: cell). `None`: no cells.
+/// Typical equivalent diameter in pixels of the cells of a mask (non-zero: cell). `None` if there are no cells.
 ///
-/// The median over area: half of the covered area belongs to smaller cells, half to larger ones, so that
-/// specks hardly count. A region that is about as large as its largest inscribed disc is one cell; a clump is taken
-/// apart into discs, largest first. Regions cut by the image's edge count only where there is hardly anything else.
+/// It is the median weighted by area (half of the covered area belongs to smaller cells, half to larger ones), so
+/// specks hardly count. A region about as large as its largest inscribed disc is one cell; a clump is decomposed into
+/// discs, largest first. Regions cut by the image edge count only if there is hardly anything else.
 pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     let (width, height) = mask.dimensions();
     let mut filled = mask.as_raw().clone();
@@ -35,7 +35,7 @@ pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
     Some(first as f32)
 }
 
-/// The same, of a mask whose holes are filled as far as they should be.
+/// The same for a mask whose holes are already filled as appropriate.
 fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
     let all = regions(width, height, Neighbours::Four, |at| filled[at] != 0);
     let (edge, inner): (Vec<Region>, Vec<Region>) =
@@ -48,7 +48,7 @@ fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
     weighted_median(&mut found)
 }
 
-/// Diameter and weight of everything that looks like a cell.
+/// Diameter and weight (area) of everything that looks like a cell.
 fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     let total: u64 = regions.iter().map(|r| r.area).sum();
     let step = total.div_ceil(ENOUGH).max(1) as usize;
@@ -56,7 +56,7 @@ fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     for region in regions.iter().step_by(step) {
         let crop = Crop::of(region, width, height);
         let area = region.area as f64;
-        // A region that fills the whole image has no outline and no depth.
+        // A region that fills the whole image has no outline and thus no depth.
         let depth = crop.depth().unwrap_or_default();
         let cut = region.touches_edge(width, height);
         if let Some(diameter) = single(region, &crop, &depth, cut) {
@@ -69,7 +69,7 @@ fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     out
 }
 
-/// Diameter of a region that is one cell.
+/// Diameter of a region that is a single cell; `None` for a clump. `cut`: by the image edge.
 fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64> {
     let area = region.area as f64;
     let round = (4.0 * area / PI).sqrt();
@@ -78,15 +78,15 @@ fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64>
         return Some(round);
     }
     if cut {
-        // The arc that is seen tells how large the cell is; what lies on none is a clump.
+        // The visible arc gives the diameter of the whole cell; a region that fits no circle is a clump.
         return arc::diameter(crop)
             .map(|diameter| diameter.clamp(round, 2.0 * OVER_DISC * deepest.max(round)));
     }
     (area <= SINGLE * PI * deepest * deepest).then_some(round)
 }
 
-/// Diameter and weight of the cells of a clump that goes on out of sight: the arcs of its outline tell more than its
-/// discs, most of which are cut.
+/// Diameter and weight of the cells of a clump that continues out of view. The arcs of its outline are more informative
+/// than its discs, most of which are cut.
 fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> {
     let largest = discs.iter().map(|disc| disc.0).fold(0.0, f64::max) / (2.0 * OVER_DISC);
     let arcs = arc::diameters(crop, largest);
@@ -97,8 +97,8 @@ fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> 
     arcs.into_iter().map(|diameter| (diameter, share)).collect()
 }
 
-/// Diameter and weight of the cells of a clump. One that goes on out of sight ends at the image's edge, or it would be
-/// one huge cell; discs that reach the edge tell little.
+/// Diameter and weight of the cells of a clump. The image edge counts as outline, or a cut clump would be one huge
+/// cell; discs that reach the edge are ignored if there are others.
 fn clump(crop: &Crop, depth: &[f32], width: u32, height: u32) -> Vec<(f64, f64)> {
     let edge = |at: usize| crop.to_edge(at, width, height);
     let within: Vec<f32> = depth.iter().enumerate().map(|(at, depth)| depth.min(edge(at))).collect();
@@ -114,11 +114,11 @@ fn clump(crop: &Crop, depth: &[f32], width: u32, height: u32) -> Vec<(f64, f64)>
         .collect()
 }
 
-/// Centres of the largest inscribed discs, well apart from each other.
+/// Centres of the largest inscribed discs, well separated.
 fn discs(depth: &[f32], width: usize) -> Vec<usize> {
     let mut peaks: Vec<usize> = (0..depth.len()).filter(|&at| is_peak(depth, width, at)).collect();
     peaks.sort_by(|&a, &b| depth[b].total_cmp(&depth[a]).then(a.cmp(&b)));
-    // Centres are looked up on a coarse grid, so that a clump of thousands stays quick.
+    // A coarse grid of the centres taken so far keeps clumps of thousands of cells fast.
     let cell = peaks.first().map_or(1.0, |&at| depth[at]).max(1.0) as usize;
     let mut taken = std::collections::HashMap::<(usize, usize), Vec<(f32, f32, f32)>>::new();
     let mut out = Vec::new();
@@ -138,7 +138,7 @@ fn discs(depth: &[f32], width: usize) -> Vec<usize> {
     out
 }
 
-/// Not lower than any of its 8 neighbours.
+/// Whether a pixel is at least as deep as its 8 neighbours.
 fn is_peak(depth: &[f32], width: usize, at: usize) -> bool {
     let (x, height) = (at % width, depth.len() / width);
     let y = at / width;
@@ -147,7 +147,8 @@ fn is_peak(depth: &[f32], width: usize, at: usize) -> bool {
             .all(|ny| (x.saturating_sub(1)..(x + 2).min(width)).all(|nx| depth[ny * width + nx] <= depth[at]))
 }
 
-/// The size below which half of the weight lies, each weight's middle at its size, in between by interpolation.
+/// Weighted median of `(size, weight)`: interpolated where half of the total weight is reached, each weight centred at
+/// its size.
 fn weighted_median(sizes: &mut [(f64, f64)]) -> Option<f64> {
     sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = sizes.iter().map(|s| s.1).sum::<f64>() / 2.0;

@@ -1,12 +1,12 @@
 //! Euclidean distance transform.
 
-/// Farther than any pixel of an image.
+/// Larger than any distance in an image.
 const FAR: f32 = 1e9;
 
-/// Squared distance in pixels from each pixel's centre to the centre of the nearest site, row by row
-/// (`width * height` values, 0 on sites, at least 1e9 where there is no site at all). Exact up to squares of
-/// 2^24. Linear time: distances along columns by two sweeps, then along rows the lower envelope of parabolas of
-/// Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled Functions" (Theory of Computing 8, 2012).
+/// Squared distance in pixels from each pixel's centre to the centre of the nearest site: `width * height` values row
+/// by row, 0 on sites, at least 1e9 if there is no site at all. Exact for squared distances up to 2^24. Linear time:
+/// two sweeps along the columns, then along each row the lower envelope of parabolas of Felzenszwalb and Huttenlocher,
+/// "Distance Transforms of Sampled Functions" (Theory of Computing 8, 2012).
 pub fn squared_distance(width: usize, height: usize, is_site: impl Fn(usize) -> bool) -> Vec<f32> {
     let mut grid: Vec<f32> = (0..width * height).map(|at| if is_site(at) { 0.0 } else { FAR }).collect();
     for at in width..grid.len() {
@@ -22,14 +22,14 @@ pub fn squared_distance(width: usize, height: usize, is_site: impl Fn(usize) -> 
     grid
 }
 
-/// The parabolas that are lowest somewhere: centre, height at the centre, and from where on it is lowest.
+/// The lower envelope: for each parabola its centre, its height there, and the x from which it is the lowest.
 #[derive(Default)]
 struct Envelope {
     parabolas: Vec<(f32, f32, f32)>,
 }
 
-/// Turns distances along the columns into squared distances, one stretch between two sites at a time: what lies
-/// beyond a site can't be nearer than the site.
+/// Turns column distances of one row into squared distances, one stretch between two sites at a time: nothing beyond a
+/// site can be nearer than the site itself.
 fn along_row(row: &mut [f32], envelope: &mut Envelope) {
     let mut start = 0;
     while start < row.len() {
@@ -54,7 +54,7 @@ impl Envelope {
             let (x, height) = (x as f32, distance * distance);
             let mut from = f32::MIN;
             while let Some(&(other, other_height, other_from)) = self.parabolas.last() {
-                // (x² + h - o² - g) / 2 (x - o), in a form that keeps the digits.
+                // (x² + h - o² - g) / (2 (x - o)), rearranged to avoid cancellation.
                 from = 0.5 * (x + other + (height - other_height) / (x - other));
                 if from > other_from {
                     break;

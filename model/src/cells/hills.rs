@@ -1,58 +1,59 @@
-//! Hills of one region, and which of them are one cell.
+//! Hills of one region's height map, and which of them belong to the same cell.
 
 use super::crop::Crop;
 use super::split::{OUTSIDE, STEPS};
 
-/// A pass at least this high, relative to the lower top, parts nothing: for tops near each other and for tops far
-/// apart, which any dip parts. For two equal discs of radius r whose centres are d apart the pass of the depth is at
-/// sqrt(1 - d²/4r²): 0.87 for d = r.
+/// Two hills are one cell if the pass between them is at least this high relative to the lower top: limit for tops near
+/// each other, and for tops far apart, which any dip separates. For two equal discs of radius r with centres d apart,
+/// the pass of the depth is at sqrt(1 - d²/4r²): 0.87 for d = r.
 const PASS: (f32, f32) = (0.83, 1.0);
-/// What near and far apart mean, in expected diameters.
+/// The distances that count as near and far, in expected diameters.
 const APART: (f32, f32) = (0.35, 0.75);
-/// A top lower than this share of the expected cell radius is no cell of its own; of a cell that the image's edge
-/// cuts, less may show.
+/// A top lower than this share of the expected cell radius is not a cell of its own.
 const LEAST_HEIGHT: f32 = 0.1;
+/// The same at the image edge, where little of a cell may be visible.
 const LEAST_HEIGHT_AT_EDGE: f32 = 0.02;
-/// A dip shallower than this many pixels is the pixel grid's doing; a cell that the edge cuts is a lower hill with a
-/// shallower dip.
+/// A dip shallower than this many pixels is an artefact of the pixel grid.
 const GRID: f32 = 0.4;
+/// The same at the image edge: a cut cell is a lower hill with a shallower dip.
 const GRID_AT_EDGE: f32 = 0.3;
-/// A part smaller than this share of the expected cell goes to its neighbour.
+/// A part smaller than this share of the expected cell area is merged into its neighbour.
 const FRAGMENT: f32 = 0.06;
+/// The same at the image edge.
 const FRAGMENT_AT_EDGE: f32 = 0.03;
 
 struct Hill {
-    /// Another hill that this one is part of, or itself.
+    /// The hill that this one was merged into, or its own id (union-find).
     parent: u32,
     height: u16,
     area: u32,
-    /// Whether it reaches the image's edge.
+    /// Whether it reaches the image edge.
     at_edge: bool,
-    /// Where the top is.
+    /// Position of the top in the crop.
     x: f32,
     y: f32,
 }
 
-/// The hills found so far; a hill's number stays valid when it becomes part of another.
+/// The hills found so far. A hill's id stays valid after it is merged into another.
 pub struct Hills {
     diameter: f32,
     hills: Vec<Hill>,
 }
 
 impl Hills {
-    /// None yet; the expected cell diameter in pixels.
+    /// An empty set; `diameter` is the expected cell diameter in pixels.
     pub fn new(diameter: f32) -> Self {
         Self { diameter, hills: Vec::new() }
     }
 
-    /// A new hill with its top at a pixel.
+    /// Adds a hill with its top at a pixel and returns its id.
     pub fn rise(&mut self, height: u16, x: usize, y: usize, at_edge: bool) -> u32 {
         let id = self.hills.len() as u32;
         self.hills.push(Hill { parent: id, height, area: 1, at_edge, x: x as f32, y: y as f32 });
         id
     }
 
-    /// Adds a pixel to a hill.
+    /// Adds a pixel to a hill; returns the hill.
     pub fn grow(&mut self, id: u32, at_edge: bool) -> u32 {
         let hill = &mut self.hills[id as usize];
         hill.area += 1;
@@ -60,7 +61,7 @@ impl Hills {
         id
     }
 
-    /// The hill that this one is part of now.
+    /// The hill that this one is now part of.
     pub fn root(&mut self, mut id: u32) -> u32 {
         while self.hills[id as usize].parent != id {
             let up = self.hills[self.hills[id as usize].parent as usize].parent;
@@ -70,7 +71,8 @@ impl Hills {
         id
     }
 
-    /// Two hills meet at a pass of this height: gives the one hill that they are, if they are one.
+    /// Called when two root hills meet at a pass of this height. Merges them if they are one cell and returns the
+    /// merged hill; otherwise `None`.
     pub fn meet(&mut self, a: u32, b: u32, pass: u16) -> Option<u32> {
         if a == b {
             return Some(a);
@@ -90,7 +92,7 @@ impl Hills {
         one.then(|| self.join(low, high))
     }
 
-    /// Makes `low` part of `high`.
+    /// Merges `low` into `high`.
     fn join(&mut self, low: u32, high: u32) -> u32 {
         self.hills[low as usize].parent = high;
         self.hills[high as usize].area += self.hills[low as usize].area;
@@ -104,7 +106,7 @@ impl Hills {
         (hill.area as f32) < least * std::f32::consts::PI / 4.0 * self.diameter * self.diameter
     }
 
-    /// Gives parts too small for a cell to the neighbour with the longest common seam, smallest part first.
+    /// Merges parts too small for a cell into the neighbour with the longest common border, smallest part first.
     pub fn absorb_fragments(&mut self, crop: &Crop, of_pixel: &[u32]) {
         let roots = (0..self.hills.len() as u32).filter(|&id| self.hills[id as usize].parent == id);
         let mut small: Vec<u32> = roots.filter(|&id| self.is_fragment(id)).collect();
@@ -144,7 +146,7 @@ impl Hills {
         }
     }
 
-    /// Replaces hills by numbers from 0 in raster order; and the tops, column and row, by number.
+    /// Replaces hill ids by numbers from 0 in raster order; also returns the column and row of each top, by number.
     pub fn number(&mut self, mut of_pixel: Vec<u32>) -> (Vec<u32>, Vec<(usize, usize)>) {
         let mut numbers = vec![OUTSIDE; self.hills.len()];
         let mut tops = Vec::new();

@@ -1,26 +1,26 @@
-//! Holes: pale centres are filled, gaps between cells are not.
+//! Holes in regions: pale centres are filled, gaps between cells are not.
 
 use super::regions::{Neighbours, Region, regions};
 use std::collections::HashMap;
 
-/// Holes up to this share of a cell are filled whatever their shape: stray pixels.
+/// Holes up to this share of a cell's area are stray pixels and are filled whatever their shape.
 const STRAY: f64 = 0.005;
-/// A region that with its holes is no larger than this many cells is one cell: all its holes are filled.
+/// A region no larger, holes included, than this many cells is a single cell; all its holes are filled.
 const LONE: f64 = 1.6;
-/// In a clump a pale centre takes up at most this share of a cell ...
+/// In a clump, a pale centre takes up at most this share of a cell ...
 const PALE_CENTRE: f64 = 0.4;
-/// ... and is at least this round. The gap between four touching discs has 0.80, between four that overlap up to 0.89,
-/// between three less.
+/// ... and has at least this roundness. The gap between four touching discs has 0.80, between four overlapping ones up
+/// to 0.89, between three less.
 const ROUND: f64 = 0.9;
 
-/// A hole alone in its region that takes up this much of it is taken for a cell's pale centre, whatever its shape; the
-/// gap between three touching discs takes up 0.017, that between four 0.064.
+/// While the cell area is unknown, the only hole of a region is taken for a pale centre, whatever its shape, if it
+/// makes up at least this share of the region. The gap between three touching discs makes up 0.017, between four 0.064.
 const OVAL_CENTRE: f64 = 0.05;
 
-/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; tells whether there were any. `cell_area`
-/// is the expected area of a cell in pixels; `None`: not known yet, only round holes and large ones alone in their
-/// region are filled, for what is small beside the region around it may be a gap in a crowd. What touches the image's
-/// edge is no hole.
+/// Fills the holes of a mask (row by row, 255 and 0) that lie within a cell; returns whether any were filled.
+/// `cell_area` is the expected area of a cell in pixels. `None`: not known yet; then only round holes and large holes
+/// alone in their region are filled, as a hole that is small relative to the region around it may be a gap in a crowd.
+/// Background that touches the image edge is not a hole.
 pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) -> bool {
     let mut holes = regions(width, height, Neighbours::Eight, |at| mask[at] == 0);
     holes.retain(|region| !region.touches_edge(width, height));
@@ -34,7 +34,7 @@ pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) ->
         let pale_centre = share <= PALE_CENTRE && hole.roundness() >= ROUND;
         let lone = match cell_area {
             Some(cell) => around <= LONE * cell,
-            // A clump mostly encloses several gaps, or a smaller one.
+            // A clump usually encloses several gaps, or a relatively smaller one.
             None => holes == 1 && (OVAL_CENTRE..=PALE_CENTRE).contains(&share),
         };
         let stray = cell_area.is_some() && share <= STRAY;
@@ -49,9 +49,9 @@ pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) ->
     filled
 }
 
-/// For each hole the area of the region around it, all that region's holes included, and how many these are.
+/// For each hole, the area of the surrounding region including all its holes, and the number of those holes.
 fn areas_around(mask: &[u8], width: u32, height: u32, holes: &[Region]) -> Vec<(f64, usize)> {
-    // The pixel left of a hole's first pixel belongs to the region around it.
+    // The pixel to the left of a hole's first pixel belongs to the surrounding region.
     let firsts = holes.iter().enumerate().filter_map(|(index, hole)| Some((hole.runs.first()?, index)));
     let by_start: HashMap<(u32, u32), usize> =
         firsts.map(|(run, index)| ((run.y, run.start), index)).collect();

@@ -1,10 +1,10 @@
-//! Measures of every cell in one pass over the labels.
+//! Measures all cells in one pass over the labels.
 
 use super::{Cell, Labels};
 use crate::GrayImage;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Sums over the pixels of one cell. Coordinates are relative to its first pixel, to keep the digits.
+/// Sums over the pixels of one cell. Coordinates are relative to its first pixel, for precision.
 #[derive(Clone)]
 struct Sums {
     origin: [f64; 2],
@@ -15,13 +15,13 @@ struct Sums {
     yy: f64,
     xy: f64,
     probability: u64,
-    /// Changes between inside and outside along rows and columns, and along diagonals.
+    /// Number of changes between inside and outside along rows and columns (`straight`) and along diagonals.
     straight: u64,
     diagonal: u64,
     bounds: [u32; 4],
 }
 
-/// Measures the cells 1 to `count`. Each must have at least one pixel.
+/// Measures the cells 1 to `count`, each of which must have at least one pixel.
 pub fn measure(labels: &Labels, count: usize, probability: &GrayImage) -> Vec<Cell> {
     let empty = Sums {
         origin: [0.0; 2],
@@ -67,8 +67,8 @@ fn add_pixels(labels: &Labels, probability: &GrayImage, sums: &mut [Sums]) {
     }
 }
 
-/// Counts, for each cell, the changes from inside to outside and back along all lines in four directions. What
-/// lies beyond the image is outside.
+/// Counts, for each cell, the changes between inside and outside along all lines in four directions. Everything beyond
+/// the image is outside.
 fn add_changes(labels: &Labels, sums: &mut [Sums]) {
     let width = labels.width as usize;
     let beyond = vec![0; width];
@@ -82,7 +82,7 @@ fn add_changes(labels: &Labels, sums: &mut [Sums]) {
     };
     let rows = || labels.ids.chunks_exact(width).chain([&beyond[..]]);
     for (upper, lower) in [&beyond[..]].into_iter().chain(rows()).zip(rows()) {
-        // The four pixels around each corner of the pixel grid, the first and the last corner included.
+        // `a b / c d` are the four pixels around each corner of the pixel grid, corners on the image border included.
         let (mut a, mut c) = (0, 0);
         for x in 0..=width {
             let (b, d) = (upper.get(x).copied().unwrap_or(0), lower.get(x).copied().unwrap_or(0));
@@ -101,7 +101,7 @@ impl Sums {
     fn cell(&self, id: u32, labels: &Labels) -> Cell {
         let area = self.area as f64;
         let (x, y) = (self.x / area, self.y / area);
-        // 1/12: a pixel is a square, not a point.
+        // 1/12: second moment of a unit square about its centre, as a pixel is not a point.
         let xx = self.xx / area - x * x + 1.0 / 12.0;
         let yy = self.yy / area - y * y + 1.0 / 12.0;
         let xy = self.xy / area - x * y;
@@ -125,9 +125,9 @@ impl Sums {
     }
 }
 
-/// Cauchy-Crofton: half the sum, over directions, of angle times distance of the lines times crossings. Here
-/// four directions a quarter of pi apart; diagonal lines are 1/sqrt(2) pixels apart. Right on average over all
-/// orientations; a straight edge is off by up to 5 %.
+/// Cauchy-Crofton formula: half the sum, over directions, of angle step × line spacing × number of crossings. With four
+/// directions π/4 apart; diagonal lines are 1/√2 pixels apart. Unbiased over all orientations; a straight edge is off
+/// by up to 5 %.
 fn perimeter(straight: u64, diagonal: u64) -> f64 {
     PI / 8.0 * (straight as f64 + diagonal as f64 * FRAC_1_SQRT_2)
 }

@@ -1,14 +1,14 @@
-//! Outlines of cells as polygons.
+//! Cell outlines as polygons.
 
 use super::{Cell, Labels};
 
-/// The borders of a cell as closed polygons along the pixels' corners: the outer one first, clockwise on the screen,
-/// then one counterclockwise for each hole. The first corner is not repeated at the end. Points in image pixels (pixel
-/// x covers x to x + 1), only where the direction changes.
+/// The borders of a cell as closed polygons along pixel corners: first the outer one, clockwise on the screen, then one
+/// counterclockwise for each hole. Only corners where the direction changes are listed, and the first is not repeated
+/// at the end. Coordinates are in image pixels (pixel x covers x to x + 1).
 ///
-/// A cell's pixels hang together by their sides, so that one polygon is around them all. No polygon comes to a corner
-/// twice: background that is shut in by two pixels which touch at a corner is a hole. Empty where the label image does
-/// not hold the cell.
+/// The pixels of a cell are 4-connected, so a single polygon surrounds them all. No polygon visits a corner twice:
+/// background enclosed by two pixels that touch only at a corner is a hole. Empty if the label image does not contain
+/// the cell.
 pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
     let [left, top, width, height] = cell.bounds;
     let inside = |[x, y]: [i64; 2]| {
@@ -18,7 +18,7 @@ pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
             && y < i64::from(labels.height)
             && labels.ids[y as usize * labels.width as usize + x as usize] == cell.id
     };
-    // Pixels whose lower side a polygon has passed.
+    // Pixels whose lower side is already part of a polygon.
     let mut passed = vec![false; width as usize * height as usize];
     let place = |[x, y]: [i64; 2]| (y as usize - top as usize) * width as usize + x as usize - left as usize;
     let pixels =
@@ -26,7 +26,7 @@ pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
     let mut rings = Vec::new();
     for [x, y] in pixels.filter(|pixel| inside(*pixel)) {
         if rings.is_empty() {
-            // Right along the upper side of the first pixel.
+            // Start along the upper side of the first pixel, heading right.
             rings.push(trace([x, y], [1, 0], inside, |pixel| passed[place(pixel)] = true));
         }
         if !inside([x, y + 1]) && !passed[place([x, y])] {
@@ -36,8 +36,8 @@ pub fn outlines(labels: &Labels, cell: &Cell) -> Vec<Vec<[u32; 2]>> {
     rings
 }
 
-/// Follows a border from a corner, the cell on the right hand, until it closes. `below` hears of each pixel of the cell
-/// whose lower side is passed.
+/// Follows a border from a corner, with the cell on the right, until it closes. Calls `below` with each cell pixel
+/// along whose lower side it passes.
 fn trace(
     start: [i64; 2],
     first: [i64; 2],
@@ -53,14 +53,14 @@ fn trace(
         }
         if at == start {
             if heading == first {
-                // It began in the middle of a side.
+                // The trace started in the middle of a straight side, which is no corner.
                 points.remove(0);
             }
             return points;
         }
-        // The two pixels ahead, on either side of the line.
+        // Whether the pixel ahead on one side of the line (1: right, -1: left) is in the cell.
         let ahead = |side: i64| {
-            // Half steps along the heading and to the side, doubled to stay whole.
+            // Half a step ahead and half a step sideways, in doubled coordinates to stay integral.
             let x = 2 * at[0] + heading[0] - side * heading[1];
             let y = 2 * at[1] + heading[1] + side * heading[0];
             inside([x.div_euclid(2), y.div_euclid(2)])
@@ -90,7 +90,7 @@ mod tests {
         outlines(&labels, &cells[0])
     }
 
-    /// Areas with their sign: holes are negative.
+    /// Signed areas; holes are negative.
     fn areas(rings: &[Vec<[u32; 2]>]) -> Vec<f64> {
         let cross = |(a, b): (&[u32; 2], &[u32; 2])| {
             f64::from(a[0]) * f64::from(b[1]) - f64::from(b[0]) * f64::from(a[1])
@@ -110,9 +110,9 @@ mod tests {
     fn the_polygons_have_the_area_of_the_pixels() {
         assert_eq!(areas(&traced(&[".#..", "####", ".##."])), [7.0]);
         assert_eq!(areas(&traced(&["..#", "###", "#.."])), [5.0]);
-        // A hole of two pixels and, after it in reading order, one of one.
+        // A hole of two pixels, then, later in raster order, one of a single pixel.
         assert_eq!(areas(&traced(&["#####", "#..##", "###.#", "#####"])), [20.0, -2.0, -1.0]);
-        // Two arms that touch only at a corner shut a hole in.
+        // Two arms that touch only at a corner enclose a hole.
         assert_eq!(areas(&traced(&["####", "#..#", "##.#", "..##"])), [14.0, -3.0]);
     }
 

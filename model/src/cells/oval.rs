@@ -1,36 +1,35 @@
-//! Regions that one long cell explains better than two round ones.
+//! Recognises regions that one elongated cell explains better than two round ones.
 //!
-//! Elliptocytes and other drawn-out cells are as long as two cells, so length alone parts them wrongly, the more so
-//! where all cells of a smear are long and tell too small a size. Their outline tells: compare the region with the
-//! ellipse that has its area and second moments. Of two equal discs the share of the ellipse that differs is close
-//! to 0.65 (1 - a)², a being the short axis of that ellipse over the long one, from discs a radius apart to discs
-//! that touch; of an oval it is near nothing, however long it is. Nothing here depends on the expected size.
+//! Elliptocytes and other elongated cells are as long as two cells, so splitting by length alone is wrong, all the more
+//! if all cells of a smear are long and the estimated size is too small. The outline decides: compare the region with
+//! the ellipse of the same area and second moments. For two equal discs, from one radius apart to touching, the share
+//! of the ellipse that differs is close to 0.65 (1 - a)², a being the ratio of the ellipse's short axis to its long
+//! one; for an oval of any length it is near zero. Nothing here depends on the expected size.
 
 use super::crop::Crop;
 use std::f64::consts::PI;
 
-/// One cell differs from its ellipse by less than this times (1 - a)². Of two and three cells away from the
-/// image's edge the least seen in 450 synthetic smears was 0.38, in BCCD 0.34.
+/// One cell differs from its ellipse by less than this times (1 - a)². The least seen for two or three cells away from
+/// the image edge was 0.38 in 450 synthetic smears and 0.34 in BCCD.
 const MISFIT: f64 = 0.3;
 
-/// Whether the region is one long oval. Round regions are none: they are no longer than one cell.
+/// Whether the region is one elongated oval. Round regions are not: they are no longer than one cell.
 pub fn is_long_oval(crop: &Crop) -> bool {
     let Some(ellipse) = Ellipse::like(crop) else { return false };
     1.0 - ellipse.iou(crop) < MISFIT * (1.0 - ellipse.aspect()).powi(2)
 }
 
-/// The points p around a centre c for which (p - c)' S⁻¹ (p - c) is at most `reach`, S being the covariance.
+/// The points p around a centre c with (p - c)ᵀ S⁻¹ (p - c) at most `reach`, where S is the covariance.
 struct Ellipse {
     centre: [f64; 2],
-    /// Covariance: of x, of y, of both.
+    /// Covariance: xx, yy, xy.
     spread: [f64; 3],
     reach: f64,
     area: f64,
 }
 
 impl Ellipse {
-    /// The ellipse with the region's area, centroid, and ratio and direction of axes. `None` for a region without
-    /// pixels.
+    /// The ellipse with the region's area, centroid, axis ratio and orientation. `None` for a region without pixels.
     fn like(crop: &Crop) -> Option<Self> {
         let mut sums = [0.0; 6];
         for (x, y) in pixels(crop) {
@@ -40,7 +39,7 @@ impl Ellipse {
         }
         let [area, x, y, xx, yy, xy] = sums;
         let centre = [x / area, y / area];
-        // 1/12: a pixel is a square, not a point.
+        // 1/12: second moment of a unit square about its centre, as a pixel is not a point.
         let spread = [
             xx / area - centre[0] * centre[0] + 1.0 / 12.0,
             yy / area - centre[1] * centre[1] + 1.0 / 12.0,
@@ -50,7 +49,7 @@ impl Ellipse {
         (root > 0.0).then(|| Self { centre, spread, reach: area / (PI * root), area })
     }
 
-    /// Short axis over long one.
+    /// Ratio of the short axis to the long one.
     fn aspect(&self) -> f64 {
         let [xx, yy, xy] = self.spread;
         let (mean, half) = ((xx + yy) / 2.0, ((xx - yy) / 2.0).hypot(xy));

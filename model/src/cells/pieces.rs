@@ -1,20 +1,21 @@
-//! Cells of one piece each.
+//! Makes every part of a split region connected.
 
 use super::crop::Crop;
 use super::split::OUTSIDE;
 use std::collections::BTreeMap;
 
-/// Pixels of one part that hang together by their sides.
+/// A 4-connected component of one part.
 struct Piece {
     part: u32,
-    /// Where they stand in the list of all pixels.
+    /// Range of its pixels in the list of all pixels.
     pixels: std::ops::Range<usize>,
-    /// Whether it is the largest of its part, or was given to another.
+    /// Whether it is the largest piece of its part, or has been reassigned.
     settled: bool,
 }
 
-/// Gives what does not hang together with the largest piece of its part to the part that it has the longest seam with:
-/// where three hills meet in a point, two of them may have become one without a common side.
+/// Reassigns every piece that is not connected to the largest piece of its part to the part with which it shares the
+/// longest border. Such pieces arise where three hills meet in a point and two of them were merged without a common
+/// side.
 pub fn settle(crop: &Crop, parts: &mut [u32], count: usize) {
     let (mut pieces, pixels, of_pixel) = pieces(crop, parts);
     if pieces.len() == count {
@@ -28,7 +29,7 @@ pub fn settle(crop: &Crop, parts: &mut [u32], count: usize) {
         }
     }
     largest.into_iter().flatten().for_each(|at| pieces[at].settled = true);
-    // A piece among loose ones waits for them.
+    // A piece surrounded by unsettled ones must wait for them, hence several rounds.
     loop {
         let before = pieces.iter().filter(|piece| piece.settled).count();
         for at in 0..pieces.len() {
@@ -57,7 +58,7 @@ pub fn settle(crop: &Crop, parts: &mut [u32], count: usize) {
     }
 }
 
-/// All pieces, their pixels one piece after another, and the piece of each pixel of the crop.
+/// All pieces, their pixels piece by piece, and the piece index of each pixel of the crop.
 fn pieces(crop: &Crop, parts: &[u32]) -> (Vec<Piece>, Vec<usize>, Vec<u32>) {
     let (mut pieces, mut pixels) = (Vec::new(), Vec::new());
     let mut of_pixel = vec![OUTSIDE; parts.len()];
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn loose_pieces_go_to_their_neighbours() {
-        // A piece of 1 at the far side of 0, and of 0 within 1.
+        // Row 2 has a detached piece of part 1 on the left and one of part 0 on the right.
         let rows = ["000111", "000111", "100101", "000111"];
         let numbers = |rows: [&str; 4]| -> Vec<u32> {
             rows.iter().flat_map(|row| row.bytes().map(|byte| u32::from(byte - b'0'))).collect()

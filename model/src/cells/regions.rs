@@ -1,6 +1,6 @@
-//! Connected regions of a mask, found by runs and union-find in linear time.
+//! Connected components of a mask, by run-length encoding and union-find in linear time.
 
-/// A stretch of set pixels in one row: columns `start..end` of row `y`.
+/// A run of set pixels in one row: columns `start..end` of row `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     pub y: u32,
@@ -8,34 +8,34 @@ pub struct Run {
     pub end: u32,
 }
 
-/// Which neighbours hang together.
+/// Which neighbours are connected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Neighbours {
-    /// Left, right, above, below.
+    /// Left, right, above and below.
     Four,
-    /// The diagonal ones too.
+    /// The diagonal ones as well.
     Eight,
 }
 
-/// One connected region.
+/// One connected component.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// Its runs, top to bottom, left to right.
+    /// Its runs, top to bottom, then left to right.
     pub runs: Vec<Run>,
     pub area: u64,
-    /// Least x, least y, greatest x + 1, greatest y + 1.
+    /// Minimum x, minimum y, maximum x + 1, maximum y + 1.
     pub bounds: [u32; 4],
 }
 
 impl Region {
-    /// Whether it reaches the edge of an image of this size.
+    /// Whether it touches the edge of an image of this size.
     pub fn touches_edge(&self, width: u32, height: u32) -> bool {
         let [x0, y0, x1, y1] = self.bounds;
         x0 == 0 || y0 == 0 || x1 == width || y1 == height
     }
 
-    /// Area² / (2 pi J), J the second moment of area about the centroid: 1 for a disc, less for anything else
-    /// (ellipse of axes 2 : 1: 0.8, square 0.95).
+    /// Area² / (2π J), J being the second moment of area about the centroid: 1 for a disc, less for any other shape
+    /// (square 0.95, ellipse with axes 2 : 1 0.8).
     pub fn roundness(&self) -> f64 {
         let (mut sx, mut sy, mut sxx, mut syy) = (0.0, 0.0, 0.0, 0.0);
         for run in &self.runs {
@@ -54,7 +54,7 @@ impl Region {
     }
 }
 
-/// The connected regions of the pixels where `set` holds, in raster order of their first pixels.
+/// The connected components of the pixels for which `set` holds, in raster order of their first pixels.
 pub fn regions(width: u32, height: u32, neighbours: Neighbours, set: impl Fn(usize) -> bool) -> Vec<Region> {
     let (runs, mut parent) = linked_runs(width, height, neighbours, set);
     let mut out = Vec::<Region>::new();
@@ -75,7 +75,8 @@ pub fn regions(width: u32, height: u32, neighbours: Neighbours, set: impl Fn(usi
     out
 }
 
-/// All runs in raster order, and for each the index of an earlier one of the same region, or its own.
+/// All runs in raster order, and for each the index of its union-find parent: an earlier run of the same component, or
+/// itself.
 fn linked_runs(
     width: u32,
     height: u32,
@@ -105,7 +106,7 @@ fn linked_runs(
             while candidate < above.end && runs[candidate].end + reach <= start {
                 candidate += 1;
             }
-            // The last one that touches may touch the next run too, so `candidate` stays.
+            // The last run that touches this one may touch the next too, so `candidate` stays.
             let mut other = candidate;
             while other < above.end && runs[other].start < x + reach {
                 join(&mut parent, other as u32, index as u32);
@@ -126,7 +127,7 @@ fn find(parent: &mut [u32], mut index: u32) -> u32 {
     index
 }
 
-/// The earlier root stays root.
+/// Joins two sets; the earlier root remains the root.
 fn join(parent: &mut [u32], a: u32, b: u32) {
     let (a, b) = (find(parent, a), find(parent, b));
     parent[a.max(b) as usize] = a.min(b);

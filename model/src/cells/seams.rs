@@ -1,21 +1,21 @@
-//! Where the seam between two cells runs.
+//! Moves the seam between two overlapping cells to where it belongs.
 //!
-//! The watershed follows the landscape: along a neck it is right, across two cells that overlap without one it
-//! runs around the lower hill. Two discs are separated by the line through the points where their outlines cross, which
-//! is their radical axis: equal power `|x - c|² - r²` to both (Aurenhammer, "Power diagrams", SIAM J. Comput. 1987). Of
-//! the two seams the shorter one stays.
+//! The watershed follows the landscape. Along a neck that is right, but across two cells that overlap without a neck it
+//! runs around the lower hill. Two discs are separated by the line through the intersections of their outlines, which
+//! is their radical axis: the points of equal power `|x - c|² - r²` (Aurenhammer, "Power diagrams", SIAM J. Comput.
+//! 1987). The shorter of the two seams is used.
 
 use super::crop::Crop;
 use super::split::OUTSIDE;
 use std::collections::BTreeMap;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-/// A radius lies within these parts of the expected diameter.
+/// Range of a disc's radius, in expected diameters.
 const RADIUS: (f32, f32) = (0.3, 0.65);
-/// The radical axis must be this much shorter.
+/// The radical axis replaces the seam if it is shorter than this share of it.
 const SHORTER: f32 = 0.9;
 
-/// Centre and radius of one part.
+/// The disc that approximates one part; coordinates in pixels of the crop.
 #[derive(Clone, Copy, Debug)]
 pub struct Disc {
     pub x: f32,
@@ -24,7 +24,7 @@ pub struct Disc {
 }
 
 impl Disc {
-    /// The part whose hill has its top at `x, y`; its outline is as far away as the region's.
+    /// The disc of a part whose hill has its top at `x, y`; `depth` is the distance from there to the region's outline.
     pub fn at(x: usize, y: usize, depth: f32, diameter: f32) -> Self {
         Self { x: x as f32, y: y as f32, r: depth.clamp(RADIUS.0 * diameter, RADIUS.1 * diameter) }
     }
@@ -34,8 +34,8 @@ impl Disc {
     }
 }
 
-/// Moves the seam of each two parts that touch to the radical axis of their discs where that is shorter. `parts` holds
-/// the part of each pixel of the crop, [`OUTSIDE`] outside of the region.
+/// Moves the seam between each pair of adjacent parts to the radical axis of their discs if that is shorter. `parts`
+/// holds the part of each crop pixel, [`OUTSIDE`] outside the region.
 pub fn straighten(crop: &Crop, parts: &mut [u32], discs: &[Disc]) {
     let mut boxes = boxes(crop, parts, discs.len());
     for (a, b) in neighbours(crop, parts) {
@@ -85,6 +85,7 @@ impl Frame {
     }
 }
 
+/// Bounding box of each part.
 fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
     let mut boxes = vec![Frame::NOTHING; count];
     for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
@@ -94,7 +95,7 @@ fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
     boxes
 }
 
-/// Each two parts that share pixel sides, the longest border first.
+/// All pairs of adjacent parts (sharing pixel sides), longest border first.
 fn neighbours(crop: &Crop, parts: &[u32]) -> Vec<(u32, u32)> {
     let mut borders = BTreeMap::<(u32, u32), u32>::new();
     for (at, &part) in parts.iter().enumerate() {
@@ -110,6 +111,7 @@ fn neighbours(crop: &Crop, parts: &[u32]) -> Vec<(u32, u32)> {
     pairs.into_iter().map(|(pair, _)| pair).collect()
 }
 
+/// Two adjacent parts `a` and `b`, and the frame around both.
 struct Pair<'a> {
     crop: &'a Crop,
     frame: Frame,
@@ -118,13 +120,14 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
+    /// Calls `of` with each pixel of the frame, as a crop index.
     fn each(&self, mut of: impl FnMut(usize)) {
         for y in self.frame.y0..self.frame.y1 {
             (self.frame.x0..self.frame.x1).for_each(|x| of(y * self.crop.width + x));
         }
     }
 
-    /// Index in the frame of a pixel of the crop.
+    /// Converts a crop index to an index in the frame.
     fn local(&self, at: usize) -> usize {
         let (x, y) = (at % self.crop.width, at / self.crop.width);
         (y - self.frame.y0) * (self.frame.x1 - self.frame.x0) + x - self.frame.x0
@@ -150,9 +153,9 @@ impl Pair<'_> {
         PI / 8.0 * (straight as f32 + diagonal as f32 * FRAC_1_SQRT_2)
     }
 
-    /// The two parts anew, by the power to their discs; the other pixels of the frame are [`OUTSIDE`]. What does not
-    /// hang together with its centre goes to the other. `None` where that does not give two parts in one piece each
-    /// with their centres in them.
+    /// Reassigns the pixels of both parts by their power with respect to the two discs; other pixels of the frame are
+    /// [`OUTSIDE`]. Pixels not connected to their disc's centre go to the other part. `None` unless this gives two
+    /// connected parts, each containing its centre.
     fn radical(&self, parts: &[u32], discs: &[Disc]) -> Option<Vec<u32>> {
         let width = self.frame.x1 - self.frame.x0;
         let mut out = vec![OUTSIDE; width * (self.frame.y1 - self.frame.y0)];
@@ -181,7 +184,7 @@ impl Pair<'_> {
     }
 }
 
-/// Which pixels of a map of this width hang together with the start of their part.
+/// Which pixels of a map of this width are 4-connected to the start of their own part.
 fn reached(parts: &[u32], width: usize, starts: [(u32, usize); 2]) -> Vec<bool> {
     let mut reached = vec![false; parts.len()];
     for (part, start) in starts {
@@ -211,7 +214,7 @@ mod tests {
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
-    /// The crop of what `inside` says of a square of this side, with a border that is outside.
+    /// The crop of the first region where `inside` holds, in a square image of this side.
     fn crop(side: u32, inside: impl Fn(f32, f32) -> bool) -> Crop {
         let at = |at: usize| inside((at as u32 % side) as f32, (at as u32 / side) as f32);
         Crop::of(&regions(side, side, Neighbours::Four, at)[0], side, side)
@@ -242,7 +245,8 @@ mod tests {
 
     #[test]
     fn a_seam_along_a_neck_stays() {
-        // A lying ellipse and a disc that touch at column 60: the radical axis lies left of the neck, and is longer.
+        // A horizontal ellipse and a disc that touch at column 60. The radical axis lies left of the neck and is
+        // longer.
         let ellipse = |x: f32, y: f32| ((x - 30.0) / 31.0).hypot((y - 40.0) / 14.0) <= 1.0;
         let crop = crop(100, |x, y| ellipse(x, y) || (x - 78.0).hypot(y - 40.0) <= 19.0);
         let part = |at: usize| if crop.inside[at] { u32::from(column(&crop, at) > 60.0) } else { OUTSIDE };

@@ -1,13 +1,13 @@
-//! Touching cells come apart.
+//! Splits touching cells.
 //!
-//! A cell is a hill: its height is the depth (distance to the outline), mixed with the votes of the outline for
-//! where a cell's centre must be. The depth is the mean over the outlines at several levels of certainty: where cells
-//! overlap, the network doubts, and the higher outlines part what the lowest holds together. Water sinking
-//! from the tops uncovers hills; where two meet, the pass between them tells whether they are one cell: a pass
-//! nearly as high as the lower top is a dent in an oval, a much lower one is the neck between two cells.
-//! Each pixel goes to the hill that it rises to, so that the seam runs along the neck, and is straightened where there
-//! is none. This is a watershed with seeds chosen by relative dynamics (Grimaud, "A new measure of contrast: the
-//! dynamics", SPIE 1992), in one sweep over the pixels from high to low.
+//! Each cell is a hill in a height map: the depth (distance to the outline), mixed with the votes of the outline for
+//! where a cell's centre must be. The depth is averaged over the outlines at several certainty levels: where cells
+//! overlap the network is uncertain, so the outlines at higher levels separate what the lowest one joins. As a water
+//! level sinks from the tops, hills emerge; where two of them meet, the pass between them decides whether they are one
+//! cell: a pass nearly as high as the lower top is a dent in an oval, a much lower one is the neck between two cells.
+//! Each pixel belongs to the hill that it ascends to, so the seam runs along the neck; where there is no neck it is
+//! straightened afterwards. This is a watershed with seeds chosen by relative dynamics (Grimaud, "A new measure of
+//! contrast: the dynamics", SPIE 1992), in one sweep over the pixels from high to low.
 
 use super::blur::blur;
 use super::centres::votes;
@@ -16,24 +16,24 @@ use super::hills::Hills;
 use super::pieces::settle;
 use super::seams::{Disc, straighten};
 
-/// Width of the smoothing relative to the expected diameter.
+/// Blur radius of the height map, in expected diameters.
 const SMOOTHING: f32 = 0.03;
-/// The outlines above the threshold that the depth is averaged over, and how far above it, in grey values, the
-/// last one lies where there is room for it.
+/// Number of outlines above the threshold that the depth is averaged over.
 const LEVELS: u32 = 4;
+/// How far above the threshold the last of them lies, in grey values, if there is room.
 const CERTAIN: f32 = 120.0;
-/// What depth beyond the expected radius still counts: the midst of many cells is not the top of one.
+/// Weight of depth beyond the expected radius: the middle of a clump is not the top of a cell.
 const BEYOND: f32 = 0.2;
-/// Share of the votes in the height; the rest is depth.
+/// Weight of the votes in the height; the rest is depth.
 const VOTES: f32 = 0.25;
-/// Regions larger than this many cells are put to the vote; in smaller ones an oval would fall into two.
+/// Votes are used in regions larger than this many cells; in smaller ones they would split an oval.
 const VOTE_FROM: f32 = 1.7;
-/// Heights are compared in these parts of a pixel.
+/// Heights are quantised to this many steps per pixel.
 pub const STEPS: f32 = 64.0;
 
-/// Splits a region into cells: for each pixel of the crop the number of its cell from 0, [`OUTSIDE`] outside of
-/// the region; and how many cells there are. `probability` gives the grey value by index of the crop,
-/// `threshold` the grey value from which on a pixel is a cell, `diameter` the expected diameter in pixels.
+/// Splits a region into cells. Returns the cell number of each crop pixel, from 0 ([`OUTSIDE`] outside the region), and
+/// the number of cells. `probability` gives the grey value at a crop index, `threshold` is the least grey value of a
+/// cell pixel, `diameter` the expected cell diameter in pixels.
 pub fn split(
     crop: &Crop,
     probability: impl Fn(usize) -> u8,
@@ -50,7 +50,7 @@ pub fn split(
         let height = heights[at];
         let mut highest = (0, OUTSIDE);
         let (x, y) = (at % crop.width, at / crop.width);
-        // Elsewhere a crop has a margin.
+        // Crop and image share an edge exactly where the crop has no margin.
         let at_edge = crop.around(at).contains(&None);
         for next in crop.around(at).into_iter().flatten() {
             if of_pixel[next] == OUTSIDE {
@@ -84,15 +84,15 @@ pub fn split(
     (parts, tops.len())
 }
 
-/// No cell.
+/// Value of pixels outside the region.
 pub const OUTSIDE: u32 = u32::MAX;
 
-/// The region as one cell, in the form of [`split`].
+/// The region as a single cell, in the format of [`split`].
 pub fn whole(crop: &Crop) -> (Vec<u32>, usize) {
     (crop.inside.iter().map(|&inside| if inside { 0 } else { OUTSIDE }).collect(), 1)
 }
 
-/// The mean depth over all levels of certainty, and votes, smoothed, in steps.
+/// The height map in steps: the mean depth over all certainty levels, smoothed and mixed with the votes.
 fn heights(
     crop: &Crop,
     depth: &[f32],
@@ -124,7 +124,7 @@ fn heights(
     height.into_iter().map(|height| (height * STEPS) as u16).collect()
 }
 
-/// Inner pixels by falling height, raster order among equals: a counting sort.
+/// Pixels inside the region by decreasing height, equal ones in raster order (counting sort).
 fn high_to_low(heights: &[u16], inside: &[bool]) -> Vec<usize> {
     let top = usize::from(heights.iter().copied().max().unwrap_or(0));
     let mut starts = vec![0u32; top + 2];

@@ -1,4 +1,4 @@
-//! Corrections that a person draws over the cells that were found.
+//! Manual corrections of the cells that were found.
 
 use super::Cells;
 use super::regions::{Neighbours, Region, Run, regions};
@@ -6,29 +6,27 @@ use crate::GrayImage;
 use crate::segment::UNLIT;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// A part that a cut leaves must have this share of its cell: what the line only scratches stays whole.
+/// Minimum share of a cell that each part left by a cut must have: a line that only scratches a cell does not split it.
 const LEAST_PART: f64 = 0.02;
 
-/// A line drawn by hand, through points in pixels of the image; origin the image's top left corner.
+/// A hand-drawn line through points in image pixels; the origin is the image's top left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stroke {
-    /// Closed by a straight line to its start: what it encloses is one cell. Cells of which at least half lies inside
-    /// are replaced by it, others lose what lies inside.
+    /// Closed by a straight line to its start; what it encloses becomes one cell. Cells of which at least half lies
+    /// inside are replaced, others lose the part inside.
     Outline(Vec<(f64, f64)>),
-    /// Each cell that the line crosses from side to side comes apart along it; the pixels under the line stay with
-    /// the parts.
+    /// Each cell that the line crosses from side to side is split along it; the pixels under the line go to the parts.
     Cut(Vec<(f64, f64)>),
 }
 
 impl Cells {
-    /// Applies strokes in their order, then numbers and measures all cells anew. The same cells and strokes give the
-    /// same result; a stroke that encloses no pixel or parts no cell changes nothing. Returns of each whether it
-    /// changed anything.
+    /// Applies strokes in order, then renumbers and measures all cells. Deterministic; a stroke that encloses no pixel
+    /// or splits no cell changes nothing. Returns for each stroke whether it changed anything.
     pub fn correct(&mut self, strokes: &[Stroke], probability: &GrayImage) -> Vec<bool> {
         if strokes.is_empty() {
             return Vec::new();
         }
-        // Ids that `leave_out` took away stay unused.
+        // Ids removed by `leave_out` stay unused.
         let most = self.cells.iter().map(|cell| cell.id as usize).max().unwrap_or(0);
         let mut extents = vec![Extent { bounds: [0; 4], area: 0 }; most];
         for cell in &self.cells {
@@ -46,15 +44,15 @@ impl Cells {
     }
 }
 
-/// Where the pixels of a cell are to be sought, and how many there are.
+/// Where to look for the pixels of a cell, and their number.
 #[derive(Clone, Copy)]
 struct Extent {
-    /// x, y, width, height; may be larger than the cell.
+    /// x, y, width, height; may be larger than the cell's bounding box.
     bounds: [u32; 4],
     area: usize,
 }
 
-/// The label image while it is drawn upon. An id's extent is at its index less one.
+/// The label image while strokes are applied. The extent of an id is at index `id - 1`.
 struct Sheet<'a> {
     cells: &'a mut Cells,
     probability: &'a GrayImage,
@@ -70,6 +68,7 @@ impl Sheet<'_> {
         y as usize * self.cells.labels.width as usize + x as usize
     }
 
+    /// Adds a cell and returns its id.
     fn add(&mut self, extent: Extent) -> u32 {
         self.extents.push(extent);
         self.extents.len() as u32
@@ -79,7 +78,7 @@ impl Sheet<'_> {
         &mut self.extents[id as usize - 1]
     }
 
-    /// The regions of a cell's pixels that `keep` takes, in pixels of the image.
+    /// The 4-connected regions, within `bounds`, of the pixels for which `keep` holds; in image coordinates.
     fn pieces(&self, bounds: [u32; 4], keep: impl Fn(usize) -> bool) -> Vec<Region> {
         let [left, top, width, height] = bounds;
         let in_image = |at: usize| self.at(left + at as u32 % width, top + at as u32 / width);
@@ -104,10 +103,10 @@ impl Sheet<'_> {
         let place = |at: usize| (at / width - top as usize) * across as usize + at % width - left as usize;
         let mut inside = vec![false; across as usize * down as usize];
         for at in pixels(&runs, self.cells.labels.width) {
-            // Beyond the picture there are no cells.
+            // There are no cells outside the picture.
             inside[place(at)] = self.probability.as_raw()[at] != UNLIT;
         }
-        // A line that crosses itself may enclose several parts; a cell is one.
+        // A self-intersecting line may enclose several parts, but a cell is connected: the largest part is taken.
         let found = self.pieces(bounds, |at| inside[place(at)]);
         let Some(new) = found.into_iter().max_by_key(|region| region.area) else { return false };
         let mut taken = BTreeMap::<u32, usize>::new();
@@ -124,7 +123,7 @@ impl Sheet<'_> {
         true
     }
 
-    /// Takes away all pixels of a cell but, where something is kept, those of its largest piece.
+    /// Removes all pixels of a cell, or all but its largest piece if `keep`.
     fn keep_largest_piece(&mut self, id: u32, keep: bool) {
         let bounds = self.extent(id).bounds;
         let mut found = self.pieces(bounds, |at| self.cells.labels.ids[at] == id);
@@ -134,14 +133,16 @@ impl Sheet<'_> {
         found[kept..].iter().for_each(|region| self.fill(&region.runs, 0));
     }
 
+    /// Splits all cells that a line crosses; returns whether there were any.
     fn cut(&mut self, points: &[(f64, f64)]) -> bool {
         let line = under(points, self.size());
         let ids: BTreeSet<u32> =
             line.iter().map(|&at| self.cells.labels.ids[at]).filter(|id| *id != 0).collect();
+        // `count` rather than `any`, so that every cell is visited.
         ids.into_iter().filter(|&id| self.part(id, &line)).count() > 0
     }
 
-    /// Parts one cell along the pixels of a line, if that goes through it.
+    /// Splits one cell along the pixels of a line, if the line crosses it.
     fn part(&mut self, id: u32, line: &HashSet<usize>) -> bool {
         let Extent { bounds, area } = *self.extent(id);
         let found = self.pieces(bounds, |at| self.cells.labels.ids[at] == id && !line.contains(&at));
@@ -168,7 +169,7 @@ impl Sheet<'_> {
         true
     }
 
-    /// Adds loose pixels to those of these cells that they touch, from there inwards.
+    /// Assigns loose pixels to adjacent cells among `own`, working inwards from the border.
     fn give_to_neighbours(&mut self, mut loose: Vec<usize>, own: &[u32]) {
         let mut before = usize::MAX;
         while loose.len() < before {
@@ -183,7 +184,7 @@ impl Sheet<'_> {
         }
     }
 
-    /// The pixels left, right, above and below; at the image's edge the pixel itself.
+    /// The pixels to the left, right, above and below; at the image edge the pixel itself instead.
     fn around(&self, at: usize) -> [usize; 4] {
         let (width, last) = (self.cells.labels.width as usize, self.cells.labels.ids.len() - 1);
         let x = at % width;
@@ -196,6 +197,7 @@ impl Sheet<'_> {
     }
 }
 
+/// Image indices of the pixels of all runs.
 fn pixels(runs: &[Run], width: u32) -> impl Iterator<Item = usize> {
     runs.iter().flat_map(move |run| {
         let row = run.y as usize * width as usize;
@@ -203,7 +205,7 @@ fn pixels(runs: &[Run], width: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// x, y, width, height; `None` of nothing.
+/// Bounding box of the runs: x, y, width, height. `None` if there are none.
 fn bounds(runs: &[Run]) -> Option<[u32; 4]> {
     let left = runs.iter().map(|run| run.start).min()?;
     let right = runs.iter().map(|run| run.end).max()?;
@@ -211,7 +213,7 @@ fn bounds(runs: &[Run]) -> Option<[u32; 4]> {
     Some([left, top, right - left, bottom + 1 - top])
 }
 
-/// The pixels whose centres a closed line goes around, by the rule of non-zero winding, from top to bottom.
+/// The pixels whose centres lie inside a closed line by the non-zero winding rule, from top to bottom.
 fn enclosed(points: &[(f64, f64)], (width, height): (u32, u32)) -> Vec<Run> {
     let edges: Vec<_> = points.iter().zip(points.iter().cycle().skip(1)).collect();
     let (low, high) =
@@ -231,7 +233,7 @@ fn enclosed(points: &[(f64, f64)], (width, height): (u32, u32)) -> Vec<Run> {
         let mut winding = 0;
         for pair in crossings.windows(2) {
             winding += pair[0].1;
-            // The first pixel whose centre is not left of a crossing.
+            // Index of the first pixel whose centre is not left of the crossing.
             let [start, end] =
                 [pair[0].0, pair[1].0].map(|x| (x - 0.5).ceil().clamp(0.0, f64::from(width)) as u32);
             if winding != 0 && start < end {
@@ -242,7 +244,7 @@ fn enclosed(points: &[(f64, f64)], (width, height): (u32, u32)) -> Vec<Run> {
     runs
 }
 
-/// The pixels that a line goes over, each beside or diagonal to the next: no side step gets past it (Bresenham).
+/// The pixels under a line as an 8-connected chain (Bresenham), which no 4-connected path can cross.
 fn under(points: &[(f64, f64)], (width, height): (u32, u32)) -> HashSet<usize> {
     let mut line = HashSet::new();
     for pair in points.windows(2) {
@@ -296,7 +298,7 @@ mod tests {
         let map = disc_map(&TWO);
         let whole = areas(&found(&map));
         assert_eq!(whole.len(), 1);
-        // Straight down, and askew with many points.
+        // Straight down, and oblique with many points.
         let askew = (0..20).map(|i| (31.0 - 0.3 * f64::from(i), 15.0 + 1.7 * f64::from(i))).collect();
         for line in [vec![(29.0, 10.0), (29.0, 50.0)], askew] {
             let parts = areas(&corrected(&map, &[Stroke::Cut(line)]));
@@ -323,12 +325,12 @@ mod tests {
         assert_eq!(cells.cells[0].bounds, [60, 5, 9, 9]);
         assert_eq!(cells.cells[0].mean_probability, 0.0);
         assert!(!cells.cells[0].touches_edge);
-        // Where no light falls there is no cell.
+        // There is no cell in an unlit area.
         let mut dark = map.clone();
         (0..60).for_each(|y| (64..80).for_each(|x| dark.put_pixel(x, y, image::Luma([UNLIT]))));
         let cells = corrected(&dark, &[square(60.0, 5.0, 9.0)]);
         assert_eq!((areas(&cells)[0], cells.cells[0].touches_edge), (36.0, true));
-        // Half of it lies beyond the image.
+        // Half of the outline lies beyond the image.
         let cut = corrected(&map, &[square(75.0, 20.0, 10.0)]);
         let cell = cut.cells.iter().find(|cell| cell.area_px == 50.0);
         assert!(cell.is_some_and(|cell| cell.touches_edge), "{:?}", cut.cells);
@@ -338,12 +340,12 @@ mod tests {
     fn an_outline_replaces_what_it_holds_and_nibbles_at_the_others() {
         let map = disc_map(&[(20.0, 30.0, 11.0), (55.0, 30.0, 11.0)]);
         let before = areas(&found(&map));
-        // All of the left cell and a bit of the right one.
+        // Encloses all of the left cell and a bit of the right one.
         let cells = corrected(&map, &[square(6.0, 10.0, 40.0)]);
         assert_eq!(cells.cells.len(), 2);
         assert_eq!(areas(&cells)[0], 1600.0);
         assert!((0.8..1.0).contains(&(areas(&cells)[1] / before[1])), "{:?}", areas(&cells));
-        // Both: they are joined.
+        // Encloses both, which are joined.
         assert_eq!(areas(&corrected(&map, &[square(5.0, 0.0, 65.0)])), [65.0 * 60.0]);
     }
 
@@ -353,7 +355,7 @@ mod tests {
         let cut = Stroke::Cut(vec![(29.0, 10.0), (29.0, 50.0)]);
         let across = Stroke::Cut(vec![(0.0, 30.0), (70.0, 30.0)]);
         let cells = corrected(&map, &[cut.clone(), across.clone()]);
-        // One by one comes to the same as all at once.
+        // Applying strokes one by one gives the same result as all at once.
         let mut one_by_one = corrected(&map, std::slice::from_ref(&cut));
         one_by_one.correct(&[across], &map);
         assert_eq!(one_by_one, cells);
@@ -399,7 +401,7 @@ mod tests {
     #[test]
     fn every_cell_stays_one_piece() {
         let map = disc_map(&TWO);
-        // A bar through a cell leaves two caps, of which the larger stays.
+        // A bar through a cell leaves two caps, of which only the larger is kept.
         let bar = Stroke::Outline(vec![(5.0, 26.0), (31.0, 26.0), (31.0, 31.0), (5.0, 31.0)]);
         let cells = corrected(&disc_map(&TWO[..1]), &[bar]);
         assert_eq!(cells.cells.len(), 2);

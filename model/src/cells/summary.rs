@@ -1,9 +1,9 @@
-//! The figures of one image.
+//! Summary statistics of one image.
 
 use super::{Cell, Cells};
 use serde::{Deserialize, Serialize};
 
-/// Mean, standard deviation (of a sample, n - 1; 0 for a single value) and median.
+/// Mean, sample standard deviation (n - 1; 0 for a single value) and median.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub mean: f64,
@@ -11,37 +11,39 @@ pub struct Spread {
     pub median: f64,
 }
 
-/// The cells of one image in numbers. Sizes and shapes are those of whole cells: cells cut by the image's edge
-/// count, but are not measured; where there is no whole cell, the spreads are `None`.
+/// Statistics of the cells of one image. Sizes and shapes are those of whole cells only; cells cut by the image edge
+/// are counted but not measured. If there are no whole cells, the spreads are `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Size of the image in pixels.
     pub width: u32,
     pub height: u32,
-    /// All cells.
+    /// Number of cells.
     pub count: usize,
-    /// Cells not cut by the image's edge.
+    /// Number of cells not cut by the image edge.
     pub count_whole: usize,
-    /// Cells per megapixel of the picture; a border around it and the black around an eyepiece's view are none of it.
-    /// Those that its edge cuts are half in it, on average: they count half, also where they are left out.
+    /// Cells per megapixel of the picture, which excludes a border around it and the black around an eyepiece's view.
+    /// Cells that the edge cuts lie half inside on average, so each counts as half, even if they are left out.
     pub density_per_megapixel: f64,
-    /// Cells per square millimetre, where the scale is known.
+    /// Cells per square millimetre, if the scale is known.
     pub density_per_mm2: Option<f64>,
     /// Share of the picture covered by cells, 0 to 1.
     pub covered: f64,
+    /// Spread over the whole cells; likewise in the following fields.
     pub area_px: Option<Spread>,
     pub diameter_px: Option<Spread>,
     pub circularity: Option<Spread>,
     pub eccentricity: Option<Spread>,
     pub area_um2: Option<Spread>,
     pub diameter_um: Option<Spread>,
-    /// Micrometres per pixel, where known.
+    /// Micrometres per pixel, if known.
     pub um_per_px: Option<f32>,
-    /// Cell diameter in pixels that the image was looked at for, estimated or given.
+    /// The cell diameter in pixels that was used for segmentation, estimated or given.
     pub expected_diameter_px: Option<f32>,
 }
 
 impl Spread {
-    /// Of some values; `None` of none.
+    /// Statistics of some values; `None` if there are none.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         if values.is_empty() {
             return None;
@@ -59,11 +61,11 @@ impl Spread {
     }
 }
 
-/// Mean diameters of red cells, µm: from small ones in dry places to large ones squeezed flat.
+/// Plausible mean diameters of red cells in µm, from small ones in dry areas to large flattened ones.
 const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
 
 impl Summary {
-    /// Why the scale should not be trusted: a sentence for the user where red cells are not of the size that it gives.
+    /// A warning for the user if the scale implies an implausible size of red cells.
     pub fn doubt(&self) -> Option<String> {
         let mean = self.diameter_um?.mean;
         let told = || {
@@ -74,12 +76,12 @@ impl Summary {
         (!RED_CELLS.contains(&mean)).then(told)
     }
 
-    /// Of all cells of an image.
+    /// Statistics of all cells of an image.
     pub fn of(cells: &Cells) -> Self {
         Self::of_some(cells, |_| true)
     }
 
-    /// Of those cells for which `keep` holds, as where a person has taken some out.
+    /// Statistics of the cells for which `keep` holds, for example after manual removals.
     pub fn of_some(cells: &Cells, keep: impl Fn(&Cell) -> bool) -> Self {
         let kept: Vec<&Cell> = cells.cells.iter().filter(|cell| keep(cell)).collect();
         let whole = || kept.iter().filter(|cell| !cell.touches_edge);
@@ -99,7 +101,7 @@ impl Summary {
             count_whole: whole_count,
             density_per_megapixel: per_pixel * 1e6,
             density_per_mm2: um.map(|um| per_pixel * 1e6 / (um * um)),
-            // From zero: the sum of no numbers is minus zero.
+            // `fold` from zero, because the sum of an empty iterator is minus zero.
             covered: kept.iter().fold(0.0, |sum, cell| sum + cell.area_px) / pixels.max(1.0),
             area_px,
             diameter_px,
@@ -132,7 +134,7 @@ mod tests {
         let map = crate::GrayImage::from_fn(60, 60, |x, y| {
             image::Luma([u8::from((20..40).contains(&x) && (20..40).contains(&y)) * 255])
         });
-        // A square as large as a disc of 22.6 px.
+        // A square with the area of a disc of 22.6 px diameter.
         let doubt = |um_per_px| {
             Summary::of(&find_cells(&map, &CellOptions { um_per_px, ..CellOptions::default() })).doubt()
         };
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn densities_are_of_the_picture_without_what_is_unlit() {
-        // A cell of 20 x 20 px in a picture of 40 x 50, with as much darkness beside it.
+        // A cell of 20 x 20 px in a picture of 40 x 50, next to an unlit area of the same size.
         let map = |dark: u8| {
             crate::GrayImage::from_fn(80, 50, |x, y| {
                 let cell = (10..30).contains(&x) && (10..30).contains(&y);
@@ -178,7 +180,7 @@ mod tests {
         assert_eq!(figures(crate::segment::UNLIT), (1, 500.0, 0.2));
         assert_eq!(figures(0), (1, 250.0, 0.1));
         let none = find_cells(&crate::GrayImage::new(9, 9), &CellOptions::default());
-        // Not minus zero, which tables would show.
+        // Minus zero would show in tables.
         assert!(Summary::of(&none).covered.is_sign_positive());
     }
 }

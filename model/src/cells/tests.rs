@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A map that is certain inside of every shape.
+/// A probability map: 255 inside the shapes, 0 elsewhere.
 fn map(width: u32, height: u32, inside: impl Fn(f32, f32) -> bool) -> GrayImage {
     GrayImage::from_fn(width, height, |x, y| {
         image::Luma([if inside(x as f32 + 0.5, y as f32 + 0.5) { 255 } else { 0 }])
@@ -152,9 +152,9 @@ fn a_sliver_of_a_cell_beyond_the_edge_is_a_cell_of_its_own() {
 fn two_cells_that_the_edge_leaves_little_of_come_apart_and_one_does_not() {
     let options = CellOptions { diameter_px: Some(60.0), ..Default::default() };
     let count = |cells: &[(f32, f32, f32)]| find_cells(&map(150, 90, discs(cells)), &options).cells.len();
-    // Caps of 12 pixels, 0.14 of a cell each, that overlap by 4 pixels along the edge.
+    // Caps 12 pixels high, each 0.14 of a cell, that overlap by 4 pixels along the edge.
     assert_eq!(count(&[(50.0, -18.0, 30.0), (94.0, -18.0, 30.0)]), 2);
-    // One of 18 pixels, 0.25 of a cell.
+    // One cap 18 pixels high, 0.25 of a cell.
     assert_eq!(count(&[(70.0, -12.0, 30.0)]), 1);
 }
 
@@ -235,14 +235,14 @@ fn gaps_in_a_crowd_are_none_of_a_cell() {
 
 #[test]
 fn cells_cut_by_the_edge_tell_their_diameter_where_no_whole_one_does() {
-    // Two halves and a platelet; a clump that goes on below the image.
+    // Two half cells and a platelet; a clump that continues below the image.
     let halves = [(0.0, 40.0, 20.0), (60.0, 4.0, 20.0), (50.0, 60.0, 6.0)];
     let clump = [(20.0, 70.0, 20.0), (50.0, 52.0, 20.0), (80.0, 74.0, 20.0)];
     for shapes in [&halves, &clump] {
         let found = estimate_diameter(&map(100, 80, discs(shapes))).unwrap();
         assert!((found / 40.0 - 1.0).abs() < 0.15, "{found}");
     }
-    // One whole cell says more than they do.
+    // One whole cell outweighs them.
     let whole = [(0.0, 40.0, 20.0), (60.0, 4.0, 20.0), (60.0, 52.0, 16.0)];
     assert!((estimate_diameter(&map(100, 80, discs(&whole))).unwrap() / 32.0 - 1.0).abs() < 0.05);
 }

@@ -1,21 +1,21 @@
-//! How large a pixel is, where a file says so.
+//! The physical pixel size, if a file states it.
 
 use std::io::Cursor;
 use std::ops::RangeInclusive;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-/// Pixels of a microscope's image, µm. A resolution beyond that is a printer's or a screen's (72 dots an inch are 353
-/// µm each), also where ImageJ has taken it over.
+/// Plausible pixel sizes of microscope images, in µm. Anything larger is the resolution of a printer or screen (72 dots
+/// per inch are 353 µm each), even if ImageJ has adopted it.
 const MICROSCOPES: RangeInclusive<f64> = 1e-3..=2.0;
-/// So much of a description is read. OME-XML tells of every plane; the pixels' size stands before that.
+/// Number of bytes of a description that are read. OME-XML describes every plane, but the pixel size comes first.
 const DESCRIPTION: usize = 1 << 16;
 
-/// Micrometres per pixel, as a TIFF file states them: in OME-XML, as ImageJ writes it, or as TIFF's own resolution.
-/// `None` for other formats, where nothing is said, and where pixels are not square.
+/// Micrometres per pixel as stated in a TIFF file: in OME-XML, in ImageJ's description, or as TIFF resolution. `None`
+/// for other formats, if nothing is stated, and if pixels are not square.
 pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
-    // Not as a string: it is ASCII by the standard, and elsewhere UTF-8 or Latin 1.
+    // As bytes, not as a string: the standard says ASCII, but UTF-8 and Latin-1 occur.
     let mut description = vec![0; DESCRIPTION];
     let length =
         decoder.image_ifd().find_tag_bytes(Tag::ImageDescription, &mut description, 0).ok().flatten();
@@ -35,7 +35,7 @@ pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
         let unit = description.lines().find_map(|line| line.strip_prefix("unit="))?;
         return possible(micrometres(unit)? / density);
     }
-    // TIFF 6.0, ResolutionUnit: 1 none, 2 inch (where nothing is said), 3 centimetre.
+    // TIFF 6.0, ResolutionUnit: 1 none, 2 inch (the default), 3 centimetre.
     let unit = match tag(Tag::ResolutionUnit).and_then(|value| value.into_u16().ok()) {
         None | Some(2) => 25_400.0,
         Some(3) => 10_000.0,
@@ -44,9 +44,9 @@ pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
     possible(unit / density)
 }
 
-/// The first image's pixels in OME-XML (OME data model, 2016-06: without a unit, micrometres).
+/// Pixel size of the first image in OME-XML (OME data model 2016-06: micrometres if no unit is given).
 fn ome(xml: &str) -> Option<f64> {
-    // With a prefix where the name space has one.
+    // The tag may have a namespace prefix.
     let start = ["<Pixels", ":Pixels"].iter().filter_map(|name| xml.find(name)).min()?;
     let pixels = &xml[start..];
     let pixels = &pixels[..pixels.find('>')?];
@@ -66,11 +66,11 @@ fn ome(xml: &str) -> Option<f64> {
     possible(square(size("X")?, size("Y")?)?)
 }
 
-/// A unit of length in micrometres.
+/// Size of a unit of length in micrometres.
 fn micrometres(unit: &str) -> Option<f64> {
     Some(match unit.trim() {
         "micron" | "microns" | "um" => 1.0,
-        // As ImageJ escapes it, as XML does, the micro sign, the Greek letter, and what was neither in UTF-8.
+        // ImageJ's escape, XML's escapes, micro sign, Greek letter mu, and a byte that was not valid UTF-8.
         "\\u00B5m" | "&#181;m" | "&#xB5;m" | "\u{b5}m" | "\u{3bc}m" | "\u{fffd}m" => 1.0,
         "nm" => 1e-3,
         "mm" => 1e3,
@@ -81,7 +81,7 @@ fn micrometres(unit: &str) -> Option<f64> {
     })
 }
 
-/// One of two measures that are the same but for rounding.
+/// The first of two values, if they are equal up to rounding.
 fn square(x: f64, y: f64) -> Option<f64> {
     ((x / y - 1.0).abs() < 0.01).then_some(x)
 }
@@ -98,7 +98,7 @@ mod tests {
     use tiff::encoder::{Rational, TiffEncoder, colortype};
     use tiff::tags::ResolutionUnit;
 
-    /// A pixel's size as told by a file with this description and so many pixels a unit.
+    /// The pixel size read from a file with this description and density (pixels per unit).
     fn told(description: impl AsRef<[u8]>, density: [(u32, u32); 2], unit: ResolutionUnit) -> Option<f64> {
         let mut bytes = Cursor::new(Vec::new());
         let mut encoder = TiffEncoder::new(&mut bytes).unwrap();
@@ -126,7 +126,7 @@ mod tests {
         assert!(near(told(b"ImageJ=1.47\nunit=\xb5m\n", [(8, 1); 2], ResolutionUnit::None), 0.125));
         assert!(near(told("ImageJ=1.54f\nunit=nm\n", [(1, 65); 2], ResolutionUnit::None), 0.065));
         assert!(near(told("ImageJ=1.54f\nunit=cm\n", [(80_000, 1); 2], ResolutionUnit::Centimeter), 0.125));
-        // Taken over from a screen's or a printer's file.
+        // Adopted from a screen's or printer's file.
         assert_eq!(told("ImageJ=1.54f\nunit=inch\n", [(96, 1); 2], ResolutionUnit::Inch), None);
         assert_eq!(told("ImageJ=1.54f\nunit=pixel\n", [(8, 1); 2], ResolutionUnit::None), None);
         assert_eq!(told("ImageJ=1.54f\n", [(72, 1); 2], ResolutionUnit::Inch), None);

@@ -1,9 +1,9 @@
-//! From samples of any depth to 8-bit RGB or a binary mask.
+//! Conversion of samples of any depth to 8-bit RGB or a binary mask.
 
 use super::raw::{Raw, Samples};
 use crate::{GrayImage, RgbImage};
 
-/// 8-bit RGB, alpha laid over white. `None` where the samples do not fill the image.
+/// 8-bit RGB, composited over white. `None` if there are too few samples for the image's size.
 pub fn rgb(raw: Raw) -> Option<RgbImage> {
     let (width, height, channels) = (raw.width, raw.height, raw.channels);
     let data = match raw.samples {
@@ -23,7 +23,7 @@ pub fn rgb(raw: Raw) -> Option<RgbImage> {
     RgbImage::from_raw(width, height, data)
 }
 
-/// 255 where a colour channel is not zero (lossy: at least half of the brightest), else 0.
+/// 255 where any colour channel is non-zero (lossy: at least half of the brightest value), else 0.
 pub fn mask(raw: &Raw) -> Option<GrayImage> {
     let data = match &raw.samples {
         Samples::U8(samples) if raw.lossy => {
@@ -37,7 +37,7 @@ pub fn mask(raw: &Raw) -> Option<GrayImage> {
     GrayImage::from_raw(raw.width, raw.height, data)
 }
 
-/// 255 where a lossy mask is no black and yet none that [`mask`] counts, else 0.
+/// 255 where a lossy mask is brighter than black but too dark for [`mask`] to count, else 0.
 pub fn faint(raw: &Raw) -> Option<GrayImage> {
     let data = match &raw.samples {
         Samples::U8(samples) if raw.lossy => {
@@ -51,35 +51,36 @@ pub fn faint(raw: &Raw) -> Option<GrayImage> {
     GrayImage::from_raw(raw.width, raw.height, data)
 }
 
-/// What lossy compression leaves of black stays below.
+/// Lossy compression leaves black below this value.
 const BLACK: u8 = 16;
 
-/// The least sample of a lossy mask that counts.
+/// The least sample of a lossy mask that counts as cell.
 fn least(samples: &[u8], channels: usize) -> u8 {
     let brightest = colour(samples, channels).max().unwrap_or(0);
     if brightest < BLACK { 255 } else { brightest.div_ceil(2) }
 }
 
-/// How many of a pixel's channels are colour, not alpha.
+/// Number of colour channels of a pixel, without alpha.
 pub fn colours(channels: usize) -> usize {
     if channels < 3 { 1 } else { 3 }
 }
 
+/// All samples but alpha.
 fn colour<T: Copy>(samples: &[T], channels: usize) -> impl Iterator<Item = T> {
     samples.chunks_exact(channels).flat_map(move |pixel| pixel[..colours(channels)].iter().copied())
 }
 
-/// The full scale of a camera whose brightest sample this is.
+/// Full scale of the camera with the least bit depth that holds this brightest sample.
 fn depth(brightest: u16) -> f32 {
     [255u16, 1023, 4095, 16383].into_iter().find(|&full| brightest <= full).map_or(65535.0, f32::from)
 }
 
-/// What float samples and signed ones may call white: a camera's whole numbers, or 1.
+/// Values that may mean white in float and signed samples: 1, or the full scale of a camera of 8 to 16 bits.
 const FULL: [f32; 6] = [1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0];
-/// How far above white a sample may lie that resampling or dividing by an empty field's image left there.
+/// How far above white a sample may lie, as a factor, after resampling or division by an empty field's image.
 const OVERSHOOT: f32 = 1.1;
 
-/// What float samples call black and white.
+/// The values of float samples that mean black and white.
 fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
     let (least, greatest) =
         samples.filter(|s| s.is_finite()).fold((f32::MAX, f32::MIN), |(a, b), s| (a.min(s), b.max(s)));

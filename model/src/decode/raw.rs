@@ -1,30 +1,30 @@
-//! The samples as the file holds them, before they become 8 bit.
+//! Samples as stored in the file, before conversion to 8 bits.
 
 use super::{MAX_BYTES, MAX_PIXELS, start, tiff_rest};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use std::io::Cursor;
 
-/// Samples row by row, channels side by side.
+/// Samples row by row, channels interleaved.
 pub enum Samples {
     U8(Vec<u8>),
     U16(Vec<u16>),
     F32(Vec<f32>),
 }
 
-/// An image as stored: `width * height * channels` samples; 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha.
+/// An image as stored: `width * height * channels` samples. 1 channel is gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha.
 pub struct Raw {
     pub width: u32,
     pub height: u32,
     pub channels: usize,
     pub samples: Samples,
-    /// What brings it upright.
+    /// The transformation that makes it upright.
     pub orientation: Orientation,
     /// Whether the compression may change zeros.
     pub lossy: bool,
 }
 
-/// Reads any supported file; the error is a sentence without the file's name.
+/// Reads any supported file. The error is a sentence without the file's name.
 pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     let format = start::format(bytes)?;
     if format == ImageFormat::Jpeg && !start::jpeg_is_whole(bytes) {
@@ -43,10 +43,12 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     }
 }
 
+/// Reads a file with the `image` crate. The outer error is the decoder's, the inner one a refusal in our own words.
 fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, String>, ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = image::Limits::default();
-    // The decoders count their scratch memory too; the real limit is checked below, with its own words.
+    // Decoders count scratch memory too, so this is generous; `check_size` enforces the real limit with its own
+    // message.
     limits.max_alloc = Some(2 * MAX_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
@@ -60,7 +62,7 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
 }
 
-/// What brings the picture upright, from the head of the file.
+/// The transformation that makes the picture upright, from the file's header.
 pub fn orientation(bytes: &[u8], format: ImageFormat) -> Option<Orientation> {
     match ImageReader::with_format(Cursor::new(bytes), format).into_decoder() {
         Ok(mut decoder) => decoder.orientation().ok(),
@@ -68,12 +70,13 @@ pub fn orientation(bytes: &[u8], format: ImageFormat) -> Option<Orientation> {
     }
 }
 
-/// Whether the samples come with alpha, from the head of the file.
+/// Whether the samples include alpha, from the file's header.
 pub fn has_alpha(bytes: &[u8], format: ImageFormat) -> bool {
     let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
     decoder.is_ok_and(|decoder| decoder.color_type().has_alpha())
 }
 
+/// Whether the compression may change zeros, from the file's header.
 pub fn is_lossy(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Jpeg => true,
@@ -82,13 +85,13 @@ pub fn is_lossy(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Refuses what would not fit into memory.
+/// Rejects images without pixels or too large for memory. `bytes` is the unpacked size.
 pub fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
     if width == 0 || height == 0 {
         return Err("the image has no pixels".into());
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_BYTES {
-        // Wide samples reach the bytes first.
+        // With wide samples, the byte limit is reached before the pixel limit.
         let each = bytes.div_ceil(u64::from(width) * u64::from(height)).max(1);
         return Err(format!(
             "the image is too large ({width} x {height}, {} MB unpacked); cut it into parts of at most {} megapixels",

@@ -1,14 +1,14 @@
-//! What a file is, told from its first bytes, and why it can't be read, told to a person.
+//! Identifies a file by its first bytes, and words the reasons why it cannot be read.
 
 use image::ImageFormat;
 use image::error::{ImageError, LimitErrorKind};
 
 pub const CUT_SHORT: &str = "the image ends too early (a broken copy or download?); fetch it again";
 
-/// What to do about a file of another kind.
+/// Advice for files of an unsupported format.
 const SAVE_AS: &str = "save it as PNG, JPEG or TIFF";
 
-/// The format by its first bytes; the file's name plays no part.
+/// The format according to the first bytes; the file's name is ignored.
 pub fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
     if bytes.is_empty() {
         return Err("the file is empty; fetch or save it again".into());
@@ -21,7 +21,7 @@ pub fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
         ImageFormat::Gif,
         ImageFormat::Tiff,
     ];
-    // BigTIFF, which the guess does not know.
+    // BigTIFF, which `guess_format` does not recognise.
     if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") {
         return Ok(ImageFormat::Tiff);
     }
@@ -31,6 +31,7 @@ pub fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
     }
 }
 
+/// What an unsupported file seems to be, in words.
 fn kind(bytes: &[u8]) -> &'static str {
     let box_type = bytes.get(4..12).unwrap_or_default();
     let known: [(&[u8], &str); 9] = [
@@ -57,7 +58,7 @@ fn kind(bytes: &[u8]) -> &'static str {
         return "a DICOM file";
     }
     let head = &bytes[..bytes.len().min(256)];
-    // The head may end within a character.
+    // The head may end in the middle of a character.
     let is_text = match std::str::from_utf8(head) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
@@ -68,7 +69,7 @@ fn kind(bytes: &[u8]) -> &'static str {
     "no picture format known here"
 }
 
-/// A decoder's error in words for the person who has the file.
+/// A decoder's error in words for the user.
 pub fn reason(error: &ImageError) -> String {
     match error {
         ImageError::Limits(limit) if limit.kind() == LimitErrorKind::DimensionError => {
@@ -89,17 +90,17 @@ pub fn reason(error: &ImageError) -> String {
     }
 }
 
-/// Whether a JPEG goes on to its end marker. The decoder would fill what is missing with gray.
+/// Whether a JPEG extends to its end-of-image marker. The decoder would fill missing parts with gray.
 ///
-/// Walks the segments of ITU-T T.81, annex B: each has a length, and after a start of scan come
-/// entropy-coded bytes in which FF is followed by 00 or a restart marker.
+/// Walks the segments of ITU-T T.81, annex B: each has a length, and a start of scan is followed by entropy-coded bytes
+/// in which FF is followed by 00 or a restart marker.
 pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
         at += found + 1;
         match bytes.get(at) {
             Some(0xd9) => return true,
-            // Stuffing, fill bytes, restarts and markers without a length.
+            // Byte stuffing, restarts and other markers without a length.
             Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
             Some(0xff) => {}
             Some(_) => match bytes.get(at + 1..at + 3) {
@@ -112,12 +113,12 @@ pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether a file says in its head that it is an animation.
+/// Whether the file's head declares an animation.
 pub fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
     let head = &bytes[..bytes.len().min(2048)];
     let says = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
     match format {
-        // Chunks, and the block that browsers repeat a GIF by.
+        // Chunk names, and the GIF extension block that makes browsers loop.
         ImageFormat::Png => says(b"acTL"),
         ImageFormat::WebP => says(b"ANIM"),
         ImageFormat::Gif => says(b"NETSCAPE2.0"),
@@ -125,7 +126,7 @@ pub fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// A WebP whose pixels were compressed with loss: a `VP8 ` chunk, not `VP8L`.
+/// Whether this is a WebP with lossy compression: a `VP8 ` chunk, not `VP8L`.
 pub fn is_lossy_webp(bytes: &[u8]) -> bool {
     if bytes.get(8..12) != Some(b"WEBP".as_slice()) {
         return false;
@@ -135,7 +136,7 @@ pub fn is_lossy_webp(bytes: &[u8]) -> bool {
         match &head[..4] {
             b"VP8 " => return true,
             b"VP8L" => return false,
-            // A frame of an animation holds chunks of its own after 16 bytes.
+            // The chunks of an animation frame begin after 16 bytes of frame data.
             b"ANMF" => at += 8 + 16,
             _ => {
                 let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;

@@ -106,7 +106,7 @@ fn instances_are_told_apart_by_number_or_colour() {
     let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
     encoder.write_image::<tiff::encoder::colortype::Gray32>(4, 1, &[70_000, 0, 1, 70_000]).unwrap();
     assert_eq!(ids(&bytes.into_inner()).unwrap(), [1, 0, 2, 1]);
-    // Colours of one brightness, and alpha, which says nothing.
+    // Colours of equal brightness; alpha is ignored.
     let colours = vec![200, 0, 0, 255, 0, 0, 0, 255, 0, 102, 0, 255, 200, 0, 0, 9];
     let colours = image::RgbaImage::from_raw(4, 1, colours).unwrap();
     assert_eq!(ids(&encoded(&colours.into(), ImageFormat::Png)).unwrap(), [1, 0, 2, 1]);
@@ -118,7 +118,8 @@ fn instances_are_told_apart_by_number_or_colour() {
     assert!(many.is_err_and(|error| error.to_string().contains("65535")));
 }
 
-/// A TIFF of one directory: tag, type (3: 16 bits, 4: 32), count and value of its entries; then what they point to.
+/// A TIFF of one directory with these entries (tag, type (3: 16 bits, 4: 32 bits), count, value), followed by the data
+/// they point to.
 fn tiff(entries: &[(u16, u16, u32, u32)], rest: &[u8]) -> Vec<u8> {
     let mut tiff = [b"II*\0".as_slice(), &8u32.to_le_bytes(), &(entries.len() as u16).to_le_bytes()].concat();
     for (tag, kind, count, value) in entries {
@@ -128,7 +129,7 @@ fn tiff(entries: &[(u16, u16, u32, u32)], rest: &[u8]) -> Vec<u8> {
     [tiff.as_slice(), &[0; 4], rest].concat()
 }
 
-/// A JPEG in one strip, as slide scanners write it (TIFF Technical Note 2).
+/// A TIFF with a JPEG in one strip, as slide scanners write it (TIFF Technical Note 2).
 fn jpeg_in_tiff(jpeg: &[u8], width: u32, height: u32) -> Vec<u8> {
     let rest = 8 + 2 + 10 * 12 + 4;
     let entries = [
@@ -159,7 +160,7 @@ fn jpegs_in_tiffs_have_the_colours_of_jpegs() {
 fn animations_are_told_of() {
     let mut bytes = encoded(&picture().into(), ImageFormat::Gif);
     assert_eq!(unread(&bytes), None);
-    // The block after the palette that asks for repetition.
+    // Insert the block that requests looping after the palette.
     let at = bytes.iter().position(|&b| b == b'!').unwrap();
     bytes.splice(at..at, *b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
     assert!(unread(&bytes).is_some_and(|told| told.contains("animation")));
@@ -211,11 +212,11 @@ fn gray_tiffs_with_alpha_are_laid_over_white() {
     let gray: Vec<u8> = decode(&tiff(2), "a").unwrap().pixels().map(|pixel| pixel.0[0]).collect();
     assert_eq!(gray, [100, 255, 127]);
     assert_eq!(decode_mask(&tiff(2), "a").unwrap().as_raw(), &[255, 255, 0]);
-    // Two channels of which the second is something else are no picture.
+    // If the second channel is something other than alpha, the file is not a picture.
     assert!(decode(&tiff(0), "a").is_err());
 }
 
-/// A JPEG with an EXIF block that says: turn by 90 degrees clockwise.
+/// A JPEG whose EXIF block says: rotate by 90 degrees clockwise.
 fn turned() -> Vec<u8> {
     let jpeg = encoded(
         &RgbImage::from_fn(16, 8, |x, _| image::Rgb([if x < 8 { 0 } else { 255 }; 3])).into(),
@@ -245,7 +246,7 @@ fn what_turns_a_picture_is_told_without_its_pixels() {
         assert_eq!(orientation(&encoded(&picture().into(), format)), Orientation::NoTransforms);
     }
     assert_eq!(orientation(b"no picture"), Orientation::NoTransforms);
-    // Samples that `image` reads, and samples that it does not.
+    // A sample type that `image` reads, and one that it does not.
     let tiff = |colour: bool| {
         let mut bytes = Cursor::new(Vec::new());
         let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
@@ -330,7 +331,7 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
 
 #[test]
 fn a_decompression_bomb_is_refused_before_it_is_unpacked() {
-    // 60 000 x 60 000 in the header, next to no data.
+    // 60 000 x 60 000 in the header, with hardly any data.
     let mut png = encoded(&GrayImage::new(1, 1).into(), ImageFormat::Png);
     png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
     let checksum = crc(&png[12..29]);

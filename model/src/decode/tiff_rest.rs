@@ -1,5 +1,5 @@
-//! TIFF files that `image` leaves out or misreads and microscopes write: palette, gray of 32 bits or of less than 8,
-//! float gray, 32-bit colours. And what it does not tell of the others.
+//! TIFF variants that microscopes write but `image` rejects or misreads: palette, gray of 32 bits or fewer than 8,
+//! float gray, 32-bit colour, gray with alpha, JPEG with chroma. Also TIFF properties that `image` does not report.
 
 use super::raw::{Raw, Samples, check_size};
 use super::start::CUT_SHORT;
@@ -9,12 +9,12 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
-/// Whether there are others after the first page.
+/// Whether the file has more than one page.
 pub fn has_more_pages(bytes: &[u8]) -> bool {
     Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
 }
 
-/// Whether the colours are whole numbers of 32 bits, which `image` takes for floats.
+/// Whether the colours are 32-bit integers, which `image` mistakes for floats.
 pub fn has_wide_colours(bytes: &[u8]) -> bool {
     const FLOAT: u16 = 3;
     let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };
@@ -22,7 +22,8 @@ pub fn has_wide_colours(bytes: &[u8]) -> bool {
     wide && decoder.get_tag_u16_vec(Tag::SampleFormat).map_or(true, |formats| !formats.contains(&FLOAT))
 }
 
-/// Tiles that hold one plane each and reach over the lower edge: the decoder panics over them (0.11.3).
+/// Whether the image consists of single-plane tiles that extend beyond the lower edge: the decoder panics on them (tiff
+/// 0.11.3).
 pub fn has_cut_planes(bytes: &[u8]) -> bool {
     const PLANES: u32 = 2;
     let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };
@@ -34,17 +35,17 @@ pub fn has_cut_planes(bytes: &[u8]) -> bool {
 
 pub const CUT_PLANES: &str = "this kind of TIFF can't be read (a tile for each colour); save it as 8-bit RGB";
 
-/// Values of TIFF's tag 262, PhotometricInterpretation.
+/// Values of PhotometricInterpretation (TIFF tag 262).
 const BLACK_IS_ZERO: u16 = 1;
 const PALETTE: u16 = 3;
 
-/// Reads the first page; the error is a sentence without the file's name.
+/// Reads the first page. The error is a sentence without the file's name.
 pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     let palette = Decoder::new(Cursor::new(bytes)).ok().and_then(|mut decoder| {
         let kind = decoder.find_tag(Tag::PhotometricInterpretation).ok().flatten()?.into_u16().ok()?;
         (kind == PALETTE).then(|| decoder.get_tag_u16_vec(Tag::ColorMap))
     });
-    // The decoder refuses palettes: the same file as one of gray values has the indices for values.
+    // The decoder rejects palette images; relabelled as gray, the same file yields the indices as values.
     let as_gray =
         palette.as_ref().and_then(|_| with_tag(bytes, Tag::PhotometricInterpretation, BLACK_IS_ZERO));
     let bytes = as_gray.as_deref().unwrap_or(bytes);
@@ -78,12 +79,12 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
         (ColorType::Gray(_) | ColorType::RGB(_) | ColorType::RGBA(_), None) => {
             (kind.num_samples().into(), numbers(decoder.read_image().map_err(reason)?)?)
         }
-        // The decoder brings the colours of JPEGs to full size, and leaves them as luma and chroma.
+        // For JPEG the decoder upsamples the chroma, but leaves the conversion to RGB to us.
         (ColorType::YCbCr(8), None) if is_lossy(bytes) => match decoder.read_image().map_err(reason)? {
             DecodingResult::U8(data) => (3, Samples::U8(rgb_of_luma_and_chroma(&data))),
             _ => return Err(unsupported("YCbCr")),
         },
-        // What the second sample is, ExtraSamples (tag 338) tells: 1 and 2 are alpha.
+        // ExtraSamples (TIFF tag 338) says what the second sample is: 1 and 2 are alpha.
         (ColorType::Multiband { num_samples: 2, .. }, None)
             if matches!(decoder.get_tag_u16_vec(Tag::ExtraSamples).as_deref(), Ok([1 | 2])) =>
         {
@@ -94,13 +95,13 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })
 }
 
-/// What brings the first page upright (TIFF's tag 274).
+/// The transformation that makes the first page upright (TIFF tag 274).
 pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     let value = Decoder::new(Cursor::new(bytes)).ok()?.find_tag(Tag::Orientation).ok()??;
     Orientation::from_exif(value.into_u16().ok()?.min(255) as u8)
 }
 
-/// Whether the first page is compressed as JPEG or WebP (TIFF's tag 259).
+/// Whether the first page is compressed as JPEG or WebP (TIFF tag 259).
 pub fn is_lossy(bytes: &[u8]) -> bool {
     const LOSSY: [u16; 3] = [6, 7, 50_001];
     let compression =
@@ -109,7 +110,8 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
     compression.is_some_and(|compression| LOSSY.contains(&compression))
 }
 
-/// The file with another number for a tag in its first directory (TIFF 6.0, section 2; BigTIFF has wider fields).
+/// A copy of the file with another 16-bit value for a tag of its first directory (TIFF 6.0, section 2; BigTIFF has
+/// wider fields). `None` if the tag is not found.
 fn with_tag(bytes: &[u8], tag: Tag, value: u16) -> Option<Vec<u8>> {
     let little = bytes.starts_with(b"II");
     let number = |at: usize, size: usize| {
@@ -118,7 +120,7 @@ fn with_tag(bytes: &[u8], tag: Tag, value: u16) -> Option<Vec<u8>> {
         Some(if little { field.iter().rev().fold(0, shift) } else { field.iter().fold(0, shift) })
     };
     let big = number(2, 2)? == 43;
-    // Of the directory's address, the count of its entries, and an entry up to its value.
+    // Offset and size of the directory's address; sizes of the entry count and of an entry; offset of an entry's value.
     let (address, count, entry, to_value) = if big { ((8, 8), 8, 20, 12) } else { ((4, 4), 2, 12, 8) };
     let directory = number(address.0, address.1)?;
     let first = directory.checked_add(count)?;
@@ -133,8 +135,7 @@ fn with_tag(bytes: &[u8], tag: Tag, value: u16) -> Option<Vec<u8>> {
     Some(changed)
 }
 
-/// Samples of less than a byte, which stand side by side in it, each row from a byte of its own on (TIFF 6.0, section
-/// 3).
+/// Samples of fewer than 8 bits: packed into bytes, each row starting at a byte boundary (TIFF 6.0, section 3).
 fn unpack(data: &DecodingResult, width: u32, bits: u8) -> Option<impl Iterator<Item = usize>> {
     let DecodingResult::U8(data) = data else { return None };
     let (width, bits) = (width as usize, usize::from(bits));
@@ -145,7 +146,8 @@ fn unpack(data: &DecodingResult, width: u32, bits: u8) -> Option<impl Iterator<I
     }))
 }
 
-/// A palette holds all reds, then all greens, then all blues, 16 bit each (TIFF 6.0, section 5); some programs write 8.
+/// Converts palette indices to RGB. A palette holds all reds, then all greens, then all blues, 16 bits each (TIFF 6.0,
+/// section 5); some programs write 8-bit values.
 fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> Result<Vec<u8>, String> {
     let size = palette.len() / 3;
     let shift = if palette.iter().any(|value| *value > 255) { 8 } else { 0 };
@@ -166,7 +168,7 @@ fn look_up(indices: &DecodingResult, width: u32, bits: u8, palette: &[u16]) -> R
     Ok(colours)
 }
 
-/// Colours as JFIF defines them (ITU-T T.871, section 7), which TIFF's defaults are too.
+/// YCbCr to RGB as defined by JFIF (ITU-T T.871, section 7), which is also TIFF's default.
 fn rgb_of_luma_and_chroma(data: &[u8]) -> Vec<u8> {
     let rgb = |pixel: &[u8]| {
         let [y, blue, red] = [pixel[0].into(), f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0];
@@ -176,6 +178,7 @@ fn rgb_of_luma_and_chroma(data: &[u8]) -> Vec<u8> {
     data.chunks_exact(3).flat_map(rgb).collect()
 }
 
+/// Sample values as the file stores them; all types but 8- and 16-bit unsigned become `f32`.
 fn numbers(data: DecodingResult) -> Result<Samples, String> {
     Ok(Samples::F32(match data {
         DecodingResult::U8(data) => return Ok(Samples::U8(data)),
@@ -210,7 +213,7 @@ mod tests {
     use super::*;
     use tiff::encoder::{TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, colortype};
 
-    /// Indices 0, 1 and 3 of white, red, green, blue, as ImageJ's "8-bit Color" has them.
+    /// Indices 0, 1 and 3 into the palette white, red, green, blue, in the layout of ImageJ's "8-bit Color".
     fn with_palette<K: TiffKind>(mut encoder: TiffEncoder<&mut Cursor<Vec<u8>>, K>) {
         let mut image = encoder.new_image::<colortype::Gray8>(3, 1).unwrap();
         let mut palette = vec![0u16; 3 * 256];

@@ -1,4 +1,4 @@
-//! Several files in one.
+//! Zip archives.
 
 use crate::Error;
 use std::collections::HashSet;
@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// A zip archive in memory. The same files give the same bytes: no time of day goes in.
+/// A zip archive in memory. The output is deterministic: no timestamps are stored.
 pub struct Archive {
     zip: ZipWriter<Cursor<Vec<u8>>>,
 }
@@ -23,9 +23,11 @@ impl Archive {
         Self { zip: ZipWriter::new(Cursor::new(Vec::new())) }
     }
 
-    /// Adds a file under a path with `/` between folders. PNGs go in as they are, the rest is deflated.
+    /// Adds a file under a path with `/` as separator. PNG and zip files are stored, others deflated.
     ///
-    /// Errors: a path that is there already, or an archive that grows too large.
+    /// # Errors
+    ///
+    /// [`Error::Export`] if the path already exists or the archive becomes too large.
     pub fn add(&mut self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         let packed = path.ends_with(".png") || path.ends_with(".zip");
         let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
@@ -37,7 +39,11 @@ impl Archive {
         self.zip.write_all(bytes).map_err(|error| failed(path, &error))
     }
 
-    /// The bytes of the archive.
+    /// Completes the archive and returns its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Export`] if the archive has become too large.
     pub fn finish(self) -> Result<Vec<u8>, Error> {
         Ok(self.zip.finish().map_err(|error| failed("the archive", &error))?.into_inner())
     }
@@ -47,9 +53,8 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> Error {
     Error::Export(format!("the zip could not be written ({error}): {what}"))
 }
 
-/// File names without folders and endings, each once, in the same order: what the files of a batch are
-/// named by. A name that comes again gets `-2`, `-3` ...; upper and lower case count as the same, as on
-/// Windows.
+/// File names without folder and extension, made unique, in the same order: base names for the output files of a batch.
+/// A repeated name gets the suffix `-2`, `-3` ...; names that differ only in case count as equal, as on Windows.
 pub fn unique_stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut taken = HashSet::new();
     names

@@ -1,20 +1,24 @@
-//! Outlines as GeoJSON, as QuPath reads it.
+//! Outlines as GeoJSON for QuPath.
 
 use crate::Error;
 use crate::cells::{Cells, outlines};
 use serde_json::json;
 
-/// A `FeatureCollection` of one polygon per cell, with its holes, in pixels, origin top left. The properties are those
-/// that QuPath (0.4 and later, "import objects from GeoJSON") takes up: `objectType` "detection", `name`,
-/// `classification` and `measurements`. QuPath keeps measurements in pixels as they are; lengths in micrometres are
-/// added where the scale is known.
+/// A `FeatureCollection` with one polygon per cell, holes included, in pixels with the origin at the top left. The
+/// properties are those that QuPath (0.4 and later, "import objects from GeoJSON") recognises: `objectType`
+/// "detection", `name`, `classification` and `measurements`. QuPath does not convert measurements, so those in pixels
+/// stay and those in micrometres are added if the scale is known.
+///
+/// # Errors
+///
+/// [`Error::Export`] if serialisation fails.
 pub fn geojson(cells: &Cells) -> Result<String, Error> {
     let features: Vec<serde_json::Value> = cells
         .cells
         .iter()
         .map(|cell| {
             let mut rings = outlines(&cells.labels, cell);
-            // RFC 7946: closed, the outer ring counterclockwise with y upwards, which is clockwise on a screen.
+            // RFC 7946: rings are closed, the outer one counterclockwise with y up, i.e. clockwise on the screen.
             rings.iter_mut().for_each(|ring| ring.extend(ring.first().copied()));
             let mut measurements = json!({
                 "Area px^2": cell.area_px,

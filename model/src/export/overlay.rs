@@ -1,10 +1,10 @@
-//! Outlines drawn over the picture.
+//! Cell outlines drawn over the picture.
 
 use super::pictures::png_of_rgb;
 use crate::cells::Labels;
 use crate::{Error, RgbImage};
 
-/// How cells are marked in an overlay.
+/// Appearance of the outlines in an overlay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OverlayStyle {
     /// Colour of the outlines.
@@ -14,14 +14,18 @@ pub struct OverlayStyle {
 }
 
 impl OverlayStyle {
-    /// Green outlines, which stand out from the pink of most stains, thick enough to be seen when an image of this
-    /// size is scaled to a screen.
+    /// Green outlines, which stand out from the pink of most stains, thick enough to remain visible when an image of
+    /// this size is scaled down to a screen.
     pub fn for_size(width: u32, height: u32) -> Self {
         Self { outline: [0, 200, 60], thickness: (width.max(height) / 900).clamp(1, 12) }
     }
 }
 
-/// The picture with every cell outlined. Errors: picture and labels differ in size.
+/// The picture with every cell outlined.
+///
+/// # Errors
+///
+/// [`Error::Export`] if picture and labels differ in size.
 pub fn draw_overlay(picture: &RgbImage, labels: &Labels, style: OverlayStyle) -> Result<RgbImage, Error> {
     if picture.dimensions() != (labels.width, labels.height) {
         return Err(Error::Export(format!(
@@ -40,12 +44,16 @@ pub fn draw_overlay(picture: &RgbImage, labels: &Labels, style: OverlayStyle) ->
     Ok(out)
 }
 
-/// [`draw_overlay`] in the default style, as PNG.
+/// [`draw_overlay`] in the default style, encoded as PNG.
+///
+/// # Errors
+///
+/// As [`draw_overlay`].
 pub fn overlay_png(picture: &RgbImage, labels: &Labels) -> Result<Vec<u8>, Error> {
     png_of_rgb(&draw_overlay(picture, labels, OverlayStyle::for_size(labels.width, labels.height))?)
 }
 
-/// Pixels of a cell from which another id is reached within `thickness` steps of 4 neighbours.
+/// Which pixels belong to a cell and reach another label within `thickness` steps through 4-neighbours.
 fn near_border(labels: &Labels, thickness: u32) -> Vec<bool> {
     let (width, height) = (labels.width as usize, labels.height as usize);
     let ids = &labels.ids;
@@ -70,6 +78,7 @@ fn near_border(labels: &Labels, thickness: u32) -> Vec<bool> {
     near
 }
 
+/// Indices of the pixels to the left, right, above and below.
 fn around(at: usize, width: usize, height: usize) -> [Option<usize>; 4] {
     let (x, y) = (at % width, at / width);
     [

@@ -1,22 +1,34 @@
-//! Images as PNG.
+//! PNG encoding.
 
 use crate::cells::Labels;
 use crate::{Error, GrayImage, RgbImage};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-/// A mask as 8-bit gray PNG.
+/// Encodes a mask as 8-bit gray PNG.
+///
+/// # Errors
+///
+/// [`Error::Export`] if encoding fails.
 pub fn mask_png(mask: &GrayImage) -> Result<Vec<u8>, Error> {
     png(mask.as_raw(), mask.width(), mask.height(), ExtendedColorType::L8)
 }
 
-/// A picture as 8-bit RGB PNG.
+/// Encodes a picture as 8-bit RGB PNG.
+///
+/// # Errors
+///
+/// [`Error::Export`] if encoding fails.
 pub fn png_of_rgb(picture: &RgbImage) -> Result<Vec<u8>, Error> {
     png(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
 }
 
-/// Instance ids as 16-bit gray PNG, 0 background: what CellProfiler, Cellpose, napari and Fiji read as a label
-/// image. Errors: an id above 65 535.
+/// Encodes instance labels as 16-bit gray PNG with background 0, the label-image format of CellProfiler, Cellpose,
+/// napari and Fiji.
+///
+/// # Errors
+///
+/// [`Error::Export`] if an id exceeds 65 535 or encoding fails.
 pub fn labels_png(labels: &Labels) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::with_capacity(labels.ids.len() * 2);
     for &id in &labels.ids {
@@ -25,7 +37,7 @@ pub fn labels_png(labels: &Labels) -> Result<Vec<u8>, Error> {
                 "more than 65535 cells do not fit into a 16-bit label image; cut the image into parts".into(),
             )
         })?;
-        // `image` takes samples in the machine's byte order.
+        // `image` expects samples in native byte order.
         bytes.extend(id.to_ne_bytes());
     }
     png(&bytes, labels.width, labels.height, ExtendedColorType::L16)

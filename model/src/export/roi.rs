@@ -1,32 +1,34 @@
-//! Outlines as ImageJ regions of interest.
+//! Outlines as ImageJ regions of interest (ROIs).
 //!
-//! The format is described in ImageJ's own sources, `ij/io/RoiDecoder.java` and `RoiEncoder.java`: a header of 64
-//! bytes, big-endian, that starts with "Iout"; then the points, all x before all y, relative to the bounding box, or
-//! for a region with holes the segments of its path; then a second header of 64 bytes, which says where the name
-//! stands.
+//! The format is documented by ImageJ's sources, `ij/io/RoiDecoder.java` and `RoiEncoder.java`. All numbers are
+//! big-endian. A header of 64 bytes starts with "Iout". Then come the points, all x before all y, relative to the
+//! bounding box, or, for a region with holes, the segments of its path. A second header of 64 bytes gives the position
+//! of the name.
 
 use super::archive::Archive;
 use crate::Error;
 use crate::cells::{Cells, outlines};
 
-/// The least version that knows names.
+/// The first format version that supports names.
 const VERSION: u16 = 227;
-/// Type of a traced outline, as the magic wand leaves it: a polygon along pixel corners.
+/// ROI type of a traced outline, as the magic wand creates it: a polygon along pixel corners.
 const TRACED: u8 = 8;
-/// Type of a region of several outlines, together with the length of its path, which else is zero.
+/// ROI type that ImageJ reads as a composite region if the length of the path is not zero.
 const COMPOSITE: u8 = 1;
-/// Segments of a path, as in `java.awt.geom.PathIterator`.
+/// Segment types of a path, as in `java.awt.geom.PathIterator`.
 const MOVE: f32 = 0.0;
 const LINE: f32 = 1.0;
 const CLOSE: f32 = 4.0;
-/// Beyond, 16-bit coordinates overflow and the bounds don't fit.
+/// Largest coordinate that fits the format's signed 16-bit fields.
 const MOST: u32 = 32_767;
 
-/// One `.roi` file with a name: a traced polygon, or a composite region where there are holes. The outer outline
-/// comes first. Points in image pixels, origin top left.
+/// One `.roi` file: a traced polygon, or a composite region if there are holes. `rings` starts with the outer outline;
+/// points are in image pixels with the origin at the top left.
 ///
-/// Errors: no points, more than 65 535 of them in the only outline, or coordinates beyond 32 767, which ImageJ's format
-/// can't hold.
+/// # Errors
+///
+/// [`Error::Export`] if there are no points, more than 65 535 points in a single outline, or coordinates above 32 767,
+/// which the format cannot represent.
 pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> {
     let outer = rings.first().map_or(&[][..], Vec::as_slice);
     let span = |axis: usize| {
@@ -55,7 +57,7 @@ pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> 
         out.extend((side as u16).to_be_bytes());
     }
     out.extend(count.to_be_bytes());
-    // Colours, options and the rest at their defaults, but for offset 36: numbers in the path.
+    // Colours, options etc. keep their defaults; offset 36 holds the length of the path in floats.
     out.resize(36, 0);
     out.extend((path.len() as u32).to_be_bytes());
     out.resize(60, 0);
@@ -69,7 +71,7 @@ pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> 
     out.extend(path.into_iter().flat_map(f32::to_be_bytes));
     let utf16: Vec<u16> = name.encode_utf16().collect();
     let mut header = [0u8; 64];
-    // Offsets 16 and 20: where the name stands and how long it is.
+    // Offsets 16 and 20: position and length of the name.
     header[16..20].copy_from_slice(&(second_header + 64).to_be_bytes());
     header[20..24].copy_from_slice(&(utf16.len() as u32).to_be_bytes());
     out.extend(header);
@@ -77,8 +79,8 @@ pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> 
     Ok(out)
 }
 
-/// The segments of all outlines, each a kind and where it leads, in image pixels. What lies in an even number of them
-/// is out.
+/// The path segments of all outlines in image pixels, each a type and, except for closing ones, its target. ImageJ
+/// fills by the even-odd rule.
 fn path(rings: &[Vec<[u32; 2]>]) -> Vec<f32> {
     let mut path = Vec::new();
     for ring in rings {
@@ -90,9 +92,11 @@ fn path(rings: &[Vec<[u32; 2]>]) -> Vec<f32> {
     path
 }
 
-/// All cells as a zip of `.roi` files, which Fiji's ROI manager opens: `0001.roi` is the cell with id 1.
+/// All cells as a zip of `.roi` files, which Fiji's ROI manager can open; `0001.roi` is the cell with id 1.
 ///
-/// Errors as [`roi_bytes`].
+/// # Errors
+///
+/// As [`roi_bytes`].
 pub fn roi_zip(cells: &Cells) -> Result<Vec<u8>, Error> {
     let mut archive = Archive::new();
     let digits = cells.cells.len().to_string().len().max(4);

@@ -1,12 +1,16 @@
-//! Tables as CSV (RFC 4180 quoting, line feeds, a point as decimal mark).
+//! Tables as CSV (RFC 4180 quoting, line feeds, decimal points).
 
 use crate::Error;
 use crate::cells::{Cells, Spread, Summary};
 
-/// One line per cell with the columns
-/// `id,x,y,area_px,perimeter_px,diameter_px,circularity,eccentricity,mean_probability,touches_edge`, and
-/// `area_um2,diameter_um` where the scale is known. Lengths in pixels, the origin top left; `touches_edge` is
-/// `true` or `false`.
+/// One row per cell with the columns
+/// `id,x,y,area_px,perimeter_px,diameter_px,circularity,eccentricity,mean_probability,touches_edge`, plus
+/// `area_um2,diameter_um` if the scale is known. Lengths are in pixels with the origin at the top left; `touches_edge`
+/// is `true` or `false`.
+///
+/// # Errors
+///
+/// [`Error::Export`] if writing fails.
 pub fn cells_csv(cells: &Cells) -> Result<String, Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head = vec![
@@ -47,20 +51,24 @@ pub fn cells_csv(cells: &Cells) -> Result<String, Error> {
     text(out)
 }
 
-/// An image's line in the table of all images.
+/// One image's row in the summary table.
 #[derive(Clone, Copy, Debug)]
 pub struct SummaryRow<'a> {
-    /// What its files are named by.
+    /// Base name of the image's output files.
     pub name: &'a str,
     pub summary: &'a Summary,
     /// See [`Quality::warnings`](crate::quality::Quality::warnings).
     pub warnings: &'a [String],
-    /// Where the image lies: names of different folders may be alike.
+    /// Path of the image, as base names from different folders may coincide.
     pub file: &'a str,
 }
 
-/// One line per image, in the given order; semicolons between warnings. Where a figure is unknown, the field is empty.
-/// `covered_share` runs from 0 to 1; sizes are those of cells not cut by the image's edge.
+/// One row per image in the given order, with warnings separated by semicolons. Unknown values are left empty.
+/// `covered_share` is 0 to 1; sizes are those of cells not cut by the image edge.
+///
+/// # Errors
+///
+/// [`Error::Export`] if writing fails.
 pub fn summary_csv<'a>(rows: impl IntoIterator<Item = SummaryRow<'a>>) -> Result<String, Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = [

@@ -8,7 +8,7 @@ use crate::cells::{CellOptions, Cells, Summary, find_cells};
 use crate::{GrayImage, RgbImage};
 use std::io::Read;
 
-/// Two cells of 30 px, one of them cut by the right edge.
+/// Two cells of 30 px diameter, one of them cut by the right edge.
 fn cells() -> Cells {
     let map = GrayImage::from_fn(100, 60, |x, y| {
         let near = |cx: f32, cy: f32| (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - cy) < 15.0;

@@ -1,11 +1,12 @@
-//! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused, and the max unpooling before or the max pooling
-//! after it where there is one: what they would read and write at full size stays in the first-level cache.
+//! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused. Max unpooling before or max pooling after it
+//! can be fused too, so that the full-size intermediate never leaves the first-level cache.
 //!
-//! In NCHW, Winograd's way along y (see [`winograd`]) and direct along x, so that all loads are of whole vectors and
-//! nothing is shuffled: four rows of output come from six rows of products, each of them a convolution with three taps.
-//! Register blocks of output channels by two vectors of pixels run over these; each vector loaded serves a whole block.
+//! Layout is NCHW. The convolution is Winograd along y (see [`winograd`]) and direct along x, so that all loads are of
+//! whole vectors and nothing is shuffled: four output rows come from six rows of products, each a convolution with
+//! three taps. The register blocks are some output channels by two vectors of pixels; each vector loaded serves a whole
+//! block.
 //!
-//! No closures in the loops: they would be compiled without the instruction set of the function around them.
+//! The inner loops use no closures: closures would be compiled without the target features of the surrounding function.
 #![allow(unsafe_code)]
 
 use super::padded::{self, with_scratch};
@@ -15,8 +16,8 @@ use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, pool, strip};
 use std::mem::MaybeUninit;
 
-/// Filters in Winograd's form in the order in which the kernel reads them: blocks of output channels, in each
-/// `[product][c][3][block]`.
+/// Winograd-transformed filters in the order in which the kernel reads them: blocks of output channels, within each
+/// block `[product][c][3][channel of the block]`.
 struct Packed {
     outputs: usize,
     blocks: Vec<Block>,
@@ -30,7 +31,7 @@ struct Block {
 }
 
 impl Packed {
-    /// Packs `at(o, c, tap)`; `tap` runs over the 3x3 window row by row.
+    /// Packs the filters given by `at(o, c, tap)`; `tap` runs row by row through the 3x3 window.
     fn new(outputs: usize, inputs: usize, at: impl Fn(usize, usize, usize) -> f32) -> Self {
         let mut blocks = Vec::new();
         let mut weights = vec![0.0; PRODUCTS * inputs * 3 * outputs];
@@ -58,16 +59,17 @@ impl Packed {
     }
 }
 
-/// `out[n, o, y, x] = relu?(bias[o] + sum over c, ky, kx of weight[o, c, ky, kx] x[n, c, y + ky - 1, x + kx - 1])`.
+/// `out[n, o, y, x] = relu?(bias[o] + Σ over c, ky, kx of weight[o, c, ky, kx] · x[n, c, y + ky - 1, x + kx - 1])`.
 ///
-/// `x` is `[n, c, h, w]` by `shape`, `weight` `[outputs, c, 3, 3]`, `bias` `[outputs]`, the result
-/// `[n, outputs, h, w]`.
+/// `x` is `[n, c, h, w]` (`shape`), `weight` is `[outputs, c, 3, 3]`, `bias` is `[outputs]`; the result is `[n,
+/// outputs, h, w]`.
 pub fn forward(x: &[f32], shape: Shape, weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
     assert_eq!(weight.len(), bias.len() * shape.c * 9);
     whole(Source { x, gate: None, places: None, shape }, filters(weight, shape.c), bias, relu)
 }
 
-/// [`forward`], then [`pool::max_pool`]: values and places `[n, outputs, h / 2, w / 2]`. `h` and `w` are even.
+/// [`forward`], then [`pool::max_pool`]: values and places, both `[n, outputs, h / 2, w / 2]`. `h` and `w` must be
+/// even.
 pub fn forward_pooled(
     x: &[f32],
     shape: Shape,
@@ -83,7 +85,7 @@ pub fn forward_pooled(
     let (mut values, mut places) = (Vec::with_capacity(len), Vec::with_capacity(len));
     let out = Out::Pooled(Shared::spare(&mut values, len), Shared::spare(&mut places, len));
     convolve(source, filters(weight, shape.c), bias, relu, out);
-    // SAFETY: the windows of all images make up the output, and each task writes all channels of its own.
+    // SAFETY: the tasks cover the output, and each task writes all channels of its own windows.
     unsafe {
         values.set_len(len);
         places.set_len(len);
@@ -91,7 +93,7 @@ pub fn forward_pooled(
     (values, places)
 }
 
-/// [`pool::max_unpool`] of `x` and `places` `[n, c, h / 2, w / 2]` to `[n, c, h, w]` by `shape`, then [`forward`].
+/// [`pool::max_unpool`] of `x` and `places`, `[n, c, h / 2, w / 2]`, to `shape` `[n, c, h, w]`, then [`forward`].
 pub fn forward_unpooled(
     x: &[f32],
     places: &[i32],
@@ -106,11 +108,11 @@ pub fn forward_unpooled(
     whole(Source { x, gate: None, places: Some(places), shape }, filters(weight, shape.c), bias, relu)
 }
 
-/// The gradient of [`forward`]'s input: again a convolution, of the gradient with the kernel turned by 180 degrees and
-/// its channels swapped.
+/// The gradient of [`forward`]'s input: again a convolution, of the output gradient with the kernel rotated by 180
+/// degrees and its channels swapped.
 ///
-/// `gradient` is `[n, outputs, h, w]` by `shape`, `weight` `[outputs, inputs, 3, 3]`, the result `[n, inputs, h, w]`.
-/// `gate` is the output of a fused ReLU: gradients pass where it is positive.
+/// `gradient` is `[n, outputs, h, w]` (`shape`), `weight` is `[outputs, inputs, 3, 3]`; the result is `[n, inputs, h,
+/// w]`. `gate` is the output of a fused ReLU: the gradient passes where it is positive.
 pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[f32]) -> Vec<f32> {
     let inputs = weight.len() / (shape.c * 9);
     assert_eq!(weight.len(), inputs * shape.c * 9);
@@ -118,13 +120,13 @@ pub fn backward(gradient: &[f32], gate: Option<&[f32]>, shape: Shape, weight: &[
     whole(Source { x: gradient, gate, places: None, shape }, filter, &vec![0.0; inputs], false)
 }
 
-/// Tap `tap` of the filter from channel `c` to output `o`, in `[outputs, inputs, 3, 3]`.
+/// Accessor `(o, c, tap)` for weights in the layout `[outputs, inputs, 3, 3]`.
 fn filters(weight: &[f32], inputs: usize) -> impl Fn(usize, usize, usize) -> f32 {
     move |o, c, tap| weight[(o * inputs + c) * 9 + tap]
 }
 
-/// What is convolved: `[n, c, h, w]` by `shape`, and zero where the gate is not positive. Where there are places, `x`
-/// is pooled, `[n, c, h / 2, w / 2]`.
+/// The input of a convolution, `[n, c, h, w]` (`shape`), taken as zero where `gate` is not positive. If there are
+/// `places`, `x` is the input of a max unpooling, `[n, c, h / 2, w / 2]`.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub x: &'a [f32],
@@ -134,8 +136,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Rows of a channel, `zeros` where they lie outside of the image, and of its gate. `above` counts from the row
-    /// above the image.
+    /// `R` consecutive rows of a channel and of its gate, `zeros` where they lie outside the image. Row `above` is
+    /// counted from the padding row above the image.
     #[inline(always)]
     pub fn rows<const R: usize>(
         &self,
@@ -158,11 +160,11 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Where the result goes.
+/// Destination of the result.
 #[derive(Clone, Copy)]
 enum Out<'a> {
     Whole(Unwritten<'a>),
-    /// The largest of each window, and its place.
+    /// Max-pooled: the largest value of each window, and its place.
     Pooled(Unwritten<'a>, Unwritten<'a, i32>),
 }
 
@@ -170,7 +172,7 @@ fn whole(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &[f3
     let len = source.shape.n * bias.len() * source.shape.plane();
     let mut values = Vec::with_capacity(len);
     convolve(source, filter, bias, relu, Out::Whole(Shared::spare(&mut values, len)));
-    // SAFETY: the rows of all images make up the output, and each task writes all channels of its own.
+    // SAFETY: the tasks cover the output, and each task writes all channels of its own rows.
     unsafe { values.set_len(len) };
     values
 }
@@ -184,7 +186,7 @@ fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &
     let packed = Packed::new(bias.len(), shape.c, filter);
     let stride = padded::stride(shape.w, width().lanes);
     let bands = shape.h.div_ceil(ROWS);
-    // After the products the zeros above and below the image, and the unpooled rows.
+    // Behind the products: a line of zeros (for rows above and below the image) and, if unpooling, the unpooled rows.
     let lines = PRODUCTS * shape.c + 1 + if source.places.is_some() { PRODUCTS } else { 0 };
     for_each(shape.n * bands, |task| {
         let rows = Rows { n: task / bands, y: task % bands * ROWS, stride };
@@ -194,7 +196,7 @@ fn convolve(source: Source, filter: impl Fn(usize, usize, usize) -> f32, bias: &
     });
 }
 
-/// Four rows of an image, from `y` on, and the floats from one row of products to the next.
+/// Four rows of an image, from `y` on. `stride` is the number of floats per line of products.
 #[derive(Clone, Copy)]
 struct Rows {
     n: usize,
@@ -260,16 +262,16 @@ unsafe fn rows_body<S: Simd>(
 
 struct Target<'a> {
     out: Out<'a>,
-    /// The block's first, counted through all images.
+    /// First channel of the block, counted through all images.
     channel: usize,
     y: usize,
     rows: usize,
     relu: bool,
 }
 
-/// Products of each channel's six rows from `y - 1` on: `[product][c][stride]`, each line after a vector that ends
-/// with the zero on its left, and with zeros on the right. Behind them, `scratch` has room for a line of zeros, and for
-/// the unpooled rows where there are places.
+/// Computes the Winograd products of each channel's six rows from `y - 1` on: `[product][c][stride]`. Each line starts
+/// with one vector whose last element is the zero to the left of the image, and ends with zeros. Behind the products,
+/// `scratch` has room for a line of zeros and, if there are places, for the unpooled rows.
 #[inline(always)]
 unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]) {
     let (Shape { c: channels, h, w, .. }, stride) = (source.shape, rows.stride);
@@ -300,7 +302,7 @@ unsafe fn transform<S: Simd>(source: Source<'_>, rows: Rows, scratch: &mut [f32]
     }
 }
 
-/// What the six products of a strip come to, for each channel of a block: two vectors a product.
+/// The sums of the six products for each channel of a block, over a strip of two vectors.
 type Sums<V, const B: usize> = [[[MaybeUninit<V>; 2]; B]; PRODUCTS];
 
 #[inline(always)]
@@ -317,16 +319,17 @@ unsafe fn block_body<S: Simd, const B: usize>(
     let step = 2 * S::LANES;
     let mut x = 0;
     while x < shape.w {
-        // Zeroing them first would take a tenth of the time.
+        // Left uninitialised: zeroing would take a tenth of the time.
         let mut sums: Sums<S::V, B> = [[[MaybeUninit::uninit(); 2]; B]; PRODUCTS];
         for (product, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: x + step is at most the width rounded up to whole strips, two vectors less than the stride.
+            // SAFETY: x + step is at most the width rounded up to whole strips, which is two vectors less than the
+            // stride.
             unsafe {
-                // From the left neighbour on.
+                // Starts at the left neighbour of pixel `x`.
                 let from = products.as_ptr().add(product * shape.c * stride + S::LANES - 1 + x);
                 let weights = weights.as_ptr().add(product * shape.c * 3 * B);
                 let found = strip::convolve::<S, B>(from, shape.c, stride, weights);
-                // One by one: the sums would not stay in registers otherwise (seen in wasm).
+                // Element by element: otherwise the sums do not stay in registers (seen in wasm).
                 for (sum, found) in sums.iter_mut().zip(&found) {
                     *sum = [MaybeUninit::new(found[0]), MaybeUninit::new(found[1])];
                 }
@@ -343,7 +346,7 @@ unsafe fn block_body<S: Simd, const B: usize>(
     }
 }
 
-/// Four rows of output of one channel of the block.
+/// Four output rows of channel `b` of the block, bias and ReLU included.
 #[inline(always)]
 unsafe fn rows_of<S: Simd, const B: usize>(
     sums: &Sums<S::V, B>,
@@ -351,7 +354,7 @@ unsafe fn rows_of<S: Simd, const B: usize>(
     bias: f32,
     relu: bool,
 ) -> [[S::V; 2]; ROWS] {
-    // SAFETY: by the caller.
+    // SAFETY: upheld by the caller.
     unsafe {
         let mut m = [[S::zero(); PRODUCTS]; 2];
         for (product, sum) in sums.iter().enumerate() {
@@ -363,7 +366,7 @@ unsafe fn rows_of<S: Simd, const B: usize>(
         for (row, pair) in rows.iter_mut().enumerate() {
             *pair = [S::add(left[row], bias), S::add(right[row], bias)];
             if relu {
-                // In this order a value that is no number stays none.
+                // Operand order matters: this way NaN stays NaN.
                 *pair = [S::max(S::zero(), pair[0]), S::max(S::zero(), pair[1])];
             }
         }
@@ -371,7 +374,7 @@ unsafe fn rows_of<S: Simd, const B: usize>(
     }
 }
 
-/// Writes what lies within the image, pooled or whole.
+/// Writes the part that lies within the image, whole or pooled.
 #[inline(always)]
 unsafe fn write_rows<S: Simd>(
     rows: &[[S::V; 2]; ROWS],
@@ -381,7 +384,7 @@ unsafe fn write_rows<S: Simd>(
     x: usize,
 ) {
     let (plane, len) = ((target.channel + b) * shape.plane(), (2 * S::LANES).min(shape.w - x));
-    // SAFETY: rows of different tasks, blocks of different channels: what is written is disjoint.
+    // SAFETY: tasks write different rows and blocks different channels, so the writes are disjoint.
     unsafe {
         match target.out {
             Out::Whole(out) => {

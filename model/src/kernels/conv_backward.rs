@@ -1,7 +1,7 @@
-//! The backward pass of the 3x3 convolution with ReLU: gradients of input, weights and bias.
+//! Backward pass of the 3x3 convolution with ReLU: gradients of input, weights and bias.
 //!
-//! The gradient of the weights is Winograd's way too (see [`winograd`]): six correlations with three taps, each of one
-//! product of gradient and input, stand for four rows of nine taps. Vectors lie along x.
+//! The weight gradient uses Winograd as well (see [`winograd`]): six correlations with three taps, one for each product
+//! of transformed gradient and input, replace four rows of nine taps. Vectors lie along x.
 #![allow(unsafe_code)]
 
 use super::conv::{self, Source};
@@ -11,9 +11,9 @@ use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, strip};
 
-/// What [`backward`] returns.
+/// Result of [`backward`].
 pub struct Gradients {
-    /// `[n, c, h, w]`, unless it was not asked for.
+    /// `[n, c, h, w]`; `None` if it was not requested.
     pub input: Option<Vec<f32>>,
     /// `[outputs, c, 3, 3]`.
     pub weight: Vec<f32>,
@@ -23,9 +23,9 @@ pub struct Gradients {
 
 /// Gradients of `relu?(conv(x, weight) + bias)`.
 ///
-/// `x` is `[n, c, h, w]` by `shape`, `gradient` and `output` are `[n, outputs, h, w]`; `output` is the forward
-/// result where ReLU was fused (its gate), `None` where it was not. Each group of images sums up on its own and the
-/// sums are added in order, so the result does not depend on the number of threads.
+/// `x` is `[n, c, h, w]` (`shape`); `gradient` and `output` are `[n, outputs, h, w]`. `output` is the forward result if
+/// ReLU was fused (its gate), else `None`. Each group of images is summed separately and the sums are added in order,
+/// so the result does not depend on the number of threads.
 pub fn backward(
     x: &[f32],
     shape: Shape,
@@ -48,7 +48,7 @@ pub fn backward(
         stride: stride(shape.w, width().lanes),
     };
     let group = shape.n.div_ceil(GROUPS).max(1);
-    // Of each group: taps by product, then the sums of the gradient.
+    // Per group: the taps, by product, then the sums of the gradient.
     let each = filters * 3 * PRODUCTS + outputs;
     let mut sums = vec![0.0; shape.n.div_ceil(group).max(1) * each];
     for_each_part(sums.chunks_exact_mut(each).collect(), |at, sums| {
@@ -77,11 +77,11 @@ pub fn backward(
     Gradients { input, weight, bias }
 }
 
-/// Groups of images at most, lest the sums of a large batch fill the memory. Parts of an image as tasks of their own,
+/// Maximum number of groups of images, to bound the memory for the sums of a large batch. Splitting images into tasks,
 /// for small batches on many cores, made two cores slower by 3 %.
 const GROUPS: usize = 32;
 
-/// What is correlated with what.
+/// Input and output gradient that are correlated.
 struct Pair<'a> {
     x: Source<'a>,
     gradient: Source<'a>,
@@ -93,7 +93,7 @@ impl Pair<'_> {
         self.x.shape.c + self.gradient.shape.c
     }
 
-    /// How many times four rows are taken at once, so that their products stay in the second-level cache.
+    /// Number of four-row bands processed at once, such that their products stay in the second-level cache.
     fn bands(&self) -> usize {
         const FLOATS: usize = 128 * 1024;
         (FLOATS / (PRODUCTS * self.channels() * self.stride)).clamp(1, self.x.shape.h.div_ceil(ROWS).max(1))
@@ -131,7 +131,7 @@ unsafe fn image_body<S: Simd>(pair: &Pair<'_>, n: usize, scratch: &mut [f32], su
             strip::Lines { count: bands, step: stride, stride: bands * stride, width: pair.x.shape.w };
         for (product, taps) in taps.chunks_exact_mut(outputs * inputs * 3).enumerate() {
             let gradient = &of_gradient[product * outputs * bands * stride..];
-            // From the left neighbour on.
+            // Starts at the left neighbour.
             let input = &of_input[product * inputs * bands * stride + S::LANES - 1..];
             // SAFETY: as above; all lines have been written.
             unsafe { correlate_body::<S>(gradient, outputs, input, inputs, lines, taps) };
@@ -139,7 +139,7 @@ unsafe fn image_body<S: Simd>(pair: &Pair<'_>, n: usize, scratch: &mut [f32], su
     }
 }
 
-/// Four rows of an image from `y` on, of so many that are taken at once.
+/// Four rows of an image from `y` on; `count` is the number of such bands processed at once.
 #[derive(Clone, Copy)]
 struct Bands {
     n: usize,
@@ -147,8 +147,8 @@ struct Bands {
     count: usize,
 }
 
-/// Products of four rows of the gradient from `y` on, `[product][outputs][bands][stride]`, with zeros on the right;
-/// adds the sum of each channel to `bias`.
+/// Products of four gradient rows from `y` on, `[product][outputs][bands][stride]`, padded with zeros on the right.
+/// Adds the sum of each channel to `bias`.
 #[inline(always)]
 unsafe fn transform_gradient<S: Simd>(
     pair: &Pair<'_>,
@@ -171,7 +171,7 @@ unsafe fn transform_gradient<S: Simd>(
                 for (product, &value) in found.iter().enumerate() {
                     S::store(to.as_mut_ptr().add(product * step + x), value);
                 }
-                // The product whose filter is one in all rows.
+                // This product's transform has coefficient one in every row, so it sums the rows.
                 sum = S::add(sum, found[1]);
                 x += S::LANES;
             }
@@ -180,8 +180,8 @@ unsafe fn transform_gradient<S: Simd>(
     }
 }
 
-/// Products of the six rows of the input that four rows from `y` on come from, `[product][inputs][bands][stride]`, each
-/// line after a vector that ends with the zero on its left, and with zeros on the right.
+/// Products of the six input rows that contribute to four output rows from `y` on, `[product][inputs][bands][stride]`.
+/// Each line starts with a vector whose last element is the zero left of the image, and ends with zeros.
 #[inline(always)]
 unsafe fn transform_input<S: Simd>(
     pair: &Pair<'_>,
@@ -199,7 +199,7 @@ unsafe fn transform_input<S: Simd>(
     }
 }
 
-/// Correlates all channels of the gradient with all of the input; adds to `into`, `[outputs][inputs][3]`.
+/// Correlates all gradient channels with all input channels; adds to `into`, `[outputs][inputs][3]`.
 #[inline(always)]
 unsafe fn correlate_body<S: Simd>(
     gradient: &[f32],
@@ -214,10 +214,10 @@ unsafe fn correlate_body<S: Simd>(
         let os = if o + 4 <= outputs { 4 } else { 1 };
         let mut c = 0;
         while c < inputs {
-            // Two input channels at once take 24 sums.
+            // With four outputs, two input channels at once need 24 accumulators.
             let cs = if S::REGISTERS >= 32 && c + 2 <= inputs { 2 } else { 1 };
             let into = &mut into[(o * inputs + c) * 3..];
-            // SAFETY: by the caller.
+            // SAFETY: upheld by the caller.
             unsafe {
                 let (g, i) = (gradient.as_ptr().add(o * lines.stride), input.as_ptr().add(c * lines.stride));
                 match (os, cs) {

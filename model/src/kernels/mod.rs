@@ -1,8 +1,8 @@
-//! The CPU kernels: 3x3 convolution forward and backward, 2x2 pooling and unpooling.
+//! The CPU kernels: 3x3 convolution forward and backward, 2x2 pooling and unpooling, batch normalisation.
 //!
-//! Plain slices in NCHW order, no tensor library: the CPU back end (`backend::flex`) is a thin shell
-//! around them. All 12 layers of the network are one operation (3x3, stride 1, padding 1), so one
-//! forward and one backward kernel carry it.
+//! They work on plain slices in NCHW order, without a tensor library; the CPU back end (`backend::flex`) is a thin
+//! shell around them. All 12 layers of the network are one operation (3x3, stride 1, padding 1), so one forward and one
+//! backward kernel suffice.
 
 pub mod conv;
 pub mod conv_backward;
@@ -14,7 +14,7 @@ mod simd;
 mod strip;
 mod winograd;
 
-/// Extent of a batch of feature maps: images, channels, height, width.
+/// Shape of a batch of feature maps: images, channels, height, width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub n: usize,
@@ -24,17 +24,17 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Elements in one image: channels * height * width.
+    /// Elements of one image: channels × height × width.
     pub fn image(&self) -> usize {
         self.c * self.plane()
     }
 
-    /// Elements in one channel of one image.
+    /// Elements of one channel of one image.
     pub fn plane(&self) -> usize {
         self.h * self.w
     }
 
-    /// Elements altogether.
+    /// Total number of elements.
     pub fn len(&self) -> usize {
         self.n * self.image()
     }

@@ -1,28 +1,30 @@
-//! Batch normalisation with ReLU, forward and backward, for training; at inference it folds into the convolution.
+//! Batch normalisation with ReLU, forward and backward, for training only; for inference it is folded into the
+//! convolution.
 //!
-//! Ioffe, Szegedy: Batch Normalization, 2015. One task a channel, two sweeps over memory each way. No instructions are
-//! chosen here: the bodies are dispatched so that the compiler may use those of each set for the loops.
+//! Ioffe, Szegedy: Batch Normalization, 2015. One task per channel, two passes over memory in each direction. There are
+//! no explicit vector instructions: the bodies are dispatched so that the compiler can vectorise them for each
+//! instruction set.
 #![allow(unsafe_code)]
 
 use super::Shape;
 use super::parallel::{Unwritten, for_each_part};
 use super::simd::{Simd, dispatch};
 
-/// Added to the variance.
+/// Added to the variance for numerical stability.
 pub const EPSILON: f32 = 1e-5;
 
-/// Independent partial sums, so that the compiler may use vectors.
+/// Number of independent partial sums, so that the compiler can vectorise.
 const LANES: usize = 32;
 
-/// What [`forward`] returns beside the result.
+/// Batch statistics returned by [`forward`].
 pub struct Statistics {
     /// `[c]`
     pub mean: Vec<f32>,
-    /// `[c]`, not corrected for the number of samples.
+    /// `[c]`; biased (divided by the number of samples).
     pub variance: Vec<f32>,
 }
 
-/// `relu(gamma (x - mean) / sqrt(variance + epsilon) + beta)` with mean and variance over `n, h, w`.
+/// `relu(gamma (x - mean) / sqrt(variance + epsilon) + beta)`, with mean and variance taken over `n, h, w`.
 pub fn forward(x: &[f32], shape: Shape, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Statistics) {
     assert_eq!(x.len(), shape.len());
     let mut sums = vec![0.0; 2 * shape.c];
@@ -30,14 +32,14 @@ pub fn forward(x: &[f32], shape: Shape, gamma: &[f32], beta: &[f32]) -> (Vec<f32
     let target = Unwritten::spare(&mut out, x.len());
     let stats = sums.chunks_exact_mut(2).collect();
     for_each_part(stats, |c, stat| forward_channel(x, shape, c, [gamma[c], beta[c]], target, stat));
-    // SAFETY: the channels make up the output, and each task writes its own.
+    // SAFETY: the channels cover the output, and each task writes its own.
     unsafe { out.set_len(x.len()) };
     let mean = sums.iter().step_by(2).copied().collect();
     let variance = sums.iter().skip(1).step_by(2).copied().collect();
     (out, Statistics { mean, variance })
 }
 
-/// Gradients of `x`, `gamma` and `beta`; `out` is what [`forward`] returned.
+/// Gradients of `x`, `gamma` and `beta`; `out` is the output of [`forward`].
 pub fn backward(
     x: &[f32],
     shape: Shape,
@@ -54,7 +56,7 @@ pub fn backward(
         let params = [gamma[c], statistics.mean[c], 1.0 / (statistics.variance[c] + EPSILON).sqrt()];
         backward_channel([x, out, gradient], shape, c, params, into, sum);
     });
-    // SAFETY: the channels make up the gradient, and each task writes its own.
+    // SAFETY: the channels cover the gradient, and each task writes its own.
     unsafe { input.set_len(x.len()) };
     let gamma = sums.iter().step_by(2).copied().collect();
     let beta = sums.iter().skip(1).step_by(2).copied().collect();
@@ -83,8 +85,8 @@ unsafe fn forward_body<S: Simd>(
 ) {
     let plane = |n: usize| n * shape.image() + c * shape.plane();
     let count = (shape.n * shape.plane()) as f64;
-    // Sums of differences from a value near the mean: squares of large numbers would cancel. From the middle: at the
-    // border, zeros outside of the image make another.
+    // Sums of differences from a value near the mean, as squares of large numbers would cancel. The value is taken from
+    // the middle of the image, because zero padding distorts those at the border.
     let shift = x[plane(0) + shape.h / 2 * shape.w + shape.w / 2];
     let (mut first, mut second) = (0.0f64, 0.0f64);
     for n in 0..shape.n {
@@ -98,7 +100,7 @@ unsafe fn forward_body<S: Simd>(
     let scale = gamma / (variance + EPSILON).sqrt();
     let bias = beta - scale * mean;
     for n in 0..shape.n {
-        // SAFETY: one task a channel.
+        // SAFETY: one task per channel.
         let target = unsafe { out.slice(plane(n), shape.plane()) };
         for (target, &v) in target.iter_mut().zip(&x[plane(n)..]) {
             let value = scale * v + bias;
@@ -165,7 +167,7 @@ unsafe fn backward_body<S: Simd>(
     let slope = (by_gamma / count) as f32 * inverse;
     for n in 0..shape.n {
         let at = plane(n)..plane(n) + shape.plane();
-        // SAFETY: one task a channel.
+        // SAFETY: one task per channel.
         let target = unsafe { into.slice(at.start, shape.plane()) };
         let from = x[at.clone()].iter().zip(&out[at.clone()]).zip(&gradient[at]);
         for (target, ((&x, &out), &gradient)) in target.iter_mut().zip(from) {
@@ -175,7 +177,7 @@ unsafe fn backward_body<S: Simd>(
     sum.copy_from_slice(&[by_gamma as f32, by_beta as f32]);
 }
 
-/// Sums of two functions of each value.
+/// Sums, over all values, of the two functions that `of` computes.
 #[inline(always)]
 fn two_sums(values: &[f32], of: impl Fn(f32) -> (f32, f32)) -> (f64, f64) {
     let mut lanes = [[0.0f32; LANES]; 2];

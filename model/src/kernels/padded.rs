@@ -1,7 +1,7 @@
-//! Rows padded with zeros, so that the kernels need no edge cases, and where they are kept.
+//! Zero-padded rows, which spare the kernels edge cases, and the scratch memory that holds them.
 
-/// Floats of a row of `width` pixels with a vector on its left, which ends with the column outside of the image, and
-/// zeros on the right up to a whole number of vector pairs and a vector more.
+/// Number of floats per padded row of `width` pixels: a vector on the left, whose last element is the column left of
+/// the image, then the row, then zeros up to a whole number of vector pairs and one vector more.
 pub fn stride(width: usize, lanes: usize) -> usize {
     width.next_multiple_of(2 * lanes) + 2 * lanes
 }
@@ -10,10 +10,10 @@ thread_local! {
     static SCRATCH: std::cell::Cell<Vec<f32>> = const { std::cell::Cell::new(Vec::new()) };
 }
 
-/// Bytes of a cache line: a vector that lies in two costs two loads.
+/// Bytes per cache line; a vector that straddles two takes two loads.
 const LINE: usize = 64;
 
-/// Lends this thread's scratch buffer, `len` floats of unspecified content, at the start of a cache line.
+/// Lends out this thread's scratch buffer: `len` floats of unspecified content, aligned to a cache line.
 pub fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = SCRATCH.take();
     if buffer.len() < len + LINE / 4 {

@@ -1,34 +1,34 @@
-//! The one place that knows whether there are threads.
+//! Parallel loops; the only place that depends on whether there are threads.
 
 use std::mem::MaybeUninit;
 
-/// Runs `task(0..tasks)` on all cores (natively) or one after the other (in the browser).
+/// Runs `task(0)` to `task(tasks - 1)` in parallel.
 #[cfg(feature = "rayon")]
 pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
     use rayon::prelude::*;
     (0..tasks).into_par_iter().for_each(task);
 }
 
-/// Runs `task(0..tasks)` one after the other.
+/// Runs `task(0)` to `task(tasks - 1)` one after the other.
 #[cfg(not(feature = "rayon"))]
 pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
     (0..tasks).for_each(task);
 }
 
-/// Hands each part of something to a task of its own, on all cores (natively).
+/// Runs `task(index, part)` for each part in parallel.
 #[cfg(feature = "rayon")]
 pub fn for_each_part<T: Send>(parts: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
     use rayon::prelude::*;
     parts.into_par_iter().enumerate().for_each(|(at, part)| task(at, part));
 }
 
-/// Hands each part of something to a task of its own, one after the other.
+/// Runs `task(index, part)` for each part, one after the other.
 #[cfg(not(feature = "rayon"))]
 pub fn for_each_part<T: Send>(parts: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
     parts.into_iter().enumerate().for_each(|(at, part)| task(at, part));
 }
 
-/// A slice that several tasks write at once, each its own parts, which do not lie together.
+/// A slice to which several tasks write concurrently, each to its own, not necessarily contiguous parts.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a, T = f32> {
     start: *mut T,
@@ -37,13 +37,13 @@ pub(super) struct Shared<'a, T = f32> {
 }
 
 #[allow(unsafe_code)]
-// SAFETY: the tasks write disjoint parts; `slice` makes each caller say so.
+// SAFETY: tasks write disjoint parts, as required by the safety contract of `slice`.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 #[allow(unsafe_code)]
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-/// One that nobody has written yet.
+/// A shared slice of uninitialised elements.
 pub(super) type Unwritten<'a, T = f32> = Shared<'a, MaybeUninit<T>>;
 
 #[allow(unsafe_code)]
@@ -52,7 +52,7 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
     }
 
-    /// The part `from..from + len`.
+    /// The part `from..from + len`. Panics if it is out of bounds.
     ///
     /// # Safety
     /// No two tasks may hold overlapping parts at the same time.
@@ -64,8 +64,8 @@ impl<'a, T> Shared<'a, T> {
 }
 
 impl<'a, T> Unwritten<'a, T> {
-    /// The room for `len` elements behind an empty vector, whose length the caller sets once they are written. They are
-    /// not zeroed first: for a large feature map that costs a tenth of the convolution that writes it.
+    /// The spare capacity for `len` elements of an empty vector; the caller sets the length once they are written.
+    /// Zeroing them first would cost a tenth of the convolution that writes a large feature map.
     pub fn spare(empty: &'a mut Vec<T>, len: usize) -> Self {
         Self::new(&mut empty.spare_capacity_mut()[..len])
     }

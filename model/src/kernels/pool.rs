@@ -1,12 +1,12 @@
-//! 2x2 max pooling with indices, max unpooling, and the gather that is the backward of unpooling.
+//! 2x2 max pooling with indices, max unpooling, and the gather that is the backward pass of unpooling.
 //!
-//! An index is the place in the 2x2 window, 0 to 3, row by row: two bits say all, and they do not depend on
-//! where a tile lies in its image. Among equal values the first wins, as in the published network.
+//! An index is the place in the 2x2 window, 0 to 3, row by row: two bits suffice, and they do not depend on where a
+//! tile lies in its image. Of equal values the first wins, as in the published network.
 
 use super::Shape;
 use super::parallel::for_each_part;
 
-/// `[n, c, h, w]` to values and window places, both `[n, c, h / 2, w / 2]`. `h` and `w` are even.
+/// `[n, c, h, w]` to values and window places, both `[n, c, h / 2, w / 2]`. `h` and `w` must be even.
 pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
     assert!(shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2));
     let len = shape.len() / 4;
@@ -27,14 +27,14 @@ pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {
     (values, places)
 }
 
-/// The largest value of a window and its place; the first among equals.
+/// The largest value of a window and its place; of equal values the first.
 #[inline(always)]
 pub(super) fn largest([a, b, c, d]: [f32; 4]) -> (f32, i32) {
     let (upper, lower) = (if b > a { (b, 1) } else { (a, 0) }, if d > c { (d, 3) } else { (c, 2) });
     if lower.0 > upper.0 { lower } else { upper }
 }
 
-/// One row of an unpooled plane: `first` is the place of a window's left element in this row, 0 or 2.
+/// Writes one row of an unpooled plane. `first` is the place of a window's left element in this row: 0 or 2.
 #[inline(always)]
 pub(super) fn spread(values: &[f32], places: &[i32], first: i32, row: &mut [f32]) {
     for (pair, (&value, &place)) in row.chunks_exact_mut(2).zip(values.iter().zip(places)) {
@@ -43,7 +43,7 @@ pub(super) fn spread(values: &[f32], places: &[i32], first: i32, row: &mut [f32]
     }
 }
 
-/// Values and places `[n, c, h / 2, w / 2]` to `[n, c, h, w]` by `shape`: each value back to its place, zero elsewhere.
+/// Values and places `[n, c, h / 2, w / 2]` to `shape`, `[n, c, h, w]`: each value at its place, zero elsewhere.
 pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     let mut out = vec![0.0; shape.len()];
     let half = shape.w / 2;
@@ -60,8 +60,8 @@ pub fn max_unpool(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     out
 }
 
-/// The backward of [`max_unpool`]: `[n, c, h, w]` by `shape` to `[n, c, h / 2, w / 2]`, from each window the element at
-/// its place.
+/// The backward pass of [`max_unpool`]: `shape`, `[n, c, h, w]`, to `[n, c, h / 2, w / 2]`, taking from each window the
+/// element at its place.
 pub fn gather(x: &[f32], places: &[i32], shape: Shape) -> Vec<f32> {
     assert!(shape.h.is_multiple_of(2) && shape.w.is_multiple_of(2));
     let mut out = vec![0.0; shape.len() / 4];

@@ -1,7 +1,7 @@
-//! The vector instructions that the kernels are written against, once for each instruction set.
+//! The vector operations that the kernels are written in, implemented for each instruction set.
 //!
-//! One place for every platform `cfg` and for the unsafe loads and stores. On x86 the widest set that the processor has
-//! is found at run time; elsewhere the target says which there is.
+//! All platform `cfg`s of the kernels and the unsafe loads and stores are here. On x86 the widest instruction set of
+//! the processor is detected at run time; elsewhere it is fixed by the target.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
@@ -13,7 +13,7 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-// What every processor of the target has.
+// The instruction set that every processor of the target has.
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon as Baseline;
 #[cfg(not(any(target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128"))))]
@@ -26,26 +26,26 @@ pub use x86::{Avx2, Avx512, Set, set};
 /// A vector of `LANES` floats.
 ///
 /// # Safety
-/// The methods may only run on a processor that has the instruction set; [`dispatch!`] sees to that.
-/// `load` and `store` touch `LANES` floats from the pointer on, which the caller guarantees are there.
+/// The methods may only run on a processor that has the instruction set; [`dispatch!`] ensures that. The caller
+/// guarantees that `LANES` floats can be read (`load`) or written (`store`) from the pointer on.
 pub unsafe trait Simd: Copy {
     const LANES: usize;
-    /// Output channels that one register block of the convolution holds (times two vectors of pixels).
+    /// Output channels per register block of the convolution (times two vectors of pixels).
     const BLOCK: usize;
-    /// Vector registers.
+    /// Number of vector registers.
     const REGISTERS: usize;
     type V: Copy;
     unsafe fn zero() -> Self::V;
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, value: Self::V);
-    /// `a * b + c`; fused where the instruction set can.
+    /// `a * b + c`; fused if the instruction set supports it.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The greater; `b` where one of them is no number.
+    /// The greater of the two; `b` if either is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    /// `value` where `gate` is above zero, else zero.
+    /// `value` where `gate` is positive, else zero.
     unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V;
 
     /// Sum over the lanes.
@@ -54,7 +54,7 @@ pub unsafe trait Simd: Copy {
         let mut lanes = [0.0f32; 16];
         // SAFETY: no instruction set here has more than 16 lanes.
         unsafe { Self::store(lanes.as_mut_ptr(), value) };
-        // By halves: one after the other, each addition would wait for the last.
+        // Pairwise halving: in a sequential sum each addition would wait for the previous one.
         let mut half = Self::LANES / 2;
         while half > 0 {
             let (low, high) = lanes.split_at_mut(half);
@@ -64,18 +64,18 @@ pub unsafe trait Simd: Copy {
         lanes[0]
     }
 
-    /// Sums over the lanes of four vectors.
+    /// Sum over the lanes of each of four vectors.
     #[inline(always)]
     unsafe fn sums(values: [Self::V; 4]) -> [f32; 4] {
-        // SAFETY: by the caller.
+        // SAFETY: upheld by the caller.
         values.map(|value| unsafe { Self::sum(value) })
     }
 }
 
-/// Calls `$body::<S>($args)` with the widest instruction set this processor has.
+/// Calls `$body::<S>($args)` with the widest instruction set that this processor has.
 ///
-/// `$body` is an `#[inline(always)] unsafe fn` generic over [`Simd`]; it is compiled once for each set,
-/// inside a function with that set enabled.
+/// `$body` is an `#[inline(always)] unsafe fn` generic over [`Simd`]. It is compiled once per instruction set, inside a
+/// function with that set enabled.
 macro_rules! dispatch {
     ($body:ident::<S>($($arg:ident: $ty:ty),* $(,)?)) => {{
         use crate::kernels::simd;
@@ -92,7 +92,7 @@ macro_rules! dispatch {
                 unsafe { $body::<simd::Avx2>($($arg),*) }
             }
             match simd::set() {
-                // SAFETY: `set` detected it.
+                // SAFETY: `set` has detected it.
                 simd::Set::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.
                 simd::Set::Avx2 => unsafe { avx2($($arg),*) },
@@ -109,14 +109,14 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// What the kernels need to know of the chosen instruction set to lay out their data.
+/// Properties of the chosen instruction set that determine the kernels' data layout.
 #[derive(Clone, Copy)]
 pub struct Width {
     pub lanes: usize,
     pub block: usize,
 }
 
-/// Lanes and register block of the instruction set that [`dispatch!`] takes.
+/// Lanes and register block of the instruction set that [`dispatch!`] uses.
 pub fn width() -> Width {
     let mut width = Width { lanes: 0, block: 0 };
     let into = &mut width;

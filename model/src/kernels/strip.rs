@@ -1,4 +1,4 @@
-//! The innermost loops.
+//! The innermost loops of the convolution kernels.
 #![allow(unsafe_code)]
 
 use super::pool::largest;
@@ -6,14 +6,14 @@ use super::simd::Simd;
 use super::winograd::{self, PRODUCTS};
 use std::mem::MaybeUninit;
 
-/// Convolves one strip: `B` output channels of two vectors of pixels of one row, with a window of three columns.
+/// Convolves one strip: `B` output channels of two vectors of pixels in one row, with a window of three columns.
 ///
-/// `input` points at the strip's left neighbour in the row of the first channel, with `stride` floats to that of the
-/// next; `weights` are packed `[channels][3][B]`.
+/// `input` points at the strip's left neighbour in the row of the first channel; the next channel's row is `stride`
+/// floats further on. `weights` are packed `[channels][3][B]`.
 ///
 /// # Safety
-/// The instruction set must be there; `input` must have `2 * LANES + 2` floats in each channel's row, `weights`
-/// `3 * channels * B`.
+/// The processor must have the instruction set; `input` must have `2 * LANES + 2` readable floats in each channel's
+/// row, `weights` `3 * channels * B`.
 #[inline(always)]
 pub unsafe fn convolve<S: Simd, const B: usize>(
     input: *const f32,
@@ -41,10 +41,10 @@ pub unsafe fn convolve<S: Simd, const B: usize>(
     }
 }
 
-/// Loads a vector of each row from `x` on, or what there is at its end and zeros; zero where the gate is not positive.
+/// Loads a vector of each row from `x` on, padded with zeros beyond the end; zero where the gate is not positive.
 ///
 /// # Safety
-/// The instruction set must be there; all rows and gates must be of one length, more than `x`.
+/// The processor must have the instruction set; all rows and gates must have the same length, greater than `x`.
 #[inline(always)]
 pub unsafe fn rows<S: Simd, const R: usize>(
     rows: &[&[f32]; R],
@@ -76,11 +76,12 @@ pub unsafe fn rows<S: Simd, const R: usize>(
     }
 }
 
-/// Six rows in Winograd's form, the factors of his products: lines of `stride` floats, `step` from one to the next,
-/// each after a vector that ends with the zero on its left, and with zeros on the right.
+/// Winograd-transforms six rows into `PRODUCTS` lines of `stride` floats, `step` floats apart. Each line starts with a
+/// vector whose last element is the zero left of the image, and ends with zeros.
 ///
 /// # Safety
-/// The instruction set must be there; rows must be of one length, and a stride have room for two vectors more.
+/// The processor must have the instruction set; all rows must have the same length, and `stride` must leave room for
+/// two vectors more.
 #[inline(always)]
 pub unsafe fn transform<S: Simd>(
     from: &[&[f32]; PRODUCTS],
@@ -92,7 +93,7 @@ pub unsafe fn transform<S: Simd>(
     let w = from[0].len();
     assert!(to.len() >= (PRODUCTS - 1) * step + stride);
     assert!(stride.is_multiple_of(S::LANES) && stride >= w.next_multiple_of(S::LANES) + S::LANES);
-    // SAFETY: by the caller; what is written lies within the lines.
+    // SAFETY: upheld by the caller; all writes lie within the lines.
     unsafe {
         let to = to.as_mut_ptr();
         for product in 0..PRODUCTS {
@@ -115,7 +116,7 @@ pub unsafe fn transform<S: Simd>(
     }
 }
 
-/// Loads less than a vector, and zeros.
+/// Loads less than a vector and pads it with zeros.
 #[inline(always)]
 unsafe fn end<S: Simd>(line: &[f32]) -> S::V {
     let mut whole = [0.0; 16];
@@ -124,10 +125,10 @@ unsafe fn end<S: Simd>(line: &[f32]) -> S::V {
     unsafe { S::load(whole.as_ptr()) }
 }
 
-/// Stores two vectors, or as much of them as the end of a row takes.
+/// Stores two vectors, or as much of them as fits into the end of a row.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn put<S: Simd>(line: &mut [MaybeUninit<f32>], pair: [S::V; 2]) {
     unsafe {
@@ -144,10 +145,10 @@ pub unsafe fn put<S: Simd>(line: &mut [MaybeUninit<f32>], pair: [S::V; 2]) {
     }
 }
 
-/// Pools two rows of two vectors: values and places of as many windows as there is room for.
+/// Max-pools two rows of two vectors each: values and places of as many windows as fit.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn pool<S: Simd>(
     upper: [S::V; 2],
@@ -171,8 +172,8 @@ pub unsafe fn pool<S: Simd>(
     }
 }
 
-/// Lines that are correlated: `count` times `width` floats, `step` from one to the next, and `stride` from one channel
-/// to the next.
+/// Layout of the lines to correlate: `count` lines of `width` floats, `step` floats from one line to the next and
+/// `stride` from one channel to the next.
 #[derive(Clone, Copy)]
 pub struct Lines {
     pub count: usize,
@@ -181,12 +182,12 @@ pub struct Lines {
     pub width: usize,
 }
 
-/// Correlates the lines of `O` channels of gradients with three shifts of those of `C` inputs: the gradient of the
+/// Correlates the lines of `O` gradient channels with those of `C` input channels at three shifts: the gradient of the
 /// three taps along x. Adds to `into`, `[O][C][3]`, with `filter` floats from one output to the next.
 ///
 /// # Safety
-/// The instruction set must be there; `gradient` points at the first pixel of the first channel's first line, `input`
-/// one column to its left; both padded to whole vectors, with zeros.
+/// The processor must have the instruction set. `gradient` must point at the first pixel of the first channel's first
+/// line, `input` one column to its left; both must be zero-padded to whole vectors.
 #[inline(always)]
 pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
     gradient: *const f32,
@@ -219,7 +220,7 @@ pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
             }
         }
         for (o, sum) in sum.iter().enumerate() {
-            // Some of four vectors stay zero.
+            // The 3 C sums, zero-padded to two groups of four.
             let mut flat = [S::zero(); 8];
             flat.iter_mut().zip(sum.as_flattened()).for_each(|(flat, &sum)| *flat = sum);
             let (first, rest) =

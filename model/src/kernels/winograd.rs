@@ -1,7 +1,7 @@
-//! Winograd's minimal filtering F(4, 3): four outputs of a filter with three taps from six products, where the direct
-//! way takes twelve (Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, CVPR 2016).
+//! Winograd's minimal filtering F(4, 3): four outputs of a three-tap filter from six products, where the direct way
+//! takes twelve (Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, CVPR 2016).
 //!
-//! With `d` six inputs and `g` the filter, the outputs are `At [(G g) * (Bt d)]`, where
+//! With six inputs `d` and the filter `g`, the outputs are `At [(G g) * (Bt d)]`, where
 //!
 //! ```text
 //!      | 4  0 -5  0  1  0 |       |  1/4    0    0  |        | 1  1  1  1  1  0 |
@@ -15,12 +15,12 @@
 
 use super::simd::Simd;
 
-/// Outputs that are computed together.
+/// Number of outputs computed together.
 pub const ROWS: usize = 4;
-/// Inputs that they need, and products.
+/// Number of inputs they need, and of products.
 pub const PRODUCTS: usize = 6;
 
-/// `G g`.
+/// `G g`: the transformed filter.
 pub fn filter(g: [f32; 3]) -> [f32; PRODUCTS] {
     let (ends, middle) = ((g[0] + g[2]) / -6.0, g[1] / 6.0);
     let (even, odd) = (g[0] / 24.0 + g[2] / 6.0, g[1] / 12.0);
@@ -37,10 +37,10 @@ pub fn filter_gradient(m: [f32; PRODUCTS]) -> [f32; 3] {
     ]
 }
 
-/// `Bt d`.
+/// `Bt d`: the transformed input.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn input<S: Simd>(d: [S::V; PRODUCTS]) -> [S::V; PRODUCTS] {
     // SAFETY: the caller dispatched on the instruction set.
@@ -60,10 +60,10 @@ pub unsafe fn input<S: Simd>(d: [S::V; PRODUCTS]) -> [S::V; PRODUCTS] {
     }
 }
 
-/// `At m`.
+/// `At m`: the outputs, from the products summed over the channels.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn output<S: Simd>(m: [S::V; PRODUCTS]) -> [S::V; ROWS] {
     // SAFETY: the caller dispatched on the instruction set.
@@ -80,10 +80,10 @@ pub unsafe fn output<S: Simd>(m: [S::V; PRODUCTS]) -> [S::V; ROWS] {
     }
 }
 
-/// `A d`: the gradient of the products' sums from that of the outputs.
+/// `A d`: the gradient of the summed products from that of the outputs.
 ///
 /// # Safety
-/// The instruction set must be there.
+/// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn output_gradient<S: Simd>(d: [S::V; ROWS]) -> [S::V; PRODUCTS] {
     // SAFETY: the caller dispatched on the instruction set.

@@ -1,22 +1,26 @@
-//! Agreement of the outlines.
+//! Agreement of outlines.
 
 use super::check_sizes;
 use crate::cells::distance::squared_distance;
 use crate::{Error, GrayImage};
 
-/// The distance in pixels within which two outlines count as the same: 0.75 % of the image's diagonal, at
-/// least 1, the standard of Csurka et al., "What is a good evaluation measure for semantic segmentation?"
-/// (BMVC 2013), which takes it from the boundary benchmark of Martin et al. (PAMI 2004). 128 x 128: 1.36 px.
+/// Distance in pixels within which two outlines count as equal: 0.75 % of the image diagonal, at least 1 (128 x 128:
+/// 1.36 px). This is the standard of Csurka et al., "What is a good evaluation measure for semantic segmentation?"
+/// (BMVC 2013), taken from the boundary benchmark of Martin et al. (PAMI 2004).
 pub fn boundary_tolerance(width: u32, height: u32) -> f64 {
     (0.0075 * f64::from(width).hypot(f64::from(height))).max(1.0)
 }
 
-/// Boundary F1 (Csurka et al. 2013): the harmonic mean of the share of predicted outline pixels within
-/// `tolerance` pixels (Euclidean) of a true one, and the share of true ones within it of a predicted one.
+/// Boundary F1 (Csurka et al. 2013): the harmonic mean of two shares, that of predicted outline pixels within
+/// `tolerance` pixels (Euclidean) of a true one, and that of true ones within `tolerance` of a predicted one.
 ///
-/// An outline pixel is a cell pixel with a background pixel among its 4 neighbours; the image's edge is no
-/// outline. No outline in either mask: 1 where they are the same, both empty or both full, else 0. In one of them only:
-/// 0. Errors: the sizes differ.
+/// An outline pixel is a cell pixel with a background pixel among its 4-neighbours; the image edge is not an outline.
+/// If neither mask has an outline, the result is 1 if they are equal (both empty or both full), else 0. If only one has
+/// an outline, it is 0.
+///
+/// # Errors
+///
+/// [`Error::Metrics`] if the masks differ in size.
 pub fn boundary_f1(predicted: &GrayImage, truth: &GrayImage, tolerance: f64) -> Result<f64, Error> {
     check_sizes(predicted, truth)?;
     let (a, b) = (outline(predicted), outline(truth));
@@ -51,7 +55,7 @@ fn outline(mask: &GrayImage) -> Vec<bool> {
     out
 }
 
-/// Share of the set pixels of `a` within `tolerance` of one of `b`.
+/// Share of the set pixels of `a` that are within `tolerance` of a set pixel of `b`.
 fn share_near(a: &[bool], b: &[bool], width: usize, height: usize, tolerance: f64) -> f64 {
     let distance = squared_distance(width, height, |at| b[at]);
     let limit = (tolerance * tolerance) as f32;

@@ -1,31 +1,31 @@
-//! Agreement cell by cell.
+//! Agreement of instance segmentations, cell by cell.
 
 use crate::Error;
 use crate::cells::Labels;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Cells found, missed and made up.
+/// Counts of matched, missed and spurious cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstanceScore {
-    /// Cells in the truth.
+    /// Number of cells in the truth.
     pub cells_true: usize,
-    /// Cells in the prediction.
+    /// Number of cells in the prediction.
     pub cells_predicted: usize,
-    /// Pairs of a true and a predicted cell.
+    /// Number of matched pairs of a true and a predicted cell.
     pub matched: usize,
-    /// Sum of the pairs' intersections over union.
+    /// Sum of the pairs' IoUs.
     pub matched_iou: f64,
 }
 
 impl InstanceScore {
-    /// 2 matched / (true + predicted); 1 where there are no cells in either.
+    /// 2 matched / (true + predicted); 1 if there are no cells in either.
     pub fn f1(&self) -> f64 {
         let all = self.cells_true + self.cells_predicted;
         if all == 0 { 1.0 } else { 2.0 * self.matched as f64 / all as f64 }
     }
 
-    /// Panoptic quality (Kirillov et al., CVPR 2019): the pairs' mean intersection over union times F1.
+    /// Panoptic quality (Kirillov et al., CVPR 2019): mean IoU of the pairs times F1.
     pub fn panoptic_quality(&self) -> f64 {
         let all = self.cells_true + self.cells_predicted;
         if all == 0 { 1.0 } else { 2.0 * self.matched_iou / all as f64 }
@@ -41,12 +41,12 @@ impl std::ops::AddAssign for InstanceScore {
     }
 }
 
-/// Pairs cells whose intersection over union is more than `threshold`, the best first, each cell once. From a
-/// threshold of 0.5 on a cell has at most one such partner (Kirillov et al., CVPR 2019), so that no other pairing
-/// could match more.
+/// Matches cells whose IoU exceeds `threshold` greedily, best pair first, each cell at most once. At a threshold of 0.5
+/// or more a cell has at most one possible partner (Kirillov et al., CVPR 2019), so the matching is optimal.
 ///
 /// # Errors
-/// Where the label images differ in size.
+///
+/// [`Error::Metrics`] if the label images differ in size.
 pub fn match_instances(predicted: &Labels, truth: &Labels, threshold: f64) -> Result<InstanceScore, Error> {
     if (predicted.width, predicted.height) != (truth.width, truth.height) {
         return Err(Error::Metrics(format!(
@@ -56,7 +56,7 @@ pub fn match_instances(predicted: &Labels, truth: &Labels, threshold: f64) -> Re
     }
     let mut shared = BTreeMap::<(u32, u32), u64>::new();
     let (mut areas_p, mut areas_t) = (BTreeMap::<u32, u64>::new(), BTreeMap::<u32, u64>::new());
-    // Runs of equal pairs cost one look-up.
+    // One map lookup per run of equal pairs.
     let mut pairs = predicted.ids.iter().zip(&truth.ids).map(|(&p, &t)| (p, t)).peekable();
     while let Some((p, t)) = pairs.next() {
         let mut run = 1;

@@ -70,7 +70,7 @@ fn cells_are_paired_once() {
     let truth = labels(&["1122", "1122", "0000", "3333"]);
     let merged = labels(&["5555", "5555", "0000", "7770"]);
     let score = match_instances(&merged, &truth, 0.5).unwrap();
-    // Half of two merged cells is neither of them.
+    // Half of two merged cells matches neither of them.
     assert_eq!((score.cells_true, score.cells_predicted, score.matched), (3, 2, 1));
     assert_eq!(score.f1(), 0.4);
     assert!((score.matched_iou - 0.75).abs() < 1e-12);

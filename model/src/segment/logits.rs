@@ -1,8 +1,8 @@
-//! What the network says, from the working scale to the image's own.
+//! Conversion of logits at the working scale to probabilities at the image's own.
 
 use crate::GrayImage;
 
-/// In a probability map: a pixel that no light falls on, beyond the picture. A probability is never this.
+/// Value in a probability map that marks an unlit pixel, outside the picture. Probabilities never have this value.
 pub const UNLIT: u8 = 1;
 
 /// Logit of red blood cell against background for each pixel of the working image.
@@ -10,15 +10,17 @@ pub const UNLIT: u8 = 1;
 pub struct Logits {
     pub width: usize,
     pub height: usize,
+    /// `width * height` logits, row by row.
     pub values: Vec<f32>,
 }
 
 impl Logits {
-    /// What stands where no light falls. A hundredth of it is no doubt: cells go on up to the last lit pixel.
+    /// Logit of unlit pixels. So low that even a hundredth of it is certain background: interpolation towards it
+    /// creates no band of uncertain pixels, and cells extend up to the last lit pixel.
     pub(crate) const UNLIT: f32 = -1000.0;
 
-    /// Probabilities, 0 to 255, or [`UNLIT`], at another size: logits are interpolated bilinearly, so edges are
-    /// sub-pixel.
+    /// Probabilities, 0 to 255 or [`UNLIT`], at another size. The logits are interpolated bilinearly, so edges are
+    /// accurate to less than a working pixel.
     pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
         let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
         let mut out = GrayImage::new(width, height);
@@ -40,7 +42,7 @@ impl Logits {
     }
 }
 
-/// The two samples between which a pixel of the resized image lies.
+/// The two source samples around a pixel of the resized image, and the weight of the second.
 struct Tap {
     low: usize,
     high: usize,

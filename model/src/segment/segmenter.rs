@@ -1,4 +1,4 @@
-//! The network on one device.
+//! The network on a single device.
 
 use super::TileNetwork;
 use crate::backend::SegBackend;
@@ -15,18 +15,21 @@ pub struct Segmenter<B: SegBackend> {
 }
 
 impl<B: SegBackend> Segmenter<B> {
+    /// Combines a network, which must not be batch-normalised any more, with its configuration and device.
     pub fn new(network: Network<B>, config: NetworkConfig, device: B::Device) -> Self {
         Self { network, config, device }
     }
 
-    /// Reads the weights (safetensors or burnpack) and puts them on the device.
+    /// Loads weights (safetensors or burnpack) onto a device.
     ///
     /// # Errors
-    /// Where the bytes are no weights of this network, or those of a network that is still being trained.
+    ///
+    /// [`Error::Weights`] if the bytes are not weights of this network, or come from a training run that has not
+    /// finished.
     pub fn load(weights: &[u8], device: &B::Device) -> Result<Self, Error> {
         let (network, config) = weights::load(weights, device)?;
         if config.batch_norm {
-            // It would normalise each tile by itself.
+            // Batch normalisation would normalise each tile by its own statistics.
             let what =
                 "weights of an unfinished training run; use the rbc.safetensors that it writes at the end";
             return Err(Error::Weights(what.into()));
@@ -48,7 +51,7 @@ impl<B: SegBackend> TileNetwork for Segmenter<B> {
             let background = output.clone().slice([0..1, 0..1]);
             output.slice([0..1, 1..2]) - background // [1, 1, h, w]
         };
-        // Summed on the device: one read-back for all.
+        // Summed on the device, so that only one result is read back.
         let Some(sum) = orientations.map(one).reduce(|sum, next| sum + next) else {
             return Ok(vec![0.0; (pixels.width() * pixels.height()) as usize]);
         };
@@ -58,8 +61,8 @@ impl<B: SegBackend> TileNetwork for Segmenter<B> {
     }
 }
 
-/// One of the eight orientations of a square grid, and `back` from it. The first two are mirror images, the first
-/// four are turned by half a turn at most and keep height and width.
+/// Transforms a tensor to one of the eight orientations of the square grid, or `back` from it. Orientations 0 and 1 are
+/// mirror images of each other; 0 to 3 keep height and width, 4 to 7 swap them.
 fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tensor<B, 4> {
     let transposed = |x: Tensor<B, 4>| if orientation & 4 == 0 { x } else { x.swap_dims(2, 3) };
     let flipped = |x: Tensor<B, 4>| match orientation & 3 {
@@ -71,7 +74,7 @@ fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tenso
     if back { transposed(flipped(x)) } else { flipped(transposed(x)) }
 }
 
-/// Pixels as network input `[1, 3, h, w]`.
+/// Converts pixels to a network input `[1, 3, h, w]`.
 fn tensor<B: SegBackend>(pixels: &RgbImage, device: &B::Device) -> Tensor<B, 4> {
     let (w, h) = (pixels.width() as usize, pixels.height() as usize);
     let mut values = vec![0.0f32; 3 * h * w];
@@ -83,7 +86,7 @@ fn tensor<B: SegBackend>(pixels: &RgbImage, device: &B::Device) -> Tensor<B, 4> 
     Tensor::from_data(TensorData::new(values, [1, 3, h, w]), device)
 }
 
-/// A channel of a pixel, 0 to 255, as the network wants it.
+/// Scales a channel value, 0 to 255, to the network's input range.
 pub fn normalise(value: f32) -> f32 {
     (value - 127.5) / 64.0
 }

@@ -1,10 +1,10 @@
-//! Numbers of 16 bit in the file, of 32 bit in the network.
+//! Conversion between the precision of the file and the network's 32 bits.
 
 use burn::tensor::DType;
 use burn_store::{ModuleAdapter, TensorSnapshot, TensorSnapshotError};
 use std::rc::Rc;
 
-/// How numbers are stored in a file.
+/// Precision of the numbers in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     #[default]
@@ -13,15 +13,15 @@ pub enum Precision {
     F16,
 }
 
-/// What is said of a tensor that holds infinities, or no numbers at all.
+/// Error text for tensors that contain infinities or NaN.
 pub(super) const NOT_FINITE: &str = "numbers that are not finite";
 
-/// Converts every float tensor on its way into or out of a file. (The store's own half-precision adapter knows Burn's
-/// layers only, and flips whatever it meets.)
+/// Converts every float tensor when it is written or read. (The store's own half-precision adapter only knows Burn's
+/// layers, and toggles the precision of any tensor.)
 #[derive(Clone, Debug)]
 pub(super) struct Convert {
     pub to: Precision,
-    /// Whether what is not finite is an error. (The writer of safetensors knows no errors: it panics.)
+    /// Whether non-finite values are an error. (Not used when writing safetensors: that writer panics on errors.)
     pub strict: bool,
 }
 
@@ -36,20 +36,20 @@ impl ModuleAdapter for Convert {
             Rc::new(move || {
                 let data = data()?;
                 if !data.dtype.is_float() {
-                    // The network's tensors are floats, and Burn panics over others.
+                    // The network's tensors are floats; Burn would panic on others.
                     return Err(TensorSnapshotError::DataError(format!(
                         "numbers of the kind {:?}",
                         data.dtype
                     )));
                 }
-                // Burn panics over this, too.
+                // Burn would panic on this too.
                 if data.bytes.len() != data.shape.num_elements() * data.dtype.size() {
                     return Err(TensorSnapshotError::DataError(
                         "a tensor that is not as long as it says".into(),
                     ));
                 }
                 let data = data.convert_dtype(wanted);
-                // Or every image would have no cells, without a word.
+                // Otherwise every image would silently have no cells.
                 if !strict || data.iter::<f32>().all(f32::is_finite) {
                     Ok(data)
                 } else {

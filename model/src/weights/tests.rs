@@ -6,7 +6,7 @@ fn config() -> NetworkConfig {
     NetworkConfig { widths: [4, 6, 8], ..NetworkConfig::default() }
 }
 
-/// What a network makes of a picture of noise.
+/// Output of a network for a fixed noise image.
 fn answer(network: &Network<Flex>) -> TensorData {
     let values: Vec<f32> = (0..3 * 16 * 16).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
     let image =
@@ -40,8 +40,8 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
             assert_eq!(loaded_config, config());
             match precision {
                 Precision::F32 => answer(&loaded).assert_eq(&truth, true),
-                // Not the answers: where two values of a pooling window nearly tie, rounding lets the other one
-                // through.
+                // Answers are not compared: where two values of a pooling window nearly tie, rounding may change which
+                // one is the maximum.
                 Precision::F16 => {
                     let again = safetensors_bytes(&loaded, &config(), precision)?;
                     let once = safetensors_bytes(&network, &config(), precision)?;
@@ -61,7 +61,7 @@ fn weights_that_are_no_numbers_are_refused() -> Result<(), Error> {
         bytes[end - 4..].copy_from_slice(&wrong.to_le_bytes());
         assert!(message(&bytes).contains(NOT_FINITE), "{wrong}: {}", message(&bytes));
     }
-    // A number that 16 bits have no room for.
+    // A number beyond the range of 16 bits.
     bytes[end - 4..].copy_from_slice(&1e5f32.to_le_bytes());
     assert_eq!(message(&bytes), "");
     let (network, config) = load::<Flex>(&bytes, &Default::default())?;

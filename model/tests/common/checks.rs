@@ -1,4 +1,4 @@
-//! Each operation of a back end against its naive reference.
+//! Checks of each back-end operation against its naive reference.
 
 use super::naive::{self, Case};
 use super::random::Random;
@@ -8,7 +8,7 @@ use rbc_model::backend::{
     SegBackend, SegBackward, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3,
 };
 
-/// Odd numbers of channels, heights and widths below, at and above the blocks that kernels work in.
+/// Odd numbers of channels; heights and widths below, at and above the block sizes of the kernels.
 const CONVOLUTIONS: [Case; 14] = [
     Case { n: 1, c: 1, o: 1, h: 1, w: 1 },
     Case { n: 1, c: 3, o: 16, h: 8, w: 8 },
@@ -23,11 +23,11 @@ const CONVOLUTIONS: [Case; 14] = [
     Case { n: 35, c: 2, o: 3, h: 5, w: 4 },
     Case { n: 2, c: 1, o: 5, h: 40, w: 1 },
     Case { n: 1, c: 4, o: 4, h: 65, w: 130 },
-    // More bands than the gradient of the weights takes at once.
+    // More bands than the weight gradient processes at once.
     Case { n: 1, c: 64, o: 64, h: 44, w: 37 },
 ];
 
-/// `n c` planes, height and width of the large side.
+/// `[n, c, h, w]` of the large side.
 const POOLINGS: [[usize; 4]; 6] =
     [[1, 1, 2, 2], [2, 3, 4, 6], [1, 16, 8, 8], [3, 5, 10, 14], [1, 7, 2, 66], [2, 1, 130, 4]];
 
@@ -82,8 +82,8 @@ pub async fn convolution<B: SegBackend>(device: &B::Device) {
     }
 }
 
-/// A convolution whose weights are a view that is turned and swapped, as deconvolutions hand it over, and whose
-/// input is a view as well.
+/// A convolution whose weights are a rotated and swapped view, as deconvolutions pass them, and whose input is a view
+/// as well.
 pub async fn convolution_of_views<B: SegBackend>(device: &B::Device) {
     let case = Case { n: 2, c: 5, o: 6, h: 7, w: 12 };
     let Case { n, c, o, h, w } = case;
@@ -102,7 +102,7 @@ pub async fn convolution_of_views<B: SegBackend>(device: &B::Device) {
     close("views", &floats(out).await, &naive::conv(case, &x, &turned, &bias, true), 1e-5);
 }
 
-/// The backward of the convolution with and without ReLU, with and without the gradient of the input.
+/// Backward pass of the convolution, with and without ReLU, with and without the gradient of the input.
 pub async fn convolution_backward<B: SegBackward>(device: &B::Device) {
     for (seed, case) in CONVOLUTIONS.into_iter().enumerate() {
         let Case { n, c, o, h, w } = case;
@@ -138,7 +138,7 @@ pub async fn convolution_backward<B: SegBackward>(device: &B::Device) {
     }
 }
 
-/// Batch normalisation with ReLU, forward and backward; planes below, at and above the blocks of the kernels.
+/// Batch normalisation with ReLU, forward and backward; planes below, at and above the block size of the kernels.
 pub async fn normalisation<B: SegBackward>(device: &B::Device) {
     for (seed, shape) in [[2, 3, 5, 7], [1, 4, 1, 2], [3, 2, 7, 11], [2, 1, 8, 16]].into_iter().enumerate() {
         let [n, c, h, w] = shape;
@@ -166,7 +166,7 @@ pub async fn normalisation<B: SegBackward>(device: &B::Device) {
     }
 }
 
-/// Pooling: values and places, with ties and zeros; the first among equals wins.
+/// Pooling: values and places, with ties and zeros; of equal values the first wins.
 pub async fn pooling<B: SegBackend>(device: &B::Device) {
     for (seed, shape) in POOLINGS.into_iter().enumerate() {
         let [n, c, h, w] = shape;
@@ -178,8 +178,8 @@ pub async fn pooling<B: SegBackend>(device: &B::Device) {
     }
 }
 
-/// The convolution with pooling after it, and with unpooling before it, against the definitions one after the other.
-/// The places are those of this back end's own convolution: rounding decides between near ties.
+/// Convolution fused with pooling after it, and with unpooling before it, against the separate definitions. Expected
+/// places come from this back end's own convolution, as rounding decides between near ties.
 pub async fn fused<B: SegBackend>(device: &B::Device) {
     for (seed, [n, c, h, w]) in POOLINGS.into_iter().enumerate() {
         for (o, relu) in [(1, true), (5, false), (16, true)] {
@@ -215,7 +215,7 @@ pub async fn fused<B: SegBackend>(device: &B::Device) {
     }
 }
 
-/// Unpooling, and the gather that is its backward.
+/// Unpooling, and the gather that is its backward pass.
 pub async fn unpooling<B: SegBackward>(device: &B::Device) {
     for (seed, shape) in POOLINGS.into_iter().enumerate() {
         let [n, c, h, w] = shape;
@@ -235,20 +235,20 @@ pub async fn unpooling<B: SegBackward>(device: &B::Device) {
     }
 }
 
-/// What pooling and unpooling undo of each other.
+/// Pooling and unpooling as inverses of each other.
 pub async fn identities<B: SegBackend>(device: &B::Device) {
     for (seed, shape) in POOLINGS.into_iter().enumerate() {
         let [n, c, h, w] = shape;
         let mut random = Random::new(400 + seed as u64);
         let len = n * c * h * w;
-        // Positive values at any place come back from pooling, with their places.
+        // Positive values at any place are recovered by pooling, with their places.
         let values: Vec<f32> = random.values(len / 4).iter().map(|value| value.abs() + 0.1).collect();
         let places = random.places(len / 4);
         let on_device = Tensor::from_data(TensorData::new(places.clone(), [n, c, h / 2, w / 2]), device);
         let spread = max_unpool2::<B>(tensor(&values, [n, c, h / 2, w / 2], device), on_device);
         let (pooled, found) = max_pool2(spread);
         assert_eq!((floats(pooled).await, ints(found).await), (values, places), "unpool, pool {shape:?}");
-        // Pooling and unpooling keep the maxima and nothing else.
+        // Pooling followed by unpooling keeps exactly the maxima.
         let x = random.distinct(len);
         let (pooled, found) = max_pool2::<B>(tensor(&x, shape, device));
         let kept = floats(max_unpool2(pooled, found)).await;

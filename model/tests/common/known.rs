@@ -1,4 +1,4 @@
-//! A network with fixed weights, an input, and what comes out: the same on every back end.
+//! A network with fixed weights, an input, and the expected output, which is the same on every back end.
 
 use super::checks::{close, floats, tensor};
 use super::random::Random;
@@ -9,7 +9,7 @@ use rbc_model::backend::SegBackend;
 use rbc_model::network::{Network, NetworkConfig};
 use std::marker::PhantomData;
 
-/// Gives the parameters the same random values on every back end.
+/// Sets the parameters to random values that are the same on every back end.
 struct Fixed<B>(u64, PhantomData<B>);
 
 impl<B: Backend> ModuleMapper<B> for Fixed<B> {
@@ -62,7 +62,7 @@ const LOGITS: [f64; 20] = [
     0.09227116,
 ];
 
-/// The network gives the stored logits, within a thousandth.
+/// Checks that the network gives the stored logits, to within a thousandth of their largest magnitude.
 pub async fn answer<B: SegBackend>(device: &B::Device) {
     let logits = floats(network::<B>([5, 8, 12], device).forward(input(24, 40, device))).await;
     let found: Vec<f32> = logits.iter().copied().step_by(97).collect();

@@ -1,5 +1,5 @@
-//! What the native tests and those in the browser share: random inputs, naive references, and checks that are
-//! generic over the back end.
+//! Shared by the native and the browser tests: random inputs, naive references, and checks that are generic over the
+//! back end.
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod checks;

@@ -1,8 +1,8 @@
-//! The operations written down as they are defined, in double precision, with no thought of speed.
+//! Naive reference implementations in double precision, written directly from the definitions.
 
 use rbc_model::backend::EPSILON;
 
-/// Images, input channels, output channels, height, width.
+/// Shape of a convolution: images, input channels, output channels, height, width.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     pub n: usize,
@@ -13,7 +13,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// Every (n, o, c, y, x, tap, index of x) of the convolution that does not fall on the zero border.
+    /// Calls `body(output index, weight index, input index)` for every product of the convolution that is not with the
+    /// zero padding.
     fn products(self, mut body: impl FnMut(usize, usize, usize)) {
         let Self { n, c, o, h, w } = self;
         for n in 0..n {
@@ -52,7 +53,7 @@ pub fn conv(case: Case, x: &[f32], weight: &[f32], bias: &[f32], relu: bool) -> 
     sums
 }
 
-/// Gradients of input, weight and bias; `gate` is the output of the convolution with ReLU.
+/// Gradients of input, weight and bias; `gate` is the output of the fused ReLU.
 pub fn conv_backward(
     case: Case,
     x: &[f32],
@@ -74,7 +75,7 @@ pub fn conv_backward(
     found
 }
 
-/// Where the four elements of window `i` lie, `w` being the width of the large side.
+/// Indices of the four elements of window `i`; `w` is the width of the large side.
 fn window(i: usize, w: usize) -> [usize; 4] {
     let (row, column) = (i / (w / 2), i % (w / 2));
     let at = 2 * row * w + 2 * column;
@@ -109,7 +110,7 @@ pub fn max_gather(x: &[f32], places: &[i32], w: usize) -> Vec<f32> {
 }
 
 /// Batch normalisation with ReLU of `[n, c, pixels]`: output, gradient of `x`, mean, variance, gradients of `gamma` and
-/// `beta`. The gradient of `x` from the derivatives of mean and variance, one after the other.
+/// `beta`. The gradient of `x` is derived step by step through variance and mean.
 pub fn normalisation(
     [n, c, pixels]: [usize; 3],
     x: &[f32],

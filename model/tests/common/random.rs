@@ -1,6 +1,6 @@
 //! Reproducible random tensors.
 
-/// A xorshift generator: the same numbers natively and in wasm.
+/// A xorshift generator: the same sequence natively and in wasm.
 pub struct Random(u64);
 
 impl Random {
@@ -33,7 +33,7 @@ impl Random {
         (0..len).map(|_| self.value()).collect()
     }
 
-    /// A few different values, so that windows have ties, and many zeros.
+    /// Few distinct values, many of them zero, so that pooling windows have ties.
     pub fn coarse(&mut self, len: usize) -> Vec<f32> {
         (0..len).map(|_| if self.below(3) == 0 { 0.0 } else { (self.value() * 2.0).round() / 2.0 }).collect()
     }

@@ -1,6 +1,6 @@
-//! Times `trainer predict` and the page on the same synthetic smears, and the page's worker beside ONNX Runtime Web,
-//! with the same network and weights on as many pixels: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`. Here and not
-//! in the tests, which must not depend on a clock.
+//! Times `trainer predict` and the page on the same synthetic smears, and the page's worker and ONNX Runtime Web with
+//! the same network, weights and image sizes: `bench FOLDER_OF_THE_PAGE [FOLDER_OF_THE_PEER]`. A program and not a
+//! test, since tests must not depend on the clock.
 
 use anyhow::{Context, Result};
 use image::{RgbImage, imageops::FilterType};
@@ -13,9 +13,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A quarter of a megapixel to a hundred.
+/// From a quarter of a megapixel to a hundred.
 const SIDES: [u32; 5] = [512, 1024, 2048, 4096, 10_000];
-/// Segmentations of one image after the first, of which the median counts.
+/// Number of segmentations of an image after the first; their median counts.
 const ROUNDS: usize = 3;
 
 /// Fewer where each takes long.
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let scratch = Scratch::new("bench")?;
     let smear = synth(&scratch.path().join("synth"), 1, 31)?.pop().context("synth wrote no image")?;
     let smear = image::open(&smear)?.into_rgb8();
-    // As large as a lens of 100 x shows cells: about 85 pixels.
+    // Enlarged to the scale of a 100 x objective, under which cells measure about 85 pixels.
     let (width, height) = smear.dimensions();
     let smear = image::imageops::resize(&smear, 4 * width, 4 * height, FilterType::CatmullRom);
     println!(
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     for (name, backend) in
         [("trainer, CPU", None), ("page, CPU", Some(Backend::Cpu)), ("page, WebGPU", Some(Backend::WebGpu))]
     {
-        // Where a CPU computes it, more takes minutes.
+        // Larger images take minutes where a CPU computes WebGPU.
         let most = if backend == Some(Backend::WebGpu) { 2048 } else { u32::MAX };
         for side in SIDES.into_iter().filter(|side| *side <= most) {
             let image = scratch.path().join(format!("{side}.png"));
@@ -61,19 +61,20 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One smear beside and below itself: as many cells on every square, whatever the size.
+/// Repeats a smear to fill a square, so that the density of cells does not depend on the size.
 fn square(smear: &RgbImage, side: u32) -> RgbImage {
     let (width, height) = smear.dimensions();
     RgbImage::from_fn(side, side, |x, y| *smear.get_pixel(x % width, y % height))
 }
 
-/// Sides of the squares that the peer is timed on, and rounds; WebGPU computed by a CPU takes minutes beyond.
+/// For each back end: provider and model in ONNX Runtime Web, sides of the squares, and rounds. Larger squares take
+/// minutes where a CPU computes WebGPU.
 const BESIDE: [(Backend, &str, &str, &[u32], usize); 2] = [
     (Backend::Cpu, "wasm", "indices.onnx", &[128, 512, 1024, 2048], 9),
     (Backend::WebGpu, "webgpu", "masks.onnx", &[128, 512], ROUNDS),
 ];
 
-/// Asks the page's worker, started as the page starts it, for the network's times.
+/// Starts a worker as the page does and asks it for the network's times.
 const WORKER: &str = r#"
 (async (backend, sides, rounds) => {
 window.timed = null;
@@ -104,7 +105,7 @@ worker.onmessage = async ({ data }) => {
 })(...arguments);
 "#;
 
-/// The network in the page's worker and in ONNX Runtime Web, in turn, on as many pixels.
+/// Times the network in the page's worker and in ONNX Runtime Web, one after the other, on images of the same sizes.
 fn beside(folder: &Path, peer: &Path) -> Result<()> {
     println!(
         "\n{:<16} {:>6} {:>10} {:>10} {:>12} {:>12} {:>8}",
@@ -155,14 +156,14 @@ fn beside(folder: &Path, peer: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the page says that the last segmentation took, unrounded.
+/// The time of the last segmentation in seconds, unrounded, as the page states it.
 fn stated(page: &Page) -> Result<f64> {
     let seconds = page.js("return document.getElementById('timing').dataset.seconds", json!([]))?;
     let number = seconds.as_str().and_then(|seconds| seconds.parse().ok());
     number.with_context(|| format!("the page states no time: {seconds}"))
 }
 
-/// Seconds of each run of the program, start and files included: what a user waits.
+/// Seconds for each run of the program, including start and files, as a user waits.
 fn native(image: &Path, out: &Path, rounds: usize) -> Result<Vec<f64>> {
     let run = |_| {
         let start = Instant::now();
@@ -173,12 +174,12 @@ fn native(image: &Path, out: &Path, rounds: usize) -> Result<Vec<f64>> {
     (0..=rounds).map(run).collect()
 }
 
-/// Seconds of each segmentation as the page states them, in a browser window of their own.
+/// Seconds for each segmentation as the page states them, in a separate browser window.
 fn in_page(folder: &Path, backend: Backend, image: &Path, rounds: usize) -> Result<Vec<f64>> {
     let page = Page::start(folder, true, &format!("?backend={}", backend.name()))?;
     page.wait_until_ready()?;
     let run = |round| {
-        // The page would take the same name for the same image.
+        // The page would recognise a file of the same name as the same image.
         let copy = image.with_file_name(format!("{round}-{}.png", backend.name()));
         std::fs::copy(image, &copy)?;
         page.segment(&[copy])?;

@@ -1,18 +1,19 @@
-//! The line that the program was started with: read, refused in one line, and written down again.
+//! The command line that the program was started with: parsed, rejected in one line, and written out for records.
 
 use super::Cli;
 use clap::Parser;
 
-/// The command line, or what is to be told in its place: an error in one line, help and version as they are.
+/// Parses the command line; the error is the text to print instead: an error in one line, or help or version as they
+/// are.
 pub fn parse() -> Result<Cli, Refused> {
     Cli::try_parse().map_err(|error| Refused::of(&error))
 }
 
-/// What comes of a command line that says nothing to do.
+/// The text to print if the command line does not say what to do.
 pub enum Refused {
-    /// Help, or the version: what was asked for.
+    /// Help or version, which were asked for.
     Answer(String),
-    /// What is wrong.
+    /// What is wrong, in one line.
     Error(String),
 }
 
@@ -25,7 +26,7 @@ impl Refused {
             DisplayHelpOnMissingArgumentOrSubcommand => {
                 Self::Error("no command given; see `trainer --help`".into())
             }
-            // Paragraphs: what is wrong, tips, the usage.
+            // Clap's message has paragraphs: the error, tips, the usage.
             _ => {
                 let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
                 let mut paragraphs = text.trim_end().split("\n\n").map(line);
@@ -40,7 +41,7 @@ impl Refused {
     }
 }
 
-/// The command line that this program was started with, for records; quoted so that a shell reads it back.
+/// The command line that this program was started with, for records; quoted so that a shell can read it back.
 pub fn command_line() -> String {
     let quote = |word: String| {
         let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
@@ -51,7 +52,7 @@ pub fn command_line() -> String {
         }
     };
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    // A run that was broken off comes to the same as one that was not.
+    // A run that was interrupted and resumed gives the same result as one that was not.
     let words = words.filter(|word| word != "--resume").map(quote);
     std::iter::once("trainer".to_string()).chain(words).collect::<Vec<_>>().join(" ")
 }

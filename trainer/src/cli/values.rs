@@ -1,4 +1,4 @@
-//! The values that options take, and their bounds.
+//! Parsers for the values of options, with their bounds.
 
 use rbc_model::cells::UM_PER_PX;
 use rbc_model::segment::DIAMETERS;
@@ -12,7 +12,7 @@ fn number<N: FromStr + Copy>(text: &str, fits: impl Fn(N) -> bool, wanted: &str)
     }
 }
 
-/// A number within bounds. They are wide, and keep out what no machine can do or nobody can mean.
+/// A number within bounds. They are wide, and only exclude what no machine can do or no one can mean.
 fn within(text: &str, least: f32, most: f32) -> Result<f32, String> {
     number(text, |number| (least..=most).contains(&number), &format!("a number from {least} to {most}"))
 }
@@ -34,7 +34,7 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     number(text, |number| number > 0.0 && number <= 10.0, "a number above 0, at most 10")
 }
 
-/// Beyond, crops would be reduced by more than the levels of a field make up for.
+/// With larger values, crops would have to be reduced by more than the levels of a field allow for.
 pub fn scale_jitter(text: &str) -> Result<f32, String> {
     within(text, 1.0, 3.0)
 }
@@ -57,7 +57,7 @@ fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
 }
 
-/// So many images as a disk and an afternoon have room for.
+/// As many images as there is reasonable disk space and time for.
 pub fn images(text: &str) -> Result<usize, String> {
     whole(text, 0..=100_000)
 }

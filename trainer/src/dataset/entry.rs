@@ -1,4 +1,4 @@
-//! One image with its mask: where they lie, and what is in them.
+//! One image with its mask: where the files lie, and what is in them.
 
 use super::Part;
 use crate::files;
@@ -13,20 +13,20 @@ use std::path::PathBuf;
 /// One image and its mask, decoded.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The file's name without extension.
+    /// File name without extension.
     pub name: String,
-    /// The smear it was cut from: images of one source never straddle a fold.
+    /// The smear that the image was cut from: images of one source always go into the same fold.
     pub source: String,
     pub image: RgbImage,
     /// 255 where there is a red blood cell, 0 elsewhere.
     pub mask: GrayImage,
-    /// So many pixels along each edge are not labelled and say nothing.
+    /// Width in pixels of the border that has no labels and is ignored.
     pub margin: u32,
-    /// Which pixel belongs to which cell, where the data set has `labels/NAME.png`.
+    /// The cell that each pixel belongs to, if the data set has `labels/NAME.png`.
     pub instances: Option<Labels>,
 }
 
-/// One image and its mask as they lie on disk.
+/// The files of one image and its mask.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub name: String,
@@ -39,8 +39,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Decodes image and mask; they must be of one size. What makes one doubt them comes along, and what is wrong with
-    /// the labels: the sample does without.
+    /// Decodes image and mask, which must be of the same size. Returns warnings as well: about files that look
+    /// doubtful, and about labels that can't be used, which the sample then goes without.
     pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
         let (image, turned) = files::decoded(&self.image, |bytes, name| {
             Ok((decode::decode(bytes, name)?, decode::orientation(bytes)))
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// Says so where one of two files is turned when it is read and the other is not, or otherwise.
+/// A warning if the orientation tags of image and mask differ.
 fn turned_apart(image: Orientation, mask: Orientation) -> Option<&'static str> {
     let upright = Orientation::NoTransforms;
     match (image == upright, mask == upright) {

@@ -65,7 +65,8 @@ fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
         below.starts_with("manifest.csv lies in the folder above, ") && below.lines().count() == 1,
         "{below}"
     );
-    // One line for an image is meant, whatever it calls the part; of two, the other part's counts for nothing.
+    // If a name has only one line, that line is meant whatever its split; if it has two, the one for the other part is
+    // unused.
     let set = folder.path.join("set");
     folder.file("set/manifest.csv", b"name,source_file,split\na,s,val\nb,t,test\nb,t,train\n")?;
     assert!(told(&set)?.starts_with("one line names no image that is there"), "{}", told(&set)?);
@@ -77,7 +78,7 @@ fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
 #[test]
 fn image_and_mask_that_are_turned_apart_are_warned_of() -> Result<()> {
     let folder = Folder::new("turned")?;
-    // Half a turn, so that the size stays.
+    // Rotated by 180 degrees, so that the size stays the same.
     let jpeg = |name: &str, turned: bool| -> Result<()> {
         let mut plain = std::io::Cursor::new(Vec::new());
         let half = |x: u32, _| image::Luma([if x < 8 { 0 } else { 255 }]);

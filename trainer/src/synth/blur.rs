@@ -1,6 +1,7 @@
-//! Gaussian blur of one plane, edges repeated.
+//! Gaussian blur of one plane; edge pixels are repeated.
 
-/// Standard deviation in px. Small ones by the kernel itself, large ones by three running means.
+/// Blurs with a standard deviation of `sigma` px: a small one with the kernel itself, a large one by three running
+/// means.
 pub fn blur(plane: &[f32], width: usize, height: usize, sigma: f32) -> Vec<f32> {
     if sigma < 0.2 {
         return plane.to_vec();
@@ -37,7 +38,7 @@ fn rows_by_kernel(plane: &[f32], width: usize, sigma: f32) -> Vec<f32> {
 }
 
 fn rows_by_means(plane: &[f32], width: usize, sigma: f32) -> Vec<f32> {
-    // Three means of 2h + 1 px have the variance (2h + 1)² / 4 - 1 / 4.
+    // Three means of 2h + 1 px have a variance of (2h + 1)² / 4 - 1 / 4.
     let half = ((4.0 * sigma * sigma + 1.0).sqrt() / 2.0 - 0.5).round().max(1.0) as isize;
     let last = width as isize - 1;
     let mut out = plane.to_vec();

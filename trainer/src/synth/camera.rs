@@ -1,4 +1,4 @@
-//! From absorbances to a picture: light, lens, sensor, file.
+//! Turns absorbances into a picture: light, lens, sensor, file format.
 
 use std::io::Cursor;
 
@@ -31,7 +31,7 @@ pub fn picture(slide: &Slide, style: &Style, rng: &mut impl Rng) -> RgbImage {
     style.jpeg.and_then(|quality| through_jpeg(&image, quality)).unwrap_or(image)
 }
 
-/// Uneven illumination, then Beer-Lambert: what is left of the light after the slide.
+/// The light left behind the slide: uneven illumination, attenuated by Beer-Lambert.
 fn light(slide: &Slide, style: &Style, rng: &mut impl Rng) -> [Plane; 3] {
     let (width, height) = (slide.width as f32, slide.height as f32);
     let (s, c) = rng.random_range(0.0..std::f32::consts::TAU).sin_cos();
@@ -66,7 +66,7 @@ fn lens(plane: &[f32], width: usize, height: usize, style: &Style, colour: f32) 
         .collect()
 }
 
-/// Scaled about the centre so that the corner moves by `shift` px outwards.
+/// Scales the plane about its centre so that the corners move outwards by `shift` px.
 fn magnify(plane: &[f32], width: usize, height: usize, shift: f32) -> Plane {
     let (cx, cy) = ((width - 1) as f32 / 2.0, (height - 1) as f32 / 2.0);
     let scale = 1.0 - shift / cx.hypot(cy).max(1.0);
@@ -88,7 +88,7 @@ fn magnify(plane: &[f32], width: usize, height: usize, shift: f32) -> Plane {
     out
 }
 
-/// Noise, in part shared by the channels, slightly smeared as a colour sensor's interpolation does.
+/// Adds noise: partly shared by the channels and slightly blurred, as by a colour sensor's interpolation.
 fn sensor(planes: &mut [Plane; 3], width: usize, height: usize, style: &Style, rng: &mut impl Rng) {
     let grain = |rng: &mut dyn rand::RngCore| -> Plane {
         let white: Plane = (0..width * height).map(|_| bell(rng.next_u32())).collect();
@@ -98,14 +98,14 @@ fn sensor(planes: &mut [Plane; 3], width: usize, height: usize, style: &Style, r
     for plane in planes.iter_mut() {
         let own = grain(rng);
         for i in 0..plane.len() {
-            // Shot noise grows with the root of the light. 2 makes up for the smearing.
+            // Shot noise grows with the square root of the light. The factor 2 makes up for the blur.
             let size = style.noise * 2.0 * (0.3 + 0.7 * plane[i].clamp(0.0, 1.0)).sqrt();
             plane[i] += size * (0.8 * shared[i] + 0.5 * own[i]);
         }
     }
 }
 
-/// About normal, variance 1: the sum of four bytes.
+/// Approximately normal with mean 0 and variance 1: the sum of four bytes.
 fn bell(bits: u32) -> f32 {
     let sum: u32 = bits.to_le_bytes().iter().map(|&b| u32::from(b)).sum();
     (sum as f32 - 510.0) / 147.8

@@ -1,4 +1,4 @@
-//! One red cell: where it lies, its outline, and how much light it takes away at each point.
+//! One red cell: its position, its outline, and how much light it absorbs at each point.
 
 use std::f32::consts::TAU;
 
@@ -8,7 +8,7 @@ use super::{noise, outline::Outline, style::Style};
 
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// Centre, px.
+    /// Centre in px.
     pub x: f32,
     pub y: f32,
     pub outline: Outline,
@@ -18,34 +18,34 @@ pub struct Cell {
 /// What varies within the outline. Positions and lengths are in cell radii.
 #[derive(Clone, Debug)]
 pub struct Inside {
-    /// Absorbance relative to the slide's usual cell.
+    /// Absorbance relative to the slide's typical cell.
     pub density: f32,
-    /// Relative absorbance per channel: young cells are bluer, some are redder.
+    /// Relative absorbance per channel: young cells are bluer, some others redder.
     pub tint: [f32; 3],
     pub rim: f32,
     rim_line: f32,
     pallor: f32,
     pallor_at: (f32, f32),
     pallor_size: f32,
-    /// Width of the even floor of the pale centre.
+    /// Radius of the flat floor of the pale centre.
     floor: f32,
-    /// Thicker on one side: slope across the cell.
+    /// Slope of the thickness across the cell, in x and y.
     tilt: (f32, f32),
-    /// Pale centre stretched to a slit, and in which direction.
+    /// How far the pale centre is narrowed to a slit, and the direction of the slit.
     slit: f32,
     turn: f32,
     dent: (f32, f32),
-    /// Height of the stained spot in a target cell's centre.
+    /// Height of the stained spot in the centre of a target cell.
     target: f32,
-    /// Height of a fold across the cell, and its offset.
+    /// Height of a fold across the cell, and its offset from the centre.
     fold: (f32, f32),
     mottle: f32,
     pub seed: u32,
 }
 
-/// Evans and Fung's thickness of a resting red cell at distance `q` from its axis (in radii), without the
-/// factor sqrt(1 - q²) that closes its rim, and as a share of its largest value.
-/// E. Evans, Y. C. Fung, Microvascular Research 4 (1972) 335: 0.81 + 7.83 q² - 4.39 q⁴ µm.
+/// Thickness of a resting red cell at distance `q` from its axis (in radii) after Evans and Fung, without the factor
+/// sqrt(1 - q²) that closes the rim, relative to its maximum. E. Evans, Y. C. Fung, Microvascular Research 4 (1972)
+/// 335: 0.81 + 7.83 q² - 4.39 q⁴ µm.
 fn evans_fung(q: f32) -> f32 {
     let q2 = (q * q).min(0.89);
     (0.81 + 7.83 * q2 - 4.39 * q2 * q2) / 4.301
@@ -93,7 +93,7 @@ impl Inside {
         }
     }
 
-    /// Absorbance at `(u, v)`, in radii, where `rho` is the distance to the centre over that to the outline,
+    /// Absorbance at `(u, v)`, in radii. `rho` is the distance from the centre relative to that of the outline,
     /// `edge_px` the distance to the outline and `line_px` the width of the refracted line.
     pub fn absorbance(&self, u: f32, v: f32, rho: f32, edge_px: f32, line_px: f32) -> f32 {
         let (s, c) = self.turn.sin_cos();
@@ -104,7 +104,7 @@ impl Inside {
         let shape = 1.0 + self.dent.0 * (3.0 * angle + self.dent.1).cos();
         let q = (along * along + (bent / (1.0 - self.slit)).powi(2)).sqrt() / self.pallor_size * shape;
         let q = (q - self.floor).max(0.0) / (1.0 - self.floor * 0.8);
-        // A pale centre off the axis still ends before the rim.
+        // An off-centre pale area must still end before the rim.
         let q = q.max((rho - 0.75) * 3.6);
         let mut h = 1.0 - self.pallor * (1.0 - evans_fung(q));
         h += self.target * self.pallor * (-(q / 0.3).powi(2)).exp();
@@ -118,7 +118,7 @@ impl Inside {
     }
 }
 
-/// A red cell's outline of mean radius `r`, in the mix of shapes that the style asks for. Also: is it a burr cell?
+/// A random outline of mean radius `r`, in the mix of shapes given by the style, and whether it is that of a burr cell.
 pub fn outline(style: &Style, r: f32, rng: &mut impl Rng) -> (Outline, bool) {
     let turn = rng.random_range(0.0..TAU);
     let round = Outline::round(r, style.wobble, rng).oval(rng.random_range(0.9..1.0), turn);

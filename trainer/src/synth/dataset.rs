@@ -1,4 +1,4 @@
-//! Writes a data set folder: `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
+//! Writes a data set: `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ use super::{Family, Labels, Smear, Style, smear};
 use crate::files::list_images;
 use crate::problem::Problem;
 
-/// How much to write. The published experiment had 164 training crops and 40 test images.
+/// The number of images. The published experiment had 164 training crops and 40 test images.
 #[derive(Clone, Copy, Debug)]
 pub struct SynthOptions {
     pub train: usize,
@@ -31,12 +31,12 @@ impl Default for SynthOptions {
     }
 }
 
-/// Side of a training crop, px; crops per field, and the field's side in crops.
+/// Side of a training crop in px, number of crops per field, and side of the field in crops.
 const CROP: u32 = 128;
 const CROPS_PER_FIELD: usize = 4;
 const FIELD_CROPS: u32 = 4;
 
-/// The manifest's columns, by which a set is known to be of this kind.
+/// The columns of the manifest, by which a data set is recognised as one of these.
 const HEADER: [&str; 11] =
     ["name", "source_file", "count", "diameter_px", "split", "x", "y", "width", "height", "style", "seed"];
 
@@ -55,8 +55,11 @@ struct Entry {
     seed: u64,
 }
 
-/// Generates the data set on all cores; `progress(done, total)` is called after each field or test image. The
-/// result depends on the options alone.
+/// Generates the data set on all cores; `progress(done, total)` is called after each field or test image. The result
+/// depends only on the options.
+///
+/// # Errors
+/// If something else lies in `out`, or a file can't be written.
 pub fn write_dataset(
     out: &Path,
     options: &SynthOptions,
@@ -91,7 +94,7 @@ pub fn write_dataset(
     write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
 }
 
-/// Images of a person's, or a manifest, must not be written over: public sets have names like these.
+/// Refuses to overwrite someone's images or manifest: public data sets have files of the same names.
 fn refuse_real(out: &Path) -> Result<()> {
     let manifest = out.join("manifest.csv");
     let ours = fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(&HEADER.join(",")));
@@ -107,7 +110,7 @@ fn refuse_real(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Files that would stay beside the new ones would count as images of the set, without a line in its manifest.
+/// Refuses if images would be left beside the new ones: they would count as part of the set, without a manifest line.
 fn refuse_others(folder: &Path, split: &str, count: usize) -> Result<()> {
     let ours: HashSet<String> = (0..count).map(|index| file_name(split, index)).collect();
     let there = list_images(folder).with_context(|| format!("cannot list {}", folder.display()))?;
@@ -125,12 +128,12 @@ fn file_name(split: &str, index: usize) -> String {
     format!("{split}_{index:03}.png")
 }
 
-/// Seed of a field that training images are cut from.
+/// Seed of the field with this index, from which training crops are cut.
 pub fn field_seed(seed: u64, index: usize) -> u64 {
     seed.wrapping_mul(0x1_0000_0001).wrapping_add(index as u64)
 }
 
-/// A field and the crops cut from it.
+/// Makes a field and writes the crops cut from it.
 fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<Entry>> {
     let seed = field_seed(options.seed, index);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -154,7 +157,7 @@ fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<E
         .collect()
 }
 
-/// Where to cut: apart from the crops before, and with some red cell in it nearly always.
+/// Where to cut the next crop: apart from those in `taken`, and nearly always where there are red cells.
 fn corner(field: &Smear, side: u32, taken: &[(u32, u32)], rng: &mut impl Rng) -> (u32, u32) {
     let bare_allowed = rng.random_bool(0.04);
     let mut at = (0, 0);
@@ -170,7 +173,7 @@ fn corner(field: &Smear, side: u32, taken: &[(u32, u32)], rng: &mut impl Rng) ->
     at
 }
 
-/// An image of a size of its own: from 60 px to 1400 px.
+/// Makes a test image. The long side grows with the index from 60 to 1400 px.
 fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry> {
     let seed = options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(0x7E57_0000 + index as u64);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -181,7 +184,7 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
     if rng.random_bool(0.3) {
         std::mem::swap(&mut width, &mut height);
     }
-    // A small picture is a small piece, or one at low magnification.
+    // A small picture shows a small area, or is of low magnification.
     let mut style = style(index, seed, (long / 300.0).clamp(0.45, 1.3), &mut rng);
     style.coverage = style.coverage.max(0.28);
     let smear = smear(width, height, seed, &style);
@@ -191,12 +194,12 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
     Ok(entry("test", name.clone(), name, smear.count, &smear, &style, place, seed))
 }
 
-/// Families in turn, so that each split has all of them.
+/// A style of each family in turn, so that each split has all of them.
 fn style(index: usize, seed: u64, scale: f32, rng: &mut impl Rng) -> Style {
     Style::usual(Family::ALL[index % Family::ALL.len()], scale, seed, rng)
 }
 
-/// Numbers the labels that are left from 1 on; returns how many there are.
+/// Renumbers the labels that are present from 1; returns their number.
 fn renumber(labels: &mut Labels) -> usize {
     let mut number = std::collections::BTreeMap::new();
     for label in labels.iter_mut().filter(|l| **l > 0) {

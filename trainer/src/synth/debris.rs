@@ -1,5 +1,5 @@
-//! Small things on the slide that are no red cells: platelets, precipitate, dust. And what lies on or in red cells:
-//! parasites and drying bubbles, which leave the cell in the mask.
+//! Small objects that are not red cells: platelets, precipitate, dust. Also what lies on or in red cells and leaves
+//! them in the mask: parasites and drying bubbles.
 
 use std::f32::consts::TAU;
 
@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::{cell::Cell, noise, outline::Outline, slide::Slide, style::Style};
 
-/// A platelet: a granular purple fleck of a sixth to a third of a red cell's diameter.
+/// A platelet: a granular purple fleck with a seventh to a third of a red cell's diameter.
 pub fn platelet(style: &Style, at: (f32, f32), slide: &mut Slide, hidden: &[f32], rng: &mut impl Rng) {
     let r = style.diameter_px * rng.random_range(0.07..0.17);
     let turn = rng.random_range(0.0..TAU);
@@ -43,7 +43,7 @@ pub fn speck(style: &Style, at: (f32, f32), slide: &mut Slide, rng: &mut impl Rn
     });
 }
 
-/// A malaria parasite within the cell: a ring with its dot, or a grown one that fills most of it.
+/// A malaria parasite in a cell: a ring with its dot, or a mature one that fills most of the cell.
 pub fn parasite(style: &Style, cell: &Cell, slide: &mut Slide, hidden: &[f32], rng: &mut impl Rng) {
     let radius = (cell.outline.area() / std::f32::consts::PI).sqrt();
     let (turn, seed) = (rng.random_range(0.0..TAU), rng.random::<u32>());

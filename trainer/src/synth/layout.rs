@@ -1,4 +1,4 @@
-//! Where cells lie: alone, pressed against each other, one over another, in rolls.
+//! Places the cells: alone, pressed against each other, overlapping, in rouleaux.
 
 use std::f32::consts::TAU;
 
@@ -10,7 +10,7 @@ use super::{
     style::Style,
 };
 
-/// A round body that red cells keep off: a white cell.
+/// A round body that red cells keep away from: a white cell.
 #[derive(Clone, Copy, Debug)]
 pub struct Obstacle {
     pub x: f32,
@@ -23,11 +23,11 @@ struct Spot {
     x: f32,
     y: f32,
     r: f32,
-    /// Lies over its neighbours instead of being pressed flat against them.
+    /// Whether the cell lies over its neighbours instead of being flattened against them.
     over: bool,
 }
 
-/// How close two cells may come, as a share of the sum of their radii.
+/// Smallest distance between two cells, as a share of the sum of their radii.
 const TOUCHING: f32 = 0.88;
 const OVERLAPPING: f32 = 0.5;
 
@@ -37,14 +37,14 @@ struct Layout<'a> {
     height: f32,
     obstacles: &'a [Obstacle],
     spots: Vec<Spot>,
-    /// Indices of spots by square of side `pitch`.
+    /// Indices of the spots in each grid square of side `pitch`.
     grid: Vec<Vec<u32>>,
     columns: usize,
     pitch: f32,
     margin: f32,
 }
 
-/// Red cells for a picture of `width` x `height` px, in drawing order. Some reach over the picture's edge.
+/// Red cells for a picture of `width` x `height` px, in drawing order. Some extend beyond the picture.
 pub fn cells(
     style: &Style,
     width: u32,
@@ -70,7 +70,7 @@ impl<'a> Layout<'a> {
         let style = self.style;
         let room = (self.width + 2.0 * self.margin) * (self.height + 2.0 * self.margin);
         let one = style.diameter_px.powi(2) * 0.785;
-        // Labels are 16 bits wide; cells beyond the frame's edge get none.
+        // Labels have 16 bits; cells entirely beyond the frame get none.
         let wanted = ((room * style.coverage / one).round() as usize).min(60_000);
         let crowd: u32 = rng.random();
         for _ in 0..wanted * 30 {
@@ -121,7 +121,7 @@ impl<'a> Layout<'a> {
         self.add(spot, if over { OVERLAPPING } else { TOUCHING });
     }
 
-    /// A roll: cells one over another like fallen coins, along a gentle curve.
+    /// A rouleau: cells one over another like a fallen stack of coins, along a gentle curve.
     fn roll(&mut self, rng: &mut impl Rng) {
         let mut spot = self.anywhere(rng);
         spot.over = true;
@@ -138,7 +138,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Adds the cell unless it comes closer to others than `closest` allows.
+    /// Adds the cell unless it is closer to others than `closest` allows; returns whether it was added.
     fn add(&mut self, spot: Spot, closest: f32) -> bool {
         let inside = |v: f32, size: f32| v > -self.margin && v < size + self.margin;
         if !inside(spot.x, self.width) || !inside(spot.y, self.height) {
@@ -167,7 +167,7 @@ impl<'a> Layout<'a> {
         row * self.columns + column.min(self.columns - 1)
     }
 
-    /// Spots in the 3 x 3 squares around: no two cells that touch are farther apart.
+    /// Spots in the 3 x 3 grid squares around this one: cells that touch are never farther apart.
     fn neighbours<'b>(&'b self, spot: &Spot) -> impl Iterator<Item = usize> + 'b {
         let rows = (self.grid.len() / self.columns) as isize;
         let at = self.square(spot.x, spot.y) as isize;
@@ -202,7 +202,7 @@ impl<'a> Layout<'a> {
             Cell { x: spot.x, y: spot.y, outline, inside }
         };
         let mut order: Vec<usize> = (0..self.spots.len()).collect();
-        // Cells that lie over others come after them, in the order in which they were laid.
+        // Cells that lie over others are drawn after them, in the order in which they were placed.
         order.sort_by_key(|&i| self.spots[i].over);
         order.into_iter().map(|i| draw(i, rng)).collect()
     }

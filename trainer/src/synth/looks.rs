@@ -1,6 +1,6 @@
-//! What sets each family of slides apart: stain, light and habits of the cells.
+//! The appearance of each family of slides: stain, light and shapes of cells.
 //!
-//! Colours were set by eye against photographs of such slides.
+//! The colours were chosen by eye from photographs of such slides.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -108,7 +108,7 @@ impl Style {
         self.squeeze = rng.random_range(0.3..0.75);
     }
 
-    /// Slides of one family differ too: a little white balance, a little stain.
+    /// Slight variation within a family: white balance and stain.
     pub(super) fn vary(&mut self, rng: &mut ChaCha8Rng) {
         for c in 0..3 {
             self.background[c] = (self.background[c] * rng.random_range(0.98..1.02)).min(1.0);

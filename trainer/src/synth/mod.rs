@@ -1,8 +1,9 @@
-//! Synthetic blood smears with exact masks, instances and counts: for training on a machine that has no data, for
-//! tests, and for the page's samples. No pixel comes from a photograph.
+//! Synthetic blood smears with exact masks, instances and counts: for training on a machine without data, for tests,
+//! and for the page's samples. No pixel comes from a photograph.
 //!
-//! A smear is laid out ([`layout`]), its truth is read off the outlines ([`truth`]), every layer's absorbance is
-//! added up ([`slide`]), and a camera looks at it ([`camera`]). One seed gives one picture, whatever else runs.
+//! The cells of a smear are laid out ([`layout`]), the truth is read off their outlines ([`truth`]), the absorbances of
+//! all layers are added up ([`slide`]), and a camera takes the picture ([`camera`]). The same seed always gives the
+//! same picture.
 
 mod blur;
 mod camera;
@@ -34,24 +35,24 @@ pub use truth::Labels;
 use slide::Slide;
 use white_cell::WhiteCell;
 
-/// A picture and all that is to know about it.
+/// A picture and its exact truth.
 pub struct Smear {
     pub image: RgbImage,
-    /// 255 where a red cell is, pale centre included; 0 elsewhere, white cells and platelets included.
+    /// 255 where there is a red cell, including its pale centre; 0 elsewhere, including white cells and platelets.
     pub mask: GrayImage,
-    /// 0, or the number of the topmost red cell, 1 to `count`, each of them present.
+    /// Number of the topmost red cell, 1 to `count`, or 0; each number occurs.
     pub labels: Labels,
-    /// The same, but where cells overlap the one in which the pixel lies deepest.
+    /// The same, but where cells overlap, the number of the cell in which the pixel lies deepest.
     pub shares: Labels,
-    /// Red cells to be seen, those cut by the frame included.
+    /// Number of visible red cells, including those cut by the frame.
     pub count: usize,
-    /// Mean diameter of the circle of equal area, px, of those cells' whole outlines.
+    /// Mean equivalent diameter of these cells in px, from their whole outlines.
     pub diameter_px: f32,
 }
 
 impl Smear {
-    /// The mask with a line of background where two cells meet or through the middle of their overlap: a network that
-    /// learns it lets cells come apart.
+    /// The mask with a line of background where two cells meet or through the middle of their overlap, so that a
+    /// network trained on it separates cells.
     pub fn separated(&self) -> GrayImage {
         let (width, height) = self.shares.dimensions();
         let ids = self.shares.iter().map(|&id| u32::from(id)).collect();
@@ -96,7 +97,7 @@ pub fn smear(width: u32, height: u32, seed: u64, style: &Style) -> Smear {
     Smear { image, mask, labels, shares, count: cells.len(), diameter_px }
 }
 
-/// White cells, none over another, as many as the style's share of red cells asks for.
+/// White cells that do not overlap, in the number that the style asks for relative to the red cells.
 fn white_cells(style: &Style, width: u32, height: u32, rng: &mut ChaCha8Rng) -> Vec<WhiteCell> {
     let room = width as f32 * height as f32;
     let reds = room * style.coverage / (style.diameter_px.powi(2) * 0.785);
@@ -118,7 +119,7 @@ fn white_cells(style: &Style, width: u32, height: u32, rng: &mut ChaCha8Rng) -> 
     found
 }
 
-/// Platelets, now and then in a clump, and dirt.
+/// Adds platelets, now and then in clumps, and dirt.
 fn litter(style: &Style, slide: &mut Slide, hidden: &[f32], reds: usize, rng: &mut ChaCha8Rng) {
     let (width, height) = (slide.width as f32, slide.height as f32);
     let count = (reds as f32 * style.platelets + rng.random::<f32>()) as usize;

@@ -1,6 +1,6 @@
-//! Smooth noise: the unevenness of film, cytoplasm and chromatin.
+//! Smooth noise for the unevenness of film, cytoplasm and chromatin.
 
-/// A number in [-1, 1] for a lattice point, the same on every run.
+/// A pseudo-random number in [-1, 1] for a lattice point, the same in every run.
 fn lattice(x: i32, y: i32, seed: u32) -> f32 {
     let mut h = (x as u32).wrapping_mul(0x9E37_79B1) ^ (y as u32).wrapping_mul(0x85EB_CA77) ^ seed;
     h = (h ^ (h >> 15)).wrapping_mul(0x2C1B_3C6D);
@@ -9,7 +9,7 @@ fn lattice(x: i32, y: i32, seed: u32) -> f32 {
     h as f32 / (u32::MAX as f32 / 2.0) - 1.0
 }
 
-/// Value noise in [-1, 1]; one feature per unit of `x` and `y`.
+/// Value noise in [-1, 1] with features of about one unit of `x` and `y`.
 pub fn value(x: f32, y: f32, seed: u32) -> f32 {
     let (x0, y0) = (x.floor(), y.floor());
     let (i, j) = (x0 as i32, y0 as i32);
@@ -23,12 +23,12 @@ pub fn value(x: f32, y: f32, seed: u32) -> f32 {
     )
 }
 
-/// Value noise summed over octaves, each twice as fine and half as strong; about [-1, 1].
+/// Value noise summed over octaves, each twice as fine and half as strong; in about [-1, 1].
 pub fn fractal(x: f32, y: f32, seed: u32, octaves: u32) -> f32 {
     let (mut sum, mut weight, mut total) = (0.0, 1.0, 0.0);
     let (mut u, mut v) = (x, y);
     for octave in 0..octaves {
-        // Each octave is turned, so that the lattice does not show.
+        // Rotate each octave, so that the lattice does not show.
         (u, v) = (0.8 * u - 0.6 * v, 0.6 * u + 0.8 * v);
         sum += weight * value(u, v, seed.wrapping_add(octave.wrapping_mul(0x51ED_270B)));
         total += weight;

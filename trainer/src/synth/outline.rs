@@ -1,12 +1,13 @@
-//! Outlines of cells: one radius per direction, in pixels, around the cell's centre.
+//! Outlines of cells, given by the radius in pixels for each direction from the centre.
 //!
-//! The outline *is* the truth: a pixel belongs to the cell when its centre lies inside. Every shape drawn here
-//! is star-shaped around its centre, sickles included (they are bent no further than that allows).
+//! The outline defines the truth: a pixel belongs to the cell if its centre lies inside. Every shape is star-shaped
+//! about its centre; sickles are bent no further than this allows.
 
 use std::f32::consts::{PI, TAU};
 
 use rand::Rng;
 
+/// Number of directions in an outline.
 const STEPS: usize = 256;
 
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// A circle of radius `r` with a gentle irregularity: harmonics 2 to 6, `wobble` = relative size.
+    /// A circle of radius `r` with slight irregularities: harmonics 2 to 6, `wobble` being their relative size.
     pub fn round(r: f32, wobble: f32, rng: &mut impl Rng) -> Self {
         let waves: Vec<(f32, f32, f32)> = (2..=6)
             .map(|k| {
@@ -37,7 +38,7 @@ impl Outline {
         }
     }
 
-    /// Stretched to an ellipse of the given aspect (short over long axis), its area kept.
+    /// Stretches it to an ellipse of the given aspect (short over long axis) without changing its area.
     pub fn oval(mut self, aspect: f32, turn: f32) -> Self {
         self.scale_by(|a| {
             let (s, c) = (a - turn).sin_cos();
@@ -46,7 +47,7 @@ impl Outline {
         self
     }
 
-    /// Burr cell (echinocyte): `count` short projections, unevenly spaced, `height` relative to the radius.
+    /// Burr cell (echinocyte): `count` short, unevenly spaced projections of `height` relative to the radius.
     pub fn burr(mut self, count: usize, height: f32, rng: &mut impl Rng) -> Self {
         let pitch = TAU / count as f32;
         let spikes: Vec<(f32, f32, f32)> = (0..count)
@@ -65,7 +66,7 @@ impl Outline {
         self
     }
 
-    /// Drawn out to a tip in direction `turn`: one makes a teardrop, two opposite ones a lemon.
+    /// Draws it out to a tip in direction `turn`: one makes a teardrop, two opposite ones a lemon.
     pub fn tip(mut self, turn: f32, length: f32) -> Self {
         self.scale_by(|a| {
             let off = turn_between(a, turn).abs();
@@ -74,7 +75,7 @@ impl Outline {
         self.smoothed(3)
     }
 
-    /// Sickle cell: a bent spindle of half length `r`.
+    /// Sickle cell: a bent spindle of half-length `r`.
     pub fn sickle(r: f32, turn: f32, rng: &mut impl Rng) -> Self {
         let bend = rng.random_range(0.45..0.95_f32);
         let width = r * rng.random_range(0.26..0.4);
@@ -98,19 +99,19 @@ impl Outline {
         self.radius.iter_mut().for_each(|r| *r += by);
     }
 
-    /// Pressed flat against a neighbour: nothing lies farther than `reach` in direction `turn`.
+    /// Flattens it against a neighbour: nothing remains beyond the distance `reach` in direction `turn`.
     pub fn press(&mut self, turn: f32, reach: f32) {
         for (i, r) in self.radius.iter_mut().enumerate() {
             let cos = (i as f32 * TAU / STEPS as f32 - turn).cos();
             if cos > 0.05 {
                 let wall = reach.max(0.1) / cos;
-                // A soft minimum, never above either, rounds the corner where the wall begins.
+                // A soft minimum, never larger than either value, rounds the corner where the flat side begins.
                 *r = (r.powi(-14) + wall.powi(-14)).powf(-1.0 / 14.0);
             }
         }
     }
 
-    /// Circular moving average over `2 * half + 1` directions.
+    /// Moving average over `2 * half + 1` neighbouring directions.
     pub fn smoothed(&self, half: usize) -> Self {
         let n = 2 * half + 1;
         let radius = (0..STEPS)
@@ -119,19 +120,19 @@ impl Outline {
         Self { radius }
     }
 
-    /// Scaled so that its area is that of a circle of radius `r`.
+    /// Scales it to the area of a circle of radius `r`.
     pub fn with_area_of(mut self, r: f32) -> Self {
         let factor = r / (self.area() / PI).sqrt();
         self.scale_by(|_| factor);
         self
     }
 
-    /// Enclosed area, px².
+    /// Enclosed area in px².
     pub fn area(&self) -> f32 {
         self.radius.iter().map(|r| r * r).sum::<f32>() * PI / STEPS as f32
     }
 
-    /// The farthest point's distance from the centre, px.
+    /// Distance of the farthest point from the centre in px.
     pub fn reach(&self) -> f32 {
         self.radius.iter().copied().fold(0.0, f32::max)
     }
@@ -147,7 +148,7 @@ impl Outline {
     }
 }
 
-/// Distance from the origin, in direction `a`, to the outermost crossing of a closed ring of points.
+/// Distance from the origin, in direction `a`, to the outermost crossing of a closed polygon.
 fn farthest_crossing(ring: &[(f32, f32)], a: f32) -> f32 {
     let (s, c) = a.sin_cos();
     let mut far = 0.0_f32;

@@ -1,7 +1,8 @@
-//! The slide as a sum of absorbances. Beer-Lambert: layers' optical densities add, light falls as exp(-density).
+//! The slide as a sum of absorbances. By Beer-Lambert, the optical densities of layers add up, and the light falls as
+//! exp(-density).
 //!
-//! Densities are per channel and natural-log, in the camera's encoded values: a camera's power-law tone curve only
-//! scales them, so that they still add.
+//! Densities are natural logarithms for each channel of the camera's encoded values: the power law of a camera's tone
+//! curve only scales them, so they still add up.
 
 use super::{cell::Cell, outline::Outline, style::Style, truth::span};
 
@@ -9,17 +10,18 @@ pub struct Slide {
     pub width: u32,
     pub height: u32,
     pub density: Vec<[f32; 3]>,
-    /// The part of `density` that red cells make, in cells at their thickest.
+    /// The share of `density` due to red cells, in units of a cell at its thickest.
     red: Vec<f32>,
 }
 
-/// A point of a body: its place in radii of the outline, and in px to the outline, positive inside.
+/// A point relative to a body: its position in radii of the outline, and its distance to the outline in px, positive
+/// inside.
 pub struct Point {
     pub u: f32,
     pub v: f32,
     pub rho: f32,
     pub edge_px: f32,
-    /// Share of the pixel that lies inside.
+    /// Fraction of the pixel that lies inside.
     pub cover: f32,
 }
 
@@ -29,6 +31,7 @@ impl Slide {
         Self { width, height, density: vec![[0.0; 3]; pixels], red: vec![0.0; pixels] }
     }
 
+    /// Adds the fraction `share` of an optical density to a pixel.
     pub fn add(&mut self, x: u32, y: u32, density: [f32; 3], share: f32) {
         let at = &mut self.density[(y * self.width + x) as usize];
         for c in 0..3 {
@@ -36,7 +39,7 @@ impl Slide {
         }
     }
 
-    /// Calls `paint` for each pixel that the outline touches, with the pixel and where in the body it lies.
+    /// Calls `paint` for each pixel that the outline touches, with the pixel and its position relative to the body.
     pub fn over(
         &mut self,
         centre: (f32, f32),
@@ -64,13 +67,13 @@ impl Slide {
         }
     }
 
-    /// Adds a red cell; `hidden` says how much of a pixel something opaque lies over.
+    /// Adds a red cell; `hidden` is the fraction of each pixel covered by something opaque.
     pub fn red_cell(&mut self, cell: &Cell, style: &Style, hidden: &[f32]) {
         let inside = &cell.inside;
         let line_px = (style.diameter_px * 0.02).max(0.8);
         let stain: [f32; 3] = std::array::from_fn(|c| style.stain[c] * inside.tint[c]);
         self.lift_beneath(cell, style, line_px);
-        // Spikes and flattened sides must not show as rays across the inside.
+        // Smoothed, so that spikes and flattened sides do not show as rays inside the cell.
         let body = cell.outline.smoothed(12);
         self.over((cell.x, cell.y), &cell.outline, |slide, (x, y), p| {
             let (dx, dy) = (x as f32 + 0.5 - cell.x, y as f32 + 0.5 - cell.y);
@@ -85,7 +88,7 @@ impl Slide {
         });
     }
 
-    /// The bright line that a cell's edge draws on the cells beneath: refraction at the step between them.
+    /// The bright line that a cell's edge draws on the cells beneath it, by refraction at the step.
     fn lift_beneath(&mut self, cell: &Cell, style: &Style, line_px: f32) {
         let mut wider = cell.outline.clone();
         wider.grow(3.0 * line_px);

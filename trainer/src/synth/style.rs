@@ -1,4 +1,4 @@
-//! How a slide looks: its stain, its light, its camera, and what lies on it.
+//! The appearance of a slide: its stain, light, camera, and what lies on it.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,11 +8,11 @@ use rand_chacha::ChaCha8Rng;
 pub enum Family {
     /// Thin malaria smear, Giemsa, bright violet cells on white.
     Violet,
-    /// Thin malaria smear, dark blue-gray cells on off-white.
+    /// Thin malaria smear, dark blue-grey cells on off-white.
     Slate,
-    /// Thin malaria smear under a dim lamp: flat gray-green cells hardly darker than the slide.
+    /// Thin malaria smear under a dim lamp: flat grey-green cells hardly darker than the slide.
     Drab,
-    /// Leukaemia ward: flat tan cells on gray-green, large purple white cells.
+    /// Leukaemia ward: flat tan cells on grey-green, large purple white cells.
     Ward,
     /// Low magnification, brown-red cells on pale green or mauve, many burr cells.
     Field,
@@ -34,12 +34,12 @@ impl Family {
         }
     }
 
-    /// Whether its red cells are violet to blue, as elsewhere only white ones are.
+    /// Whether its red cells are violet to blue, as only white cells are in other families.
     pub fn is_violet(self) -> bool {
         matches!(self, Self::Violet | Self::Slate)
     }
 
-    /// Cell diameters usual for the family, px, smallest and largest.
+    /// Smallest and largest typical cell diameter of the family in px.
     pub fn usual_diameter(self) -> (f32, f32) {
         match self {
             Self::Violet | Self::Slate | Self::Drab => (45.0, 120.0),
@@ -50,88 +50,92 @@ impl Family {
     }
 }
 
-/// Everything a smear is drawn from. Lengths are in cell diameters unless the name says px; absorbances are
-/// natural-log optical densities per colour channel (red, green, blue) of one cell at its thickest.
+/// All parameters of a smear. Lengths are in cell diameters unless the name ends in `px`; absorbances are natural-log
+/// optical densities of one cell at its thickest, for each colour channel (red, green, blue).
 #[derive(Clone, Debug)]
 pub struct Style {
     pub family: Family,
-    /// Mean diameter of a red cell, px.
+    /// Mean diameter of a red cell in px.
     pub diameter_px: f32,
     /// Relative standard deviation of the diameter.
     pub size_spread: f32,
-    /// Share of the picture that cells should cover, overlaps counted twice.
+    /// Share of the picture to be covered by cells; overlaps count twice.
     pub coverage: f32,
-    /// 0: cells spread evenly; 1: crowded here and bare there.
+    /// 0: cells are spread evenly; 1: crowded in some places and sparse in others.
     pub clumping: f32,
-    /// Of the cells placed, the shares that lie over another one, stand in a roll, are pressed against others.
+    /// Shares of the placed cells that lie over another one, stand in a rouleau, are pressed against others.
     pub overlap: f32,
     pub rouleaux: f32,
     pub packed: f32,
-    /// Shares of the shapes; the rest are round.
+    /// Shares of the shapes; all other cells are round.
     pub oval: f32,
     pub burr: f32,
     pub teardrop: f32,
     pub sickle: f32,
     /// Flattened on one to three sides.
     pub angular: f32,
+    /// Shares of target cells and of cells with a fold.
     pub target: f32,
     pub folded: f32,
     /// Irregularity of a round outline.
     pub wobble: f32,
     /// Depth of the pale centre: 0 none, 1 that of Evans and Fung's resting cell.
     pub pallor: f32,
-    /// How much thicker a cell may be on one side.
+    /// Spread of the difference in thickness from one side to the other.
     pub tilt: f32,
-    /// How softly the rim rises: exponent of (1 - r²); dried cells have steep rims.
+    /// How gradually the rim rises: exponent of (1 - r²). Dried cells have steep rims.
     pub rim: f32,
     /// Strength of the refracted line along the outline.
     pub rim_line: f32,
-    /// How far a cell squeezes those beneath it thinner (0: absorbances add in full), and how bright the line is
-    /// that its edge draws on them.
+    /// How much a cell thins those beneath it (0: absorbances add up in full), and the brightness of the line that its
+    /// edge draws on them.
     pub squeeze: f32,
     pub lift: f32,
+    /// Light of the empty slide in each channel, 1 being full scale.
     pub background: [f32; 3],
+    /// Absorbance of red cells, and its relative spread between cells.
     pub stain: [f32; 3],
     pub density_spread: f32,
+    /// Absorbances of nuclei (also of platelets and parasites) and of the cytoplasm of white cells.
     pub nucleus: [f32; 3],
     pub cytoplasm: [f32; 3],
-    /// White cells and platelets per red cell.
+    /// White cells and platelets, each per red cell.
     pub white_cells: f32,
     pub platelets: f32,
     /// Share of red cells with a parasite.
     pub parasites: f32,
     /// Share of red cells with bright drying bubbles.
     pub bubbles: f32,
-    /// Specks and precipitate per area of one cell.
+    /// Specks and clouds of precipitate per squared cell diameter.
     pub debris: f32,
-    /// Stained protein film, as a share of the red cell's absorbance.
+    /// Stained protein film all over the slide, as a share of the absorbance of nuclei.
     pub film: f32,
-    /// Light: fall from one side to the other, from centre to corner, and cloudiness, relative.
+    /// Relative fall of the light from one side to the other and from centre to corner, and its mottling.
     pub gradient: f32,
     pub vignette: f32,
     pub mottling: f32,
-    /// Standard deviation of the point spread, px.
+    /// Standard deviation of the point spread in px.
     pub blur_px: f32,
-    /// Share of light scattered widely.
+    /// Share of the light that is scattered widely.
     pub glow: f32,
-    /// The camera's own sharpening.
+    /// Strength of the camera's own sharpening.
     pub sharpen: f32,
-    /// Sideways shift of red against blue at the corner, px.
+    /// Sideways shift of red against blue in the corners in px.
     pub chromatic_px: f32,
-    /// Standard deviation of the noise, of full scale.
+    /// Standard deviation of the noise, relative to full scale.
     pub noise: f32,
     /// JPEG quality, if the picture went through JPEG.
     pub jpeg: Option<u8>,
 }
 
 impl Style {
-    /// A family's slide at one of its usual magnifications times `scale`.
+    /// A slide of a family at one of its typical magnifications, times `scale`.
     pub fn usual(family: Family, scale: f32, seed: u64, rng: &mut impl Rng) -> Self {
         let (low, high) = family.usual_diameter();
         Self::of(family, low * (high / low).powf(rng.random()) * scale, seed)
     }
 
-    /// Any family, any usual magnification.
+    /// A slide of any family at any typical magnification.
     #[cfg(test)]
     pub fn random(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -139,7 +143,7 @@ impl Style {
         Self::usual(family, 1.0, seed, &mut rng)
     }
 
-    /// One slide of a family, with cells of the given diameter.
+    /// A slide of a family with cells of the given diameter.
     pub fn of(family: Family, diameter_px: f32, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ ((family as u64 + 1) << 40));
         let mut style = Self::plain(family, diameter_px.clamp(4.0, 1000.0), &mut rng);
@@ -155,7 +159,7 @@ impl Style {
         style
     }
 
-    /// What the families share.
+    /// The parameters common to all families.
     fn plain(family: Family, diameter_px: f32, rng: &mut ChaCha8Rng) -> Self {
         Self {
             family,

@@ -51,7 +51,7 @@ fn white_cells_are_not_in_the_mask() {
     for seed in 0..4 {
         let s = smear(400, 400, seed, &style);
         for (pixel, mask) in s.image.pixels().zip(s.mask.iter()) {
-            // Nuclei absorb green far more than any red cell of this slide does.
+            // Nuclei absorb far more green light than any red cell of this slide.
             if f32::from(pixel.0[1]) < 255.0 * style.background[1] * 0.3 {
                 whites += 1;
                 assert_eq!(*mask, 0);
@@ -87,7 +87,7 @@ fn the_image_turns_dark_where_the_outline_is() {
     (style.overlap, style.packed, style.rouleaux) = (0.0, 0.0, 0.0);
     (style.noise, style.jpeg, style.chromatic_px) = (0.0, None, 0.0);
     let s = smear(500, 500, 2, &style);
-    // Just outside and just inside the outline, 2 px to either side along each row.
+    // Mean green just outside and just inside the outline, along each row.
     let green = |x: u32, y: u32| f32::from(s.image.get_pixel(x, y).0[1]);
     let (mut outside, mut inside, mut edges) = (0.0, 0.0, 0.0);
     for y in 0..500 {
@@ -137,7 +137,7 @@ fn data_set_has_what_its_manifest_says() {
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
         assert_eq!(present.len().to_string(), row[2]);
     }
-    // A real set of these names is left alone.
+    // A real data set with files of the same names is left alone.
     let manifest = std::fs::read(out.join("manifest.csv")).expect("read");
     for other in [Some("name,source_file\ntrain_000.png,a\n"), None] {
         match other {
@@ -148,7 +148,7 @@ fn data_set_has_what_its_manifest_says() {
         assert!(refused.is_err_and(|error| error.to_string().contains("not synthetic")), "{other:?}");
     }
     std::fs::write(out.join("manifest.csv"), manifest).expect("written");
-    // The same again is no other set; a smaller one would leave images behind.
+    // The same set may be written again; a smaller one would leave images of the old one behind.
     write_dataset(&out, &options, &|_, _| {}).expect("written over");
     let smaller = SynthOptions { train: 4, ..options };
     assert!(

@@ -1,4 +1,4 @@
-//! The exact answer: which pixel belongs to which cell.
+//! The exact truth: which pixel belongs to which cell.
 
 use image::{ImageBuffer, Luma};
 
@@ -6,15 +6,14 @@ use super::cell::Cell;
 
 pub type Labels = ImageBuffer<Luma<u16>, Vec<u16>>;
 
-/// Least share of a cell's pixels in the frame that others may leave to it, of the whole cell that the frame
-/// must show, and the least number of pixels. A cell below any of them is not drawn at all, so that every
-/// cell drawn can be seen and counted.
+/// Of a cell there must be visible: this share of its pixels in the frame, this share of its whole area, and this many
+/// pixels. Other cells are not drawn at all, so that every cell drawn can be seen and counted.
 const VISIBLE: f32 = 0.35;
 const IN_FRAME: f32 = 0.03;
 const PIXELS: u32 = 12;
 
-/// Labels by the topmost cell, from 1 on; pixels under `covered` (white cells) belong to nobody. Cells that could
-/// not be seen are taken out of `cells`; label `i + 1` is `cells[i]`.
+/// Labels each pixel with its topmost cell, from 1; pixels under `covered` (white cells) get 0. Cells that could not be
+/// seen are removed from `cells`; label `i + 1` is `cells[i]`.
 pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -> Labels {
     loop {
         let mut labels = Labels::new(width, height);
@@ -42,7 +41,7 @@ pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -
     }
 }
 
-/// Gives `label` to the pixels whose centre lies inside the cell; returns how many there are in the frame.
+/// Labels the pixels whose centre lies inside the cell; returns how many of them are in the frame, covered or not.
 fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 {
     let width = labels.width();
     let mut own = 0;
@@ -55,8 +54,8 @@ fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 
     own
 }
 
-/// Labels by the cell in which a pixel lies deepest, so that two cells that overlap meet in the middle: light goes
-/// through both, and which of them lies on top can't be seen.
+/// Labels each pixel with the cell in which it lies deepest, so that overlapping cells meet in the middle: light passes
+/// through both, and which one is on top can't be seen.
 pub fn shares(cells: &[Cell], truth: &Labels) -> Labels {
     let (width, height) = truth.dimensions();
     let mut labels = Labels::new(width, height);
@@ -73,7 +72,8 @@ pub fn shares(cells: &[Cell], truth: &Labels) -> Labels {
     labels
 }
 
-/// Calls `of` with column, row and distance from the centre, 1 at the outline, of the cell's pixels in the frame.
+/// Calls `of` for each pixel of the cell in the frame, with its column, row and distance from the centre (1 at the
+/// outline).
 fn each_pixel(cell: &Cell, width: u32, height: u32, mut of: impl FnMut(u32, u32, f32)) {
     let reach = cell.outline.reach() + 1.0;
     let (x0, x1) = span(cell.x, reach, width);
@@ -89,7 +89,7 @@ fn each_pixel(cell: &Cell, width: u32, height: u32, mut of: impl FnMut(u32, u32,
     }
 }
 
-/// The pixels of an axis of length `size` that lie within `reach` of `centre`.
+/// The range of pixels on an axis of length `size` that lie within `reach` of `centre`.
 pub fn span(centre: f32, reach: f32, size: u32) -> (u32, u32) {
     let low = (centre - reach).floor().clamp(0.0, size as f32) as u32;
     let high = (centre + reach).ceil().clamp(0.0, size as f32) as u32;

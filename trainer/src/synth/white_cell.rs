@@ -1,4 +1,4 @@
-//! White cells: large, with a stained nucleus. They are no red cells and never in the mask.
+//! White cells: large, with a stained nucleus. They are never in the mask.
 
 use std::f32::consts::TAU;
 
@@ -12,7 +12,7 @@ enum Kind {
     Round,
     /// Neutrophil or eosinophil: lobes joined by threads, granules in the cytoplasm.
     Lobed,
-    /// Monocyte: a kidney-shaped nucleus, gray-blue cytoplasm.
+    /// Monocyte: a kidney-shaped nucleus, grey-blue cytoplasm.
     Kidney,
     /// Smudge cell: a burst nucleus without an outline.
     Smudge,
@@ -24,7 +24,7 @@ pub struct WhiteCell {
     y: f32,
     r: f32,
     outline: Outline,
-    /// Nucleus as discs `(u, v, radius)` in cell radii.
+    /// The nucleus as discs `(u, v, radius)` in cell radii.
     lobes: Vec<(f32, f32, f32)>,
     granules: [f32; 3],
     strength: f32,
@@ -63,12 +63,12 @@ impl WhiteCell {
         }
     }
 
-    /// The room that red cells leave to it.
+    /// The area that red cells keep away from.
     pub fn obstacle(&self) -> Obstacle {
         Obstacle { x: self.x, y: self.y, r: self.r }
     }
 
-    /// Stains the slide and notes in `hidden` how far each pixel is covered.
+    /// Stains the slide and records in `hidden` the fraction of each pixel that is covered.
     pub fn paint(&self, style: &Style, slide: &mut Slide, hidden: &mut [f32]) {
         let soft = (1.2 / self.r).max(0.03);
         slide.over((self.x, self.y), &self.outline, |slide, (x, y), p| {
@@ -95,9 +95,9 @@ impl WhiteCell {
         });
     }
 
-    /// How deep a point lies in the nucleus, in cell radii; negative outside.
+    /// Depth of a point in the nucleus in cell radii; negative outside.
     fn nucleus(&self, u: f32, v: f32, rag: f32) -> f32 {
-        // Smooth union of discs.
+        // Smooth union of the discs.
         let sum: f32 = self.lobes.iter().map(|&(x, y, r)| ((r - (u - x).hypot(v - y)) * 18.0).exp()).sum();
         sum.max(1e-9).ln() / 18.0 + rag * 0.06
     }
@@ -135,7 +135,7 @@ fn lobes(kind: Kind, turn: f32, rng: &mut impl Rng) -> Vec<(f32, f32, f32)> {
                 let d = rng.random_range(0.34..0.5);
                 discs.push(polar(a, d, size * rng.random_range(0.8..1.2)));
                 if i > 0 {
-                    // The thread to the lobe before.
+                    // The thread that joins it to the previous lobe.
                     let (p, q) = (discs[discs.len() - 2], discs[discs.len() - 1]);
                     for t in [0.35, 0.5, 0.65] {
                         discs.push((p.0 + (q.0 - p.0) * t, p.1 + (q.1 - p.1) * t, 0.08));

@@ -1,4 +1,4 @@
-//! What an earlier run left in the folder.
+//! Handles what an earlier run left in the output folder.
 
 use crate::checkpoint;
 use crate::cli::TrainArgs;
@@ -10,15 +10,16 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "rbc.safetensors";
-/// What is put aside until the new run has as much to show: it may end before that.
+/// Files that are kept under another name until the new run has written its own, in case it fails before that.
 const KEPT: [(&str, &str); 2] = [(WEIGHTS, "rbc.earlier.safetensors"), ("rbc.json", "rbc.earlier.json")];
-/// A fold's, which it writes last.
+/// The figures of a fold, the last file that it writes.
 const FIGURES: &str = "validation.json";
 
-/// Refuses to begin anew where an earlier run was cut off: hours of work would be lost without a word.
+/// Refuses to start over where an earlier run was interrupted: hours of work would be lost silently. With `--resume`,
+/// only notes if there is nothing to resume.
 ///
 /// # Errors
-/// Where there is such a run, and where the folder can't be listed.
+/// If there is such a run, or the folder can't be listed.
 pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     if args.resume {
         let fits = match args.fold {
@@ -41,7 +42,7 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
         ),
         Some(fold) => {
             let folder = fold_folder(&args.out, fold);
-            // The figures come last; beside a checkpoint of the middle they are those of a run before.
+            // Figures beside an unfinished checkpoint are those of a still earlier run.
             let finished = checkpoint::is_finished(&folder)
                 .is_none_or(|finished| finished && folder.join(FIGURES).exists());
             if finished {
@@ -64,10 +65,10 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     )
 }
 
-/// Takes away what was never whole. A single fold leaves it: others may be writing beside it.
+/// Removes partial files. A single fold leaves them: other processes may be writing beside it.
 ///
 /// # Errors
-/// Where it can't be taken away.
+/// If they can't be removed.
 pub fn sweep_partial(args: &TrainArgs) -> Result<()> {
     if args.fold.is_none() {
         sweep(&args.out)?;
@@ -76,7 +77,7 @@ pub fn sweep_partial(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Takes away what an earlier run left in the folder: until this one has written its own, it would pass for this one's.
+/// Removes what an earlier run left in the folder: it would be taken for this run's until this run has written its own.
 pub fn clear(args: &TrainArgs) -> Result<()> {
     if let Some(fold) = args.fold {
         let folder = fold_folder(&args.out, fold);
@@ -93,7 +94,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         );
     }
     for folder in fits(&args.out)? {
-        // Another's folder may be called `final`.
+        // A folder called `final` may be someone else's.
         if file_name(&folder) != "final" || checkpoint::is_finished(&folder).is_some() {
             clear_fit(&folder)?;
         }
@@ -111,15 +112,15 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Takes away what was kept of an earlier run until this one had weights of its own.
+/// Removes the earlier run's files that were kept until this run had written its own weights.
 ///
 /// # Errors
-/// Where it can't be taken away.
+/// If they can't be removed.
 pub fn forget(out: &Path) -> Result<(), Problem> {
     KEPT.iter().try_for_each(|(_, kept)| remove(&out.join(kept)))
 }
 
-/// Checkpoints first: what is left by a run that is cut off here has none to go on from.
+/// Checkpoints are removed first, so that after an interruption here there is nothing to resume from.
 fn clear_fit(folder: &Path) -> Result<(), Problem> {
     checkpoint::clear(folder)?;
     for name in [WEIGHTS, FIGURES, "history.csv"] {
@@ -130,19 +131,19 @@ fn clear_fit(folder: &Path) -> Result<(), Problem> {
         std::fs::remove_dir_all(&pictures)
             .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
     }
-    // What else lies there is not ours; then the folder stays.
+    // Fails, and leaves the folder, if it holds files that are not ours.
     let _ = std::fs::remove_dir(folder);
     Ok(())
 }
 
-/// The folders of the folds and of the final network that lie in `out`.
+/// The folders of the folds and of the final network in `out`.
 fn fits(out: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
     let paths = entries.flatten().map(|entry| entry.path());
     Ok(paths.filter(|path| is_fit(&file_name(path))).collect())
 }
 
-/// `fold-K` or `final`
+/// Whether the name is `fold-K` or `final`.
 fn is_fit(name: &str) -> bool {
     let number = name.strip_prefix("fold-");
     name == "final" || number.is_some_and(|number| number.parse::<usize>().is_ok())
@@ -176,7 +177,7 @@ mod tests {
         checkpoint(&folder, "out/fold-1", 1)?;
         assert!(refused("")? && refused("--fold 1")?);
         assert!(!refused("--resume")? && !refused("--fold 0")? && !refused("--fold 1 --resume")?);
-        // All epochs done, but not measured yet.
+        // All epochs are done, but the fold is not measured yet.
         checkpoint(&folder, "out/fold-1", 2)?;
         assert!(refused("")? && refused("--fold 1")?);
         folder.file("out/fold-1/rbc.safetensors", b"")?;

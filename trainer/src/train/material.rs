@@ -1,4 +1,4 @@
-//! What is trained on: the images, whole fields that they were cut from, and smears that are made.
+//! The training material: the images, the whole fields that they were cut from, and synthetic smears.
 
 use crate::augment::first_seed;
 use crate::cli::TrainArgs;
@@ -14,23 +14,23 @@ use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// All of it.
+/// Everything that a run trains on.
 pub struct Material {
-    /// What folds are made of.
+    /// The images that are split into folds.
     pub samples: Vec<Sample>,
-    /// Whole fields that crops are drawn from in place of the samples of the same source.
+    /// Whole fields; crops are drawn from them instead of the samples of the same source.
     pub fields: Vec<Sample>,
-    /// Synthetic ones, that every network is trained on.
+    /// Synthetic smears, on which every network is trained.
     pub smears: Vec<Sample>,
-    /// Bad files, each of which was named.
+    /// Number of bad files; each was reported.
     pub left_out: usize,
 }
 
 impl Material {
-    /// Reads what the arguments ask for, all but the smears, and tells of what looks odd.
+    /// Reads what the arguments ask for, except the smears, and prints warnings.
     ///
     /// # Errors
-    /// Where there is no data set, or nothing in it to learn from.
+    /// If there is no data set, or nothing in it to learn from.
     pub fn gather(args: &TrainArgs) -> Result<Self> {
         let data = match &args.data {
             Some(data) => data.clone(),
@@ -72,21 +72,21 @@ impl Material {
         Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
     }
 
-    /// Makes the synthetic smears that the arguments ask for.
+    /// Generates the synthetic smears that the arguments ask for.
     pub fn add_smears(&mut self, args: &TrainArgs) {
         self.smears = smears(args.synthetic, args.white_cells, args.seed);
     }
 }
 
-/// A file that is trained without.
+/// The message about a file that is not trained on.
 fn left_out(problem: &Problem) -> String {
-    // Some say so themselves.
+    // Some problems say so themselves.
     let told = problem.to_string();
     if told.starts_with("left out") { told } else { format!("left out: {told}") }
 }
 
-/// The fields without those of the test images, each with the source that the images call it by; tells of those whose
-/// source no image names, for no fold can hold them out.
+/// The fields without those that test images were cut from; each gets the source by which the images refer to it. Warns
+/// of fields whose source no image names, since no fold can hold them out.
 fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
     let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
     let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
@@ -123,8 +123,8 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     fields
 }
 
-/// The field with the source that images name it by: in full, else without folders. Where these are several, nobody
-/// knows with which of them it would have to be held out.
+/// The field with the source by which images refer to it: the same in full, else the same without folders; unchanged if
+/// none matches. `None` if several match: then it is unknown with which of them the field must be held out.
 fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
     if !sources.contains(field.source.as_str()) {
         let alike: Vec<&&str> = sources.iter().filter(|source| bare(source) == bare(&field.source)).collect();
@@ -137,7 +137,7 @@ fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
     Some(field)
 }
 
-/// The folders without those that were given before: their fields would count twice.
+/// The folders without repetitions, whose fields would count twice.
 fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let mut one = |folder: &PathBuf| {
@@ -150,7 +150,7 @@ fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
     folders.iter().filter(|folder| one(folder)).cloned().collect()
 }
 
-/// Tells of masks that spoil what is learnt and measured, as `trainer check` does; returns what they mark.
+/// Warns of masks that spoil training and measurement, as `trainer check` does; returns what they mark.
 fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
     let of = |sample: &Sample| (sample.name.clone(), Marks::of(&sample.image, &sample.mask, sample.margin));
     let marks: Vec<_> = samples.par_iter().map(of).collect();
@@ -160,7 +160,7 @@ fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
     marks
 }
 
-/// The same picture under two sources: one fold may train on what it holds out.
+/// Warnings about the same picture under two sources: a fold may train on an image that it holds out.
 fn twins(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
     let mut seen: HashMap<(u32, u32, &[u8]), &Sample> = HashMap::new();
     let mut told = Vec::new();
@@ -179,8 +179,8 @@ fn twins(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
     told
 }
 
-/// A synthetic set, so that a machine with nothing on it can train. Each seed has its own folder, which appears whole:
-/// folds that are trained side by side each may find it missing.
+/// A synthetic data set, so that training works on a machine without data. Each seed has a folder of its own, which
+/// appears only when complete: folds that are trained side by side may all find it missing.
 fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     let seed = fields_seed(seed);
     let data = out.join(format!("synthetic-{seed}"));
@@ -202,22 +202,22 @@ fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
             .map_err(|error| Problem::io(&data, "cannot put the synthetic smears there", &error).into())
     });
     if moved.is_err() {
-        // Half a set helps nobody.
+        // Half a data set is of no use.
         let _ = std::fs::remove_dir_all(&making);
     }
-    // Another process was quicker: the same seed, the same smears.
+    // Another process may have been faster: the same seed gives the same smears.
     if is_whole() { Ok(data) } else { moved.map(|()| data) }
 }
 
-/// Seed of the synthetic set. Another than that of the [`smears`], which every fold trains on: they would show the
-/// slides that it holds out.
+/// The seed of the synthetic data set. It differs from that of the [`smears`], which every fold trains on: they would
+/// show the slides that the fold holds out.
 fn fields_seed(seed: u64) -> u64 {
     seed.wrapping_add(1)
 }
 
-/// Synthetic smears of all families to train on beside the real ones: what these have too little of, white cells
-/// above all, and masks without a doubt. `white_cells` for each 100 red ones at least, but not where red cells have
-/// their colour: there more of them teach that what is violet is no red cell.
+/// Synthetic smears of all families to train on beside the real ones, for what these have too little of: white cells
+/// above all, and masks beyond doubt. `white_cells` is the minimum per 100 red cells, except in families whose red
+/// cells are violet like white cells elsewhere: more white cells there would teach that violet cells are not red cells.
 fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
     let one = |index: usize| {
         let family = synth::Family::ALL[index % synth::Family::ALL.len()];

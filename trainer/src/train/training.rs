@@ -30,7 +30,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-/// A run: what it is asked for, and what it works with.
+/// A training run: what was asked for, and what it works with.
 pub struct Training<'a> {
     pub args: &'a TrainArgs,
     pub config: FitConfig,
@@ -51,7 +51,8 @@ impl Job for Training<'_> {
         }
         let mut folds = Vec::new();
         for (index, one) in fitted.iter().enumerate() {
-            // A fold's outline is placed by the other folds, so that it is measured on images that decided nothing.
+            // A fold's threshold is chosen on the other folds, so that it is measured on images that had no part in the
+            // choice.
             let others = fitted.iter().enumerate().filter(|(other, _)| *other != index);
             let threshold = calibrate::best(others.flat_map(|(_, other)| &other.ious));
             folds.push(self.measure::<B>(one, threshold, &device)?);
@@ -63,7 +64,7 @@ impl Job for Training<'_> {
             return Ok(());
         }
         let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));
-        // By way of text, which has the numbers as they were given: a value would have those that 32 bits hold.
+        // By way of text, which keeps 32-bit numbers as they were given; `to_value` would widen them to 64 bits.
         let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
         if validation.folds.is_empty() {
@@ -103,12 +104,12 @@ impl Training<'_> {
                 .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
         });
         let ious = ious.collect::<Result<_>>()?;
-        // The history knows the time of the runs before, where this one went on from a checkpoint.
+        // From the history, which includes the time of earlier runs if this one was resumed.
         let seconds = history.last().map_or(0.0, |epoch| epoch.seconds);
         Ok(Fitted { fold: fold.clone(), network, config, epochs: history.len(), seconds, ious })
     }
 
-    /// Measures a fold's network on the images held out, whole way as `trainer evaluate` goes it.
+    /// Measures a fold's network on the images held out, from image to mask as `trainer evaluate` does.
     fn measure<B: SegBackend>(
         &self,
         fitted: &Fitted<B>,
@@ -124,7 +125,7 @@ impl Training<'_> {
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
         let pictures = report::overlays(&self.args.out, fold);
         if pictures.exists() {
-            // What an earlier run left there would pass for this one's.
+            // Pictures of an earlier run would be taken for this one's.
             std::fs::remove_dir_all(&pictures)
                 .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
         }
@@ -169,8 +170,8 @@ impl Training<'_> {
         self.material.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
     }
 
-    /// The whole fields that images were cut from, and the images without one. The outline is placed on them: they show
-    /// what people drop, at its own resolution, with many more cells than the images.
+    /// The whole fields that the images were cut from, and those images that have no field. The threshold is chosen on
+    /// them: like the images that users will segment, they have their original resolution and many cells.
     fn whole<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
         let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
         let fields = self.material.fields.iter().filter(|field| sources.contains(field.source.as_str()));
@@ -180,17 +181,17 @@ impl Training<'_> {
             .collect()
     }
 
-    /// What describes a network that was trained on these where it is used.
+    /// The configuration for inference of a network trained on these images.
     fn shipped(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
         NetworkConfig { lights: self.lights(train, held_out), ..self.config.network.folded() }
     }
 
-    /// The lights of what is trained on. Those of synthetic smears are seldom or never seen in a microscope.
+    /// The lights of the training images. Synthetic smears are left out, since theirs may never occur in a microscope.
     fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
         Lights::of(self.drawn(train, held_out).map(|sample| &sample.image))
     }
 
-    /// The final network, on all images, with the recipe that was cross-validated.
+    /// Trains the final network on all images, with the recipe that was cross-validated.
     fn last<B: SegBackward>(
         &self,
         validation: Option<&CrossValidation>,
@@ -224,8 +225,8 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// The images that crops are drawn from: the whole fields of the training images' sources, and the training images
-    /// themselves where their source has no field. Fields of sources held out stay out.
+    /// The images that crops are drawn from: whole fields, and those training images whose source has no field. Fields
+    /// whose source is held out are left out.
     fn drawn<'a>(&'a self, train: &[&'a Sample], held_out: &[&Sample]) -> impl Iterator<Item = &'a Sample> {
         let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
         let fields = self.material.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
@@ -234,10 +235,10 @@ impl Training<'_> {
         fields.chain(rest)
     }
 
-    /// What crops are drawn from: those images and the synthetic smears.
+    /// The pool that crops are drawn from: those images and the synthetic smears.
     fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
         let samples: Vec<&Sample> = self.drawn(train, held_out).chain(&self.material.smears).collect();
-        // A field counts as often as training images were cut from it: the mixture of smears is theirs.
+        // A field counts as often as training images were cut from it, which keeps their mixture of smears.
         let mut cuts: HashMap<&str, usize> = HashMap::new();
         for sample in train {
             *cuts.entry(&sample.source).or_default() += 1;
@@ -247,18 +248,18 @@ impl Training<'_> {
     }
 }
 
-/// A fold's network, before its outline is placed.
+/// A fold's network before its threshold is applied.
 struct Fitted<B: Backend> {
     fold: Fold,
     network: Network<B>,
     config: NetworkConfig,
     epochs: usize,
     seconds: f64,
-    /// Of each field held out.
+    /// For each image of [`Training::whole`] that was held out.
     ious: Vec<Ious>,
 }
 
-/// Writes weights, whole or not at all.
+/// Writes weights; the file appears complete or not at all.
 fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
     let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
     Ok(files::write_lasting(file, &bytes)?)

@@ -1,4 +1,4 @@
-//! Shows how a fit goes, and measures it on the images held out.
+//! Shows the progress of a fit and measures it on the images held out.
 
 use crate::dataset::Sample;
 use crate::field::Field;
@@ -11,7 +11,7 @@ use rbc_model::backend::SegBackend;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::Segmenter;
 
-/// Shows how a fit goes and validates it after each epoch.
+/// Shows the progress of a fit and validates it after each epoch.
 pub struct Watch<B: Backend> {
     network: NetworkConfig,
     device: B::Device,
@@ -29,7 +29,7 @@ impl<B: Backend> Watch<B> {
         Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
     }
 
-    /// What the bar shows on a terminal, as a line an epoch for a log.
+    /// Prints a line for each epoch if there is no terminal to show the bar on, so that it appears in a log.
     fn line(&self, validation: &str) {
         if self.bar.is_hidden() {
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
@@ -42,7 +42,7 @@ impl<B: Backend> Watch<B> {
 impl<B: SegBackend> Watcher<B> for Watch<B> {
     fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
         self.bar.set_length(total as u64);
-        // A resumed run starts in the middle: the time left is told from here on.
+        // A resumed run starts in the middle: the remaining time is estimated from here on.
         if self.bar.position() == 0 && done > 1 {
             self.bar.set_position(done as u64);
             self.bar.reset_eta();

@@ -1,4 +1,4 @@
-//! Sliders, boxes and buttons.
+//! Sliders, check boxes, fields and buttons.
 
 use super::{App, act, dom};
 use crate::message::{DIAMETERS, Rules, UM_PER_PX};
@@ -16,7 +16,7 @@ pub fn listen() {
         dom::on(&dom::element(id), "change", |_: Event| act(App::read_rules));
     }
     dom::on(&dom::element("diameter"), "change", |_: Event| act(App::read_diameter));
-    // Judged while it is typed: words that come up as the field is left would move what is being clicked.
+    // Checked while typing: a hint that appears when the field loses focus would shift what is being clicked.
     dom::on(&dom::element("diameter"), "input", |_: Event| {
         typed("diameter", DIAMETERS);
     });
@@ -84,6 +84,7 @@ pub fn listen() {
     });
 }
 
+/// Marks the button whose attribute has the chosen value as pressed, and no other.
 fn press(buttons: &[Element], attribute: &str, chosen: &str) {
     for button in buttons {
         let pressed = button.get_attribute(attribute).as_deref() == Some(chosen);
@@ -99,7 +100,8 @@ fn show_table(chosen: &str) {
     act(App::refresh);
 }
 
-/// The number in a field. What is none is told below it: `None`.
+/// The number in a field, `Some(None)` if it is empty. If it is invalid, shows a hint below the field and returns
+/// `None`.
 pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
     let (field, hint) = (dom::input(id), format!("{id}-hint"));
     match dom::number(id, range) {
@@ -113,7 +115,7 @@ pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
         Err(problem) => {
             dom::set(&field, "aria-invalid", "true");
             dom::set_text(&hint, &problem);
-            // Some hints are read out by themselves.
+            // Hints with a role are announced by the browser itself.
             if !dom::element(&hint).has_attribute("role") {
                 dom::set_text("spoken", &problem);
             }
@@ -123,7 +125,7 @@ pub fn typed(id: &str, range: RangeInclusive<f64>) -> Option<Option<f64>> {
 }
 
 impl App {
-    /// Takes the settings from the page; what is not a number counts as not given.
+    /// Reads the settings from the page. An invalid number counts as not given.
     pub fn read_rules(&mut self) {
         let scale = typed("scale", UM_PER_PX);
         let rules = Rules {
@@ -141,7 +143,7 @@ impl App {
         }
     }
 
-    /// A new cell diameter means another magnification: the network runs again.
+    /// Applies a new cell diameter. It changes the working scale, so the network must run again.
     fn read_diameter(&mut self) {
         let Some(diameter) = typed("diameter", DIAMETERS) else { return };
         let Some(item) = self.active_item_mut() else { return };
@@ -149,7 +151,7 @@ impl App {
             item.diameter = diameter;
             let id = item.id;
             if self.running == Some(id) {
-                // With another one: what was wrong may take long.
+                // Restarted, because running with the wrong diameter may take long.
                 self.restart_network();
             }
             self.retry(id);
@@ -162,7 +164,7 @@ impl App {
             let _ = dom::element("diameter").focus();
             return;
         }
-        // Where the field is empty, all are estimated: one image's estimate is no other's.
+        // An empty field means that each image is estimated: the estimate of one does not apply to another.
         let diameter = self.active_item().and_then(|item| item.diameter);
         let ids: Vec<u32> = self
             .items
@@ -242,7 +244,7 @@ impl App {
     fn set_backend(&mut self, wish: String) {
         self.backend_wish = wish;
         (self.gpu_lost, self.recovering, self.network_losses) = (false, false, 0);
-        // A new place to run may cure what did not start, but no weights that are missing.
+        // Another back end may cure a failure to start, but not missing weights.
         self.fatal &= self.weights.is_none();
         self.restart_network();
         self.refresh();

@@ -1,4 +1,4 @@
-//! The image being looked at, and the worker that draws, measures and exports it.
+//! The image being looked at, and the desk worker that draws, measures and exports it.
 
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
@@ -8,7 +8,7 @@ use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
 impl App {
-    /// Starts the desk where there is none.
+    /// Starts the desk worker unless it is running.
     pub fn start_desk(&mut self) {
         if self.desk.is_none() {
             let generation = self.next_generation();
@@ -16,7 +16,7 @@ impl App {
         }
     }
 
-    /// Hands the desk something to do.
+    /// Sends a request to the desk.
     pub fn ask_desk(&mut self, ask: Request) {
         self.start_desk();
         if let Some(desk) = &mut self.desk {
@@ -24,7 +24,7 @@ impl App {
         }
     }
 
-    /// Shows an image.
+    /// Makes an image the active one and shows it.
     pub fn activate(&mut self, id: u32) {
         if self.active == Some(id) && self.desk_open == Some(id) {
             return;
@@ -46,14 +46,14 @@ impl App {
         self.refresh();
     }
 
-    /// Without a truth there is no difference to show.
+    /// Leaves the difference view if there is no truth mask to compare with.
     pub fn leave_difference(&mut self) {
         if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
             self.set_view("outline");
         }
     }
 
-    /// Sends the active image with all that is known of it to the desk.
+    /// Sends the active image to the desk, with everything known about it.
     pub fn open_active(&mut self) {
         let Some(item) = self.active_item() else { return };
         let (id, name) = (item.id, item.name.clone());
@@ -75,7 +75,7 @@ impl App {
                 let file = match bytes {
                     Ok(file) => file,
                     Err(problem) => {
-                        // The network's own reading of it reports, where that is still to come.
+                        // If the network is yet to read the file, it will report the problem.
                         let over = !item.pending();
                         app.desk_open = None;
                         let wanted = !std::mem::take(&mut app.exports_wanted).is_empty();
@@ -84,12 +84,12 @@ impl App {
                         } else if over {
                             app.complain(&format!("{name}: {problem}"));
                         }
-                        // Its cells can be found from the map alone.
+                        // Its cells can still be found from the probability map alone.
                         return app.go_on();
                     }
                 };
                 if item.probability != map || item.truth_serial != serial {
-                    // The network, or the person, was faster than the reading.
+                    // The map or the truth mask changed while the files were being read.
                     return app.open_active();
                 }
                 let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
@@ -114,12 +114,12 @@ impl App {
         });
     }
 
-    /// The rules for one image: those of all, and its own cell diameter.
+    /// The rules for one image: the common ones, with its own cell diameter, scale and version of the corrections.
     pub fn rules_of(&self, id: u32) -> crate::message::Rules {
         let mut rules = self.rules;
         rules.stamp = self.stamp;
         if let Some(item) = self.item(id) {
-            // Of the map at hand: one that was typed since is still to be run with.
+            // The diameter of the present map. One typed since then applies to the next run.
             rules.diameter = item.found_with.or(item.estimate);
             rules.choice = item.choice;
             rules.um_per_px = self.scale_of(item);
@@ -127,25 +127,25 @@ impl App {
         rules
     }
 
-    /// Micrometres per pixel of an image: what the person says of all, else what its file says.
+    /// Micrometres per pixel of an image: as entered for all images, else as stated in its file.
     pub fn scale_of(&self, item: &Item) -> Option<f64> {
         self.rules.um_per_px.or(item.um_per_px)
     }
 
-    /// The network's result has come: find its cells.
+    /// Has the cells found for a new result of the network.
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
         let Some(item) = self.item(id) else { return };
         let truth = Truth { serial: item.truth_serial, ..Truth::default() };
         if self.desk_has == Some(id) || item.truth.is_none() {
             self.measure(id, Some(probability), truth);
         } else {
-            // The truth has to be read first.
+            // The truth mask must be read first.
             self.measure_next();
         }
     }
 
-    /// Has the cells of an image found. Where the desk has it open, it has its truth as well, and its map if none is
-    /// given.
+    /// Has the cells of an image found. If the desk has the image open, it already has the truth mask and, if none is
+    /// given here, the probability map.
     pub fn measure(&mut self, id: u32, probability: Option<ArrayBuffer>, truth: Truth) {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
@@ -155,23 +155,23 @@ impl App {
         self.ask_desk(Request::Measure { id, name, probability, width, height, rules, by_hand, truth });
     }
 
-    /// The desk answered for an image, or could not.
+    /// Notes that the desk has answered for an image or failed to.
     pub fn answered(&mut self, id: u32) {
         if let Some(at) = self.measuring.iter().position(|measuring| *measuring == id) {
             self.measuring.swap_remove(at);
         }
     }
 
-    /// The rules changed: the active image follows at once, the others when the desk has time.
+    /// Called when the rules have changed: the active image is updated at once, the others when the desk has time.
     pub fn rules_changed(&mut self) {
         self.stamp += 1;
-        // Files on disk now tell of other rules.
+        // Saved files no longer match the rules.
         self.items.iter_mut().for_each(|item| item.saved = false);
         self.measure_next();
         self.refresh();
     }
 
-    /// Measures what is out of date, the active image first.
+    /// Measures the next image that is out of date, the active one first.
     pub fn measure_next(&mut self) {
         if !self.measuring.is_empty() {
             return;
@@ -179,7 +179,7 @@ impl App {
         if let Some(id) = self.open_and_stale() {
             return self.measure(id, None, Truth::default());
         }
-        // One that the desk is about to open is measured as it is opened.
+        // An image that the desk is about to open is measured as part of that.
         let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
         let found = stale.and_then(|item| {
             Some((
@@ -198,7 +198,7 @@ impl App {
             act(move |app| {
                 app.answered(id);
                 if app.item(id).and_then(|item| item.probability.as_ref()) != Some(&map) {
-                    // The network has found it anew, or it was removed.
+                    // The network has produced a new map, or the image was removed.
                     return app.go_on();
                 }
                 match bytes {
@@ -214,7 +214,7 @@ impl App {
         });
     }
 
-    /// The desk is through with something: what it does next, what was waiting to be saved, what the page shows.
+    /// Called when the desk has finished something: starts its next task and pending saves, and updates the page.
     pub fn go_on(&mut self) {
         self.measure_next();
         if self.table_wanted {
@@ -226,23 +226,23 @@ impl App {
         self.refresh();
     }
 
-    /// Results that do not tell of the present rules, corrections and truth.
+    /// Items with results that do not match the present rules, corrections or truth mask.
     fn stale(&self) -> impl Iterator<Item = &Item> {
         let found = |item: &&Item| item.probability.is_some() && !matches!(item.phase, Phase::Failed(_));
         self.items.iter().filter(found).filter(|item| !item.up_to_date(self.stamp))
     }
 
-    /// The image that the desk has open, if it is to be measured again.
+    /// The image open at the desk, if it must be measured again.
     pub fn open_and_stale(&self) -> Option<u32> {
         self.stale().map(|item| item.id).find(|id| Some(*id) == self.desk_has)
     }
 
-    /// Whether figures on the page may still change by themselves: nothing is saved before they have settled.
+    /// Whether results on the page are still about to change; nothing is saved before they have settled.
     pub fn unsettled(&self) -> bool {
         !self.measuring.is_empty() || self.stale().next().is_some()
     }
 
-    /// A truth that cannot be used, unless another has come since.
+    /// Drops a truth mask that cannot be used, unless another has replaced it.
     pub fn forget_truth(&mut self, id: u32, serial: u32) {
         if let Some(item) = self.item_mut(id).filter(|item| item.truth_serial == serial) {
             item.truth = None;
@@ -252,17 +252,18 @@ impl App {
         }
     }
 
-    /// The person wants no comparison any more.
+    /// Removes the truth mask of the active image at the user's request.
     pub fn remove_truth(&mut self) {
         let Some(item) = self.active_item_mut() else { return };
         item.truth_serial += 1;
         let (id, serial) = (item.id, item.truth_serial);
         self.forget_truth(id, serial);
-        // The desk has it still.
+        // The desk still has the mask, so it must reopen the image.
         self.open_active();
         self.refresh();
     }
 
+    /// Handles a reply of the desk.
     pub fn desk_said(&mut self, tell: Reply) {
         match tell {
             Reply::Opened { id, width, height } => {
@@ -293,7 +294,7 @@ impl App {
                 }
             }
             Reply::Failed { id, task, serial, message } => {
-                // An image that does not decode is reported by the network.
+                // If an image does not decode, the network reports it.
                 if task != "open" {
                     self.complain(&message);
                 }
@@ -327,7 +328,8 @@ impl App {
         let active = self.active == Some(id);
         let pointed_at = self.row_pointed_at().map(|row| (row.x, row.y));
         let mut again = false;
-        // An answer to older corrections would undo the last one; it is measured again below.
+        // An answer for older corrections would revert the latest one; it is ignored and the image measured again
+        // below.
         if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
             item.stamp = measured.stamp;
             item.measurings += 1;
@@ -338,7 +340,7 @@ impl App {
             (item.doubt, item.summary) = (measured.doubt, measured.summary);
             (item.iou, item.dice) = (measured.iou, measured.dice);
             if item.phase == Phase::Counting && item.diameter != item.found_with {
-                // Another one was typed meanwhile.
+                // Another diameter was typed in the meantime.
                 item.phase = Phase::Waiting;
                 again = true;
             } else if item.phase == Phase::Counting {
@@ -358,7 +360,8 @@ impl App {
         self.go_on();
     }
 
-    /// Out of memory, most likely: start a fresh desk and open the image again, but not for ever.
+    /// Called when the desk has crashed, most likely out of memory: starts a new one and reopens the image, within
+    /// limits.
     fn desk_lost(&mut self, message: &str) {
         let absent = self.desk.take().is_some_and(|desk| desk.absent);
         self.view.tiles.forget_asked();
@@ -375,7 +378,7 @@ impl App {
             item.desk_losses += 1;
             name = item.name.clone();
             if item.desk_losses > 1 {
-                // The picture that is looked at is another's matter.
+                // If the active image is another one, it is not to blame and is reopened.
                 again &= active != over;
                 let why = if absent {
                     message.to_string()
@@ -386,7 +389,7 @@ impl App {
             }
         }
         let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
-        // A program that did not come says so for all workers.
+        // If the program did not load, its own message applies to all workers.
         let told = format!("Drawing and measuring stopped{over} ({message}).");
         self.complain(if absent { message } else { &told });
         if again {

@@ -1,4 +1,4 @@
-//! Short words for the browser's long ones. The ids are those of `index.html`; a missing one is a mistake of ours.
+//! Short wrappers around browser functions. Ids are those of `index.html`; a missing one is a bug.
 
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,6 +16,7 @@ pub fn body() -> HtmlElement {
     document().body().expect("the page has a body")
 }
 
+/// The element with this id, which must exist and be of type `T`.
 pub fn find<T: JsCast>(id: &str) -> T {
     let element = document().get_element_by_id(id);
     element
@@ -31,10 +32,11 @@ pub fn element(id: &str) -> HtmlElement {
     find(id)
 }
 
-/// What is typed into a field for a number, with a point or a comma; `None` where it is empty.
+/// Parses the number typed into a field, with a decimal point or comma. `None` if the field is empty.
 ///
 /// # Errors
-/// Where it is no number, or not in this range.
+///
+/// A message for the user if it is not a number or not in this range.
 pub fn number(id: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f64>, String> {
     let text = input(id).value().trim().replace(',', ".");
     if text.is_empty() {
@@ -46,7 +48,7 @@ pub fn number(id: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f
     number.map(Some).ok_or_else(|| format!("{what} from {} to {}.", range.start(), range.end()))
 }
 
-/// All elements that match, in the page's order.
+/// All elements that match a selector, in document order.
 pub fn all(selector: &str) -> Vec<Element> {
     let Ok(list) = document().query_selector_all(selector) else { return Vec::new() };
     (0..list.length()).filter_map(|index| list.get(index)?.dyn_into().ok()).collect()
@@ -56,7 +58,7 @@ pub fn has_focus(id: &str) -> bool {
     document().active_element().is_some_and(|element| element.id() == id)
 }
 
-/// Scrolls only where it is out of sight, as on a phone.
+/// Scrolls to an element, unless it is already well in view (on a phone it may not be).
 pub fn bring_into_sight(id: &str) {
     let place = element(id).get_bounding_client_rect();
     let below = window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or(f64::MAX);
@@ -67,7 +69,7 @@ pub fn bring_into_sight(id: &str) {
 
 pub fn set_text(id: &str, text: &str) {
     let element = element(id);
-    // Writing the same text again would make screen readers repeat it.
+    // Setting the same text again would make screen readers repeat it.
     if element.text_content().as_deref() != Some(text) {
         element.set_text_content(Some(text));
     }
@@ -82,7 +84,7 @@ pub fn set(element: &Element, name: &str, value: &str) {
     let _ = element.set_attribute(name, value);
 }
 
-/// A new element with a class and a text, either may be empty.
+/// Creates an element with a class and a text, either of which may be empty.
 pub fn make(tag: &str, class: &str, text: &str) -> Element {
     let element = document().create_element(tag).expect("tag names here are valid");
     if !class.is_empty() {
@@ -98,7 +100,7 @@ pub fn append(parent: &Element, child: &Element) {
     let _ = parent.append_child(child);
 }
 
-/// Listens for as long as the page lives.
+/// Adds an event listener that lives as long as the page.
 pub fn on<E: JsCast>(target: &EventTarget, event: &str, mut heard: impl FnMut(E) + 'static) {
     let closure = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
         if let Ok(event) = event.dyn_into::<E>() {
@@ -109,19 +111,20 @@ pub fn on<E: JsCast>(target: &EventTarget, event: &str, mut heard: impl FnMut(E)
     closure.forget();
 }
 
-/// Calls once, after so many milliseconds.
+/// Calls a function once, after the given delay.
 pub fn after(milliseconds: i32, what: impl FnOnce() + 'static) {
     let callback = Closure::once_into_js(what);
     let _ = window()
         .set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), milliseconds);
 }
 
+/// Calls a function before the next frame is drawn.
 pub fn next_frame(what: impl FnOnce() + 'static) {
     let callback = Closure::once_into_js(what);
     let _ = window().request_animation_frame(callback.unchecked_ref());
 }
 
-/// What a failed promise says, for people.
+/// The message of a failed promise, for the user.
 pub fn reason(error: &JsValue) -> String {
     let message = js_sys::Reflect::get(error, &"message".into()).ok().and_then(|message| message.as_string());
     message.or_else(|| error.as_string()).unwrap_or_else(|| "the browser refused".into())

@@ -1,12 +1,13 @@
-//! The numbers of the active image.
+//! The figures of the active image.
 
 use super::item::{Item, Phase, mean_and_spread};
 use super::{App, dom};
 use crate::message::CellRow;
 
+/// Shown in place of an unknown figure.
 pub const NONE: &str = "–";
 
-/// Up to three significant digits, without a needless tail.
+/// Formats a number with about three significant digits.
 pub fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -15,12 +16,12 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// So many cells, in words.
+/// A number of cells, in words.
 pub fn cells(count: usize) -> String {
     if count == 1 { "1 cell".into() } else { format!("{count} cells") }
 }
 
-/// A length or (with `power` 2) an area, in micrometres where the scale is known.
+/// Converts a length or (with `power` 2) an area to micrometres if the scale is known; also returns the unit.
 pub fn sized(pixels: f64, um_per_px: Option<f64>, power: i32) -> (f64, &'static str) {
     match (um_per_px, power) {
         (Some(scale), 1) => (pixels * scale, "µm"),
@@ -30,7 +31,7 @@ pub fn sized(pixels: f64, um_per_px: Option<f64>, power: i32) -> (f64, &'static 
     }
 }
 
-/// One cell's measures, a line each.
+/// One cell's measurements, one per line.
 pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
     let (diameter, length) = sized(row.diameter, um_per_px, 1);
     let (area, square) = sized(row.area, um_per_px, 2);
@@ -50,7 +51,7 @@ pub fn describe(row: &CellRow, um_per_px: Option<f64>) -> String {
     )
 }
 
-/// Cells per square millimetre, else per megapixel.
+/// Cells per square millimetre if the scale is known, else per megapixel; also returns the unit.
 pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
     match um_per_px {
         Some(scale) => (item.density / (scale * scale), "per mm²"),
@@ -58,7 +59,7 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
     }
 }
 
-/// Mean and standard deviation, where there is one. A line may break before the sign, not after it.
+/// Mean and, if known, standard deviation. The line may break before the sign but not after it.
 pub fn spread(mean: f64, deviation: Option<f64>) -> String {
     match deviation {
         Some(deviation) => format!("{} ±\u{a0}{}", short(mean), short(deviation)),
@@ -77,16 +78,17 @@ fn percent(share: Option<f64>) -> String {
     share.map_or(NONE.into(), |share| format!("{:.1} %", share * 100.0))
 }
 
-/// A scale as exact as scales are measured.
+/// Rounds a scale to the precision with which scales are measured.
 pub fn rounded(um_per_px: f64) -> f64 {
     format!("{um_per_px:.3e}").parse().unwrap_or(um_per_px)
 }
 
-/// Mean diameters of red cells, in micrometres, as the model's `Summary::doubt` has them: here judged while typing.
+/// Plausible mean diameters of red cells in µm. A copy of the model's constant (see `Summary::doubt`), needed here
+/// while the user types.
 const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
 
 impl App {
-    /// Tells where the scale of the active image comes from, and where its cells cannot be as large as it makes them.
+    /// Shows where the scale of the active image comes from, and a warning if it implies an implausible cell size.
     pub fn show_scale(&self, typed: Option<f64>) {
         let item = self.active_item();
         let own = item.and_then(|item| item.um_per_px).map(rounded);
@@ -107,6 +109,7 @@ impl App {
         dom::set_text("scale-hint", &told.join(" "));
     }
 
+    /// Updates the figures of the active image and everything around the picture.
     pub fn show_figures(&mut self) {
         self.sync_controls();
         let item = self.active_item();
@@ -137,7 +140,7 @@ impl App {
                 format!("{} s, {engine}", short(item.seconds))
             }),
         );
-        // Unrounded, for whoever measures.
+        // Unrounded, for scripts that measure.
         let seconds = done.map(|item| item.seconds.to_string()).unwrap_or_default();
         dom::set(&dom::element("timing"), "data-seconds", &seconds);
         let compared = done.filter(|item| item.iou.is_some());
@@ -152,7 +155,7 @@ impl App {
         self.show_outdated();
     }
 
-    /// Offers to bring old results up to a new model.
+    /// Offers to rerun results of other weights than the present ones.
     fn show_outdated(&self) {
         let count = self.outdated().count();
         dom::show("run-again", count > 0);
@@ -170,7 +173,7 @@ impl App {
         dom::set_text("run-again", &format!("Rerun earlier images with this model ({count})"));
     }
 
-    /// What stands beneath the picture and what a screen reader says of it.
+    /// Updates the text below the picture and what screen readers announce for it.
     fn show_picture_facts(&self) {
         let Some(item) = self.active_item() else {
             for id in ["picture-name", "picture-facts", "warnings"] {

@@ -1,4 +1,4 @@
-//! Reading what the person dropped and what lies beside the page.
+//! Reads files that the user provides and files served with the page.
 
 use super::dom;
 use js_sys::{ArrayBuffer, Uint8Array};
@@ -6,27 +6,30 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, Response};
 
-/// The bytes of a file.
+/// Reads a file.
 ///
 /// # Errors
-/// Where it is gone, locked or not permitted; in words for the person.
+///
+/// A message for the user if the file is gone, locked or not permitted.
 pub async fn read(blob: &Blob) -> Result<ArrayBuffer, String> {
     let buffer = JsFuture::from(blob.array_buffer()).await;
-    // What browsers say of it speaks of permissions.
+    // Browsers' own messages only speak of permissions.
     buffer.ok().and_then(|buffer| buffer.dyn_into().ok()).ok_or_else(|| {
         "can't be read any more. If it was moved, renamed or changed, or its disk removed, add it again."
             .into()
     })
 }
 
+/// Reads a file, if there is one and it can be read.
 pub async fn read_maybe(blob: Option<&Blob>) -> Option<ArrayBuffer> {
     read(blob?).await.ok()
 }
 
-/// A file that lies beside the page.
+/// Fetches a file served with the page.
 ///
 /// # Errors
-/// Where it does not come; in words for the person.
+///
+/// A message for the user if it cannot be loaded.
 pub async fn fetch(path: &str) -> Result<Response, String> {
     let response = JsFuture::from(dom::window().fetch_with_str(path)).await;
     let response: Response = response
@@ -46,7 +49,7 @@ pub async fn fetch_bytes(path: &str) -> Result<ArrayBuffer, String> {
     buffer.dyn_into().map_err(|_| format!("{path} did not load"))
 }
 
-/// What is no UTF-8 reads as empty.
+/// Decodes UTF-8; empty if invalid.
 pub fn text(bytes: &ArrayBuffer) -> String {
     String::from_utf8(Uint8Array::new(bytes).to_vec()).unwrap_or_default()
 }

@@ -1,5 +1,4 @@
-//! The keyboard's focus: where the button that has it goes away, or can't be pressed any more, it goes on with the
-//! work.
+//! Keyboard focus: if the focused button disappears or becomes disabled, focus moves on to a useful place.
 
 use super::dom;
 use std::cell::RefCell;
@@ -7,7 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Event, FocusOptions, HtmlButtonElement, HtmlElement};
 
 thread_local! {
-    /// What had the focus last.
+    /// The element that last received focus.
     static LAST: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
@@ -17,15 +16,16 @@ pub fn listen() {
     });
 }
 
+/// Whether an element can no longer hold the focus.
 fn gone(element: &HtmlElement) -> bool {
-    // Those that save can be pressed again as soon as the image is done.
+    // Export buttons become enabled again once the image is done.
     let disabled = element.dyn_ref::<HtmlButtonElement>().is_some_and(HtmlButtonElement::disabled)
         && !element.has_attribute("data-export");
-    // Nothing that is not shown lies within anything.
+    // Elements that are not displayed have no offset parent.
     disabled || element.offset_parent().is_none()
 }
 
-/// Gives the focus to this element if it was lost.
+/// Moves focus to this element if it was lost.
 pub fn keep(id: &str) {
     let lost = LAST.with_borrow(|last| {
         let Some(last) = last.as_ref().filter(|last| gone(last)) else { return false };

@@ -1,4 +1,4 @@
-//! Mouse, pen and fingers on the canvas: move, zoom, pinch, point at a cell, click it.
+//! Mouse, pen and touch input on the canvas: pan, zoom, pinch, hover and click.
 
 use super::view::View;
 use super::{App, act, dom};
@@ -7,17 +7,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::{HtmlCanvasElement, MouseEvent, PointerEvent, WheelEvent};
 
-/// A press that moves less than this, in screen pixels, is a click.
+/// A press that moves less than this, in screen pixels, counts as a click.
 const CLICK: f64 = 5.0;
 
-/// The fingers that are down, where they are, and how far the first has come.
+/// Pointers that are down (id and position), and the distance moved since the first went down.
 #[derive(Default)]
 struct Fingers {
     down: Vec<(i32, f64, f64)>,
     travelled: f64,
 }
 
-/// Where an event is, in canvas pixels.
+/// Position of an event in canvas pixels.
 fn place(event: &MouseEvent) -> (f64, f64) {
     let ratio = View::pixel_ratio();
     (f64::from(event.offset_x()) * ratio, f64::from(event.offset_y()) * ratio)
@@ -30,7 +30,7 @@ pub fn listen() {
     dom::on(&canvas, "wheel", |event: WheelEvent| {
         event.prevent_default();
         let (x, y) = place(&event);
-        // Lines or pages instead of pixels on some systems.
+        // Some systems report lines or pages instead of pixels.
         let unit = [1.0, 30.0, 300.0].get(event.delta_mode() as usize).copied().unwrap_or(1.0);
         let factor = (-event.delta_y() * unit * if event.ctrl_key() { 0.01 } else { 0.002 }).exp();
         act(move |app| {
@@ -41,7 +41,7 @@ pub fn listen() {
 
     let state = fingers.clone();
     dom::on(&canvas, "pointerdown", move |event: PointerEvent| {
-        // The other buttons open menus and the like.
+        // Other buttons open menus etc.
         if event.button() != 0 {
             return;
         }
@@ -62,7 +62,7 @@ pub fn listen() {
         let (x, y) = place(&event);
         let mut fingers = state.borrow_mut();
         if event.buttons() == 0 && !fingers.down.is_empty() {
-            // Let go where it was not heard, over a menu for one.
+            // The release was not observed, for example because it happened over a menu.
             fingers.down.clear();
             act(move |app| app.released(false, x, y));
         }
@@ -92,7 +92,7 @@ pub fn listen() {
             }
             fingers.down.retain(|finger| finger.0 != event.pointer_id());
             if !fingers.down.is_empty() {
-                // The rest of a pinch is no click.
+                // The end of a pinch is not a click.
                 fingers.travelled = f64::INFINITY;
                 return;
             }
@@ -100,7 +100,7 @@ pub fn listen() {
             let clicked = up && fingers.travelled < CLICK * View::pixel_ratio();
             act(move |app| {
                 if !up {
-                    // The system took it over, for a palm or a gesture of its own.
+                    // The system took the gesture over (palm rejection, a gesture of its own).
                     app.ruler.lift();
                     app.pen.lift();
                 }
@@ -122,7 +122,7 @@ impl App {
     fn pressed(&mut self, fingers: usize, x: f64, y: f64) {
         let here = self.view.image.is_some_and(|(id, ..)| self.active == Some(id));
         if fingers > 1 || !here {
-            // Two fingers zoom; what the first has begun to draw was not meant.
+            // Two fingers zoom; what the first has begun to draw was unintended.
             self.ruler.lift();
             return self.pen.lift();
         }
@@ -131,7 +131,7 @@ impl App {
         self.pen.press(at);
     }
 
-    /// Moves the picture with one finger, zooms it with two, or draws with the ruler or the pen.
+    /// Pans with one finger, zooms with two, or draws with the ruler or the pen.
     fn dragged(&mut self, before: &[(i32, f64, f64)], now: &[(i32, f64, f64)], touch: bool) {
         match (before, now) {
             ([(_, x0, y0)], [(_, x1, y1)]) => {
@@ -177,6 +177,7 @@ impl App {
         }
     }
 
+    /// Called when no cell is hovered any more.
     pub fn pointed_at_nothing(&mut self) {
         self.hovered = None;
         let _ = self.view.canvas.class_list().remove_1("pointing");
@@ -201,7 +202,7 @@ impl App {
         let _ = tip.style().set_property("top", &format!("{top}px"));
     }
 
-    /// Asks the desk which cell is there. It answers in the order in which it was asked.
+    /// Asks the desk which cell is at a point. Answers come in the order of the requests.
     fn probe(&mut self, x: f64, y: f64, click: bool) {
         let busy = self.ruler.active || (self.pen.tool.is_some() && !click);
         let (Some((id, width, height)), false) = (self.view.image, busy) else { return };
@@ -215,29 +216,29 @@ impl App {
         }
     }
 
-    /// The desk's answer: show the cell's measures, or leave it out if it was clicked. Rows of other `versions`, of the
-    /// corrections and of the rules, have other numbers.
+    /// Handles the desk's answer: shows the cell's measurements, or toggles the cell if it was clicked. Cell numbers
+    /// are only valid if the `versions` of corrections and rules match those of the rows.
     pub fn probed(&mut self, id: u32, cell: u32, versions: (u32, u32)) {
         let Some(click) = self.probes.pop_front() else { return };
         let Some(item) = self.active_item().filter(|item| item.id == id) else { return };
         let same = versions == (item.measured_choice, item.stamp);
         match click {
             Some((x, y)) if !same && self.measuring.contains(&id) => {
-                // After what is being measured.
+                // Ask again after the measurement in progress.
                 self.probes.push_back(click);
                 return self.ask_desk(Request::Probe { id, x, y });
             }
             Some(at) if same && cell > 0 => self.toggle(cell, Some(at)),
             _ => {}
         }
-        // The pointer may have left, or the pen been taken, since it was asked.
+        // The pointer may have left, or the pen been picked up, since the request.
         let points =
             self.pen.tool.is_none() && !self.ruler.active && (click.is_some() || self.pointer.is_some());
         if same && points {
             self.pointed(id, cell);
         }
         if self.pointer.is_none() {
-            // A finger does not leave: what it tapped is told for a while.
+            // A finger does not hover: the measurements of a tapped cell are shown for a while.
             self.taps += 1;
             let tap = self.taps;
             dom::after(5000, move || {
@@ -250,13 +251,13 @@ impl App {
         }
     }
 
-    /// The row of the cell that is pointed at, in picture or table.
+    /// The row of the cell that is hovered, in picture or table.
     pub fn row_pointed_at(&self) -> Option<&CellRow> {
         let hovered = self.hovered?;
         self.active_item()?.rows.iter().find(|row| row.id == hovered)
     }
 
-    /// The cells were found anew: the one that was pointed at, where it lay before, may have another number now.
+    /// Called after measuring: the hovered cell may have another number now, so hover again.
     pub fn point_again(&mut self, before: Option<(f64, f64)>) {
         let same = self.row_pointed_at().map(|row| (row.x, row.y)).zip(before);
         if self.hovered.is_some()
@@ -269,7 +270,7 @@ impl App {
         }
     }
 
-    /// Shows the measures of the cell that is pointed at, if there is one.
+    /// Marks a cell as hovered and shows its measurements; `cell` 0 means none.
     fn pointed(&mut self, id: u32, cell: u32) {
         if self.active != Some(id) {
             return;
@@ -288,10 +289,11 @@ impl App {
         dom::show("tip", told.is_some());
     }
 
+    /// Leaves a cell out or takes it in again; `at` is the point that was clicked.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         if let Some(item) = self.active_item_mut() {
             item.toggle(cell, at);
-            // The others are as they were.
+            // The results of other images are unaffected.
             self.measure_next();
             self.refresh();
         }

@@ -1,4 +1,4 @@
-//! How the sizes of the counted cells are spread, those left aside that the image's edge cuts.
+//! Histogram of the diameters of counted cells, without those cut by the image edge.
 
 use super::figures::{short, sized};
 use super::item::mean_and_spread;
@@ -9,6 +9,7 @@ const BINS: usize = 24;
 const SIZE: (f64, f64) = (720.0, 240.0);
 const MARGIN: f64 = 28.0;
 
+/// Creates an SVG element.
 fn svg(tag: &str, attributes: &[(&str, String)]) -> Option<Element> {
     let element = dom::document().create_element_ns(Some("http://www.w3.org/2000/svg"), tag).ok()?;
     for (name, value) in attributes {
@@ -85,7 +86,7 @@ impl App {
         for mark in 0..=4 {
             let share = f64::from(mark) / 4.0;
             let x = MARGIN + share * (SIZE.0 - 2.0 * MARGIN);
-            // On a phone, letters are large: those at the ends stay within.
+            // Labels are large on phones, so the outer ones are aligned to stay within the picture.
             let (x, anchor) = match mark {
                 0 => (0.0, "start"),
                 4 => (SIZE.0, "end"),
@@ -94,7 +95,7 @@ impl App {
             let attributes =
                 [("x", x.to_string()), ("y", (SIZE.1 - 8.0).to_string()), ("text-anchor", anchor.into())];
             if let Some(label) = svg("text", &attributes) {
-                // A phone has no room for all.
+                // The stylesheet hides every second label on phones.
                 dom::set(&label, "class", if mark % 2 == 1 { "between" } else { "" });
                 label.set_text_content(Some(&format!("{} {unit}", short(low + share * (top - low)))));
                 dom::append(&picture, &label);

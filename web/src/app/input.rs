@@ -1,4 +1,4 @@
-//! How images come in: dropped, picked, pasted, photographed; files or whole folders.
+//! Adding images: dropped, picked, pasted or photographed; single files or folders.
 
 use super::item::Item;
 use super::state::AGAIN;
@@ -16,16 +16,17 @@ use web_sys::{
 
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
-/// A file and the path of the folder it came in, empty if none.
+/// A file and the path of its folder, which is empty if it came without one.
 pub struct Found {
     file: File,
     folder: String,
 }
 
+/// The files of a browser's file list.
 fn listed(list: Option<FileList>) -> Vec<Found> {
     let all = list.map(|list| (0..list.length()).filter_map(|index| list.get(index)).collect::<Vec<File>>());
     let found = |file: File| {
-        // Set where a folder was picked: `slides/masks/a.png`.
+        // Set if a folder was picked: `slides/masks/a.png`.
         let path = View(&file).text("webkitRelativePath");
         Found { folder: folder(&path).to_string(), file }
     };
@@ -47,7 +48,7 @@ pub fn listen() {
         dom::on(&dom::element(field), "change", move |_: Event| {
             let input = dom::input(field);
             let files = listed(input.files());
-            // So that picking the same file again is heard.
+            // Cleared, so that picking the same file again triggers a change.
             input.set_value("");
             act(move |app| app.add(files, field == "folder-input"));
         });
@@ -86,7 +87,7 @@ pub fn listen() {
     dom::on(&dom::window(), "beforeunload", |event: Event| {
         if ask(|app| app.items.iter().any(Item::unsaved)) {
             event.prevent_default();
-            // Older browsers ask only for this.
+            // Required by older browsers.
             let _ = js_sys::Reflect::set(&event, &"returnValue".into(), &"not saved".into());
         }
     });
@@ -112,7 +113,7 @@ fn listen_for_drops() {
             return act(move |app| app.truth_picked(files));
         }
         let items = data.items();
-        // Entries must be taken before the event ends; a folder can only be had this way.
+        // Entries must be taken before the event ends; they are the only access to folders.
         let entries: Vec<FileSystemEntry> = (0..items.length())
             .filter_map(|index| items.get(index)?.webkit_get_as_entry().ok().flatten())
             .collect();
@@ -140,18 +141,18 @@ fn listen_for_drops() {
     });
 }
 
-/// Whether something was let go over the field for the truth mask.
+/// Whether something was dropped onto the field for the truth mask.
 fn meant_as_truth(event: &DragEvent) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     let label = target.and_then(|target| target.closest("label.file").ok().flatten());
     label.is_some_and(|label| label.contains(Some(&dom::element("truth-input"))))
 }
 
-/// All files under an entry, in the order of their names, and what could not be read.
+/// Collects all files under an entry, in order of name, and the paths that could not be read.
 async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Vec<String>) {
     let mut todo = vec![entry];
     while let Some(entry) = todo.pop() {
-        // Not asked for by class: Chrome does not expose these.
+        // Flags instead of a class check, as Chrome does not expose the classes.
         if entry.is_file() {
             let file: &FileSystemFileEntry = entry.unchecked_ref();
             let folder = folder(&entry.full_path()).to_string();
@@ -165,7 +166,7 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Ve
             let reader = folder.create_reader();
             let mut inside: Vec<FileSystemEntry> = Vec::new();
             loop {
-                // A reader hands out a folder in portions.
+                // A reader returns the entries of a folder in batches.
                 let batch = promised(|done, failed| {
                     let _ = reader.read_entries_with_callback_and_callback(done, failed);
                 });
@@ -185,20 +186,20 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Ve
     }
 }
 
-/// Awaits one of the file system's callback pairs; `None` where it failed.
+/// Awaits one of the file system's callback pairs; `None` if it fails.
 async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Option<JsValue> {
     let promise = js_sys::Promise::new(&mut |resolve, reject| start(&resolve, &reject));
     wasm_bindgen_futures::JsFuture::from(promise).await.ok()
 }
 
-/// Weights, or the card that tells of them.
+/// Whether a file name is that of weights or of a model card.
 fn is_of_weights(name: &str) -> bool {
     let name = name.to_lowercase();
     [".safetensors", ".bpk", ".json"].iter().any(|end| name.ends_with(end))
 }
 
-/// `smear.mask.png`, `Smear_MASK.tif`, `smear-truth.png`: the truth of `smear`, by its name in lower case. And
-/// `masks/smear.png`, as data sets lie.
+/// The lower-case stem of the image that a file is the truth mask of. By name: `smear.mask.png`, `Smear_MASK.tif` and
+/// `smear-truth.png` belong to `smear`. By folder: `masks/smear.png`, the usual layout of data sets.
 fn truth_of(name: &str, folder: &str) -> Option<String> {
     let stem = stem(name).to_lowercase();
     let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
@@ -209,7 +210,7 @@ fn truth_of(name: &str, folder: &str) -> Option<String> {
     marks.and_then(|rest| rest.strip_suffix(['.', '_', '-', ' '])).map(str::to_string)
 }
 
-/// Files that this page or `trainer predict` has made of an image: nobody means them as images.
+/// Whether a file is an output of this page or of `trainer predict`, which is never meant as input.
 fn made_here(name: &str) -> bool {
     let name = name.to_lowercase();
     [".overlay.png", ".labels.png", ".cells.csv", ".geojson", ".rois.zip"]
@@ -217,34 +218,34 @@ fn made_here(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
-/// What two files have in common that are one, as far as a page can tell: name, size, date.
+/// What identifies a file, as far as a page can tell: name, size, date.
 fn identity(file: &File) -> (String, u64, u64) {
     (file.name(), file.size().to_bits(), file.last_modified().to_bits())
 }
 
-/// The folder of a path.
+/// The folder part of a path.
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// How many folders two paths share from the top: `a/images` is nearer to `a/masks` than `b/images` is.
+/// Number of leading folders that two paths share: `a/images` is closer to `a/masks` than `b/images` is.
 fn shared(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }
 
-/// A file's name without folders and ending. `\` parts folders as well, as for `trainer predict`.
+/// A file's name without folder and extension. `\` also separates folders, as in `trainer predict`.
 pub fn stem(name: &str) -> &str {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
 impl App {
-    /// Takes in files: weights go to the model, truth masks to their image, the rest into the queue.
-    /// From a folder only what looks like an image: nobody meant the `desktop.ini`.
+    /// Adds files: weights go to the model, truth masks to their images, the rest to the queue. From a folder, only
+    /// what looks like an image is taken, not a stray `desktop.ini`.
     pub fn add(&mut self, files: Vec<Found>, from_folder: bool) {
         let (weights, files): (Vec<Found>, Vec<Found>) =
             files.into_iter().partition(|found| is_of_weights(&found.file.name()));
-        // Nor the weights among the pictures, unless they lay beside the folder.
+        // Weights inside a dropped folder are ignored too; those dropped next to it are not.
         let meant: Vec<File> = weights
             .into_iter()
             .filter(|found| !from_folder || found.folder.is_empty())
@@ -260,7 +261,7 @@ impl App {
         for Found { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-            // Thumbnails and the like lie in hidden folders.
+            // Hidden folders contain thumbnails and the like.
             let hidden = folder.split('/').chain([name.as_str()]).any(|part| part.starts_with('.'));
             if from_folder && (!ENDINGS.contains(&ending.as_str()) || hidden) {
                 continue;
@@ -289,7 +290,7 @@ impl App {
                 images.filter(|item| Some(shared(&item.folder, &folder)) == nearest).collect();
             match near[..] {
                 [] => nobodys.push(name),
-                // Of one that was added again, the last.
+                // If the image was added twice, the mask goes to the latest.
                 [.., last] if near.iter().all(|item| item.folder == last.folder) => {
                     self.set_truth(last.id, name, file.into());
                 }
@@ -309,7 +310,7 @@ impl App {
         self.pump();
     }
 
-    /// One thing that is wrong with several files.
+    /// Reports a problem with one or several files.
     fn complain_of(&mut self, names: &[String], what: &str) {
         if let Some((first, others)) = names.split_first() {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
@@ -317,7 +318,7 @@ impl App {
         }
     }
 
-    /// A truth mask for the image that is looked at.
+    /// Uses a file as truth mask of the active image.
     fn truth_picked(&mut self, files: Vec<Found>) {
         if let (Some(Found { file, .. }), Some(id)) = (files.into_iter().next(), self.active) {
             let name = file.name();
@@ -325,7 +326,7 @@ impl App {
         }
     }
 
-    /// An image by its name, from the folder of this path.
+    /// Adds an image to the queue and returns its id.
     pub fn enqueue(&mut self, name: String, folder: String, file: Blob) -> u32 {
         let id = self.next_id;
         self.next_id += 1;
@@ -339,13 +340,14 @@ impl App {
         id
     }
 
+    /// Sets the truth mask of an image.
     pub fn set_truth(&mut self, id: u32, name: String, file: Blob) {
         let Some(item) = self.item_mut(id) else { return };
         item.truth_serial += 1;
         let serial = item.truth_serial;
         (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
-        // Out of date now. One that the desk does not have is measured with it when the desk has time, or as it is
-        // opened.
+        // The results are now out of date. If the desk does not have the image open, it is measured when the desk has
+        // time or opens it.
         if self.desk_has == Some(id) {
             self.measuring.push(id);
             spawn_local(async move {
@@ -356,7 +358,7 @@ impl App {
         self.go_on();
     }
 
-    /// The truth of the image that the desk had open, and may still have, was read.
+    /// Called when the truth mask of the image that was open at the desk, and may still be, has been read.
     fn truth_read(&mut self, id: u32, name: String, serial: u32, bytes: Result<ArrayBuffer, String>) {
         self.answered(id);
         let here = self.desk_has == Some(id);
@@ -374,7 +376,7 @@ impl App {
                 self.complain(&format!("{name}: {problem}"));
                 self.forget_truth(id, serial);
                 if here {
-                    // The desk has an earlier one.
+                    // The desk still has an earlier mask, so it must reopen the image.
                     self.open_active();
                 }
             }
@@ -382,7 +384,7 @@ impl App {
         self.go_on();
     }
 
-    /// Weights that a person brought, with their card if it came along.
+    /// Reads weights provided by the user, with their model card if it is among the files.
     fn read_weights(&mut self, files: Vec<File>) {
         let mut bytes = None;
         let mut card = None;

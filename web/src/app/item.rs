@@ -1,86 +1,92 @@
-//! One image of the queue, and all that is known of it.
+//! One image of the queue, and everything known about it.
 
 use crate::message::{ByHand, CellRow, Stroke};
 use std::collections::HashMap;
 use std::rc::Rc;
 use web_sys::Blob;
 
-/// Where an image stands.
+/// Processing state of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Phase {
     Waiting,
-    /// The network is at it; share done.
+    /// The network is running; share done.
     Working(f64),
-    /// The network is through; the cells are being found for the first time.
+    /// The network has finished; the cells are being found for the first time.
     Counting,
     Done,
     Failed(String),
     Stopped,
 }
 
+/// One image of the queue.
 pub struct Item {
     pub id: u32,
     pub name: String,
-    /// What its files are named by, as long as it is in the list.
+    /// Base name of its output files; unique in the list.
     pub stem: String,
-    /// Path of the folder it came in, empty if none.
+    /// Path of its folder; empty if it came without one.
     pub folder: String,
     pub file: Blob,
     pub phase: Phase,
-    /// The file is no image that can be read: to try again helps nobody.
+    /// The file is not a readable image, so retrying is pointless.
     pub unreadable: bool,
     pub size: Option<(u32, u32)>,
-    /// A byte per pixel. A blob, so that the browser may put it on disk: 200 images do not fit in memory.
+    /// Probability map, one byte per pixel. A blob, which the browser can keep on disk: 200 of them do not fit in
+    /// memory.
     pub probability: Option<Blob>,
-    /// Cell diameter in pixels that the network ran at.
+    /// Cell diameter in pixels that the network used, estimated or given.
     pub estimate: Option<f64>,
-    /// Cell diameter set by hand.
+    /// Cell diameter in pixels set by hand.
     pub diameter: Option<f64>,
-    /// Micrometres per pixel, where the file says so.
+    /// Micrometres per pixel, if stated in the file.
     pub um_per_px: Option<f64>,
-    /// Why what was found, and the scale, should not be trusted.
+    /// Warnings about the result.
     pub warnings: Vec<String>,
+    /// Warning about the scale.
     pub doubt: Option<String>,
+    /// Time that the network took.
     pub seconds: f64,
     pub backend: String,
+    /// The cells as last measured.
     pub rows: Vec<CellRow>,
-    /// Cells per megapixel of the picture itself, and the share of it that they cover.
+    /// Cells per megapixel of the picture, and the share of it that they cover.
     pub density: f64,
     pub covered: f64,
     pub iou: Option<f64>,
     pub dice: Option<f64>,
     pub truth: Option<Blob>,
     pub truth_name: String,
-    /// What the person corrected, and the cell that each left-out point lies in now.
+    /// Corrections by hand.
     pub by_hand: ByHand,
+    /// For each left-out point, the number of the cell that it lies in now; 0 if none.
     pub hits: Vec<f64>,
-    /// The same before each correction.
+    /// The states before each correction, for undo.
     before: Vec<(ByHand, Vec<f64>)>,
-    /// What was taken back, the last of it last.
+    /// Undone corrections, latest last, for redo.
     undone: Vec<ByHand>,
-    /// Count up with every correction and every other truth; late answers are told from fresh ones by them.
+    /// Version numbers of the corrections and of the truth mask; they identify outdated answers.
     pub choice: u32,
     pub truth_serial: u32,
-    /// Head and line in the table of all images, as `trainer predict` writes it.
+    /// Header and row for the table of all images, as `trainer predict` writes it.
     pub summary: String,
-    /// The version of the rules that `rows` were found by; those of the corrections and the truth that they tell of.
+    /// Versions of the rules, the corrections and the truth mask that `rows` correspond to. 0: not measured yet.
     pub stamp: u32,
     pub measured_choice: u32,
     pub measured_truth: u32,
-    /// The weights that found it, by their serial number.
+    /// Serial number of the weights that produced the result.
     pub model: u32,
-    /// The diameter set by hand when the network began, and the one that the present map was found with.
+    /// The diameter set by hand when the network started, and the one that the present map was computed with.
     pub ran_with: Option<f64>,
     pub found_with: Option<f64>,
-    /// Goes up with every set of rows.
+    /// Incremented with every new set of rows.
     pub measurings: u32,
-    /// A sample of ours: nobody loses anything with it.
+    /// One of our samples, which need not be saved.
     pub sample: bool,
-    /// A file of the present result has been written.
+    /// Whether a file of the present result has been saved.
     pub saved: bool,
-    /// The version of the corrections by hand that has been written.
+    /// Version of the corrections that has been saved.
     pub kept: u32,
-    /// How often the network's worker and the desk were lost over it.
+    /// How often the network worker and the desk were lost while processing it.
     pub losses: u32,
     pub desk_losses: u32,
 }
@@ -133,7 +139,7 @@ impl Item {
         }
     }
 
-    /// The name; with a number, as its files have it, where another image has that name already.
+    /// The name, with the number of its output files if another image has the same name.
     pub fn label(&self) -> String {
         let plain = super::input::stem(&self.name);
         if plain == self.stem || plain.is_empty() {
@@ -143,22 +149,23 @@ impl Item {
         format!("{}{}", self.stem, ending.unwrap_or_default())
     }
 
-    /// Where it lay, from the folder on that was dropped or chosen.
+    /// Its path, starting at the folder that was dropped or picked.
     pub fn path(&self) -> String {
         let folder = self.folder.trim_start_matches('/');
         if folder.is_empty() { self.name.clone() } else { format!("{folder}/{}", self.name) }
     }
 
+    /// Whether processing is not finished yet.
     pub fn pending(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
     }
 
-    /// Whether another run may do better.
+    /// Whether another run may succeed.
     pub fn can_retry(&self) -> bool {
         matches!(self.phase, Phase::Stopped | Phase::Failed(_)) && !self.unreadable
     }
 
-    /// A run that comes to nothing: an earlier result stays, with the diameter that it was found with.
+    /// Ends a run without result: an earlier result, with its diameter, is kept.
     pub fn fall_back(&mut self, phase: Phase) {
         if self.probability.is_some() {
             (self.diameter, self.phase) = (self.found_with, Phase::Done);
@@ -167,30 +174,30 @@ impl Item {
         }
     }
 
-    /// Its probability map cannot be read any more.
+    /// Called when its probability map can no longer be read.
     pub fn lose_map(&mut self) {
         (self.probability, self.stamp) = (None, 0);
         self.phase = Phase::Failed(format!("{}: the browser lost its result; run it again", self.name));
     }
 
-    /// Whether leaving the page now would lose work. The table of all images and an overlay hold no corrected cells; a
-    /// sample's were work too.
+    /// Whether leaving the page now would lose work. Table and overlay do not preserve corrections, so saving them does
+    /// not count for those; corrections of samples count too.
     pub fn unsaved(&self) -> bool {
         let corrected = self.by_hand.count() > 0 && self.kept != self.choice;
         corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
-    /// Whether the rows tell of the rules of this version, and of all that the person did to this image.
+    /// Whether the rows match this version of the rules and everything the user changed in this image.
     pub fn up_to_date(&self, stamp: u32) -> bool {
         (self.stamp, self.measured_choice, self.measured_truth) == (stamp, self.choice, self.truth_serial)
     }
 
-    /// All that is to be minded with this image.
+    /// All warnings about this image.
     pub fn to_mind(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().chain(&self.doubt).map(String::as_str)
     }
 
-    /// What a screen reader says of it: how many cells it has, and what is to be minded.
+    /// Announcement for screen readers: number of cells, and warnings.
     pub fn spoken(&self) -> String {
         let cells = super::figures::cells(self.count());
         let warnings: String = self.to_mind().map(|warning| format!("; warning: {warning}")).collect();
@@ -202,7 +209,7 @@ impl Item {
         self.rows.iter().filter(|row| !row.excluded)
     }
 
-    /// Those that the edge does not cut: means are of these, as in the tables.
+    /// The counted cells not cut by the edge; means are taken over these, as in the tables.
     pub fn whole(&self) -> impl Iterator<Item = &CellRow> {
         self.counted().filter(|row| !row.edge)
     }
@@ -227,8 +234,8 @@ impl Item {
         self.corrected();
     }
 
-    /// Puts other points in the place of those whose cells are left out, which lie in these cells; `None` takes them
-    /// in.
+    /// Replaces each left-out point by the result of `to`, called with the point and the number of the cell it lies in;
+    /// `None` removes the point, which takes the cell in again.
     fn change_left_out(&mut self, to: impl Fn([f64; 2], f64) -> Option<[f64; 2]>) {
         let hits = std::mem::take(&mut self.hits);
         let points = std::mem::take(&mut self.by_hand.excluded);
@@ -240,12 +247,12 @@ impl Item {
         }
     }
 
-    /// Draws a line that adds a cell or parts some.
+    /// Adds a stroke, which adds or splits cells.
     pub fn draw(&mut self, stroke: Stroke) {
         self.before.push((self.by_hand.clone(), self.hits.clone()));
         self.undone.clear();
         if !stroke.cut {
-            // The new cell counts, though one was left out in its place; what may be left of that one does not.
+            // The new cell counts even if a cell was left out in its place; what remains of that cell stays left out.
             let inside: HashMap<u32, (f64, f64)> = self.rows.iter().map(|row| (row.id, row.inside)).collect();
             self.change_left_out(|[x, y], hit| {
                 let elsewhere = inside.get(&(hit as u32)).map(|&(x, y)| [x, y]);
@@ -265,7 +272,7 @@ impl Item {
         !self.undone.is_empty()
     }
 
-    /// Takes the last correction back; whether there was one.
+    /// Undoes the last correction; returns whether there was one.
     pub fn undo(&mut self) -> bool {
         let Some((before, _)) = self.before.pop() else { return false };
         self.undone.push(self.by_hand.clone());
@@ -273,14 +280,14 @@ impl Item {
         true
     }
 
-    /// Takes a line back that did nothing: there is nothing to do again.
+    /// Removes a stroke that had no effect, without making it available for redo.
     pub fn take_back(&mut self) -> bool {
         let done = self.undo();
         self.undone.pop();
         done
     }
 
-    /// Does again what was taken back last; whether there was anything.
+    /// Redoes the correction undone last; returns whether there was one.
     pub fn redo(&mut self) -> bool {
         let Some(after) = self.undone.pop() else { return false };
         self.before.push((self.by_hand.clone(), self.hits.clone()));
@@ -288,9 +295,9 @@ impl Item {
         true
     }
 
-    /// Other corrections in the place of the present ones.
+    /// Replaces the corrections.
     fn put(&mut self, by_hand: ByHand) {
-        // Rows may have other numbers than they had then: the points that stayed tell which.
+        // Cell numbers may have changed since that state; points present in both states tell the current numbers.
         let now = std::mem::take(&mut self.by_hand.excluded);
         let hits = std::mem::take(&mut self.hits);
         self.by_hand = by_hand;
@@ -302,14 +309,14 @@ impl Item {
         self.corrected();
     }
 
-    /// What was found is to be measured again, and what was saved is old.
+    /// Notes a correction: the image must be measured and saved again.
     fn corrected(&mut self) {
         self.choice += 1;
         self.saved = false;
     }
 }
 
-/// Mean and sample standard deviation; zeros of nothing, and no deviation of a single value.
+/// Mean and sample standard deviation: `(0, None)` without values, no deviation for a single one.
 pub fn mean_and_spread(values: impl Iterator<Item = f64>) -> (f64, Option<f64>) {
     let values: Vec<f64> = values.collect();
     if values.is_empty() {

@@ -1,12 +1,12 @@
-//! Single keys, as the tooltips name them; never while someone types. Who dictates or hits keys by mistake can switch
-//! them off: they then work on the picture alone (WCAG 2.1.4).
+//! Single-key shortcuts, as named in the tooltips; inactive while the user types. For users who dictate or hit keys
+//! accidentally they can be switched off, except while the picture has focus (WCAG 2.1.4).
 
 use super::pen::Tool;
 use super::{App, act, dom};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
 
-/// Whether the key belongs to the element that has the focus.
+/// Whether the key is meant for the focused element.
 fn typing(event: &KeyboardEvent) -> bool {
     let Some(target) = event.target() else { return false };
     let text = target.dyn_ref::<HtmlInputElement>().is_some_and(|input| {
@@ -17,14 +17,14 @@ fn typing(event: &KeyboardEvent) -> bool {
     text || tag == "SELECT" || (event.key() == " " && tag != "BODY" && tag != "CANVAS")
 }
 
-/// Where the browser keeps that they are off.
+/// Storage key that records that shortcuts are switched off.
 const SWITCH: &str = "rbc-single-keys";
 
 fn storage() -> Option<web_sys::Storage> {
     dom::window().local_storage().ok().flatten()
 }
 
-/// Keeps the choice for the next visit, where the browser lets us.
+/// Keeps the setting for the next visit, if the browser permits.
 fn listen_to_the_switch() {
     let off = storage().and_then(|storage| storage.get_item(SWITCH).ok().flatten()).is_some();
     dom::input("single-keys").set_checked(!off);
@@ -34,12 +34,13 @@ fn listen_to_the_switch() {
                 true => storage.remove_item(SWITCH),
                 false => storage.set_item(SWITCH, "off"),
             };
-            // Private windows may refuse: the choice then holds for this visit.
+            // Private windows may refuse; the setting then only lasts for this visit.
             drop(kept);
         }
     });
 }
 
+/// Installs the keyboard shortcuts.
 pub fn listen() {
     listen_to_the_switch();
     dom::on(&dom::document(), "keydown", |event: KeyboardEvent| {
@@ -61,12 +62,12 @@ pub fn listen() {
                 _ => {}
             }
         }
-        // Brackets need AltGr or Option on many keyboards.
+        // On many keyboards brackets need AltGr or Option.
         if (held || event.alt_key()) && !matches!(event.key().as_str(), "[" | "]") {
             return;
         }
         let canvas = dom::document().active_element().is_some_and(|element| element.id() == "canvas");
-        // Caps Lock makes no other command.
+        // Caps Lock must not change the command.
         let key = if event.key().chars().count() == 1 { event.key().to_lowercase() } else { event.key() };
         let arrow = key.starts_with("Arrow");
         if key.chars().count() == 1 && !canvas && !dom::input("single-keys").checked() {
@@ -75,7 +76,7 @@ pub fn listen() {
         if (arrow && canvas) || key == " " {
             event.prevent_default();
         }
-        // Held down, keys that move go on, and those that switch do not switch to and fro.
+        // When held down, keys that move or step repeat; those that toggle must not.
         if event.repeat() && !arrow && !["+", "=", "-", "[", "]", "j", "k", " "].contains(&key.as_str()) {
             return;
         }
@@ -89,10 +90,11 @@ pub fn listen() {
             act(App::stop_peeking);
         }
     });
-    // A key that is let go elsewhere is not heard here.
+    // Releasing a key is not observed while the window lacks focus.
     dom::on(&dom::window(), "blur", |_: web_sys::Event| act(App::stop_peeking));
 }
 
+/// Clicks an element after the current event.
 fn click(id: &str) {
     let id = id.to_string();
     dom::after(0, move || dom::element(&id).click());
@@ -147,7 +149,7 @@ impl App {
         self.read_rules();
     }
 
-    /// The next or the previous image.
+    /// Activates the next or the previous image.
     fn step(&mut self, by: isize) {
         let at = self.items.iter().position(|item| Some(item.id) == self.active).unwrap_or(0);
         let to = at.saturating_add_signed(by).min(self.items.len().saturating_sub(1));

@@ -1,4 +1,4 @@
-//! The line to one worker.
+//! Connection to one worker.
 
 use super::{act, dom, files};
 use crate::js::View;
@@ -10,10 +10,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use web_sys::{Blob, BlobPropertyBag, Event, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
-/// What a worker is there for.
+/// Purpose of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Runs the model over the queue.
+    /// Runs the model on the queued images.
     Network,
     /// Holds the image being looked at.
     Desk,
@@ -23,13 +23,14 @@ pub enum Role {
     Racer,
 }
 
+/// Connection to one worker, with a queue for requests until the worker is ready.
 pub struct Link {
     role: Role,
-    /// Told from its predecessors, whose last words may still arrive.
+    /// Distinguishes this worker from its predecessors, whose last messages may still arrive.
     pub generation: u32,
-    /// The program did not come: nothing that it was asked for is to blame.
+    /// The program failed to load, so no image or weights are to blame.
     pub absent: bool,
-    /// None until the program has come.
+    /// `None` until the program has loaded.
     running: Option<Running>,
     up: bool,
     backlog: Vec<Request>,
@@ -42,19 +43,19 @@ struct Running {
     _lost: Closure<dyn FnMut(Event)>,
 }
 
-/// The workers' program: where a worker starts from, and the compiled code that it is handed.
+/// The workers' program: the URL that workers start from, and the compiled module that is sent to them.
 pub struct Program {
     url: String,
     module: JsValue,
 }
 
 thread_local! {
-    /// Fetched once, as `[url, module]`: a page that stays open while a new version comes goes on with its own workers.
+    /// `[url, module]`, fetched once: an open page keeps using its own workers after a new version is published.
     static PROGRAM: RefCell<Option<Promise>> = const { RefCell::new(None) };
 }
 
-/// Follows the program's script, which calls its start `__wbg_init`: waits for the code, and reports what would else be
-/// lost in silence. A worker of the worker starts from the same address.
+/// Appended to the worker script, whose initialiser is `__wbg_init`: waits for the module and reports errors that would
+/// otherwise go unnoticed. Nested workers start from the same URL.
 const BOOT: &str = r#"
 const lost = (event) => {
   event.preventDefault(); // Else it would also count as an error of a worker that this one helps.
@@ -68,7 +69,7 @@ onmessage = async ({ data }) => { await __wbg_init({ module_or_path: data }); };
 async fn fetch_program() -> Result<JsValue, JsValue> {
     let script = files::text(&files::fetch_bytes("worker.js").await?);
     let code: JsValue = files::fetch("worker_bg.wasm").await?.into();
-    // A host that does not call it WebAssembly has it compiled from its bytes.
+    // Fallback for hosts that do not serve the right MIME type.
     let module = match JsFuture::from(WebAssembly::compile_streaming(&Promise::resolve(&code))).await {
         Ok(module) => module,
         Err(_) => {
@@ -76,7 +77,8 @@ async fn fetch_program() -> Result<JsValue, JsValue> {
             JsFuture::from(WebAssembly::compile(&bytes)).await?
         }
     };
-    // From a blob: a worker then inherits the page's Content-Security-Policy, from a fetched script it would not.
+    // A worker started from a blob inherits the page's Content-Security-Policy; one started from a fetched script does
+    // not.
     let kind = BlobPropertyBag::new();
     kind.set_type("text/javascript");
     let parts = Array::of1(&format!("{script}{BOOT}").into());
@@ -84,7 +86,7 @@ async fn fetch_program() -> Result<JsValue, JsValue> {
     Ok(Array::of2(&Url::create_object_url_with_blob(&blob)?.into(), &module).into())
 }
 
-/// The program, once it has come; where it did not, the next to ask fetches it again.
+/// The program, once it is loaded. After a failure the next call fetches it again.
 async fn program() -> Result<Program, String> {
     let coming = PROGRAM
         .with_borrow_mut(|program| program.get_or_insert_with(|| future_to_promise(fetch_program())).clone());
@@ -101,7 +103,7 @@ async fn program() -> Result<Program, String> {
 }
 
 impl Link {
-    /// Starts a worker; what keeps it from starting is heard like any other loss of it.
+    /// Starts a worker. If that fails, it is reported like any other loss of the worker.
     pub fn start(role: Role, generation: u32) -> Self {
         spawn_local(async move {
             let program = program().await;
@@ -110,10 +112,11 @@ impl Link {
         Self { role, generation, absent: false, running: None, up: false, backlog: Vec::new() }
     }
 
-    /// The program has come.
+    /// Called when the program has loaded.
     ///
     /// # Errors
-    /// Where the browser starts no worker; in words for the person.
+    ///
+    /// A message for the user if the browser cannot start the worker.
     pub fn begin(&mut self, program: &Program) -> Result<(), String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
@@ -126,7 +129,7 @@ impl Link {
         });
         worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
         let lost = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            // A program that does not load gives a bare event, one that fails gives an error with a message.
+            // A program that does not load causes an event without a message.
             let message = View(&event).text("message");
             let message = if message.is_empty() { "its program did not load".to_string() } else { message };
             act(move |app| app.heard(role, generation, Reply::Crashed { message }));
@@ -137,7 +140,7 @@ impl Link {
         Ok(())
     }
 
-    /// The worker's program runs: send what waited.
+    /// Called when the worker is ready: sends the queued requests.
     pub fn up(&mut self) {
         self.up = true;
         for ask in std::mem::take(&mut self.backlog) {
@@ -145,6 +148,7 @@ impl Link {
         }
     }
 
+    /// Sends a request, or queues it until the worker is ready.
     pub fn ask(&mut self, ask: Request) {
         if self.up {
             self.post(ask);

@@ -1,4 +1,4 @@
-//! The queue and the worker that runs the model over it.
+//! The queue, and the worker that runs the model on it.
 
 use super::item::Phase;
 use super::link::{Link, Role};
@@ -9,7 +9,7 @@ use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
-/// So many losses of the worker, one after another with no answer between them, are made up for.
+/// Maximum number of consecutive losses of the worker (without an answer in between) after which it is restarted.
 const MOST_LOSSES: u32 = 2;
 
 impl App {
@@ -20,7 +20,7 @@ impl App {
         self.network = Some(Link::start(Role::Network, generation));
     }
 
-    /// The model does not run, and will not unless the person does something.
+    /// Reports that the model does not run and will not without the user's action.
     fn give_up(&mut self, line: &str) {
         self.complain(line);
         self.fatal = true;
@@ -31,7 +31,7 @@ impl App {
     pub fn fetch_weights(&mut self) {
         spawn_local(async {
             let weights = files::fetch_bytes("rbc.safetensors").await;
-            // Without its card the model works as well.
+            // The model works without its card too.
             let card = files::fetch_bytes("rbc.json")
                 .await
                 .map_or_else(|_| String::new(), |card| files::text(&card));
@@ -42,7 +42,7 @@ impl App {
         });
     }
 
-    /// The shipped weights have come: to be loaded, unless somebody was faster with others, and to fall back on.
+    /// Called when the shipped weights have loaded: they are the fallback, and are used unless others were faster.
     fn shipped_weights(&mut self, bytes: ArrayBuffer, card: String) {
         let weights = self.weights_of(bytes, card, "shipped weights".into());
         self.shipped = Some(weights.clone());
@@ -60,7 +60,7 @@ impl App {
         Weights { bytes, card, name, serial: self.last_serial }
     }
 
-    /// Weights that a person brought. They count once the worker says that they fit.
+    /// Weights provided by the user. They take effect once the worker has accepted them.
     pub fn own_weights(&mut self, bytes: ArrayBuffer, card: String, name: String) {
         let weights = self.weights_of(bytes, card, name);
         self.try_weights(weights);
@@ -74,7 +74,7 @@ impl App {
 
     fn try_weights(&mut self, weights: Weights) {
         if self.network.is_none() {
-            // The model was given up; with these alone it may start.
+            // The model had been given up; it may start with these weights alone.
             self.trying.clear();
         }
         self.trying.push_back(weights);
@@ -87,11 +87,11 @@ impl App {
         }
     }
 
-    /// Hands the worker the first of the weights to be tried; the others wait for its answer.
+    /// Sends the first of the weights to be tried to the worker; the others wait for its answer.
     fn load_next(&mut self) {
         let Some(weights) = self.trying.front() else { return };
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
-        // A copy: the original stays here for a worker that has to be started anew.
+        // A copy is transferred: the original is kept for when a worker must be restarted.
         let ask = Request::Start { serial: weights.serial, backend, weights: weights.bytes.slice(0) };
         if let Some(network) = &mut self.network {
             network.ask(ask);
@@ -101,7 +101,7 @@ impl App {
         self.refresh();
     }
 
-    /// The worker answered for weights: the next ones, or else the queue.
+    /// Called when the worker has answered for weights: continues with the next ones, or else with the queue.
     fn loaded(&mut self) {
         if self.trying.is_empty() {
             self.network_ready = true;
@@ -112,7 +112,7 @@ impl App {
         }
     }
 
-    /// Begins anew with a fresh worker; what was running waits in the queue again.
+    /// Replaces the worker; a running image returns to the queue.
     pub fn restart_network(&mut self) {
         if let Some(item) = self.running.and_then(|id| self.item_mut(id))
             && matches!(item.phase, Phase::Working(_))
@@ -120,7 +120,7 @@ impl App {
             item.phase = Phase::Waiting;
         }
         self.start_network();
-        // First those that were good before; what was being tried after them.
+        // Load the weights that worked first, then those that were being tried.
         if let Some(weights) = self.weights.clone() {
             self.trying.retain(|tried| tried.serial != weights.serial);
             self.trying.push_front(weights);
@@ -156,7 +156,7 @@ impl App {
         });
     }
 
-    /// An image that cannot be done; the others go on.
+    /// Marks an image as failed and goes on with the others.
     pub fn fail(&mut self, id: u32, line: &str) {
         self.complain(line);
         if let Some(item) = self.item_mut(id) {
@@ -170,7 +170,7 @@ impl App {
         self.pump();
     }
 
-    /// Looks at another image than one that failed, unless the person chose it.
+    /// Activates another image if the active one has failed, unless the user chose it.
     fn leave_failed(&mut self, id: u32) {
         let failed = |item: &super::item::Item| matches!(item.phase, Phase::Failed(_));
         if self.chosen || self.active != Some(id) || !self.item(id).is_some_and(failed) {
@@ -181,6 +181,7 @@ impl App {
         }
     }
 
+    /// Handles a reply of the network worker.
     pub fn network_said(&mut self, tell: Reply) {
         match tell {
             Reply::Ready { serial, backend, facts } => {
@@ -195,7 +196,7 @@ impl App {
                 dom::set(&dom::element("engine"), "title", &facts);
                 let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != serial);
                 dom::show("shipped", own);
-                // Said plainly where the slower way was not the person's own choice.
+                // Explain the slower back end unless the user chose it.
                 dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
                 dom::set_text("engine-note", &facts);
                 self.loaded();
@@ -230,25 +231,26 @@ impl App {
         dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU" });
     }
 
+    /// Handles the worker's refusal of weights.
     fn refused(&mut self, serial: u32, message: &str) {
         let name =
             self.trying.iter().find(|weights| weights.serial == serial).map(|weights| weights.name.as_str());
         let message = &name.map_or_else(|| message.to_string(), |name| format!("{name}: {message}"));
         self.trying.retain(|weights| weights.serial != serial);
         if self.engine_up || !self.trying.is_empty() {
-            // The worker keeps the weights it had, or gets the next.
+            // The worker keeps its previous weights, or gets the next ones.
             self.complain(message);
             return self.loaded();
         }
         let Some(good) = self.weights.as_ref().map(|weights| weights.serial) else {
-            // The shipped ones are still on their way, or it was told that they are missing.
+            // The shipped weights are still loading, or were already reported missing.
             return self.complain(message);
         };
         let others = good != serial || !self.backend.is_empty();
         if !others || self.recovering {
             return self.give_up(message);
         }
-        // A worker that has none: back to the weights, and to a place to run, that were good before.
+        // The worker has no weights: return to the weights and back end that worked before.
         self.complain(message);
         self.recovering = true;
         if !self.backend.is_empty() && self.backend_wish != self.backend {
@@ -274,12 +276,12 @@ impl App {
         self.running = None;
         if let Some(item) = self.item_mut(id) {
             if item.diameter != item.ran_with {
-                // Another one was typed meanwhile.
+                // Another diameter was typed in the meantime.
                 item.phase = Phase::Waiting;
                 return self.pump();
             }
             (item.model, item.saved, item.found_with) = (model, false, item.ran_with);
-            // An answer for the map before is none for this one.
+            // Answers for the previous map are invalid for this one.
             item.choice += 1;
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
@@ -292,7 +294,7 @@ impl App {
         self.pump();
     }
 
-    /// The worker died: the device was lost, memory ran out, or it hit a mistake of ours.
+    /// Called when the worker has died: GPU device lost, out of memory, or a bug.
     fn network_lost(&mut self, message: &str) {
         let absent = self.network.as_ref().is_some_and(|network| network.absent);
         let on_gpu = !absent
@@ -301,7 +303,7 @@ impl App {
         self.gpu_lost |= on_gpu;
         self.network_losses += 1;
         let mut name = String::new();
-        // Weights that it was lost over are not tried again, unless the graphics processor may be to blame.
+        // Weights that caused a loss are not tried again, unless the GPU may be to blame.
         let good = self.weights.as_ref().map(|weights| weights.serial);
         if !on_gpu
             && self.trying.front().is_some_and(|weights| Some(weights.serial) != good)
@@ -329,14 +331,14 @@ impl App {
         let then = if on_gpu { "It continues on the CPU." } else { "It was started again." };
         let over = if name.is_empty() { String::new() } else { format!(" while processing {name}") };
         let results = if self.items.is_empty() { "" } else { " No result is lost." };
-        // A program that did not come says so for all workers.
+        // If the program did not load, its own message applies to all workers.
         let told = format!("The model stopped{over} ({message}). {then}{results}");
         self.complain(if absent { message } else { &told });
         self.restart_network();
         self.given_up();
     }
 
-    /// Stops what is not done. A worker in the middle of a computation hears nothing, so it is replaced.
+    /// Stops everything unfinished. A computing worker cannot receive messages, so it is replaced.
     pub fn cancel(&mut self) {
         let was_running = self.running.is_some();
         for item in &mut self.items {
@@ -351,7 +353,7 @@ impl App {
         self.given_up();
     }
 
-    /// Stops one image: the one being looked at, if it is not done, else the one that the network is at.
+    /// Stops one image: the active one if it is unfinished, else the one being processed.
     pub fn cancel_current(&mut self) {
         let begun = |item: &&super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
         if let Some(id) = self.active_item().filter(begun).map(|item| item.id).or(self.running) {
@@ -371,32 +373,33 @@ impl App {
         self.given_up();
     }
 
-    /// Earlier results stand again, with their diameters; the rules may have changed since.
+    /// Called after runs were given up: earlier results with their diameters apply again, though the rules may have
+    /// changed.
     fn given_up(&mut self) {
         self.sync_controls();
         self.measure_next();
         self.refresh();
     }
 
-    /// Takes up again what was stopped or failed.
+    /// Retries everything that was stopped or failed.
     pub fn retry_all(&mut self) {
         let ids: Vec<u32> = self.items.iter().filter(|item| item.can_retry()).map(|item| item.id).collect();
         ids.into_iter().for_each(|id| self.retry(id));
     }
 
-    /// Runs the present model over what another one has found.
+    /// Reruns results of other weights with the present model.
     pub fn run_again(&mut self) {
         let ids: Vec<u32> = self.outdated().map(|item| item.id).collect();
         ids.into_iter().for_each(|id| self.retry(id));
     }
 
-    /// Results of other weights than the present ones.
+    /// Items with results of other weights than the present ones.
     pub fn outdated(&self) -> impl Iterator<Item = &super::item::Item> {
         let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
         self.items.iter().filter(move |item| item.phase == Phase::Done && item.model != serial)
     }
 
-    /// Runs an image again, with its present settings.
+    /// Runs an image again with its present settings.
     pub fn retry(&mut self, id: u32) {
         if let Some(item) = self.item_mut(id).filter(|item| !item.pending()) {
             item.phase = Phase::Waiting;

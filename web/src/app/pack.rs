@@ -1,4 +1,4 @@
-//! Everything of every image in one zip, written by a worker of its own so that the page stays free.
+//! A zip with all files of all images, written by a separate worker so that the page stays responsive.
 
 use super::item::Item;
 use super::link::{Link, Role};
@@ -13,7 +13,7 @@ use web_sys::Blob;
 struct Job {
     id: u32,
     name: String,
-    /// What its files are named by.
+    /// Base name of its files.
     stem: String,
     file: Blob,
     probability: Option<Blob>,
@@ -21,17 +21,18 @@ struct Job {
     by_hand: ByHand,
 }
 
+/// A zip being written.
 pub struct Packing {
     pub link: Link,
-    /// Images still to come, and the one that is being put into the zip. All is as it was at the beginning, as in the
-    /// table, whatever happens to the images meanwhile.
+    /// Remaining images, and the one being packed. Their state, like the table, is as of the start, whatever happens
+    /// meanwhile.
     todo: Vec<Job>,
     packing: Option<Job>,
     table: String,
-    /// Those that are in the zip.
+    /// Images in the zip.
     packed: Vec<Job>,
     total: usize,
-    /// The zip so far. Blobs, so that the browser may put them on disk.
+    /// The zip so far, as blobs, which the browser can keep on disk.
     parts: Array,
 }
 
@@ -40,7 +41,7 @@ impl App {
         if self.packing.is_some() {
             return;
         }
-        // Files and table tell of one set of rules, and of the cells that the page shows.
+        // Files and table must match the same rules and the cells shown on the page.
         self.zip_wanted = self.unsettled();
         if self.zip_wanted {
             return self.measure_next();
@@ -101,11 +102,12 @@ impl App {
         });
     }
 
+    /// Handles a reply of the packer.
     pub fn packer_said(&mut self, tell: Reply) {
         match tell {
             Reply::Packed { bytes, done } => {
                 let Some(packing) = &mut self.packing else { return };
-                // Nothing comes of one that failed.
+                // A failed image does not count as packed.
                 packing.packed.extend(packing.packing.take().filter(|_| bytes.length() > 0));
                 if let Ok(blob) = Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
                     packing.parts.push(&blob);
@@ -119,7 +121,7 @@ impl App {
                     let packed = std::mem::take(&mut packing.packed);
                     let stamp = self.stamp;
                     for item in &mut self.items {
-                        // What has changed since is not in the zip.
+                        // An image that has changed since is not saved in its present state.
                         let all = packed.iter().any(|job| {
                             job.id == item.id
                                 && job.probability == item.probability
@@ -133,7 +135,7 @@ impl App {
                 self.pack_over();
             }
             Reply::Failed { message, .. } => {
-                // Not all of this image's files are in the zip: it does not count as saved.
+                // Not all files of this image are in the zip, so it does not count as saved.
                 if let Some(packing) = &mut self.packing {
                     packing.packing = None;
                 }

@@ -1,15 +1,16 @@
-//! Correcting by hand: lines drawn around cells that were missed, and through cells that should come apart.
+//! Correction by hand: lines drawn around missed cells and across merged ones.
 
 use super::view::View;
 use super::{App, act, dom};
 use crate::message::Stroke;
 use web_sys::{CanvasRenderingContext2d, Event};
 
+/// What the pen draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// What the line encloses becomes one cell.
+    /// The enclosed area becomes one cell.
     Outline,
-    /// The line parts the cells that it crosses.
+    /// Splits the cells that the line crosses.
     Cut,
 }
 
@@ -34,6 +35,7 @@ impl Tool {
         }
     }
 
+    /// Message for a stroke that had no effect.
     fn in_vain(self) -> &'static str {
         match self {
             Self::Outline => "That line encloses nothing. Draw around the cell, back to where you began.",
@@ -47,15 +49,16 @@ impl Tool {
 const IN_VAIN_AT_THE_EDGE: &str =
     "That line encloses nothing, or only a cell at the image edge. Edge cells are left out now: see Adjust.";
 
+/// The pen for corrections by hand.
 #[derive(Default)]
 pub struct Pen {
-    /// Drags on the canvas draw with it.
+    /// If set, dragging on the canvas draws.
     pub tool: Option<Tool>,
     drawing: bool,
-    /// In image pixels; shown until the cells were measured with it.
+    /// In image pixels; shown until the cells have been measured with it.
     line: Vec<(f64, f64)>,
-    /// The image that the last line was drawn in, and the version of its corrections that it became part of, until the
-    /// cells are known with it.
+    /// The image and the version of its corrections that the last line became part of, until the cells have been
+    /// measured with it.
     awaited: Option<(u32, u32)>,
 }
 
@@ -67,7 +70,7 @@ impl Pen {
         }
     }
 
-    /// Whether the drag was the pen's.
+    /// Continues the line; returns whether the pen was drawing.
     pub fn drag(&mut self, to: (f64, f64)) -> bool {
         if self.drawing {
             self.line.push(to);
@@ -75,7 +78,7 @@ impl Pen {
         self.drawing
     }
 
-    /// The press was a click, or another finger came: nothing is drawn.
+    /// Discards the line, because the press was a click or another finger came down.
     pub fn lift(&mut self) {
         self.drawing = false;
         self.line.clear();
@@ -111,7 +114,7 @@ pub fn listen() {
 }
 
 impl App {
-    /// Takes a tool in hand, or puts it down.
+    /// Picks up a tool, or puts it down if it is already in use.
     pub fn take_pen(&mut self, tool: Tool) {
         if self.items.is_empty() {
             return;
@@ -140,7 +143,7 @@ impl App {
         dom::set_text("pen-hint", words.unwrap_or_default());
     }
 
-    /// The line stands: whether it was the pen's.
+    /// Ends the line and applies it; returns whether the pen was drawing.
     pub fn pen_released(&mut self) -> bool {
         let Some(tool) = self.pen.tool.filter(|_| std::mem::take(&mut self.pen.drawing)) else {
             return false;
@@ -165,14 +168,15 @@ impl App {
         true
     }
 
-    /// The cells are known with what was drawn; a line in vain is taken back, unless more has been done since.
+    /// Called when the cells have been measured with the stroke. If it had no effect it is removed, unless more
+    /// corrections followed.
     pub fn stroke_measured(&mut self, id: u32, choice: u32, vain: bool) {
         let Some(awaited) = self.pen.awaited.take_if(|(image, drawn)| *image == id && *drawn <= choice)
         else {
             return;
         };
         if !self.pen.drawing {
-            // Else it is the next one.
+            // While drawing, the line is already the next one.
             self.pen.line.clear();
         }
         let vain = vain && self.active_item().is_some_and(|item| awaited == (item.id, item.choice));
@@ -188,14 +192,14 @@ impl App {
         }
     }
 
-    /// Takes the last correction of this image back.
+    /// Undoes the last correction of this image.
     pub fn undo(&mut self) {
         if self.active_item_mut().is_some_and(super::item::Item::undo) {
             self.changed_back();
         }
     }
 
-    /// Does again what was taken back last.
+    /// Redoes the correction undone last.
     pub fn redo(&mut self) {
         if self.active_item_mut().is_some_and(super::item::Item::redo) {
             self.changed_back();

@@ -1,4 +1,4 @@
-//! What this computer's other engine would take: the same image, once on each.
+//! Compares the two back ends: the same image, once on each.
 
 use super::item::Phase;
 use super::link::{Link, Role};
@@ -11,7 +11,7 @@ fn engine(backend: &str) -> &'static str {
 }
 
 impl App {
-    /// Times the engine that is not in use on the active image.
+    /// Runs the active image on the back end that is not in use, and times it.
     pub fn race(&mut self) {
         if self.racer.is_some() {
             return;
@@ -32,19 +32,20 @@ impl App {
         dom::set_text("race-text", &format!("Trying {}…", engine(other)));
     }
 
-    /// Says how it ended, and lets the worker go.
+    /// Shows the outcome and ends the worker.
     fn race_over(&mut self, text: &str) {
         dom::set_text("race-text", text);
         self.racer = None;
     }
 
+    /// Handles a reply of the racer.
     pub fn racer_said(&mut self, tell: Reply) {
         const GONE: &str = "The image was removed.";
         match tell {
             Reply::Ready { .. } => {
                 let Some(item) = self.item(self.raced) else { return self.race_over(GONE) };
                 let (id, name, file) = (item.id, item.name.clone(), item.file.clone());
-                // The same work: the magnification is estimated again where it was.
+                // The same work as before: the diameter is estimated again if it was.
                 let diameter = item.found_with;
                 let generation = self.racer.as_ref().map_or(0, |racer| racer.generation);
                 spawn_local(async move {

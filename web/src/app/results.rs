@@ -1,4 +1,4 @@
-//! The list of images, with the state of each.
+//! The list of images with their states.
 
 use super::item::{Item, Phase};
 use super::{App, act, dom};
@@ -13,7 +13,7 @@ fn card_id(id: u32) -> String {
     format!("result-{id}")
 }
 
-/// The card of an image, made at its first showing.
+/// The card of an image, created on first use.
 fn card(item: &Item) -> Element {
     if let Some(card) = dom::document().get_element_by_id(&card_id(item.id)) {
         return card;
@@ -53,7 +53,7 @@ fn card(item: &Item) -> Element {
     card
 }
 
-/// Scrolls the list as far as needed.
+/// Scrolls the list if necessary to show an image's card.
 pub fn bring_into_sight(id: u32) {
     let how = ScrollIntoViewOptions::new();
     how.set_block(ScrollLogicalPosition::Nearest);
@@ -62,7 +62,7 @@ pub fn bring_into_sight(id: u32) {
     }
 }
 
-/// What the card says under the name.
+/// Text under the name on the card.
 fn note(item: &Item) -> String {
     match &item.phase {
         Phase::Waiting => "waiting".into(),
@@ -79,15 +79,15 @@ fn note(item: &Item) -> String {
     }
 }
 
-/// All that a card shows. It is drawn anew where that changes: of two hundred cards one does at a time.
+/// Everything shown on a card. A card is only redrawn when this changes, so with 200 images one is redrawn at a time.
 #[derive(PartialEq)]
 pub struct Face {
     state: &'static str,
     active: bool,
     note: String,
-    /// All of what the card cuts off.
+    /// Tooltip with the full text, which the card truncates.
     title: String,
-    /// What the small button does; empty where nothing is to be done.
+    /// Label of the small button; empty if there is nothing to do.
     action: &'static str,
     working: bool,
     share: Option<f64>,
@@ -150,7 +150,7 @@ impl Face {
 }
 
 impl App {
-    /// Looks at the image that the person chose.
+    /// Activates an image that the user chose.
     pub fn choose(&mut self, id: u32) {
         self.chosen = true;
         self.activate(id);
@@ -192,7 +192,7 @@ impl App {
         }
     }
 
-    /// The small button of a card: retry what failed, stop what runs.
+    /// Handles the small button of a card: retries a failed image, stops a running one.
     fn stop_or_retry(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
             Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
@@ -223,7 +223,7 @@ impl App {
         if let (Some(next), None) = (next, self.active) {
             self.activate(next);
         }
-        // The focus goes to the one beside it, which may be the next to go.
+        // Focus moves to the neighbouring card, so that several can be removed in a row.
         let next = next.and_then(|id| dom::document().get_element_by_id(&card_id(id)));
         let next = next.and_then(|card| card.query_selector(".result").ok().flatten());
         let next =
@@ -231,7 +231,7 @@ impl App {
         if let Some(next) = next.dyn_ref::<web_sys::HtmlElement>() {
             let _ = next.focus();
         }
-        // What is to be saved may have waited for this one alone.
+        // Pending saves may have been waiting for this image only.
         self.go_on();
     }
 }

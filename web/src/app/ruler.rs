@@ -1,4 +1,4 @@
-//! The line that a person draws along a scale bar.
+//! The line that the user draws along a scale bar.
 
 use super::controls::typed;
 use super::view::View;
@@ -7,12 +7,13 @@ use web_sys::CanvasRenderingContext2d;
 
 const HINT: &str = "Drag along the scale bar from end to end. Press Draw again, or Esc, to stop.";
 
+/// The ruler that measures a scale bar.
 #[derive(Default)]
 pub struct Ruler {
-    /// The next drag on the canvas draws the line.
+    /// Whether the next drag on the canvas draws the line.
     pub active: bool,
     drawing: bool,
-    /// From and to, in image pixels.
+    /// Start and end in image pixels.
     line: Option<((f64, f64), (f64, f64))>,
 }
 
@@ -47,7 +48,7 @@ impl Ruler {
         }
     }
 
-    /// Whether the drag was the ruler's.
+    /// Continues the line; returns whether the ruler was drawing.
     pub fn drag(&mut self, to: (f64, f64)) -> bool {
         if let (true, Some((from, _))) = (self.drawing, self.line) {
             self.line = Some((from, to));
@@ -55,18 +56,19 @@ impl Ruler {
         self.drawing
     }
 
-    /// Another finger came, or the system took the gesture over: nothing is drawn.
+    /// Discards a line in progress, because another finger came down or the system took the gesture over.
     pub fn lift(&mut self) {
         if std::mem::take(&mut self.drawing) {
             self.line = None;
         }
     }
 
-    /// Whether a line was finished.
+    /// Ends the line; returns whether there was one in progress.
     pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.drawing)
     }
 
+    /// Length of the line in image pixels; 0 if there is none.
     pub fn length(&self) -> f64 {
         self.line.map_or(0.0, |((x0, y0), (x1, y1))| (x1 - x0).hypot(y1 - y0))
     }
@@ -96,7 +98,7 @@ impl App {
         self.draw_soon();
     }
 
-    /// The line stands: ask how long it is.
+    /// Called when the line is finished: asks for its length.
     pub fn ruler_drawn(&mut self) {
         let length = self.ruler.length();
         if length < 3.0 {

@@ -1,4 +1,4 @@
-//! The sample smears that lie beside the page: synthetic, with their exact truth.
+//! The sample smears served with the page: synthetic, with their exact truth masks.
 
 use super::{act, dom, files};
 use crate::js::View;
@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Event;
 
-/// One of `assets/samples/index.json`: `[{"title", "image", "truth"}]`.
+/// An entry of `assets/samples/index.json`: `[{"title", "image", "truth"}]`.
 #[derive(Clone)]
 struct Sample {
     title: String,
@@ -25,7 +25,7 @@ async fn listed() -> Result<Vec<Sample>, String> {
     Ok(js_sys::Array::from(&index).iter().map(read).filter(|sample| !sample.image.is_empty()).collect())
 }
 
-/// Offers the samples on the empty page; without any, the page says nothing of them.
+/// Shows the samples on the empty page, if there are any.
 pub fn show() {
     spawn_local(async {
         let samples = listed().await.unwrap_or_default();
@@ -44,7 +44,7 @@ pub fn show() {
             let pressed = button.clone();
             dom::on(&button, "click", move |_: Event| {
                 let (sample, pressed) = (sample.clone(), pressed.clone());
-                // The second click of two comes while the files do.
+                // Disabled while the files load, so that a double click does not add the sample twice.
                 dom::set(&pressed, "disabled", "");
                 spawn_local(async move {
                     take(sample).await;

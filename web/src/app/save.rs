@@ -1,4 +1,4 @@
-//! Files to the person's disk.
+//! Saving files to the user's disk.
 
 use super::{App, dom};
 use crate::message::{Export, Request, Truth};
@@ -21,18 +21,18 @@ pub fn download_blob(name: &str, blob: &Blob) {
         anchor.set_download(name);
         anchor.click();
     }
-    // The browser needs the address until it has begun to write.
+    // The browser needs the URL until it has begun to write.
     dom::after(60_000, move || drop(Url::revoke_object_url(&url)));
 }
 
 impl App {
-    /// Makes one file of the active image.
+    /// Saves one file of the active image.
     pub fn export(&mut self, what: &str) {
         if self.exporting.iter().any(|making| making == what) {
             return;
         }
         if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
-            // As soon as the desk has it.
+            // Postponed until the desk has opened the image.
             self.exports_wanted.push(what.to_string());
             if self.desk_open != self.active {
                 self.open_active();
@@ -42,7 +42,7 @@ impl App {
         if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
             let Some(stem) = self.item(id).map(|item| item.stem.clone()) else { return };
             if self.open_and_stale() == Some(id) {
-                // What is saved has to follow what the page shows.
+                // What is saved must match what the page shows.
                 self.measure(id, None, Truth::default());
             }
             self.exporting.push_back(what.to_string());

@@ -1,4 +1,4 @@
-//! All that the page knows, and who hears what the workers say.
+//! The page's state, and dispatch of the workers' messages.
 
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
@@ -11,19 +11,19 @@ use crate::message::{Reply, Rules};
 use js_sys::{ArrayBuffer, JSON};
 use std::collections::{HashMap, VecDeque};
 
-/// Weights, as they were fetched or dropped.
+/// Weights as fetched or dropped.
 #[derive(Clone)]
 pub struct Weights {
     pub bytes: ArrayBuffer,
-    /// The model card, JSON as `trainer train` writes it; empty where there is none.
+    /// The model card, JSON as `trainer train` writes it; empty if there is none.
     pub card: String,
     pub name: String,
-    /// Which of this sitting's they are: names come again.
+    /// Unique within this session, unlike names.
     pub serial: u32,
 }
 
 impl Weights {
-    /// Which model this is and how well it did, in words.
+    /// Describes the model and its accuracy for the user.
     pub fn facts(&self) -> String {
         let card = JSON::parse(&self.card).unwrap_or_default();
         let [measured, data] = ["cross_validation", "data"].map(|key| Fields(&card).value(key));
@@ -35,85 +35,90 @@ impl Weights {
     }
 }
 
+/// The page's state.
 pub struct App {
     pub items: Vec<Item>,
-    /// What the card of each shows.
+    /// What each image's card shows.
     pub faces: HashMap<u32, Face>,
     pub active: Option<u32>,
     pub next_id: u32,
     pub rules: Rules,
-    /// Counts up with every change of the rules, so that late answers are told from fresh ones.
+    /// Version of the rules, incremented with every change; identifies outdated answers.
     pub stamp: u32,
 
+    /// Number of workers started so far, see [`Link::generation`].
     pub generation: u32,
     pub network: Option<Link>,
-    /// The model is loaded and waits for images.
+    /// Whether the model is loaded and waits for images.
     pub network_ready: bool,
-    /// The network's worker has a model loaded.
+    /// Whether the network worker has a model loaded.
     pub engine_up: bool,
-    /// A worker that refused its model was replaced and has not answered yet.
+    /// Whether a worker that refused its model was replaced and has not answered yet.
     pub recovering: bool,
     pub last_serial: u32,
-    /// The image that the network is at.
+    /// The image that the network is processing.
     pub running: Option<u32>,
-    /// Those that a worker took last; before it took any, the shipped ones.
+    /// The weights that a worker last accepted; until then the shipped ones.
     pub weights: Option<Weights>,
-    /// Those that lie beside the page, to go back to.
+    /// The weights served with the page, as a fallback.
     pub shipped: Option<Weights>,
-    /// Those that are still to be tried, one after another. The worker has the first and has not answered yet.
+    /// Weights still to be tried, in order. The worker has the first and has not answered yet.
     pub trying: VecDeque<Weights>,
-    /// How often the network's worker was lost since it last took weights.
+    /// How often the network worker was lost since it last accepted weights.
     pub network_losses: u32,
-    /// What the person or the address asked for: `auto`, `webgpu`, `cpu`.
+    /// The back end requested by the user or the URL: `auto`, `webgpu`, `cpu`.
     pub backend_wish: String,
-    /// The graphics processor was lost; stay on the CPU.
+    /// Whether the GPU was lost; the CPU is used from then on.
     pub gpu_lost: bool,
+    /// The back end in use: `webgpu`, `cpu`, or empty before the model has started.
     pub backend: String,
+    /// Whether the model cannot run without the user's action.
     pub fatal: bool,
 
     pub desk: Option<Link>,
-    /// The image that the desk holds or is opening.
+    /// The image that the desk has open or is opening.
     pub desk_open: Option<u32>,
-    /// The image that has been handed over; it may still be read from disk before.
+    /// The image that has been sent to the desk; before that, its file may still be being read.
     pub desk_has: Option<u32>,
-    /// The images that the desk is to measure and has not answered for.
+    /// Images that the desk is to measure and has not answered for yet.
     pub measuring: Vec<u32>,
     pub desk_losses: u32,
 
     pub view: View,
     pub ruler: Ruler,
     pub pen: Pen,
+    /// Number of the cell that is pointed at.
     pub hovered: Option<u32>,
-    /// Where the pointer is over the canvas, in its pixels.
+    /// Position of the pointer over the canvas, in canvas pixels.
     pub pointer: Option<(f64, f64)>,
-    /// How often a finger has tapped a cell.
+    /// Number of taps on cells so far.
     pub taps: u32,
-    /// What the desk was asked to name the cell for, in that order: a click and where, or pointing only.
+    /// Probe requests sent to the desk, in order: a click with its position, or `None` for hovering.
     pub probes: VecDeque<Option<(f64, f64)>>,
-    /// The table of all images, or the zip, is to be saved as soon as all is up to date.
+    /// Whether the table of all images, or the zip, is to be saved as soon as everything is up to date.
     pub table_wanted: bool,
     pub zip_wanted: bool,
-    /// Files of the active image that are to be saved as soon as the desk has it open.
+    /// Files of the active image to be saved as soon as the desk has it open.
     pub exports_wanted: Vec<String>,
-    /// What the desk is making a file of, in that order.
+    /// Files that the desk is making, in order.
     pub exporting: VecDeque<String>,
-    /// The person has chosen which image to look at.
+    /// Whether the user has chosen which image to look at.
     pub chosen: bool,
     pub sorting: Sorting,
-    /// What the table of all images shows.
+    /// Rows shown in the table of all images.
     pub images_shown: Vec<(u32, Vec<String>)>,
     pub packing: Option<Packing>,
     pub racer: Option<Link>,
-    /// The image that is timed on it.
+    /// The image that is timed by the racer.
     pub raced: u32,
     refresh_asked: bool,
-    /// How often something was to be said to screen readers; the last one is.
+    /// Number of announcements requested; only the last one is spoken.
     speeches: u32,
 }
 
-/// What is said of a file that was added before.
+/// Message for a file that was added before.
 pub const AGAIN: &str = "already in the list, so counted twice now; remove one of each two";
-/// Ends the line that counts the complaints before those that are shown.
+/// Ends the line that gives the number of messages no longer shown.
 const EARLIER: &str = " earlier messages are not shown; failed images say why in the list";
 
 impl App {
@@ -199,12 +204,12 @@ impl App {
         self.item_mut(self.active?)
     }
 
-    /// Tells the person what went wrong, one line each; earlier lines of this sitting stay readable.
+    /// Shows an error to the user, one line each; earlier lines of this session stay visible, up to a limit.
     pub fn complain(&mut self, line: &str) {
         let (element, hidden) = (dom::element("error"), dom::element("error-box").hidden());
         let before = if hidden { String::new() } else { element.text_content().unwrap_or_default() };
         const SHOWN: usize = 6;
-        // Said again, it is the last.
+        // A repeated message moves to the end.
         let told = |old: &&str| !old.ends_with(EARLIER) && *old != line;
         let earlier = before.lines().find_map(|line| line.strip_suffix(EARLIER)?.parse().ok()).unwrap_or(0);
         let mut lines: Vec<&str> = before.lines().filter(told).chain([line]).collect();
@@ -218,9 +223,9 @@ impl App {
         dom::show("error-box", true);
     }
 
-    /// What was said of an image that is not in the list any more helps nobody.
+    /// Removes messages about an image that is no longer in the list.
     pub fn forget_complaints(&mut self, name: &str) {
-        // Of two that were one file, one is left: that is what was asked for.
+        // If a duplicate was removed, only the message about the duplication is obsolete.
         let other = self.items.iter().any(|item| item.name == name);
         let again = format!("{name}: {AGAIN}");
         let element = dom::element("error");
@@ -236,7 +241,7 @@ impl App {
         }
     }
 
-    /// Says how many cells the active image has, for those who do not see the figure, once it has come to rest.
+    /// Announces the cell count of the active image to screen readers once it has settled.
     pub fn speak_soon(&mut self) {
         self.speeches += 1;
         let speech = self.speeches;
@@ -250,7 +255,7 @@ impl App {
         });
     }
 
-    /// The line to a worker, if that one still serves.
+    /// The connection to a worker, if that worker is still current.
     pub fn link(&mut self, role: Role, generation: u32) -> Option<&mut Link> {
         let link = match role {
             Role::Network => self.network.as_mut(),
@@ -261,7 +266,7 @@ impl App {
         link.filter(|link| link.generation == generation)
     }
 
-    /// The program for a worker has come, or not.
+    /// Called when the program for a worker has loaded or failed to.
     pub fn begun(&mut self, role: Role, generation: u32, program: Result<Program, String>) {
         let Some(link) = self.link(role, generation) else { return };
         link.absent = program.is_err();
@@ -270,7 +275,7 @@ impl App {
         }
     }
 
-    /// What a worker said. Stale workers are not heard.
+    /// Dispatches a worker's message; messages of replaced workers are ignored.
     pub fn heard(&mut self, role: Role, generation: u32, tell: Reply) {
         let Some(link) = self.link(role, generation) else { return };
         if let Reply::Up = tell {
@@ -285,17 +290,17 @@ impl App {
         }
     }
 
-    /// A message could not be handed over; the worker counts as lost.
+    /// Called when a message could not be sent; the worker counts as lost.
     pub fn lost_generation(&mut self, generation: u32, message: String) {
         for role in [Role::Network, Role::Desk, Role::Packer, Role::Racer] {
             self.heard(role, generation, Reply::Crashed { message: message.clone() });
         }
     }
 
-    /// Shows the state anew in the next frame; many calls make one.
+    /// Schedules an update of the page in the next frame; several calls cause one update.
     pub fn refresh(&mut self) {
         if self.state() == "ready" {
-            // Scripts read list, figures and tables as soon as the state says so.
+            // Scripts read the list, figures and tables as soon as the state is "ready".
             self.show_results();
             self.show_figures();
             self.show_tables();
@@ -304,7 +309,7 @@ impl App {
         if !self.refresh_asked {
             self.refresh_asked = true;
             dom::next_frame(|| super::act(App::show_all));
-            // Frames do not come in a background tab, but results do.
+            // In a background tab there are no frames, but results arrive.
             dom::after(250, || super::act(App::show_all));
         }
     }
@@ -320,12 +325,12 @@ impl App {
         }
     }
 
-    /// The focus goes on with the work, where what had it is gone.
+    /// Moves focus on if the focused element is gone.
     pub fn keep_focus(&self) {
         super::focus::keep(if self.items.is_empty() { "pick" } else { "canvas" });
     }
 
-    /// `body[data-state]`: kept exact at every moment, for it is what scripts wait on.
+    /// Updates `body[data-state]`. Always exact, as scripts wait for it.
     pub fn show_state(&self) {
         let body = dom::body();
         dom::set(&body, "data-state", self.state());
@@ -346,7 +351,7 @@ impl App {
         }
     }
 
-    /// Share of all images that is done, for the bar.
+    /// Share of all images that is done, for the progress bar.
     pub fn share_done(&self) -> f64 {
         let parts: f64 = self
             .items

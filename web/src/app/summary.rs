@@ -1,4 +1,4 @@
-//! All images in one table, on the page and as a file.
+//! The table of all images, on the page and as a file.
 
 use super::figures::{density, short, sized, spread};
 use super::item::{Item, Phase, mean_and_spread};
@@ -10,6 +10,7 @@ use web_sys::Element;
 const COLUMNS: [&str; 9] =
     ["Image", "Cells", "Covered", "Density", "Diameter", "Area", "Circularity", "IoU", "Time, s"];
 
+/// A table row with a cell of type `tag` for each text.
 fn line(tag: &str, texts: &[String]) -> Element {
     let row = dom::make("tr", "", "");
     for text in texts {
@@ -18,6 +19,7 @@ fn line(tag: &str, texts: &[String]) -> Element {
     row
 }
 
+/// The cells of an image's row. `scale`: micrometres per pixel.
 fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
     let name = format!("{}{doubt}", item.label());
@@ -48,10 +50,10 @@ fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
     ]
 }
 
-/// There is nothing to put into a file.
+/// Message if there is nothing to save.
 pub const NOTHING: &str = "There is no result to save yet.";
 
-/// A field of a CSV line.
+/// Quotes a CSV field if necessary.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -71,7 +73,7 @@ impl App {
             }
         }
         let done: Vec<&Item> = self.items.iter().filter(|item| item.stamp > 0).collect();
-        // One unit for all.
+        // The same unit for all rows.
         let scaled = !done.is_empty() && done.iter().all(|item| self.scale_of(item).is_some());
         let scale = |item: &Item| self.scale_of(item).filter(|_| scaled);
         let rows: Vec<(u32, Vec<String>)> =
@@ -84,10 +86,10 @@ impl App {
         let sizes: Vec<f64> = done.iter().flat_map(sizes).collect();
         let some = !sizes.is_empty();
         let diameters = mean_and_spread(sizes.into_iter());
-        // A row in which something is selected stays, while others are at work.
+        // Rebuilt only when it changes, so that a text selection survives while other images are being processed.
         if self.images_shown != rows {
             let body = dom::element("images-body");
-            // The row whose button has the focus keeps it.
+            // The focused row keeps the focus.
             let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
             let focused =
                 focused.and_then(|element| element.closest("tr").ok()??.get_attribute("data-image"));
@@ -136,24 +138,24 @@ impl App {
         );
     }
 
-    /// What the files of a new image are named by, as `trainer predict` does: a name that comes again gets a number.
+    /// Base name of a new image's files, as in `trainer predict`: a repeated name gets a number.
     pub fn new_stem(&self, name: &str) -> String {
         let taken: HashSet<String> = self.items.iter().map(|item| item.stem.to_lowercase()).collect();
         let stem = input::stem(name);
         let stem = if stem.is_empty() { "image" } else { stem };
         let numbered = (2..).map(|number| format!("{stem}-{number}"));
-        // Upper and lower case are one on many disks.
+        // On many disks, names that differ only in case are the same.
         let mut names = std::iter::once(stem.to_string()).chain(numbered);
         names.find(|name| !taken.contains(&name.to_lowercase())).unwrap_or_default()
     }
 
-    /// What table and zip tell of: results that follow the present rules.
+    /// Items that go into table and zip: results that match the present rules.
     pub fn exportable(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.phase == Phase::Done && item.up_to_date(self.stamp))
     }
 
-    /// The table of all images as CSV, the one that `trainer predict` writes: the model's lines under one head. Where
-    /// images were compared with a truth, how well follows.
+    /// The table of all images as CSV, as `trainer predict` writes it: the model's rows under one header. If images
+    /// were compared with truth masks, columns for the agreement follow.
     pub fn images_table(&self) -> String {
         let compared = self.exportable().any(|item| item.iou.is_some());
         let mut text = String::new();
@@ -179,7 +181,7 @@ impl App {
     }
 
     pub fn save_images_table(&mut self) {
-        // A table tells of one set of rules, and of the cells that the page shows.
+        // The table must match one set of rules and the cells shown on the page.
         self.table_wanted = self.unsettled();
         if self.table_wanted {
             return self.measure_next();
@@ -195,7 +197,7 @@ impl App {
         self.tell_of_missing();
     }
 
-    /// Says which images are not in a table or zip: those that it came too early for, and those that were not done.
+    /// Reports how many images are missing from a table or zip: unfinished, stopped or failed ones.
     pub fn tell_of_missing(&mut self) {
         let count = |which: fn(&Item) -> bool| self.items.iter().filter(|item| which(item)).count();
         let pending = count(Item::pending);

@@ -8,15 +8,18 @@ use web_sys::{Element, Event, HtmlInputElement};
 
 const COLUMNS: [&str; 9] =
     ["Cell", "Counted", "x", "y", "Diameter", "Area", "Perimeter", "Circularity", "Certainty"];
-/// So many rows at first, and more with each press. A table of all of 20 000 rows would freeze the page.
+/// Number of rows shown at first. Building all of 20 000 rows would freeze the page.
 const PORTION: usize = 200;
+/// Number of rows shown after "more".
 const MOST: usize = 1200;
 
+/// Order and extent of the table of cells.
 pub struct Sorting {
     column: usize,
     falling: bool,
     rows: usize,
-    /// What the table shows now: image, set of rows, how many of them; it is only rebuilt when that changes.
+    /// What the table shows: image, set of rows, number of rows, limit, direction, other state. It is rebuilt only when
+    /// this changes.
     shown: Option<(u32, u32, usize, usize, bool, String)>,
 }
 
@@ -26,7 +29,7 @@ impl Default for Sorting {
     }
 }
 
-/// A column's value, for sorting.
+/// Value of a column, for sorting.
 fn value(row: &CellRow, column: usize) -> f64 {
     match column {
         1 => f64::from(u8::from(row.excluded)),
@@ -41,7 +44,7 @@ fn value(row: &CellRow, column: usize) -> f64 {
     }
 }
 
-/// The cell that an event in the table is about.
+/// The cell whose row an event occurred in, and the event's target.
 fn cell_of(event: &Event) -> Option<(u32, Element)> {
     let target: Element = event.target()?.dyn_into().ok()?;
     let row = target.closest("tr[data-cell]").ok()??;
@@ -59,7 +62,7 @@ pub fn listen() {
         dom::append(&dom::element("cells-head"), &head);
         dom::on(&button, "click", move |_: Event| act(move |app| app.sort_by(column)));
     }
-    // One listener for all rows, however many there are.
+    // One listener for all rows.
     dom::on(&dom::element("cells-body"), "click", |event: Event| {
         let Some((cell, target)) = cell_of(&event) else { return };
         let toggle = target.dyn_ref::<HtmlInputElement>().is_some();
@@ -127,7 +130,7 @@ impl App {
         self.refresh();
     }
 
-    /// Brings a cell of the table into the picture.
+    /// Shows a cell of the table in the picture.
     fn show_cell(&mut self, cell: u32) {
         let Some(row) =
             self.active_item().and_then(|item| item.rows.iter().find(|row| row.id == cell)).copied()
@@ -200,7 +203,7 @@ impl App {
         for row in sorted.iter().take(rows) {
             dom::append(&body, &row_element(row, scale));
         }
-        // The row that was being worked on keeps the focus.
+        // The focused row keeps the focus.
         if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten())
             && let Some(element) = element.dyn_ref::<web_sys::HtmlElement>()
         {

@@ -1,10 +1,10 @@
-//! The pieces of the picture that have come from the desk.
+//! Cache of the picture tiles received from the desk.
 
 use crate::message::Tile;
 use std::collections::{HashMap, HashSet};
 use web_sys::ImageBitmap;
 
-/// A megabyte each: enough for two large screens with their overlay.
+/// Maximum number of tiles, of a megabyte each: enough for two large screens with overlay.
 const MOST: usize = 160;
 
 struct Piece {
@@ -13,6 +13,7 @@ struct Piece {
     used: u64,
 }
 
+/// Tiles by position, replaced least recently used first.
 #[derive(Default)]
 pub struct Tiles {
     pieces: HashMap<Tile, Piece>,
@@ -21,6 +22,7 @@ pub struct Tiles {
 }
 
 impl Tiles {
+    /// Stores a tile that has arrived, unless a newer version is already here.
     pub fn came(&mut self, tile: Tile, stamp: u32, bitmap: ImageBitmap) {
         self.asked.remove(&(tile.clone(), stamp));
         self.clock += 1;
@@ -43,7 +45,7 @@ impl Tiles {
         }
     }
 
-    /// The piece, of whatever version: an old overlay beats none while the new one is on its way.
+    /// A tile of any version: an old overlay is better than none while the new one is on its way.
     pub fn get(&mut self, tile: &Tile) -> Option<&ImageBitmap> {
         self.clock += 1;
         let piece = self.pieces.get_mut(tile)?;
@@ -51,13 +53,13 @@ impl Tiles {
         Some(&piece.bitmap)
     }
 
-    /// Whether this version is neither here nor on its way; notes it as asked for.
+    /// Whether this version should be requested, i.e. is neither here nor on its way; if so, notes it as requested.
     pub fn wants(&mut self, tile: &Tile, stamp: u32) -> bool {
         let here = self.pieces.get(tile).is_some_and(|piece| piece.stamp == stamp);
         !here && self.asked.len() < 32 && self.asked.insert((tile.clone(), stamp))
     }
 
-    /// The worker that was asked is gone.
+    /// Called when the worker that was asked is gone.
     pub fn forget_asked(&mut self) {
         self.asked.clear();
     }

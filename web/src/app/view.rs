@@ -1,4 +1,4 @@
-//! The canvas: which part of the picture it shows, and drawing it.
+//! The canvas: the visible part of the picture, and drawing it.
 
 use super::tiles::Tiles;
 use super::{App, act, dom};
@@ -7,24 +7,26 @@ use std::f64::consts::TAU;
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
-/// Overlays are drawn finer than the image's pixels, so that outlines stay thin when zoomed in.
+/// Finest level of overlays: finer than image pixels, so that outlines stay thin when zoomed in.
 const FINEST_OVERLAY: i32 = -3;
 
+/// The canvas and the part of the picture that it shows.
 pub struct View {
     pub canvas: HtmlCanvasElement,
     context: Option<CanvasRenderingContext2d>,
     pub tiles: Tiles,
-    /// The image that the canvas shows, once the desk has opened it, and its size.
+    /// The displayed image, once the desk has opened it: id, width, height.
     pub image: Option<(u32, f64, f64)>,
-    /// Canvas pixels per image pixel, and the canvas position of the image's corner.
+    /// Canvas pixels per image pixel, and the canvas position of the image's top left corner.
     pub zoom: f64,
     pub left: f64,
     pub top: f64,
-    /// Zoom follows the size of the canvas until the person zooms.
+    /// Whether the zoom follows the size of the canvas, until the user zooms.
     pub fitted: bool,
     pub layer: String,
-    /// The overlay is hidden for as long as a key is held.
+    /// Whether the overlay is hidden, while a key is held.
     pub peeking: bool,
+    /// Version of the overlay; tiles of other versions are requested again.
     pub stamp: u32,
     asked: bool,
 }
@@ -49,12 +51,14 @@ impl View {
         }
     }
 
+    /// Called when the displayed image is no longer valid.
     pub fn forget(&mut self) {
         self.image = None;
         self.fitted = true;
         self.tiles.clear();
     }
 
+    /// Called when the desk has opened an image.
     pub fn opened(&mut self, id: u32, width: u32, height: u32) {
         self.tiles.clear();
         let size = (id, f64::from(width), f64::from(height));
@@ -71,7 +75,7 @@ impl View {
         dom::window().device_pixel_ratio().max(1.0)
     }
 
-    /// Makes the canvas as fine as the screen. Returns its size.
+    /// Matches the canvas resolution to the screen; returns its size.
     fn resize(&self) -> (f64, f64) {
         let ratio = Self::pixel_ratio();
         let width = (f64::from(self.canvas.client_width()) * ratio).round().max(1.0);
@@ -116,7 +120,7 @@ impl View {
         self.keep_in_sight();
     }
 
-    /// Brings a point of the image to the middle, near enough to see a cell.
+    /// Centres a point of the image, zoomed in enough to see a cell.
     pub fn show_point(&mut self, x: f64, y: f64, diameter: f64) {
         let (width, height) = (f64::from(self.canvas.width()), f64::from(self.canvas.height()));
         if diameter * self.zoom < 40.0 {
@@ -128,6 +132,7 @@ impl View {
         self.keep_in_sight();
     }
 
+    /// Keeps part of the image within the canvas.
     fn keep_in_sight(&mut self) {
         let Some((_, width, height)) = self.image else { return };
         let (across, down) = (f64::from(self.canvas.width()), f64::from(self.canvas.height()));
@@ -135,7 +140,7 @@ impl View {
         self.top = self.top.clamp(down * 0.2 - height * self.zoom, down * 0.8);
     }
 
-    /// The point of the image under a point of the canvas, in canvas pixels.
+    /// Converts canvas pixels to image coordinates.
     pub fn to_image(&self, x: f64, y: f64) -> (f64, f64) {
         ((x - self.left) / self.zoom, (y - self.top) / self.zoom)
     }
@@ -144,7 +149,7 @@ impl View {
         (x * self.zoom + self.left, y * self.zoom + self.top)
     }
 
-    /// Draws one layer from the tiles at hand; returns those to ask for.
+    /// Draws one layer from the available tiles; returns requests for missing ones.
     fn draw_layer(&mut self, layer: &str, finest: i32, stamp: u32) -> Vec<Request> {
         let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else {
             return Vec::new();
@@ -173,7 +178,7 @@ impl View {
         asks
     }
 
-    /// Draws one square of the image, from a coarser tile where its own has not come.
+    /// Draws one square of the image, from a coarser tile if its own is not available.
     fn draw_tile(
         &mut self,
         context: &CanvasRenderingContext2d,
@@ -185,7 +190,7 @@ impl View {
         let step = side * f64::from(tile.level).exp2();
         let (x, y) = (f64::from(tile.column) * step, f64::from(tile.row) * step);
         let (w, h) = (step.min(size.0 - x), step.min(size.1 - y));
-        // Whole canvas pixels, so that neighbours neither overlap nor part.
+        // Rounded to whole canvas pixels, so that neighbours neither overlap nor leave gaps.
         let (left, top) = self.to_canvas(x, y);
         let (right, bottom) = self.to_canvas(x + w, y + h);
         let (left, top, right, bottom) = (left.round(), top.round(), right.round(), bottom.round());
@@ -213,7 +218,7 @@ impl View {
 }
 
 impl App {
-    /// Draws in the next frame.
+    /// Schedules drawing in the next frame.
     pub fn draw_soon(&mut self) {
         if !self.view.asked {
             self.view.asked = true;
@@ -233,12 +238,12 @@ impl App {
         if self.view.fitted {
             self.view.fit();
         } else if before != (self.view.canvas.width(), self.view.canvas.height()) {
-            // What was in the middle stays there.
+            // Keep the centre in place.
             self.view.left += (width - f64::from(before.0)) / 2.0;
             self.view.top += (height - f64::from(before.1)) / 2.0;
             self.view.keep_in_sight();
         }
-        // What is there altogether needs no moving: a finger scrolls the page.
+        // If everything is visible there is nothing to pan, and dragging a finger scrolls the page.
         let still = self.view.fitted && self.pen.tool.is_none() && !self.ruler.active;
         let _ = self.view.canvas.class_list().toggle_with_force("still", still);
         dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
@@ -261,7 +266,7 @@ impl App {
         self.pen.draw(&context, &self.view);
     }
 
-    /// A ring about the cell that is pointed at.
+    /// Draws a ring around the cell that is pointed at.
     fn ring(&self, context: &CanvasRenderingContext2d) {
         let Some(row) = self.row_pointed_at() else { return };
         let (x, y) = self.view.to_canvas(row.x, row.y);

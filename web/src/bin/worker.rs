@@ -1,4 +1,4 @@
-//! The model's program, in a worker.
+//! Entry point of the workers.
 
 fn main() {
     web::worker::start();

@@ -1,4 +1,4 @@
-//! From a worker to the page.
+//! Messages from a worker to the page.
 
 use super::{CellRow, Tile};
 use crate::js::{Build, View};
@@ -6,59 +6,61 @@ use js_sys::{Array, ArrayBuffer, Float32Array, Float64Array, Uint8Array, Uint8Cl
 use wasm_bindgen::JsValue;
 use web_sys::ImageBitmap;
 
-/// What the network found.
+/// Result of the network for one image.
 pub struct Segmented {
     pub id: u32,
     pub width: u32,
     pub height: u32,
-    /// A byte per pixel, 255 = certainly a cell.
+    /// Probability map, one byte per pixel; 255 is certainly a cell.
     pub probability: ArrayBuffer,
-    /// The cell diameter that the magnification was chosen for, in image pixels.
+    /// The cell diameter in image pixels that determined the working scale.
     pub diameter: f64,
-    /// Micrometres per pixel, where the file says so.
+    /// Micrometres per pixel, if stated in the file.
     pub um_per_px: Option<f64>,
     pub warnings: Vec<String>,
+    /// Time that the network took.
     pub seconds: f64,
     pub backend: String,
-    /// The weights that found it, by their serial number.
+    /// Serial number of the weights.
     pub model: u32,
 }
 
-/// The cells under the present rules.
+/// The cells of one image under the present rules.
 pub struct Measured {
     pub id: u32,
-    /// What this tells of: the versions of the rules and of the corrections by hand, and the truth mask, if any.
+    /// What this result corresponds to: versions of the rules, of the corrections by hand, and of the truth mask.
     pub stamp: u32,
     pub choice: u32,
     pub truth: u32,
     pub rows: Vec<CellRow>,
-    /// Cells per megapixel of the picture itself, without a border or the black around an eyepiece's view.
+    /// Cells per megapixel of the picture, without a border or the black around an eyepiece's view.
     pub density: f64,
-    /// Share of it that counted cells cover, 0 to 1.
+    /// Share of the picture covered by counted cells, 0 to 1.
     pub covered: f64,
-    /// Agreement with the truth mask, where there is one.
+    /// Agreement with the truth mask, if there is one.
     pub iou: Option<f64>,
     pub dice: Option<f64>,
-    /// For every left-out point the cell it lies in, 0 if none.
+    /// For every left-out point, the number of the cell that it lies in; 0 if none.
     pub hits: Vec<f64>,
-    /// The last line that was drawn changed nothing.
+    /// Whether the last stroke had no effect.
     pub vain: bool,
-    /// Why its scale should not be trusted.
+    /// Warning about the scale.
     pub doubt: Option<String>,
-    /// Head and line of this image in the table of all images.
+    /// Header and row for the table of all images.
     pub summary: String,
 }
 
+/// A message from a worker to the page. `id` is that of the image.
 pub enum Reply {
-    /// The worker's program runs and takes messages.
+    /// The worker's program is running and accepts messages.
     Up,
-    /// The model with these weights answers, on this back end.
+    /// The model with these weights is ready on this back end.
     Ready {
         serial: u32,
         backend: String,
         facts: String,
     },
-    /// The model cannot start with these weights; the earlier one, if any, goes on.
+    /// The model cannot start with these weights; the previous one, if any, stays.
     Refused {
         serial: u32,
         message: String,
@@ -81,7 +83,7 @@ pub enum Reply {
     Part {
         values: Float32Array,
     },
-    /// Seconds of each round, on one thread or device, and with all workers of the pool.
+    /// Seconds of each round, on one thread or device, and with all pool workers.
     Timed {
         alone: Vec<f64>,
         together: Vec<f64>,
@@ -97,7 +99,7 @@ pub enum Reply {
         stamp: u32,
         bitmap: ImageBitmap,
     },
-    /// Which cell is there, by the numbers that these versions of corrections and rules gave.
+    /// The cell at the requested point, 0 if none, numbered as under these versions of corrections and rules.
     Probed {
         id: u32,
         cell: u32,
@@ -114,22 +116,21 @@ pub enum Reply {
         bytes: Uint8Array,
         done: bool,
     },
-    /// One task failed; the worker goes on. `task` is the kind of the message that asked for it, `serial` which of its
-    /// image's a truth mask is.
+    /// One task failed; the worker goes on. `task` is the kind of the request, `serial` the version of the truth mask.
     Failed {
         id: u32,
         task: String,
         serial: u32,
         message: String,
     },
-    /// The worker is lost.
+    /// The worker is unusable.
     Crashed {
         message: String,
     },
 }
 
 impl Reply {
-    /// The message, and the buffers to hand over with it.
+    /// The message, and the buffers to transfer with it.
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
         let message = match self {
@@ -234,7 +235,7 @@ impl Reply {
         (message.done(), over)
     }
 
-    /// Reads what [`Reply::write`] wrote.
+    /// Parses a message written by [`Reply::write`].
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;

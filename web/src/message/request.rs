@@ -1,4 +1,4 @@
-//! From the page to a worker.
+//! Messages from the page to a worker.
 
 use super::{ByHand, Rules, Truth};
 use crate::js::{Build, View};
@@ -10,7 +10,7 @@ pub struct Opening {
     pub id: u32,
     pub name: String,
     pub file: ArrayBuffer,
-    /// Its probability map, where the network has been over it.
+    /// Its probability map, if the network has processed it.
     pub probability: Option<ArrayBuffer>,
     pub rules: Rules,
     pub by_hand: ByHand,
@@ -21,7 +21,7 @@ pub struct Opening {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tile {
     pub id: u32,
-    /// `image`, or the overlay's view: `outline`, `fill`, `probability`, `difference`.
+    /// `image`, or the kind of overlay: `outline`, `fill`, `probability`, `difference`.
     pub layer: String,
     pub level: i32,
     pub column: u32,
@@ -29,7 +29,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Pixels along a side.
+    /// Pixels per side.
     pub const SIDE: u32 = 512;
 }
 
@@ -38,13 +38,14 @@ pub struct Export {
     pub id: u32,
     /// `mask`, `labels`, `overlay`, `csv`, `geojson`, `roi`.
     pub what: String,
-    /// What the file is named by.
+    /// Base name of the file.
     pub stem: String,
 }
 
+/// A message from the page to a worker. `id` is that of the image.
 pub enum Request {
-    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). The next only when these were answered for: a browser's
-    /// graphics processor must not be set up twice at once.
+    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). Must not be sent again before the answer: the GPU device
+    /// must not be set up twice concurrently.
     Start {
         serial: u32,
         backend: String,
@@ -57,24 +58,24 @@ pub enum Request {
         file: ArrayBuffer,
         diameter: Option<f64>,
     },
-    /// Be one of a pool: load these weights, to compute tiles for another worker.
+    /// Join a pool: load these weights, to compute tiles for another worker.
     Help {
         weights: ArrayBuffer,
     },
-    /// Run the network over a tile, RGB, in the orientations from the first to before the second.
+    /// Run the network on an RGB tile, in the orientations from the first to before the second.
     Part {
         pixels: ArrayBuffer,
         width: u32,
         height: u32,
         orientations: [u32; 2],
     },
-    /// How long does the network take over a square of this side?
+    /// Measure how long the network takes for a square image of this side.
     Time {
         side: u32,
         rounds: u32,
     },
     Open(Opening),
-    /// Find the cells of a probability map: the given one, else that of the open image.
+    /// Find the cells in the given probability map, or in that of the open image if none is given.
     Measure {
         id: u32,
         name: String,
@@ -89,7 +90,7 @@ pub enum Request {
         tile: Tile,
         stamp: u32,
     },
-    /// Which cell is at this pixel of the open image?
+    /// Find the cell at this point of the open image.
     Probe {
         id: u32,
         x: f64,
@@ -102,18 +103,18 @@ pub enum Request {
         serial: u32,
     },
     Export(Export),
-    /// Add all files of the open image to the zip that this worker is writing, under this name.
+    /// Add all files of the open image to this worker's zip, under this base name.
     Pack {
         stem: String,
     },
-    /// Add the table of all images and end the zip.
+    /// Add the table of all images and complete the zip.
     PackEnd {
         table: String,
     },
 }
 
 impl Request {
-    /// The message, and the buffers to hand over with it.
+    /// The message, and the buffers to transfer with it.
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
         let message = match self {
@@ -193,7 +194,7 @@ impl Request {
         (message.done(), over)
     }
 
-    /// Reads what [`Request::write`] wrote.
+    /// Parses a message written by [`Request::write`].
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;

@@ -1,4 +1,4 @@
-//! One zip for the whole batch, handed over piece by piece so that it never stands in memory as a whole.
+//! A zip with the files of all images, sent to the page in pieces so that it is never in memory as a whole.
 
 use super::desk::Desk;
 use super::exports;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// Takes what the zip writes until it is sent off.
+/// Buffers the zip's output until it is sent.
 #[derive(Clone, Default)]
 struct Pipe(Rc<RefCell<Vec<u8>>>);
 
@@ -24,6 +24,7 @@ impl Write for Pipe {
     }
 }
 
+/// A zip being written.
 pub struct Batch {
     pipe: Pipe,
     zip: ZipWriter<StreamWriter<Pipe>>,
@@ -40,7 +41,7 @@ impl Batch {
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), Error> {
-        // PNG and zip are packed already.
+        // PNG and zip files are already compressed.
         let packed = path.ends_with(".png") || path.ends_with(".zip");
         let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
         let options =
@@ -53,11 +54,12 @@ impl Batch {
         std::mem::take(&mut self.pipe.0.borrow_mut())
     }
 
-    /// Adds all files of the open image that can be made; returns what the zip has grown by, and for each file that is
-    /// missing a line that says why.
+    /// Adds all files of the open image that can be made. Returns the new bytes of the zip, and a message for each file
+    /// that could not be made.
     ///
     /// # Errors
-    /// Where there is nothing to make files from, or the zip cannot take them.
+    ///
+    /// [`Error::Export`] if there is nothing to make files from, or the zip cannot be written.
     pub fn add(&mut self, desk: &Desk, stem: &str) -> Result<(Vec<u8>, Vec<String>), Error> {
         let open =
             desk.opened().ok_or_else(|| Error::Export(format!("the image could not be opened: {stem}")))?;
@@ -73,10 +75,11 @@ impl Batch {
         Ok((self.drain(), missing))
     }
 
-    /// Adds the table of all images and ends the zip.
+    /// Adds the table of all images and completes the zip. Returns its remaining bytes.
     ///
     /// # Errors
-    /// Where the zip cannot be ended.
+    ///
+    /// [`Error::Export`] if the zip cannot be written.
     pub fn finish(mut self, table: &str) -> Result<Vec<u8>, Error> {
         self.write("summary.csv", table.as_bytes())?;
         let pipe = self.pipe.clone();

@@ -18,13 +18,14 @@ pub struct Open {
     pub image: RgbImage,
     probability: Option<GrayImage>,
     truth: Option<GrayImage>,
-    /// Which of the page's truths for this image that is, also where it could not be used.
+    /// Version of the truth mask, even if that could not be used.
     truth_serial: u32,
     found: Option<Found>,
     rules: Rules,
     by_hand: ByHand,
 }
 
+/// The desk: holds the open image, if there is one.
 #[derive(Default)]
 pub struct Desk {
     open: Option<Open>,
@@ -55,6 +56,7 @@ fn passing(
 }
 
 impl Desk {
+    /// Handles the requests that concern the desk.
     pub fn answer(&mut self, ask: Request) {
         match ask {
             Request::Open(opening) => {
@@ -106,14 +108,14 @@ impl Desk {
                 },
                 None => failed(export.id, "export", &"the image is not open yet; try again in a moment"),
             },
-            // The others never reach the desk.
+            // The other requests are handled elsewhere.
             _ => {}
         }
     }
 
     fn open(&mut self, opening: Opening) -> Result<(), Error> {
         let Opening { id, name, file, probability, rules, by_hand, truth } = opening;
-        // The old image goes first: two large ones may not fit.
+        // The old image is dropped first: two large ones may not fit in memory.
         self.open = None;
         let image = decode(&bytes(&file), &name)?;
         drop(file);
@@ -134,7 +136,7 @@ impl Desk {
 
     fn truth(&mut self, id: u32, name: &str, file: &[u8], serial: u32) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
-            // One that does not fit takes the place of the one before all the same.
+            // An unusable mask still replaces the previous one.
             let truth = read_truth(file, name, open.image.dimensions());
             open.truth = truth.map_err(|error| refuse_truth(id, serial, &error)).ok();
             open.truth_serial = serial;
@@ -143,7 +145,7 @@ impl Desk {
         Ok(())
     }
 
-    /// One square of the picture, if that image is open.
+    /// One square of the picture or its overlay, if that image is open.
     pub fn tile(&self, tile: &Tile) -> Option<Picture> {
         let open = self.open.as_ref().filter(|open| open.id == tile.id)?;
         if tile.layer == "image" {
@@ -166,12 +168,12 @@ impl Desk {
     }
 }
 
-/// Says that a truth mask cannot be used; its image is measured without one.
+/// Reports that a truth mask cannot be used; its image is measured without one.
 fn refuse_truth(id: u32, serial: u32, error: &Error) {
     tell(Reply::Failed { id, task: "truth".into(), serial, message: error.to_string() });
 }
 
-/// A truth mask, which must be the size of its image.
+/// Reads a truth mask, which must have the size of its image.
 fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, Error> {
     let truth = decode_mask(file, name)?;
     let (tw, th) = truth.dimensions();
@@ -194,7 +196,7 @@ impl Open {
         Ok(())
     }
 
-    /// The cells that count, by their numbers on the page; `None` before they were found.
+    /// The cells that count, numbered as on the page; `None` before they were found.
     pub fn counted(&self) -> Option<Cow<'_, Cells>> {
         self.found.as_ref().map(Found::counted)
     }

@@ -1,4 +1,4 @@
-//! Where the model runs: on WebGPU if that computes rightly here, else on the CPU.
+//! The model on its back end: WebGPU if it computes correctly here, else the CPU.
 
 use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
@@ -18,25 +18,26 @@ enum Network {
     Cpu(TilePool),
 }
 
-/// A loaded model on a back end that has shown that it computes.
+/// A loaded model on a back end that has passed a check.
 pub struct Engine {
     network: Network,
-    /// What runs where, and why, for the person.
+    /// Which back end is used and why, for the user.
     pub facts: String,
 }
 
 thread_local! {
-    /// The adapter's name once the device is up: it can be set up only once.
+    /// Name of the GPU adapter once the device is set up, which can be done only once.
     static ADAPTER: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 impl Engine {
-    /// Loads the weights onto `wish` (`auto`, `webgpu`, `cpu`).
+    /// Loads the weights onto the back end `wish` (`auto`, `webgpu`, `cpu`).
     ///
     /// # Errors
-    /// Where the weights do not fit, or the forced back end is not to be had; in words for the person.
+    ///
+    /// A message for the user if the weights do not fit or the requested back end is not available.
     pub async fn start(wish: &str, weights: &[u8]) -> Result<Self, String> {
-        // The CPU's network first: it tells whether the weights fit, and is the measure for the other.
+        // The CPU network comes first: it shows whether the weights fit, and is the reference for the GPU.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == "cpu" {
             return Ok(Self {
@@ -82,11 +83,12 @@ impl Engine {
         }
     }
 
-    /// How long the network takes over a square of this side, in one orientation: on one thread or device, and with all
-    /// workers of the pool.
+    /// Measures the time for a square image of this side in one orientation: on one thread or device, and with all pool
+    /// workers.
     ///
     /// # Errors
-    /// Where the device fails.
+    ///
+    /// [`Error::Compute`] if the device fails.
     pub async fn time(&self, side: u32, rounds: u32) -> Result<Reply, Error> {
         let image = RgbImage::from_fn(side, side, |x, y| {
             let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
@@ -103,7 +105,8 @@ impl Engine {
     }
 }
 
-/// Seconds of the first pass, and of so many after two seconds: browsers compile what runs often anew.
+/// Seconds of the first pass, and of `rounds` passes after two seconds of warm-up, in which browsers recompile hot
+/// code.
 async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Result<Vec<f64>, Error> {
     let pass = async || {
         let begun = super::now();
@@ -121,7 +124,7 @@ async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Res
     Ok(seconds)
 }
 
-/// The network on the graphics processor, if there is one and it computes what the CPU does.
+/// The network on the GPU, if there is one and it gives the same results as the CPU; also the adapter's name.
 async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>, String), String> {
     if !has_adapter().await {
         return Err("this browser offers no WebGPU on this computer".into());
@@ -144,7 +147,7 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
         }
     };
     let gpu = Segmenter::<WebGpu>::load(weights, &device).map_err(|error| error.to_string())?;
-    // A shader that does not compile only leaves a line in the console, and the output is then zeros or worse.
+    // A shader that does not compile only causes a console message; the output is then zeros or garbage.
     let agrees = agree(&gpu, cpu).await;
     if agrees.unwrap_or(false) {
         Ok((gpu, adapter))
@@ -153,7 +156,7 @@ async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>
     }
 }
 
-/// Whether both give the same logits for a small image with cells, edges and noise in it.
+/// Whether both networks give the same logits for a small image with a cell, edges and noise.
 async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
     let image = RgbImage::from_fn(72, 64, |x, y| {
         let (dx, dy) = (x as f32 - 34.0, y as f32 - 30.0);
@@ -176,7 +179,7 @@ async fn answer<B: Backend + rbc_model::backend::SegBackend>(
     Ok(network.logits(image, SegmentOptions::default().tile, 1, &mut |_| {}).await?.values)
 }
 
-/// Asks the browser itself first: Burn panics where there is no adapter.
+/// Whether the browser provides a GPU adapter. Checked beforehand, because Burn panics without one.
 async fn has_adapter() -> bool {
     async fn ask() -> Result<JsValue, JsValue> {
         let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;

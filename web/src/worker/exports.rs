@@ -1,12 +1,12 @@
-//! The files of one image, under the names and in the form that `trainer predict` gives them.
+//! The output files of one image, with the same names and formats as those of `trainer predict`.
 
 use super::desk::Open;
 use rbc_model::cells::Cells;
 use rbc_model::{Error, export};
 
-/// One kind of file.
+/// A kind of output file.
 pub struct Kind {
-    /// What the page asks for it by.
+    /// The name by which the page requests it.
     pub what: &'static str,
     pub ending: &'static str,
     pub mime: &'static str,
@@ -16,7 +16,7 @@ const fn kind(what: &'static str, ending: &'static str, mime: &'static str) -> K
     Kind { what, ending, mime }
 }
 
-/// All kinds, in the order in which a zip holds them.
+/// All kinds, in the order in which they appear in a zip.
 pub const KINDS: [Kind; 6] = [
     kind("mask", "mask.png", "image/png"),
     kind("labels", "labels.png", "image/png"),
@@ -29,7 +29,8 @@ pub const KINDS: [Kind; 6] = [
 /// Makes one file of the open image.
 ///
 /// # Errors
-/// Where there is no result yet, or it does not fit the format.
+///
+/// [`Error::Export`] if there is no result yet, or it does not fit the format.
 pub fn make(open: &Open, what: &str) -> Result<(&'static Kind, Vec<u8>), Error> {
     let cells =
         open.counted().ok_or_else(|| Error::Export(format!("there is no result yet: {}", open.name)))?;
@@ -42,7 +43,8 @@ impl Kind {
     /// The file's content.
     ///
     /// # Errors
-    /// Where the result does not fit the format.
+    ///
+    /// [`Error::Export`] if the result does not fit the format.
     pub fn bytes(&self, open: &Open, cells: &Cells) -> Result<Vec<u8>, Error> {
         Ok(match self.what {
             "mask" => export::mask_png(&cells.labels.mask())?,

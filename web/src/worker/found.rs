@@ -1,4 +1,4 @@
-//! The cells of an image as the rules and the person's hand have them.
+//! The cells of an image under the rules and the corrections by hand.
 
 use crate::message::{self, ByHand, CellRow, Measured, Rules};
 use image::GrayImage;
@@ -9,17 +9,17 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// The cells of a map, and which of them the person left out.
+/// The cells of a probability map, and those that the user left out.
 pub struct Found {
     pub cells: Cells,
     pub excluded: HashSet<u32>,
-    /// The points left out by hand at which there is no cell, each with the cell that lay there and that the edge cuts,
-    /// 0 if none.
+    /// Left-out points at which there is no cell; each with the id of the cell there before cells cut by the edge were
+    /// removed, 0 if none.
     missed: Missed,
     by: Basis,
 }
 
-/// What decides which cells there are.
+/// Everything that determines which cells there are.
 #[derive(PartialEq)]
 struct Basis {
     options: CellOptions,
@@ -33,17 +33,17 @@ impl Basis {
             threshold: rules.threshold as f32,
             split: rules.split,
             diameter_px: rules.diameter.map(|diameter| diameter as f32),
-            // Decides what measures are called, not which cells there are.
+            // Only affects units, not which cells there are.
             um_per_px: None,
-            // Left out here, after the corrections by hand, which may reach the edge.
+            // Edge cells are left out later, after corrections by hand, which may reach the edge.
             skip_edge: false,
         };
         Self { options, skip_edge: rules.skip_edge, strokes: by_hand.strokes.clone() }
     }
 
-    /// The cells by these rules, what lay at the `points` left out by hand (`Found::missed`), and whether the last line
-    /// that was drawn changed nothing. In a large image finding them takes seconds: where an earlier result of the same
-    /// map differs by what was drawn last, or not at all, it is gone on with.
+    /// The cells under these rules, what was at the left-out `points` (see `Found::missed`), and whether the last
+    /// stroke had no effect. Finding cells takes seconds in a large image, so an `earlier` result of the same map is
+    /// reused if it differs only in the latest strokes or not at all.
     fn cells(&self, map: &GrayImage, points: &[[f64; 2]], earlier: Option<Found>) -> (Cells, Missed, bool) {
         if let Some(earlier) = earlier
             && (&earlier.by.options, earlier.by.skip_edge) == (&self.options, self.skip_edge)
@@ -69,15 +69,16 @@ impl Basis {
     }
 }
 
+/// See [`Found::missed`]. Keys are the bits of the coordinates.
 type Missed = HashMap<[u64; 2], u32>;
 
-/// The cell at a point that the image's edge cuts, 0 if none.
+/// The cell at a point if the image edge cuts it, else 0.
 fn cut_at(cells: &Cells, x: f64, y: f64) -> u32 {
     let id = cell_at(cells, x, y);
     if cells.cells.iter().any(|cell| cell.id == id && cell.touches_edge) { id } else { 0 }
 }
 
-/// Whether there is a cell within an outline.
+/// Whether there is a cell inside an outline.
 fn shows(cells: &Cells, outline: &message::Stroke) -> bool {
     let (points, _) = outline.points.as_chunks::<2>();
     let range = |axis: usize, size: u32| {
@@ -94,7 +95,7 @@ fn shows(cells: &Cells, outline: &message::Stroke) -> bool {
     })
 }
 
-/// The lines that the person drew, as the model knows them.
+/// Converts strokes to the model's type.
 fn strokes(drawn: &[Rc<message::Stroke>]) -> Vec<Stroke> {
     let stroke = |stroke: &Rc<message::Stroke>| {
         let points = stroke.points.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect();
@@ -113,8 +114,8 @@ pub fn cell_at(cells: &Cells, x: f64, y: f64) -> u32 {
     labels.ids.get(at).copied().unwrap_or(0)
 }
 
-/// A point that is surely the cell's: its centroid, else (a crescent's lies outside it, or in another cell) the middle
-/// of its longest row, which a stricter threshold leaves last.
+/// A point inside the cell: its centroid or, if that lies outside (as in a crescent), the middle of its longest row,
+/// which survives longest as the threshold rises.
 fn inside(cells: &Cells, cell: &Cell) -> (f64, f64) {
     if cell_at(cells, cell.x, cell.y) == cell.id {
         return (cell.x, cell.y);
@@ -153,10 +154,11 @@ fn row(cells: &Cells, cell: &Cell, excluded: bool) -> CellRow {
 }
 
 impl Found {
-    /// Finds the cells, and what the page shows of them. `earlier`: of the same map.
+    /// Finds the cells and prepares what the page shows of them. `earlier` is a previous result for the same map.
     ///
     /// # Errors
-    /// Where the truth does not fit, or a table cannot be written.
+    ///
+    /// [`Error`] if the truth mask has the wrong size or the table cannot be written.
     pub fn measure(
         id: u32,
         map: &GrayImage,
@@ -172,14 +174,14 @@ impl Found {
         let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
         let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
         let all_cut = cells.cut_left_out;
-        // What was left out by hand counts nowhere, and is not left out once more.
+        // Cells left out by hand do not count at all, so they must not count again as cut cells (which count as half).
         let cut = points.iter().filter_map(|point| missed.get(&point.map(f64::to_bits)));
         let cut: HashSet<&u32> = cut.filter(|id| **id != 0).collect();
         cells.cut_left_out = all_cut.saturating_sub(cut.len());
         let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
         cells.cut_left_out = all_cut;
         let found = Self { cells, excluded, missed, by };
-        // Of the mask as it would be saved.
+        // Compared with the mask as it would be saved.
         let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
         let Self { cells, excluded, .. } = &found;
         let measured = Measured {
@@ -195,7 +197,7 @@ impl Found {
             hits: hits.into_iter().map(f64::from).collect(),
             vain,
             doubt: summary.doubt(),
-            // The page fills in name, warnings and file, the first field and the last two: here they are not known.
+            // The page fills in the first field and the last two (name, warnings, file), which are unknown here.
             summary: export::summary_csv([export::SummaryRow {
                 name: "",
                 summary: &summary,
@@ -206,15 +208,15 @@ impl Found {
         Ok((found, measured))
     }
 
-    /// Whether it is known what lay at each of these points.
+    /// Whether it is known what was at each of these points.
     fn knows(&self, points: &[[f64; 2]]) -> bool {
         let known = |point: &[f64; 2]| self.missed.contains_key(&point.map(f64::to_bits));
         points.iter().all(|point| cell_at(&self.cells, point[0], point[1]) != 0 || known(point))
     }
 
-    /// The cells that count, by their numbers on the page.
+    /// The cells that count, numbered as on the page.
     pub fn counted(&self) -> Cow<'_, Cells> {
-        // Labels of a large image take a gigabyte.
+        // Borrowed where possible: the labels of a large image take a gigabyte.
         let mut cells = Cow::Borrowed(&self.cells);
         if !self.excluded.is_empty() {
             cells.to_mut().leave_out(|cell| self.excluded.contains(&cell.id));

@@ -1,7 +1,7 @@
-//! Squares of the picture and of what is drawn over it, as RGBA.
+//! Renders squares of the picture and of its overlays as RGBA.
 //!
-//! A square at level `n` has pixels 2ⁿ image pixels wide. Overlays are also drawn at negative levels, finer than the
-//! image, so that outlines stay thin lines along the pixels' borders at any zoom.
+//! At level `n`, pixels of a square are 2ⁿ image pixels wide. Overlays also have negative levels, finer than the image,
+//! so that outlines stay thin lines along pixel borders at any zoom.
 
 use crate::message::Tile;
 use image::GrayImage;
@@ -9,6 +9,7 @@ use rbc_model::RgbImage;
 use rbc_model::cells::Labels;
 use std::collections::HashSet;
 
+/// An RGBA image.
 pub struct Picture {
     pub width: u32,
     pub height: u32,
@@ -18,14 +19,15 @@ pub struct Picture {
 /// What an overlay is drawn from.
 pub struct Layers<'a> {
     pub labels: &'a Labels,
-    /// Of a typical cell, in image pixels.
+    /// Typical cell diameter in image pixels.
     pub diameter: f64,
     pub excluded: &'a HashSet<u32>,
     pub probability: &'a GrayImage,
     pub truth: Option<&'a GrayImage>,
 }
 
-/// Colours that part neighbours (ids run along the rows), also for the colour-blind, and stand out from stains.
+/// Fill colours that distinguish neighbours (ids run along rows), also for colour-blind users, and contrast with
+/// stains.
 const PALETTE: [[u8; 3]; 6] =
     [[0, 200, 214], [255, 205, 0], [40, 110, 255], [0, 190, 95], [255, 110, 0], [170, 235, 30]];
 const OUTLINE: [u8; 3] = [0, 224, 214];
@@ -33,7 +35,7 @@ const LEFT_OUT: [u8; 3] = [45, 45, 50];
 const BOTH: [u8; 4] = [216, 216, 216, 120];
 const MASK_ONLY: [u8; 4] = [245, 154, 35, 235];
 const TRUTH_ONLY: [u8; 4] = [47, 125, 225, 235];
-/// From unlikely to certain: dark violet, blue, green, yellow.
+/// Colours from unlikely to certain: dark violet, blue, green, yellow.
 const RAMP: [[f32; 3]; 5] = [
     [40.0, 10.0, 70.0],
     [50.0, 80.0, 150.0],
@@ -42,7 +44,7 @@ const RAMP: [[f32; 3]; 5] = [
     [255.0, 235.0, 50.0],
 ];
 
-/// Where a square lies: image pixels per square pixel, its corner in the image, and its size.
+/// Geometry of a square: image pixels per square pixel, its corner in the image, and its size in square pixels.
 struct Place {
     step: f64,
     x: f64,
@@ -59,7 +61,7 @@ fn place(tile: &Tile, image: (u32, u32)) -> Place {
     Place { step, x, y, width: size(x, image.0), height: size(y, image.1) }
 }
 
-/// The picture itself; coarse levels are averages of at most 4 x 4 samples.
+/// The picture itself; at coarse levels each pixel is the mean of at most 4 x 4 samples.
 pub fn image_tile(image: &RgbImage, tile: &Tile) -> Picture {
     let Place { step, x, y, width, height } = place(tile, image.dimensions());
     let (step, x, y) = ((step as u32).max(1), x as u32, y as u32);
@@ -88,7 +90,7 @@ pub fn image_tile(image: &RgbImage, tile: &Tile) -> Picture {
     Picture { width, height, rgba }
 }
 
-/// What is drawn over the picture: `outline`, `fill`, `probability` or `difference`.
+/// An overlay: `outline`, `fill`, `probability` or `difference`.
 pub fn overlay_tile(layers: &Layers, tile: &Tile) -> Picture {
     let labels = layers.labels;
     let place = place(tile, (labels.width, labels.height));
@@ -113,7 +115,7 @@ pub fn overlay_tile(layers: &Layers, tile: &Tile) -> Picture {
     }
 }
 
-/// A square whose pixels each depend on one pixel of the image alone.
+/// A square in which each pixel depends on a single image pixel; `colour` gets its index.
 fn each(place: &Place, (width, height): (u32, u32), colour: impl Fn(usize) -> [u8; 4]) -> Picture {
     let mut rgba = Vec::with_capacity((place.width * place.height * 4) as usize);
     for row in 0..place.height {
@@ -126,6 +128,7 @@ fn each(place: &Place, (width, height): (u32, u32), colour: impl Fn(usize) -> [u
     Picture { width: place.width, height: place.height, rgba }
 }
 
+/// Colour of a probability.
 fn heat(value: u8) -> [u8; 4] {
     let at = f32::from(value) / 255.0 * (RAMP.len() - 1) as f32;
     let low = (at as usize).min(RAMP.len() - 2);
@@ -134,7 +137,7 @@ fn heat(value: u8) -> [u8; 4] {
     [mix(0), mix(1), mix(2), 225]
 }
 
-/// Cells as outlines (a bright line inside, a dark one around it) or filled as well.
+/// Cells as outlines (a bright line inside, a dark one around it), optionally filled.
 fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
     const MARGIN: usize = 3;
     const AROUND: [(isize, isize); 12] = [
@@ -152,11 +155,11 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
         (2, 2),
     ];
     let labels = layers.labels;
-    // Seen from afar, thick lines would leave nothing of the cells.
+    // At low zoom thick lines would cover the cells.
     let thick = layers.diameter / place.step >= 16.0;
     let (across, down) = (place.width as usize + 2 * MARGIN, place.height as usize + 2 * MARGIN);
-    // The labels of this square, with a margin. Beyond the image the nearest pixel goes on, so that a cell cut by the
-    // edge is not outlined there.
+    // The labels of this square with a margin. Beyond the image the nearest pixel is repeated, so that a cell is not
+    // outlined along the image edge.
     let clamp = |value: f64, end: u32| value.clamp(0.0, f64::from(end) - 1.0) as usize;
     let columns: Vec<usize> = (0..across)
         .map(|i| clamp((place.x + (i as f64 - MARGIN as f64 + 0.5) * place.step).floor(), labels.width))
@@ -176,7 +179,7 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
             let colour = if id == 0 {
                 if near.iter().any(|other| grid[*other] != 0) { [0, 0, 0, 130] } else { [0; 4] }
             } else {
-                // Towards the background three pixels wide, in a round shape; between touching cells one each.
+                // Towards the background three pixels wide, with round corners; between touching cells one pixel each.
                 let edge = near.iter().any(|other| grid[*other] != id)
                     || (thick
                         && AROUND
@@ -201,7 +204,7 @@ fn cells(layers: &Layers, place: &Place, fill: bool) -> Picture {
     Picture { width: place.width, height: place.height, rgba }
 }
 
-/// The small picture of the list, at most 92 pixels along a side.
+/// The thumbnail for the list: the central square of the image, at most 92 pixels per side.
 pub fn thumb(image: &RgbImage) -> Picture {
     const MOST: u32 = 92;
     let (width, height) = image.dimensions();

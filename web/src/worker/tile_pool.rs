@@ -1,5 +1,5 @@
-//! The CPU back end on several cores: workers of the worker, each with a network of its own, that take tiles. They
-//! share no memory, so that no host has to send special headers.
+//! The CPU back end on several cores: nested workers, each with its own network, that process tiles. They share no
+//! memory, so hosts need not send special headers.
 
 use super::{bytes, scope};
 use crate::message::{Reply, Request};
@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
 
-/// Each has the feature maps of a tile in memory, and phones with many cores have little of that.
+/// Maximum number of workers. Each holds the feature maps of a tile, and phones with many cores have little memory.
 const MOST: usize = 4;
 
 /// The network on this thread, and the pool workers that help it.
@@ -26,18 +26,18 @@ pub struct TilePool {
     idle: RefCell<Vec<PoolWorker>>,
 }
 
-/// One worker of the worker.
+/// A nested worker.
 struct PoolWorker(Worker);
 
 impl TilePool {
     pub fn new(own: Segmenter<Flex>, weights: &[u8]) -> Self {
         let cores = scope().navigator().hardware_concurrency() as usize;
-        // One core alone has nobody to share with.
+        // On a single core a pool does not help.
         let wanted = if cores > 1 { cores.min(MOST) } else { 0 };
         Self { own, weights: weights.to_vec(), wanted, started: Cell::new(false), idle: RefCell::default() }
     }
 
-    /// Starts the pool workers, once. What does not start is missed by nobody: this thread can do it all.
+    /// Starts the pool workers, once. Failures are ignored, because this thread can do all the work.
     pub async fn gather(&self) {
         if self.started.replace(true) {
             return;
@@ -73,20 +73,20 @@ impl TileNetwork for TilePool {
             self.idle.borrow_mut().push(worker);
             return Ok(values);
         }
-        // Nobody is free, or the worker was lost.
+        // No worker is free, or this one was lost.
         self.own.tile(pixels, orientations).await
     }
 }
 
 impl PoolWorker {
     fn start() -> Result<Self, JsValue> {
-        // From where this worker was started: the same program, whatever lies beside the page by now.
+        // From this worker's own URL: the same program, even if the page has been updated on the host meanwhile.
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         Ok(Self(Worker::new_with_options(&scope().location().href(), &options)?))
     }
 
-    /// The next message of this worker.
+    /// Awaits the next message of this worker.
     async fn answer(&self) -> Result<JsValue, JsValue> {
         let next = Promise::new(&mut |resolve, reject| {
             let heard = Closure::once_into_js(move |event: MessageEvent| {
@@ -101,14 +101,14 @@ impl PoolWorker {
         answer
     }
 
-    /// Hands speak only when spoken to, so that no message comes while nobody listens.
+    /// Sends a request and awaits the answer. Pool workers only send answers, so no message can be missed.
     async fn ask(&self, ask: Request) -> Result<JsValue, JsValue> {
         let (message, over) = ask.write();
         self.0.post_message_with_transfer(&message, &over)?;
         self.answer().await
     }
 
-    /// Hands over the program and the weights.
+    /// Sends the program and the weights, and waits until the worker is ready.
     async fn ready(&self, weights: &[u8]) -> Result<(), JsValue> {
         self.0.post_message(&wasm_bindgen::module())?;
         let answer = self.answer().await?;
@@ -143,7 +143,7 @@ thread_local! {
     static NETWORK: RefCell<Option<Segmenter<Flex>>> = const { RefCell::new(None) };
 }
 
-/// Makes this worker one of a pool.
+/// Makes this worker a pool worker.
 pub fn help(weights: &[u8]) -> Reply {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
@@ -154,7 +154,7 @@ pub fn help(weights: &[u8]) -> Reply {
     }
 }
 
-/// A pool worker's answer for a tile.
+/// Computes a tile in a pool worker.
 pub async fn part(
     pixels: &js_sys::ArrayBuffer,
     (width, height): (u32, u32),

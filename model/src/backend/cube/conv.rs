@@ -1,10 +1,10 @@
 //! 3x3 convolution, stride 1, zero padding 1, with bias and ReLU fused.
 //!
-//! Each thread computes a column of [`ROWS`] pixels for a vector of output channels, in registers: `3 (ROWS + 2)`
-//! loads of the input and 9 vector loads of the weights feed `9 ROWS` vector multiply-adds. Neighbouring threads are
-//! neighbours in x, so their loads of the input coalesce, and a whole workgroup reads the same weights. There is no
-//! shared memory and no barrier on purpose: an input tile in shared memory made this kernel 3 to 4 times slower on
-//! SwiftShader (where a barrier is a coroutine switch), and a GPU's first-level cache serves the reuse as well.
+//! Each thread computes a column of [`ROWS`] pixels for a vector of output channels in registers: `3 (ROWS + 2)` input
+//! loads and 9 vector loads of weights feed `9 ROWS` vector multiply-adds. Neighbouring threads are neighbours in x, so
+//! their input loads coalesce; all threads of a workgroup read the same weights. Shared memory and barriers are avoided
+//! on purpose: an input tile in shared memory made this kernel 3 to 4 times slower on SwiftShader (where a barrier is a
+//! coroutine switch), and on a GPU the first-level cache serves the reuse just as well.
 #![allow(unsafe_code)]
 
 use super::pool::{countable, empty};
@@ -13,7 +13,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-/// Pixels of a column that one thread computes.
+/// Pixels of a column computed by one thread.
 pub(super) const ROWS: usize = 8;
 /// Threads in a workgroup.
 const THREADS: u32 = 64;
@@ -29,9 +29,9 @@ struct Extent {
     w: usize,
 }
 
-/// `x`: `[n, c, h, w]`; `weight`: vectors of [`pack_kernel`]; `bias`: `[o]`; `out`: `[n, o, h, w]`.
+/// `x`: `[n, c, h, w]`; `weight`: as packed by [`pack_kernel`]; `bias`: `[o]`; `out`: `[n, o, h, w]`.
 ///
-/// Grid: pixels by blocks of output channels by images.
+/// Grid: pixel columns × blocks of output channels × images.
 #[cube(launch_unchecked)]
 fn conv_kernel<F: Float, N: Size>(
     x: &Array<F>,
@@ -72,7 +72,7 @@ fn conv_kernel<F: Float, N: Size>(
         sums[row] = start;
     }
 
-    // Where the rows and columns of the window lie, clamped into the image, and whether they did.
+    // Row offsets and columns of the window, clamped into the image, and whether they lie inside it.
     let mut columns = Sequence::<usize>::new();
     let mut in_columns = Sequence::<bool>::new();
     #[unroll]
@@ -124,7 +124,7 @@ fn conv_kernel<F: Float, N: Size>(
                 if first + lane < extent.o {
                     let mut value = sum[lane];
                     if comptime!(relu) {
-                        // Not the greater: a value that is no number stays none.
+                        // Not `max`, so that NaN stays NaN.
                         value = select(value < F::new(0.0), F::new(0.0), value);
                     }
                     out[((image * extent.o + first + lane) * h + top + row) * w + column] = value;
@@ -134,7 +134,7 @@ fn conv_kernel<F: Float, N: Size>(
     }
 }
 
-/// Where the elements of a weight tensor lie.
+/// Strides of a weight tensor, in elements.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 struct Strides {
     outputs: usize,
@@ -143,8 +143,8 @@ struct Strides {
     x: usize,
 }
 
-/// Weights in the order in which [`conv_kernel`] reads them: `[o / N, c, 3, 3]` vectors of `N` output channels, zero
-/// beyond `o`. Where `turned`, the kernel is turned by 180 degrees (the caller swaps the channels).
+/// Packs weights in the order in which [`conv_kernel`] reads them: `[o / N, c, 3, 3]` vectors of `N` output channels,
+/// zero beyond `o`. If `turned`, the kernel is rotated by 180 degrees (the caller swaps the channels by their strides).
 #[cube(launch_unchecked)]
 fn pack_kernel<F: Float, N: Size>(
     weight: &Array<F>,
@@ -184,7 +184,7 @@ pub fn forward<R: CubeRuntime>(
 }
 
 /// The gradient of the input, `[n, c, h, w]`, from that of the output, `[n, o, h, w]`, and `weight` `[o, c, 3, 3]`:
-/// again a convolution, with the kernel turned and its channels swapped.
+/// again a convolution, with the kernel rotated by 180 degrees and its channels swapped.
 pub fn backward_input<R: CubeRuntime>(gradient: CubeTensor<R>, weight: CubeTensor<R>) -> CubeTensor<R> {
     convolve(gradient, weight, None, false, true)
 }
@@ -212,7 +212,7 @@ fn convolve<R: CubeRuntime>(
     let strides = weight.meta.strides().to_vec();
     let (of_outputs, of_inputs) = if turned { (strides[1], strides[0]) } else { (strides[0], strides[1]) };
     let vectors = blocks * c * 9;
-    // SAFETY: one thread a vector, surplus threads leave; strides and clamped channels stay within the weights.
+    // SAFETY: one thread per vector, surplus threads exit; strides and clamped channels stay within the weights.
     unsafe {
         pack_kernel::launch_unchecked(
             &client,
@@ -231,8 +231,8 @@ fn convolve<R: CubeRuntime>(
 
     let out = empty(&x, [n, o, h, w], x.dtype);
     let threads = (h.div_ceil(ROWS) * w) as u32;
-    // SAFETY: the grid covers each pixel, block and image once; loads are clamped into the image and the channels,
-    // stores guarded by both.
+    // SAFETY: the grid covers each pixel, block and image once; loads are clamped to the image and the channels, and
+    // stores are guarded by both.
     unsafe {
         conv_kernel::launch_unchecked(
             &client,

@@ -1,9 +1,9 @@
-//! The backward pass of the 3x3 convolution: the gate of ReLU, and the gradients of weights and bias.
+//! Backward pass of the 3x3 convolution: the ReLU gate, and the gradients of weights and bias.
 //!
-//! The gradient of the input is a convolution again ([`super::conv::backward_input`]). That of the weights
-//! correlates gradient and input: each workgroup takes one input channel, a vector of output channels and a share of
-//! the pixels, sums up in registers, then in shared memory, and writes one partial sum for each weight; a second
-//! kernel adds the shares in order. No atomics, so the result is the same each time.
+//! The gradient of the input is again a convolution ([`super::conv::backward_input`]). The gradient of the weights
+//! correlates the output gradient with the input: each workgroup takes one input channel, a vector of output channels
+//! and a share of the pixels, sums in registers, then in shared memory, and writes one partial sum per weight. A second
+//! kernel adds the shares in a fixed order. Without atomics the result is reproducible.
 #![allow(unsafe_code)]
 
 use super::conv::ROWS;
@@ -13,14 +13,14 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-/// Threads in a workgroup of [`correlate_kernel`]; a power of two. [`SLOTS`] vectors of 4 floats for each take
-/// 10 KiB of shared memory, of the 16 that WebGPU guarantees.
+/// Threads in a workgroup of [`correlate_kernel`]; must be a power of two. [`SLOTS`] vectors of 4 floats per thread
+/// take 10 KiB of shared memory, of the 16 KiB that WebGPU guarantees.
 const THREADS: usize = 64;
 /// Output channels in a vector.
 const LANES: usize = 4;
-/// Sums that a thread keeps: nine weights and the bias.
+/// Sums kept by each thread: nine weights and the bias.
 const SLOTS: usize = 10;
-/// Workgroups beyond which more shares bring no more parallelism.
+/// Upper bound on workgroups; more shares would bring no more parallelism.
 const WORKGROUPS: usize = 4096;
 
 /// `gradient` where `output` is positive, else zero.
@@ -38,10 +38,10 @@ fn gate_kernel<F: Float>(
     gated[ABSOLUTE_POS] = select(output[ABSOLUTE_POS] > zero, gradient[ABSOLUTE_POS], zero);
 }
 
-/// `x`: `[n, c, h, w]`; `gradient`: `[n, o, h, w]`; `partial`: `[shares, o / N, c, SLOTS]` vectors, the bias in the
-/// last slot of channel 0.
+/// `x`: `[n, c, h, w]`; `gradient`: `[n, o, h, w]`; `partial`: `[shares, o / N, c, SLOTS]` vectors. The last slot holds
+/// the bias sum, which is the same for every input channel.
 ///
-/// Grid: shares by input channels by blocks of output channels. An item of work is a column of [`ROWS`] pixels.
+/// Grid: shares × input channels × blocks of output channels. A work item is a column of [`ROWS`] pixels.
 #[cube(launch_unchecked)]
 #[allow(clippy::manual_div_ceil, reason = "a kernel has no div_ceil")]
 fn correlate_kernel<F: Float, N: Size>(
@@ -132,7 +132,7 @@ fn correlate_kernel<F: Float, N: Size>(
     }
 }
 
-/// Adds up the shares of [`correlate_kernel`]: `partial` as scalars to `out`, `[o, c, 9]`, or `[o]` where `bias`.
+/// Adds up the shares of [`correlate_kernel`]: `partial`, read as scalars, to `out`, `[o, c, 9]`, or `[o]` if `bias`.
 #[cube(launch_unchecked)]
 fn sum_kernel<F: Float>(
     partial: &Array<F>,
@@ -160,14 +160,14 @@ fn sum_kernel<F: Float>(
     out[ABSOLUTE_POS] = sum;
 }
 
-/// `gradient` where `output` is positive, else zero; both `[n, o, h, w]`.
+/// `gradient` where `output` (of a ReLU) is positive, else zero; both `[n, o, h, w]`.
 pub fn gate<R: CubeRuntime>(gradient: CubeTensor<R>, output: CubeTensor<R>) -> CubeTensor<R> {
     assert_eq!(gradient.meta.shape(), output.meta.shape());
     let (gradient, output) = (into_contiguous(gradient), into_contiguous(output));
     let gated = empty(&gradient, gradient.meta.shape().dims::<4>(), gradient.dtype);
     let (count, dim) = grid(&gated, gated.meta.num_elements());
     let (client, dtype) = (gated.client.clone(), gated.dtype.into());
-    // SAFETY: three arrays of one length, one thread an element, surplus threads leave at once.
+    // SAFETY: three arrays of equal length, one thread per element, surplus threads exit at once.
     unsafe {
         gate_kernel::launch_unchecked(
             &client,
@@ -201,8 +201,8 @@ pub fn weight_and_bias<R: CubeRuntime>(
     let partial = empty(&x, [shares, blocks * c, SLOTS, LANES], dtype);
     let weight = empty(&x, [o, c, 3, 3], dtype);
     let bias = empty(&x, [o], dtype);
-    // SAFETY: loads are clamped into the image and the channels; each workgroup writes its own sums, and `partial`
-    // has room for the whole grid.
+    // SAFETY: loads are clamped to the image and the channels; each workgroup writes its own sums, and `partial` has
+    // room for the whole grid.
     unsafe {
         correlate_kernel::launch_unchecked(
             &client,
@@ -221,7 +221,7 @@ pub fn weight_and_bias<R: CubeRuntime>(
     }
     for (out, of_bias) in [(&weight, false), (&bias, true)] {
         let (count, dim) = grid(out, out.meta.num_elements());
-        // SAFETY: one thread an element of `out`; `partial` has `shares` sums for each.
+        // SAFETY: one thread per element of `out`; `partial` has `shares` sums for each.
         unsafe {
             sum_kernel::launch_unchecked(
                 &client,

@@ -1,7 +1,8 @@
-//! 2x2 max pooling with window places, max unpooling, and the gather that is the backward of unpooling.
+//! 2x2 max pooling with window places, max unpooling, and the gather that is the backward pass of unpooling.
 //!
-//! One thread a window and nothing else: no scatter, no atomics. The tensors are contiguous `[n, c, h, w]` with
-//! even `h` and `w` on the large side, so a pair of rows is `2 w` elements in a row and planes need no thought.
+//! One thread per window; no scatter, no atomics. The tensors are contiguous `[n, c, h, w]`, with even `h` and `w` on
+//! the large side. Two image rows are then `2 w` consecutive elements and windows never cross planes, so the kernels
+//! can ignore plane boundaries.
 #![allow(unsafe_code)]
 
 use burn::tensor::{DType, Shape};
@@ -12,10 +13,10 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
-/// Elements in one vector: a window's row.
+/// Elements in one vector: one row of a window.
 const PAIR: usize = 2;
 
-/// Where the upper row of a window lies, in pairs; the lower is `width` pairs further on.
+/// Index, in pairs, of the upper row of a window; the lower row is `width` pairs further on.
 #[cube]
 fn upper(window: usize, width: usize) -> usize {
     window + window / width * width
@@ -35,7 +36,7 @@ fn max_pool_kernel<F: Float, I: Int, N: Size>(
     }
     let at = upper(ABSOLUTE_POS, width);
     let (a, b) = (x[at], x[at + width]);
-    // The first among equals wins: only a greater one takes over.
+    // Of equal values the first wins: only a greater value takes over.
     let in_upper = a[1] > a[0];
     let in_lower = b[1] > b[0];
     let of_upper = select(in_upper, a[1], a[0]);
@@ -92,7 +93,7 @@ fn gather_kernel<F: Float, I: Int, N: Size>(
     out[ABSOLUTE_POS] = select(place < I::new(2), of_upper, of_lower);
 }
 
-/// `[n, c, h, w]` to values and places, both `[n, c, h / 2, w / 2]`. Places are of type `int`.
+/// `[n, c, h, w]` to values and places, both `[n, c, h / 2, w / 2]`. Places have the type `int`.
 pub fn max_pool<R: CubeRuntime>(x: CubeTensor<R>, int: DType) -> (CubeTensor<R>, CubeTensor<R>) {
     let [n, c, h, w] = x.meta.shape().dims();
     assert!(h.is_multiple_of(2) && w.is_multiple_of(2));
@@ -103,7 +104,7 @@ pub fn max_pool<R: CubeRuntime>(x: CubeTensor<R>, int: DType) -> (CubeTensor<R>,
     let (count, dim) = grid(&x, n * c * (h / 2) * (w / 2));
     let dtypes = [x.dtype.into(), int.into()];
     let client = x.client.clone();
-    // SAFETY: one thread a window; `x` holds two pairs for each, and surplus threads leave at once.
+    // SAFETY: one thread per window; `x` holds two pairs for each, and surplus threads exit at once.
     unsafe {
         max_pool_kernel::launch_unchecked(
             &client,
@@ -129,7 +130,7 @@ pub fn max_unpool<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> Cu
     let (count, dim) = grid(&x, n * c * h * w);
     let dtypes = [x.dtype.into(), places.dtype.into()];
     let client = x.client.clone();
-    // SAFETY: one thread a window; `out` holds two pairs for each, and surplus threads leave at once.
+    // SAFETY: one thread per window; `out` holds two pairs for each, and surplus threads exit at once.
     unsafe {
         max_unpool_kernel::launch_unchecked(
             &client,
@@ -146,7 +147,7 @@ pub fn max_unpool<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> Cu
     out
 }
 
-/// `[n, c, h, w]` and places `[n, c, h / 2, w / 2]` to the elements at those places.
+/// `[n, c, h, w]` and places `[n, c, h / 2, w / 2]` to the elements at those places, `[n, c, h / 2, w / 2]`.
 pub fn gather<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> CubeTensor<R> {
     let [n, c, h, w] = x.meta.shape().dims();
     assert!(h.is_multiple_of(2) && w.is_multiple_of(2));
@@ -174,7 +175,7 @@ pub fn gather<R: CubeRuntime>(x: CubeTensor<R>, places: CubeTensor<R>) -> CubeTe
     out
 }
 
-/// Uninitialised memory beside `like`.
+/// Uninitialised tensor on the device of `like`.
 pub(super) fn empty<R: CubeRuntime, const D: usize>(
     like: &CubeTensor<R>,
     shape: [usize; D],
@@ -186,12 +187,12 @@ pub(super) fn empty<R: CubeRuntime, const D: usize>(
     tensor
 }
 
-/// The kernels count elements in 32 bits.
+/// Panics if a tensor has more elements than the kernels' 32-bit indices can address.
 pub(super) fn countable<R: CubeRuntime>(tensor: &CubeTensor<R>) {
     assert!(u32::try_from(tensor.meta.num_elements()).is_ok());
 }
 
-/// Cubes and their size for `threads` threads in a line.
+/// Number and size of workgroups for `threads` threads in one dimension.
 pub(super) fn grid<R: CubeRuntime>(like: &CubeTensor<R>, threads: usize) -> (CubeCount, CubeDim) {
     let dim = CubeDim::new(&like.client, threads);
     (calculate_cube_count_elemwise(&like.client, threads, dim), dim)

@@ -1,4 +1,4 @@
-//! 64-bit ARM: NEON, which all of them have.
+//! 64-bit ARM: NEON, which every such processor has.
 
 use super::Simd;
 use std::arch::aarch64::*;
@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 pub struct Neon;
 
-// SAFETY: compiled only for processors that have it.
+// SAFETY: compiled only for processors that have NEON.
 unsafe impl Simd for Neon {
     const LANES: usize = 4;
     const BLOCK: usize = 8;
@@ -34,7 +34,7 @@ unsafe impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // Not `vmaxq_f32`, which is no number where `a` is none.
+        // Not `vmaxq_f32`, which returns NaN if `a` is NaN.
         unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
     }
     #[inline(always)]
@@ -51,7 +51,7 @@ unsafe impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn sums([a, b, c, d]: [float32x4_t; 4]) -> [f32; 4] {
-        // Pairs of neighbours are added, twice.
+        // Two rounds of pairwise addition.
         unsafe {
             let mut found = [0.0; 4];
             vst1q_f32(found.as_mut_ptr(), vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));

@@ -1,4 +1,4 @@
-//! One float at a time: every processor can.
+//! One float at a time, for processors without a known instruction set.
 
 use super::Simd;
 

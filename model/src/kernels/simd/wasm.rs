@@ -1,4 +1,4 @@
-//! WebAssembly: simd128, fixed when the module is built.
+//! WebAssembly: simd128, fixed at compile time.
 
 use super::Simd;
 use std::arch::wasm32::*;

@@ -1,9 +1,9 @@
-//! x86: AVX2 and AVX-512, whichever the processor has.
+//! x86: AVX2 and AVX-512, detected at run time.
 
 use super::Simd;
 use std::arch::x86_64::*;
 
-/// Instruction sets of x86 that there are kernels for.
+/// The x86 instruction sets that there are kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Set {
     None,
@@ -11,8 +11,8 @@ pub enum Set {
     Avx512,
 }
 
-/// The widest set that this processor has, or a narrower one that the environment variable `RBC_SIMD` asks for (`none`,
-/// `avx2`): so that one machine can try them all.
+/// The widest set of this processor, or a narrower one requested by the environment variable `RBC_SIMD` (`none`,
+/// `avx2`), so that all of them can be tested on one machine.
 pub fn set() -> Set {
     static FOUND: std::sync::OnceLock<Set> = std::sync::OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -79,7 +79,7 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn sums(values: [__m512; 4]) -> [f32; 4] {
         unsafe {
-            // Transposed in parts of four lanes, and added up on the way.
+            // A transposition within groups of four lanes, with additions in between.
             let [a, b, c, d] = values;
             let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
             let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
@@ -143,7 +143,7 @@ unsafe impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn sums(values: [__m256; 4]) -> [f32; 4] {
         unsafe {
-            // Pairs of neighbours are added; then the parts of four lanes.
+            // Pairwise additions, then the sum of the two halves.
             let [a, b, c, d] = values;
             let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
             let parts = std::mem::transmute::<__m256, [__m128; 2]>(all);
