@@ -24,12 +24,13 @@ pub use outline::outlines;
 pub use strokes::Stroke;
 pub use summary::{Spread, Summary};
 
-use crate::GrayImage;
 use crate::segment::UNLIT;
+use crate::{GrayImage, parallel};
 use crop::Crop;
 use oval::is_long_oval;
-use regions::{Neighbours, regions};
+use regions::{Neighbours, Region, regions};
 use serde::{Deserialize, Serialize};
+use split::OUTSIDE;
 use std::collections::HashSet;
 use std::f32::consts::PI;
 use std::ops::RangeInclusive;
@@ -43,6 +44,9 @@ const SPECK_AT_EDGE: f32 = 0.02;
 const SPLIT_FROM: f32 = 0.5;
 /// The same for a region at the image edge, where little of two cells may be visible.
 const SPLIT_FROM_AT_EDGE: f32 = 0.15;
+
+/// Number of regions that are split in parallel before their cells are painted into the label image.
+const AT_A_TIME: usize = 256;
 
 /// Plausible scales in micrometres per pixel, from electron microscopes to hand lenses.
 pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
@@ -214,29 +218,37 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     let cell_area = PI / 4.0 * diameter * diameter;
     holes::fill(&mut mask, width, height, Some(f64::from(cell_area)));
     let unlit = Unlit::of(probability);
-    let mut count = 0;
-    for region in regions(width, height, Neighbours::Four, |at| mask[at] != 0) {
-        let cut = unlit.as_ref().is_some_and(|unlit| unlit.cuts(&region));
+    // The cells of a region; none where it is a speck.
+    let taken_apart = |region: &Region| {
+        let cut = unlit.as_ref().is_some_and(|unlit| unlit.cuts(region));
         let at_edge = cut || region.touches_edge(width, height);
         let area = region.area as f32;
         let (speck, split_from) =
             if at_edge { (SPECK_AT_EDGE, SPLIT_FROM_AT_EDGE) } else { (SPECK, SPLIT_FROM) };
         if area < speck * cell_area {
-            continue;
+            return None;
         }
-        let crop = Crop::of(&region, width, height);
+        let crop = Crop::of(region, width, height);
         let large = options.split && area >= split_from * cell_area;
         // The outline of a cell cut by the edge is too incomplete to tell whether the cell is an oval.
         let (parts, number) = if large && (at_edge || !is_long_oval(&crop)) {
-            let value = |at| probability.as_raw()[crop.in_image(at, width)];
-            split::split(&crop, value, level, diameter)
+            split::split(&crop, &crop.of_image(probability.as_raw(), width), level, diameter)
         } else {
             split::whole(&crop)
         };
-        for (at, part) in parts.into_iter().enumerate().filter(|(_, part)| *part != split::OUTSIDE) {
-            cells.labels.ids[crop.in_image(at, width)] = count + part + 1;
+        Some((crop, parts, number))
+    };
+    let mut count = 0;
+    // Some at a time: together they need the memory of several images.
+    for some in regions(width, height, Neighbours::Four, |at| mask[at] != 0).chunks(AT_A_TIME) {
+        for (crop, parts, number) in parallel::map(some, taken_apart).into_iter().flatten() {
+            for (row, parts) in crop.rows(width).zip(parts.chunks_exact(crop.width)) {
+                let inside =
+                    cells.labels.ids[row].iter_mut().zip(parts).filter(|(_, part)| **part != OUTSIDE);
+                inside.for_each(|(id, part)| *id = count + part + 1);
+            }
+            count += number as u32;
         }
-        count += number as u32;
     }
     cells.number_and_measure(count as usize, probability);
     if options.skip_edge {

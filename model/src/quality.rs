@@ -5,13 +5,12 @@
 //! the objects found, at a fixed scale whatever the network's working diameter, and issues a warning for what does not
 //! hold.
 
-use crate::cells::distance::squared_distance;
+use crate::cells::distance::squared_distance_within;
 use crate::cells::{Cell, CellOptions, find_cells};
 use crate::segment::UNLIT;
 use crate::window::Density;
-use crate::{GrayImage, RgbImage};
+use crate::{GrayImage, RgbImage, scale};
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{ImageBuffer, Pixel};
 use serde::{Deserialize, Serialize};
 
 /// Why quality could not be measured.
@@ -76,11 +75,12 @@ impl Quality {
     ///
     /// [`Unmeasured`] if there is nothing to measure.
     pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Result<Self, Unmeasured> {
-        let scale = DIAMETER / diameter;
+        let to_size = DIAMETER / diameter;
         let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
-            .part((PART / scale) as u32);
-        let image = resampled(image, part, scale, FilterType::Triangle);
-        let probability = resampled_map(probability, part, scale);
+            .part((PART / to_size) as u32);
+        let [left, top, width, height] = part;
+        let image = scale::resample(&crop_imm(image, left, top, width, height).to_image(), to_size);
+        let probability = resampled_map(probability, part, to_size);
         let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
         let found = find_cells(&probability, &options);
         let cells = &found.cells;
@@ -89,11 +89,12 @@ impl Quality {
         }
         let (width, height) = (image.width() as usize, image.height() as usize);
         let inside = |at: usize| found.labels.ids[at] != 0;
-        let depth = squared_distance(width, height, |at| !inside(at));
-        let away = squared_distance(width, height, inside);
+        let reach = RIM[1].max(BACKGROUND).max(EDGE).ceil() as usize;
+        let depth = squared_distance_within(reach, width, height, |at| !inside(at));
+        let away = squared_distance_within(reach, width, height, inside);
         // Pixels near an unlit area are excluded: cells are cut off there, and the image shows neither background nor
         // outline.
-        let dark = squared_distance(width, height, |at| probability.as_raw()[at] == UNLIT);
+        let dark = squared_distance_within(reach, width, height, |at| probability.as_raw()[at] == UNLIT);
         let lit = |at: usize| dark[at] > RIM[1] * RIM[1];
         let green = green(&image);
 
@@ -178,7 +179,8 @@ pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     };
     // Uncertain pixels along outlines, but not along seams between cells, across which the image does not get brighter.
     let (width, height) = probability.dimensions();
-    let background = squared_distance(width as usize, height as usize, |at| p[at] < DOUBT.start);
+    let certain = |at: usize| p[at] < DOUBT.start;
+    let background = squared_distance_within(BAND.ceil() as usize, width as usize, height as usize, certain);
     let on_outline = |at: usize| DOUBT.contains(&p[at]) && background[at] <= BAND * BAND;
     let slopes = slopes(&green, probability, on_outline);
     if slopes.is_empty() { 0.0 } else { certainty * rising(&slopes, bright - cells) }
@@ -214,34 +216,22 @@ fn rising(slopes: &[f32], contrast: f32) -> f32 {
     rising as f32 / slopes.len() as f32
 }
 
-/// A part of an image (x, y, width, height), resampled by `scale`.
-fn resampled<P>(
-    image: &ImageBuffer<P, Vec<u8>>,
-    [left, top, width, height]: [u32; 4],
-    scale: f32,
-    filter: FilterType,
-) -> ImageBuffer<P, Vec<u8>>
-where
-    P: Pixel<Subpixel = u8> + 'static,
-{
-    let part = crop_imm(image, left, top, width, height).to_image();
-    let [width, height] = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
-    if (width, height) == part.dimensions() { part } else { resize(&part, width, height, filter) }
-}
-
 /// A resampled part of a probability map. Interpolation between 0 and other values may yield [`UNLIT`] by accident, so
 /// unlit pixels are taken from a nearest-neighbour resampling.
-fn resampled_map(map: &GrayImage, part: [u32; 4], scale: f32) -> GrayImage {
-    let mut resampled_map = resampled(map, part, scale, FilterType::Triangle);
-    let nearest = resampled(map, part, scale, FilterType::Nearest);
-    for (value, nearest) in resampled_map.iter_mut().zip(nearest.iter()) {
-        *value = match *nearest {
-            UNLIT => UNLIT,
-            _ if *value == UNLIT => 0,
-            _ => *value,
+fn resampled_map(map: &GrayImage, [left, top, width, height]: [u32; 4], scale: f32) -> GrayImage {
+    let part = crop_imm(map, left, top, width, height).to_image();
+    let mut out = scale::resample_map(&part, scale);
+    let (width, height) = out.dimensions();
+    let nearest = part.as_raw().contains(&UNLIT).then(|| resize(&part, width, height, FilterType::Nearest));
+    for (at, value) in out.iter_mut().enumerate() {
+        let unlit = nearest.as_ref().is_some_and(|nearest| nearest.as_raw()[at] == UNLIT);
+        *value = match *value {
+            _ if unlit => UNLIT,
+            UNLIT => 0,
+            probability => probability,
         };
     }
-    resampled_map
+    out
 }
 
 /// Sobel gradient of a value given by index, at a pixel not on the border.

@@ -11,11 +11,12 @@ use crate::quality::likeness;
 use crate::segment::{Logits, TileNetwork};
 use crate::surround::Surround;
 use crate::window::Density;
-use crate::{Error, RgbImage};
+use crate::{Error, GrayImage, RgbImage};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::imageops::crop_imm;
+use image::{ImageBuffer, Luma, Pixel, Rgb};
 
 /// Cell diameter in pixels assumed if the image gives no indication; between the 70 and 105 of the training fields.
 pub const DEFAULT_DIAMETER: f32 = 85.0;
@@ -60,18 +61,32 @@ pub fn largest(image: &RgbImage) -> f32 {
 
 /// Resamples an image by `scale`, antialiased (triangle filter).
 pub fn resample(image: &RgbImage, scale: f32) -> RgbImage {
+    resample_as::<Rgb<u8>, U8x3>(image, scale)
+}
+
+/// The same for a map of grey values.
+pub(crate) fn resample_map(map: &GrayImage, scale: f32) -> GrayImage {
+    resample_as::<Luma<u8>, U8>(map, scale)
+}
+
+/// `P` and `F` are the same bytes to the crates `image` and `fast_image_resize`.
+fn resample_as<P, F>(image: &ImageBuffer<P, Vec<u8>>, scale: f32) -> ImageBuffer<P, Vec<u8>>
+where
+    P: Pixel<Subpixel = u8>,
+    F: PixelTrait,
+{
     let size = |len: u32| ((len as f32 * scale).round() as u32).max(1);
     let (width, height) = (size(image.width()), size(image.height()));
     if (width, height) == image.dimensions() {
         return image.clone();
     }
-    let mut out = RgbImage::new(width, height);
+    let mut out = ImageBuffer::new(width, height);
     let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let from = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw());
-    let to = TypedImage::<U8x3>::from_buffer(width, height, &mut out);
+    let from = TypedImageRef::<F>::from_buffer(image.width(), image.height(), image.as_raw());
+    let to = TypedImage::<F>::from_buffer(width, height, &mut out);
     let both = from.ok().zip(to.ok());
     let done = both.and_then(|(from, mut to)| Resizer::new().resize_typed(&from, &mut to, &bilinear).ok());
-    done.expect("both have three bytes for each of their pixels");
+    done.expect("both have as many bytes for each of their pixels");
     out
 }
 

@@ -1,11 +1,11 @@
 //! The unlit surround of a picture: the view through an eyepiece is round, so a camera behind it also captures black
 //! corners. They contain no cells, and their rim must not be mistaken for the outline of one.
 
-use crate::RgbImage;
-use crate::cells::distance::squared_distance;
+use crate::cells::distance::squared_distance_within;
 use crate::cells::regions::{Neighbours, regions};
 use crate::light::{self, UNLIT};
 use crate::segment::Logits;
+use crate::{RgbImage, grid};
 use std::collections::VecDeque;
 use std::f32::consts::PI;
 
@@ -48,9 +48,10 @@ impl Surround {
         if !black.contains(&true) {
             return None;
         }
-        let away = squared_distance(width as usize, height as usize, |at| black[at]);
-        let reach = (REACH * diameter).powi(2);
-        let rim = |at: usize| away[at] <= 1.0 || away[at] <= reach && level(at) < RIM;
+        let reach = REACH * diameter;
+        let away =
+            squared_distance_within(reach.max(1.0) as usize, width as usize, height as usize, |at| black[at]);
+        let rim = |at: usize| away[at] <= 1.0 || away[at] <= reach * reach && level(at) < RIM;
         Some(Self { unlit: (0..black.len()).map(rim).collect() })
     }
 
@@ -59,16 +60,7 @@ impl Surround {
     pub fn fill(&self, mut image: RgbImage) -> RgbImage {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut filled: Vec<bool> = self.unlit.iter().map(|unlit| !unlit).collect();
-        let around = |at: usize| {
-            let (x, y) = (at % width, at / width);
-            let four = [
-                (x > 0).then(|| at - 1),
-                (x + 1 < width).then_some(at + 1),
-                (y > 0).then(|| at - width),
-                (y + 1 < height).then_some(at + width),
-            ];
-            four.into_iter().flatten()
-        };
+        let around = |at: usize| grid::beside(at, width, width * height).into_iter().flatten();
         // Only lit pixels next to unlit ones are queued; queueing all would take eight bytes per pixel.
         let at_the_rim = |at: &usize| filled[*at] && around(*at).any(|other| !filled[other]);
         let mut next: VecDeque<usize> = (0..filled.len()).filter(at_the_rim).collect();

@@ -4,7 +4,7 @@ use crate::dataset::Sample;
 use crate::instances;
 use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
-use rbc_model::cells::distance::squared_distance;
+use rbc_model::cells::distance::squared_distance_within;
 use rbc_model::cells::estimate_diameter;
 use rbc_model::{GrayImage, RgbImage, scale};
 use std::borrow::Cow;
@@ -130,9 +130,10 @@ const GAP: f32 = 0.08;
 /// minus the mask.
 fn gaps(mask: &GrayImage, reach: f32) -> GrayImage {
     let (width, height) = mask.dimensions();
-    let (w, cells, reach) = (width as usize, mask.as_raw(), reach * reach);
-    let away = squared_distance(w, height as usize, |at| cells[at] != 0);
-    let back = squared_distance(w, height as usize, |at| away[at] > reach);
+    let (w, cells, within) = (width as usize, mask.as_raw(), reach.ceil() as usize);
+    let reach = reach * reach;
+    let away = squared_distance_within(within, w, height as usize, |at| cells[at] != 0);
+    let back = squared_distance_within(within, w, height as usize, |at| away[at] > reach);
     GrayImage::from_fn(width, height, |x, y| {
         let at = y as usize * w + x as usize;
         image::Luma([if cells[at] == 0 && back[at] > reach { 255 } else { 0 }])

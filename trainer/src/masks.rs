@@ -1,7 +1,7 @@
 //! Checks for masks that are probably wrong.
 
 use crate::files::few;
-use rbc_model::cells::distance::squared_distance;
+use rbc_model::cells::distance::squared_distance_within;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};
 
@@ -125,7 +125,7 @@ const RIM: f32 = 2.0;
 pub fn faint(faint: &GrayImage) -> Option<String> {
     let (width, height) = (faint.width() as usize, faint.height() as usize);
     let pixels = faint.as_raw();
-    let inside = squared_distance(width, height, |at| pixels[at] == 0);
+    let inside = squared_distance_within(RIM.ceil() as usize, width, height, |at| pixels[at] == 0);
     let area = inside.into_iter().filter(|&away| away > RIM * RIM).count();
     (area as f64 > SHARE * pixels.len() as f64).then(|| {
         "a lossy file that marks cells with different grey levels; the darker ones count as background: save it as PNG".into()

@@ -2,6 +2,8 @@
 
 use super::distance::squared_distance;
 use super::regions::Region;
+use crate::grid;
+use std::ops::Range;
 
 /// The bounding box of a region with a margin of one background pixel, except at the image edge: a cell that continues
 /// out of view must not appear to end there.
@@ -13,6 +15,8 @@ pub struct Crop {
     pub height: usize,
     /// Whether each pixel belongs to the region, row by row.
     pub inside: Vec<bool>,
+    /// Whether there is background on all four sides.
+    pub within: bool,
 }
 
 impl Crop {
@@ -27,7 +31,8 @@ impl Crop {
             let row = (run.y - y) as usize * width;
             inside[row + (run.start - x) as usize..row + (run.end - x) as usize].fill(true);
         }
-        Self { x, y, width, height, inside }
+        let within = !region.touches_edge(image_width, image_height);
+        Self { x, y, width, height, inside, within }
     }
 
     /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` if the region fills
@@ -55,20 +60,25 @@ impl Crop {
         depth
     }
 
-    /// Crop indices of the pixels to the left, right, above and below.
+    /// Crop indices of the pixels to the left, right, above and below of a pixel of the region.
     pub fn around(&self, at: usize) -> [Option<usize>; 4] {
-        let (x, y) = (at % self.width, at / self.width);
-        [
-            (x > 0).then(|| at - 1),
-            (x + 1 < self.width).then_some(at + 1),
-            (y > 0).then(|| at - self.width),
-            (y + 1 < self.height).then_some(at + self.width),
-        ]
+        if self.within {
+            // Most regions are, and dividing takes longer than all that is done with the four.
+            return [Some(at - 1), Some(at + 1), Some(at - self.width), Some(at + self.width)];
+        }
+        grid::beside(at, self.width, self.inside.len())
     }
 
-    /// Converts a crop index to an image index.
-    pub fn in_image(&self, at: usize, image_width: u32) -> usize {
-        (self.y as usize + at / self.width) * image_width as usize + self.x as usize + at % self.width
+    /// Where the rows of the crop lie in an image of this width.
+    pub fn rows(&self, image_width: u32) -> impl Iterator<Item = Range<usize>> + use<> {
+        let first = self.y as usize * image_width as usize + self.x as usize;
+        let width = self.width;
+        (0..self.height).map(move |y| first + y * image_width as usize).map(move |start| start..start + width)
+    }
+
+    /// The part of an image (row by row, `image_width` wide) that the crop covers.
+    pub fn of_image(&self, image: &[u8], image_width: u32) -> Vec<u8> {
+        self.rows(image_width).flat_map(|row| image[row].iter().copied()).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::arc;
 use super::crop::Crop;
 use super::holes;
 use super::regions::{Neighbours, Region, regions};
-use crate::GrayImage;
+use crate::{GrayImage, parallel};
 use std::f64::consts::PI;
 
 /// Budget of pixels examined; beyond it only every second, third, ... region is.
@@ -52,21 +52,22 @@ fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
 fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     let total: u64 = regions.iter().map(|r| r.area).sum();
     let step = total.div_ceil(ENOUGH).max(1) as usize;
-    let mut out = Vec::new();
-    for region in regions.iter().step_by(step) {
-        let crop = Crop::of(region, width, height);
-        let area = region.area as f64;
-        // A region that fills the whole image has no outline and thus no depth.
-        let depth = crop.depth().unwrap_or_default();
-        let cut = region.touches_edge(width, height);
-        if let Some(diameter) = single(region, &crop, &depth, cut) {
-            out.push((diameter, area));
-            continue;
-        }
-        let discs = clump(&crop, &depth, width, height);
-        out.extend(if cut { cut_clump(discs, &crop, area) } else { discs });
+    let looked_at: Vec<&Region> = regions.iter().step_by(step).collect();
+    parallel::map(&looked_at, |region| sizes_in(region, width, height)).concat()
+}
+
+/// Diameter and weight of the cell or cells of one region.
+fn sizes_in(region: &Region, width: u32, height: u32) -> Vec<(f64, f64)> {
+    let crop = Crop::of(region, width, height);
+    let area = region.area as f64;
+    // A region that fills the whole image has no outline and thus no depth.
+    let depth = crop.depth().unwrap_or_default();
+    let cut = region.touches_edge(width, height);
+    if let Some(diameter) = single(region, &crop, &depth, cut) {
+        return vec![(diameter, area)];
     }
-    out
+    let discs = clump(&crop, &depth, width, height);
+    if cut { cut_clump(discs, &crop, area) } else { discs }
 }
 
 /// Diameter of a region that is a single cell; `None` for a clump. `cut`: by the image edge.

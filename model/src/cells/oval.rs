@@ -69,8 +69,10 @@ impl Ellipse {
 }
 
 fn pixels(crop: &Crop) -> impl Iterator<Item = (f64, f64)> + '_ {
-    let inside = crop.inside.iter().enumerate().filter(|(_, inside)| **inside);
-    inside.map(|(at, _)| ((at % crop.width) as f64, (at / crop.width) as f64))
+    crop.inside.chunks_exact(crop.width).enumerate().flat_map(|(y, row)| {
+        let inside = row.iter().enumerate().filter(|(_, inside)| **inside);
+        inside.map(move |(x, _)| (x as f64, y as f64))
+    })
 }
 
 #[cfg(test)]

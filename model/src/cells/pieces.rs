@@ -97,7 +97,7 @@ mod tests {
             rows.iter().flat_map(|row| row.bytes().map(|byte| u32::from(byte - b'0'))).collect()
         };
         let mut parts = numbers(rows);
-        let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24] };
+        let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24], within: false };
         settle(&crop, &mut parts, 2);
         assert_eq!(parts, numbers(["000111"; 4]));
         settle(&crop, &mut parts, 2);

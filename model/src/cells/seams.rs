@@ -7,6 +7,7 @@
 
 use super::crop::Crop;
 use super::split::OUTSIDE;
+use crate::grid;
 use std::collections::BTreeMap;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
@@ -98,10 +99,10 @@ fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
 /// All pairs of adjacent parts (sharing pixel sides), longest border first.
 fn neighbours(crop: &Crop, parts: &[u32]) -> Vec<(u32, u32)> {
     let mut borders = BTreeMap::<(u32, u32), u32>::new();
-    for (at, &part) in parts.iter().enumerate() {
+    for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
         let [_, right, _, below] = crop.around(at);
         for other in [right, below].into_iter().flatten().map(|next| parts[next]) {
-            if part != other && part != OUTSIDE && other != OUTSIDE {
+            if part != other && other != OUTSIDE {
                 *borders.entry((part.min(other), part.max(other))).or_default() += 1;
             }
         }
@@ -191,14 +192,7 @@ fn reached(parts: &[u32], width: usize, starts: [(u32, usize); 2]) -> Vec<bool> 
         let mut from = vec![start];
         reached[start] = true;
         while let Some(at) = from.pop() {
-            let x = at % width;
-            let around = [
-                (x > 0).then(|| at - 1),
-                (x + 1 < width).then_some(at + 1),
-                at.checked_sub(width),
-                (at + width < parts.len()).then_some(at + width),
-            ];
-            for next in around.into_iter().flatten() {
+            for next in grid::beside(at, width, parts.len()).into_iter().flatten() {
                 if parts[next] == part && !reached[next] {
                     reached[next] = true;
                     from.push(next);

@@ -32,14 +32,9 @@ const VOTE_FROM: f32 = 1.7;
 pub const STEPS: f32 = 64.0;
 
 /// Splits a region into cells. Returns the cell number of each crop pixel, from 0 ([`OUTSIDE`] outside the region), and
-/// the number of cells. `probability` gives the grey value at a crop index, `threshold` is the least grey value of a
+/// the number of cells. `probability` holds the grey value of each crop pixel, `threshold` is the least grey value of a
 /// cell pixel, `diameter` the expected cell diameter in pixels.
-pub fn split(
-    crop: &Crop,
-    probability: impl Fn(usize) -> u8,
-    threshold: u8,
-    diameter: f32,
-) -> (Vec<u32>, usize) {
+pub fn split(crop: &Crop, probability: &[u8], threshold: u8, diameter: f32) -> (Vec<u32>, usize) {
     let Some(depth) = crop.depth() else {
         return whole(crop);
     };
@@ -49,10 +44,10 @@ pub fn split(
     for at in high_to_low(&heights, &crop.inside) {
         let height = heights[at];
         let mut highest = (0, OUTSIDE);
-        let (x, y) = (at % crop.width, at / crop.width);
+        let around = crop.around(at);
         // Crop and image share an edge exactly where the crop has no margin.
-        let at_edge = crop.around(at).contains(&None);
-        for next in crop.around(at).into_iter().flatten() {
+        let at_edge = around.contains(&None);
+        for next in around.into_iter().flatten() {
             if of_pixel[next] == OUTSIDE {
                 continue;
             }
@@ -69,7 +64,7 @@ pub fn split(
             }
         }
         of_pixel[at] = if highest.1 == OUTSIDE {
-            hills.rise(height, x, y, at_edge)
+            hills.rise(height, at % crop.width, at / crop.width, at_edge)
         } else {
             hills.grow(highest.1, at_edge)
         };
@@ -93,13 +88,7 @@ pub fn whole(crop: &Crop) -> (Vec<u32>, usize) {
 }
 
 /// The height map in steps: the mean depth over all certainty levels, smoothed and mixed with the votes.
-fn heights(
-    crop: &Crop,
-    depth: &[f32],
-    probability: impl Fn(usize) -> u8,
-    threshold: u8,
-    diameter: f32,
-) -> Vec<u16> {
+fn heights(crop: &Crop, depth: &[f32], probability: &[u8], threshold: u8, diameter: f32) -> Vec<u16> {
     let radius = diameter / 2.0;
     let bounded = |depth: f32| depth.min(radius) + BEYOND * (depth - radius).max(0.0);
     let mut height: Vec<f32> = depth.iter().map(|&depth| bounded(depth)).collect();
@@ -107,7 +96,7 @@ fn heights(
     let certain = CERTAIN.min(f32::from(u8::MAX - threshold));
     for level in 1..=LEVELS {
         let least = f32::from(threshold) + certain * level as f32 / LEVELS as f32;
-        flood.rise(crop, |at| f32::from(probability(at)) >= least);
+        flood.rise(crop, |at| f32::from(probability[at]) >= least);
         height.iter_mut().zip(crop.depth_above(&flood)).for_each(|(sum, depth)| *sum += bounded(depth));
     }
     height.iter_mut().for_each(|sum| *sum /= (1 + LEVELS) as f32);

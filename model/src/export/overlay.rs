@@ -2,7 +2,7 @@
 
 use super::pictures::png_of_rgb;
 use crate::cells::Labels;
-use crate::{Error, RgbImage};
+use crate::{Error, RgbImage, grid};
 
 /// Appearance of the outlines in an overlay.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,16 +57,23 @@ pub fn overlay_png(picture: &RgbImage, labels: &Labels) -> Result<Vec<u8>, Error
 fn near_border(labels: &Labels, thickness: u32) -> Vec<bool> {
     let (width, height) = (labels.width as usize, labels.height as usize);
     let ids = &labels.ids;
-    let differs = |at: usize, other: Option<usize>| other.is_some_and(|other| ids[other] != ids[at]);
+    let row = |y: usize| &ids[y * width..][..width];
     let mut near = vec![false; ids.len()];
-    let mut ring: Vec<usize> = (0..ids.len())
-        .filter(|&at| ids[at] != 0 && around(at, width, height).into_iter().any(|other| differs(at, other)))
-        .collect();
-    ring.iter().for_each(|&at| near[at] = true);
+    let mut ring = Vec::new();
+    for y in 0..height {
+        let [above, here, below] = [y.saturating_sub(1), y, (y + 1).min(height - 1)].map(row);
+        for (x, &id) in here.iter().enumerate().filter(|(_, id)| **id != 0) {
+            let around = [here[x.saturating_sub(1)], here[(x + 1).min(width - 1)], above[x], below[x]];
+            if around.iter().any(|&other| other != id) {
+                near[y * width + x] = true;
+                ring.push(y * width + x);
+            }
+        }
+    }
     for _ in 1..thickness {
         let mut next = Vec::new();
         for at in ring {
-            for other in around(at, width, height).into_iter().flatten() {
+            for other in grid::beside(at, width, ids.len()).into_iter().flatten() {
                 if !near[other] && ids[other] == ids[at] {
                     near[other] = true;
                     next.push(other);
@@ -76,15 +83,4 @@ fn near_border(labels: &Labels, thickness: u32) -> Vec<bool> {
         ring = next;
     }
     near
-}
-
-/// Indices of the pixels to the left, right, above and below.
-fn around(at: usize, width: usize, height: usize) -> [Option<usize>; 4] {
-    let (x, y) = (at % width, at / width);
-    [
-        (x > 0).then(|| at - 1),
-        (x + 1 < width).then_some(at + 1),
-        (y > 0).then(|| at - width),
-        (y + 1 < height).then_some(at + width),
-    ]
 }

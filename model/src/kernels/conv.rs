@@ -10,10 +10,10 @@
 #![allow(unsafe_code)]
 
 use super::padded::{self, with_scratch};
-use super::parallel::{Shared, Unwritten, for_each};
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, pool, strip};
+use crate::parallel::{Shared, Unwritten, for_each};
 use std::mem::MaybeUninit;
 
 /// Winograd-transformed filters in the order in which the kernel reads them: blocks of output channels, within each

@@ -6,10 +6,10 @@
 
 use super::conv::{self, Source};
 use super::padded::{stride, with_scratch};
-use super::parallel::for_each_part;
 use super::simd::{Simd, dispatch, width};
 use super::winograd::{self, PRODUCTS, ROWS};
 use super::{Shape, strip};
+use crate::parallel::for_each_part;
 
 /// Result of [`backward`].
 pub struct Gradients {

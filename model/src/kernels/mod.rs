@@ -8,7 +8,6 @@ pub mod conv;
 pub mod conv_backward;
 pub mod norm;
 mod padded;
-pub mod parallel;
 pub mod pool;
 mod simd;
 mod strip;

@@ -7,8 +7,8 @@
 #![allow(unsafe_code)]
 
 use super::Shape;
-use super::parallel::{Unwritten, for_each_part};
 use super::simd::{Simd, dispatch};
+use crate::parallel::{Unwritten, for_each_part};
 
 /// Added to the variance for numerical stability.
 pub const EPSILON: f32 = 1e-5;

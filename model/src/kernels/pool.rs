@@ -4,7 +4,7 @@
 //! tile lies in its image. Of equal values the first wins, as in the published network.
 
 use super::Shape;
-use super::parallel::for_each_part;
+use crate::parallel::for_each_part;
 
 /// `[n, c, h, w]` to values and window places, both `[n, c, h / 2, w / 2]`. `h` and `w` must be even.
 pub fn max_pool(x: &[f32], shape: Shape) -> (Vec<f32>, Vec<i32>) {

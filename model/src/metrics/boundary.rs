@@ -1,7 +1,7 @@
 //! Agreement of outlines.
 
 use super::check_sizes;
-use crate::cells::distance::squared_distance;
+use crate::cells::distance::squared_distance_within;
 use crate::{Error, GrayImage};
 
 /// Distance in pixels within which two outlines count as equal: 0.75 % of the image diagonal, at least 1 (128 x 128:
@@ -57,7 +57,7 @@ fn outline(mask: &GrayImage) -> Vec<bool> {
 
 /// Share of the set pixels of `a` that are within `tolerance` of a set pixel of `b`.
 fn share_near(a: &[bool], b: &[bool], width: usize, height: usize, tolerance: f64) -> f64 {
-    let distance = squared_distance(width, height, |at| b[at]);
+    let distance = squared_distance_within(tolerance.ceil() as usize, width, height, |at| b[at]);
     let limit = (tolerance * tolerance) as f32;
     let (mut near, mut all) = (0u64, 0u64);
     for (&set, &d) in a.iter().zip(&distance) {

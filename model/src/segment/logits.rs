@@ -1,6 +1,6 @@
 //! Conversion of logits at the working scale to probabilities at the image's own.
 
-use crate::GrayImage;
+use crate::{GrayImage, parallel};
 
 /// Value in a probability map that marks an unlit pixel, outside the picture. Probabilities never have this value.
 pub const UNLIT: u8 = 1;
@@ -24,21 +24,37 @@ impl Logits {
     pub fn probability(&self, (width, height): (u32, u32)) -> GrayImage {
         let columns: Vec<_> = (0..width).map(|x| Tap::new(x, width, self.width)).collect();
         let mut out = GrayImage::new(width, height);
-        for (y, line) in out.chunks_exact_mut(width as usize).enumerate() {
+        let lines: Vec<&mut [u8]> = out.chunks_exact_mut(width as usize).collect();
+        parallel::for_each_part(lines, |y, line| {
             let row = Tap::new(y as u32, height, self.height);
             let upper = &self.values[row.low * self.width..][..self.width];
             let lower = &self.values[row.high * self.width..][..self.width];
             for (pixel, tap) in line.iter_mut().zip(&columns) {
-                let logit = row
-                    .mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
-                *pixel = match (255.0 / (1.0 + (-logit).exp())).round() as u8 {
-                    UNLIT => 0,
-                    _ if logit < 0.1 * Self::UNLIT => UNLIT,
-                    probability => probability,
-                };
+                let (above, below) =
+                    (tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+                *pixel = grey(row.mix(above, below));
             }
-        }
+        });
         out
+    }
+}
+
+/// Logits beyond this round to probability 0 or 255. Most pixels are, and are spared the exponential function.
+const CERTAIN: f32 = 6.25;
+
+/// Value of a logit in a probability map.
+fn grey(logit: f32) -> u8 {
+    if logit >= CERTAIN {
+        255
+    } else if logit < 0.1 * Logits::UNLIT {
+        UNLIT
+    } else if logit <= -CERTAIN {
+        0
+    } else {
+        match (255.0 / (1.0 + (-logit).exp()) + 0.5) as u8 {
+            UNLIT => 0,
+            probability => probability,
+        }
     }
 }
 

@@ -44,12 +44,10 @@ impl<B: SegBackend> TileNetwork for Segmenter<B> {
     }
 
     async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error> {
-        let input = tensor::<B>(&pixels, &self.device);
         let one = |orientation: usize| {
-            let output =
-                turn(self.network.forward(turn(input.clone(), orientation, false)), orientation, true);
+            let output = self.network.forward(turned(&pixels, orientation, &self.device));
             let background = output.clone().slice([0..1, 0..1]);
-            output.slice([0..1, 1..2]) - background // [1, 1, h, w]
+            turned_back(output.slice([0..1, 1..2]) - background, orientation) // [1, 1, h, w]
         };
         // Summed on the device, so that only one result is read back.
         let Some(sum) = orientations.map(one).reduce(|sum, next| sum + next) else {
@@ -61,29 +59,35 @@ impl<B: SegBackend> TileNetwork for Segmenter<B> {
     }
 }
 
-/// Transforms a tensor to one of the eight orientations of the square grid, or `back` from it. Orientations 0 and 1 are
-/// mirror images of each other; 0 to 3 keep height and width, 4 to 7 swap them.
-fn turn<B: SegBackend>(x: Tensor<B, 4>, orientation: usize, back: bool) -> Tensor<B, 4> {
-    let transposed = |x: Tensor<B, 4>| if orientation & 4 == 0 { x } else { x.swap_dims(2, 3) };
-    let flipped = |x: Tensor<B, 4>| match orientation & 3 {
+/// Converts pixels, in one of the eight orientations of the square grid, to a network input `[1, 3, h, w]`, or
+/// `[1, 3, w, h]`: orientations 4 to 7 swap rows and columns. 0 and 1 are mirror images of each other.
+fn turned<B: SegBackend>(pixels: &RgbImage, orientation: usize, device: &B::Device) -> Tensor<B, 4> {
+    let (w, h) = (pixels.width() as usize, pixels.height() as usize);
+    let (rows, columns, down, right) = if orientation & 4 == 0 { (h, w, w, 1) } else { (w, h, 1, w) };
+    let mirror = |at: usize, len: usize, mirrored: bool| if mirrored { len - 1 - at } else { at };
+    let [up, left] = [[2, 3], [1, 2]].map(|those| those.contains(&(orientation & 3)));
+    let mut values = vec![0.0f32; 3 * h * w];
+    for y in 0..rows {
+        let start = mirror(y, rows, up) * down;
+        for x in 0..columns {
+            let pixel = &pixels.as_raw()[3 * (start + mirror(x, columns, left) * right)..][..3];
+            for (channel, &value) in pixel.iter().enumerate() {
+                values[(channel * rows + y) * columns + x] = normalise(f32::from(value));
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [1, 3, rows, columns]), device)
+}
+
+/// Turns what the network made of [`turned`] pixels back to their own orientation.
+fn turned_back<B: SegBackend>(x: Tensor<B, 4>, orientation: usize) -> Tensor<B, 4> {
+    let unmirrored = match orientation & 3 {
         0 => x,
         1 => x.flip([3]),
         2 => x.flip([2, 3]),
         _ => x.flip([2]),
     };
-    if back { transposed(flipped(x)) } else { flipped(transposed(x)) }
-}
-
-/// Converts pixels to a network input `[1, 3, h, w]`.
-fn tensor<B: SegBackend>(pixels: &RgbImage, device: &B::Device) -> Tensor<B, 4> {
-    let (w, h) = (pixels.width() as usize, pixels.height() as usize);
-    let mut values = vec![0.0f32; 3 * h * w];
-    for (at, pixel) in pixels.pixels().enumerate() {
-        for (channel, &value) in pixel.0.iter().enumerate() {
-            values[channel * h * w + at] = normalise(f32::from(value));
-        }
-    }
-    Tensor::from_data(TensorData::new(values, [1, 3, h, w]), device)
+    if orientation & 4 == 0 { unmirrored } else { unmirrored.swap_dims(2, 3) }
 }
 
 /// Scales a channel value, 0 to 255, to the network's input range.

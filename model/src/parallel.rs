@@ -28,9 +28,22 @@ pub fn for_each_part<T: Send>(parts: Vec<T>, task: impl Fn(usize, T) + Sync + Se
     parts.into_iter().enumerate().for_each(|(at, part)| task(at, part));
 }
 
+/// Maps `task` over the items, keeping their order, on all cores (natively).
+#[cfg(feature = "rayon")]
+pub fn map<T: Sync, R: Send>(items: &[T], task: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    use rayon::prelude::*;
+    items.par_iter().map(task).collect()
+}
+
+/// Maps `task` over the items, keeping their order, one after the other.
+#[cfg(not(feature = "rayon"))]
+pub fn map<T: Sync, R: Send>(items: &[T], task: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    items.iter().map(task).collect()
+}
+
 /// A slice to which several tasks write concurrently, each to its own, not necessarily contiguous parts.
 #[derive(Clone, Copy)]
-pub(super) struct Shared<'a, T = f32> {
+pub struct Shared<'a, T = f32> {
     start: *mut T,
     len: usize,
     life: std::marker::PhantomData<&'a mut [T]>,
@@ -44,7 +57,7 @@ unsafe impl<T: Send> Send for Shared<'_, T> {}
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 /// A shared slice of uninitialised elements.
-pub(super) type Unwritten<'a, T = f32> = Shared<'a, MaybeUninit<T>>;
+pub type Unwritten<'a, T = f32> = Shared<'a, MaybeUninit<T>>;
 
 #[allow(unsafe_code)]
 impl<'a, T> Shared<'a, T> {
