@@ -30,6 +30,7 @@ mod outputs;
 mod predict;
 mod problem;
 mod progress;
+mod queue;
 mod records;
 mod report;
 mod say;

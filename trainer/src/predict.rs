@@ -1,21 +1,25 @@
 //! `trainer predict`: turns images into masks, labels, tables and overlays.
 
 use crate::cli::PredictArgs;
-use crate::device::{self, Job};
+use crate::device::{self, Device, Job};
 use crate::files::{self, create_folder};
 use crate::inputs::{Input, Inputs};
 use crate::lock::Lock;
 use crate::outputs::{self, Row};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
+use crate::queue;
 use crate::say;
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
+use image::ImageReader;
 use indicatif::ProgressBar;
 use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
+use std::io::Cursor;
+use std::sync::{PoisonError, RwLock};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
     let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive);
@@ -32,8 +36,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let device = device::choose(args.device.device)?;
     create_folder(&args.out)?;
     let _lock = Lock::whole(&args.out)?;
-    let failed = inputs.problems.len()
-        + device::dispatch(device, Predict { args, inputs: &inputs, weights: &weights })?;
+    // Much of the work on a small image runs on one core. How a GPU takes several images at a time was never measured.
+    let threads = if device == Device::Cpu { queue::threads() } else { 1 };
+    let job = Predict { args, inputs: &inputs, weights: &weights, threads };
+    let failed = inputs.problems.len() + device::dispatch(device, job)?;
     match failed {
         0 => Ok(()),
         1 => bail!("one input failed, see above"),
@@ -45,6 +51,8 @@ struct Predict<'a> {
     args: &'a PredictArgs,
     inputs: &'a Inputs,
     weights: &'a Weights,
+    /// Images segmented at a time.
+    threads: usize,
 }
 
 impl Job for Predict<'_> {
@@ -57,24 +65,29 @@ impl Job for Predict<'_> {
         outputs::clear_summary(&self.args.out)?;
         let mut rows = Vec::new();
         let mut failed = 0;
-        let bar = bar(self.inputs.images.len() as u64, "images");
-        let report = |problems: &[Problem]| {
+        let images = &self.inputs.images;
+        let bar = bar(images.len() as u64, "images");
+        let alone = RwLock::new(());
+        let work = |input: &Input| {
+            let mut notes = Vec::new();
+            let result = self.segment(&segmenter, input, &bar, &alone, &mut notes);
+            bar.inc(1);
+            (notes, result)
+        };
+        let report = |(notes, result): (Vec<Problem>, Result<(Row, Vec<Problem>), Problem>)| {
+            bar.suspend(|| notes.iter().for_each(|note| say::err!("note: {note}")));
+            let problems = match result {
+                Ok((row, problems)) => {
+                    bar.suspend(|| warn(&row));
+                    rows.push(row);
+                    problems
+                }
+                Err(problem) => vec![problem],
+            };
+            failed += usize::from(!problems.is_empty());
             bar.suspend(|| problems.iter().for_each(|problem| say::err!("error: {problem}")));
         };
-        for input in &self.inputs.images {
-            match self.segment(&segmenter, input, &bar) {
-                Ok((row, problems)) => {
-                    rows.push(row);
-                    failed += usize::from(!problems.is_empty());
-                    report(&problems);
-                }
-                Err(problem) => {
-                    failed += 1;
-                    report(&[problem]);
-                }
-            }
-            bar.inc(1);
-        }
+        queue::in_order(images, self.threads, work, report);
         bar.finish_and_clear();
         outputs::write_summary(&self.args.out, &rows)?;
         say::out!("{}", outputs::sentence(&rows, &self.args.out));
@@ -82,21 +95,44 @@ impl Job for Predict<'_> {
     }
 }
 
+/// Pixels of an image that is segmented while no other is, so that memory stays bounded.
+const LARGE: u64 = 16_000_000;
+
+/// Whether it is such an image; one whose header `image` can't read may be.
+fn is_large(bytes: &[u8]) -> bool {
+    let size = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
+    let size = size.and_then(|reader| reader.into_dimensions().ok());
+    size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) > LARGE)
+}
+
+fn warn(row: &Row) {
+    for warning in &row.warnings {
+        say::err!("warning: {}", Problem::new(&row.file, warning.trim_end_matches('.')));
+    }
+}
+
 impl Predict<'_> {
-    /// Segments one image and writes its results; returns the problems of those that could not be written.
+    /// Segments one image and writes its results; returns the problems of those that could not be written. `alone` is
+    /// held for writing by a large image, for reading by the others.
     fn segment<B: SegBackend>(
         &self,
         segmenter: &Segmenter<B>,
         input: &Input,
         bar: &ProgressBar,
+        alone: &RwLock<()>,
+        notes: &mut Vec<Problem>,
     ) -> Result<(Row, Vec<Problem>), Problem> {
         let path = &input.path;
         let args = self.args;
-        working_on(bar, &input.stem);
-        for note in outputs::clear(args, &input.stem)? {
-            bar.suspend(|| say::err!("note: {note}"));
-        }
+        notes.extend(outputs::clear(args, &input.stem)?);
         let bytes = files::read(path)?;
+        // It guards no data that a panic could have left half done.
+        let (_alone, _beside) = if is_large(&bytes) {
+            (Some(alone.write().unwrap_or_else(PoisonError::into_inner)), None)
+        } else {
+            (None, Some(alone.read().unwrap_or_else(PoisonError::into_inner)))
+        };
+        working_on(bar, &input.stem);
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
         let options = args.mask.segment_options();
@@ -115,11 +151,7 @@ impl Predict<'_> {
         let problems = outputs::write(args, input, &image, &cells);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
         let unread = decode::unread(&bytes).map(String::from);
-        let warnings: Vec<String> =
-            unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
-        for warning in &warnings {
-            bar.suspend(|| say::err!("warning: {}", Problem::new(path, warning.trim_end_matches('.'))));
-        }
+        let warnings = unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
         Ok((Row { stem, summary, warnings, file: path.clone() }, problems))
     }
 }
@@ -128,7 +160,7 @@ impl Predict<'_> {
 mod tests {
     use super::*;
     use crate::cli::{DeviceArgs, MaskArgs, WeightsArgs};
-    use crate::device::{Device, Request};
+    use crate::device::Request;
     use crate::files::file_name;
     use crate::fixture::Folder;
     use rbc_model::network::NetworkConfig;
