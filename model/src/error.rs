@@ -12,6 +12,9 @@ pub enum Error {
     /// The back end failed during a computation.
     #[error("{0}")]
     Compute(String),
+    /// The options of a segmentation are not possible.
+    #[error("{0}")]
+    Options(String),
     /// Two masks cannot be compared, for example because their sizes differ.
     #[error("{0}")]
     Metrics(String),

@@ -20,7 +20,7 @@ const MOST_CONTRAST: f32 = 3.0;
 const FAINT: f32 = 0.05;
 /// A pixel is unlit if every channel is below this share of the background's. In training images, all but the insides
 /// of the darkest cells are above it.
-pub(crate) const UNLIT: f32 = 0.12;
+pub(crate) const UNLIT_LEVEL: f32 = 0.12;
 /// Up to this share of an image, unlit pixels may be the insides of dark cells. If there are more, they are excluded
 /// from the estimate of the illumination.
 const DARK: f64 = 0.05;
@@ -166,7 +166,7 @@ impl Light {
         let step = sampling(image.dimensions());
         let some = || image.rows().step_by(step).flat_map(|row| row.step_by(step).map(|pixel| pixel.0));
         let all = Self::seen(some());
-        let lit = |pixel: &[u8; 3]| level(*pixel, all.background) >= UNLIT;
+        let lit = |pixel: &[u8; 3]| level(*pixel, all.background) >= UNLIT_LEVEL;
         let (lit_pixels, pixels) = (some().filter(lit).count() as f64, some().count() as f64);
         if lit_pixels == 0.0 || lit_pixels > (1.0 - DARK) * pixels {
             all
@@ -199,7 +199,7 @@ impl Light {
 
     /// Minimum and maximum green of pixels that are darker than the background but not black.
     fn stained(&self) -> [u8; 2] {
-        [(UNLIT * self.background[1]) as u8, self.threshold]
+        [(UNLIT_LEVEL * self.background[1]) as u8, self.threshold]
     }
 
     fn contrast(&self) -> f32 {

@@ -39,7 +39,7 @@ pub struct MaskScore {
 /// [`Error::Metrics`] if the masks differ in size or the margin leaves nothing.
 pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Result<MaskScore, Error> {
     check_sizes(predicted, truth)?;
-    let (predicted, truth) = (inner(predicted, margin)?, inner(truth, margin)?);
+    let (predicted, truth) = (without_margin(predicted, margin)?, without_margin(truth, margin)?);
     let overlap = Overlap::of(&predicted, &truth)?;
     Ok(MaskScore {
         iou: overlap.iou(),
@@ -56,7 +56,7 @@ pub fn score_mask(predicted: &GrayImage, truth: &GrayImage, margin: u32) -> Resu
 /// # Errors
 ///
 /// [`Error::Metrics`] if nothing is left.
-pub fn inner(mask: &GrayImage, margin: u32) -> Result<GrayImage, Error> {
+pub fn without_margin(mask: &GrayImage, margin: u32) -> Result<GrayImage, Error> {
     let (width, height) = mask.dimensions();
     let both = margin.saturating_mul(2);
     let (w, h) = (width.saturating_sub(both), height.saturating_sub(both));

@@ -57,7 +57,7 @@ const FLAT: f32 = 0.05;
 /// Least circularity of a round cell.
 const ROUND: f64 = 0.75;
 /// Least number of whole cells for which a share of round ones is given.
-const ENOUGH: usize = 5;
+const MIN_WHOLE_CELLS: usize = 5;
 
 // Chosen such that the training smears (except blurred ones) and those of another laboratory pass; `bench/quality.py`
 // counts the warnings.
@@ -125,7 +125,7 @@ impl Quality {
             cells: cells.len(),
             outline,
             certainty: (certain / area) as f32,
-            round: (whole.len() >= ENOUGH).then_some(round),
+            round: (whole.len() >= MIN_WHOLE_CELLS).then_some(round),
             contrast,
             sharpness,
         })

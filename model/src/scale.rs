@@ -42,7 +42,7 @@ const TELLS: f32 = 2.5;
 /// Number of mean-shift steps from the measurement with most votes to where the votes are densest.
 const SHIFTS: usize = 8;
 /// Votes that a diameter needs: one look at the least likeness.
-const ENOUGH: f32 = LEAST * LEAST * LEAST * LEAST;
+const MIN_VOTES: f32 = LEAST * LEAST * LEAST * LEAST;
 /// Step factor of the grid of diameters: finer than the network is sensitive to, coarser than a look can resolve.
 /// Thanks to the grid, machines that round differently mostly use the same scale.
 const GRID: f32 = 1.05;
@@ -55,7 +55,7 @@ const LOOKS: usize = 4;
 const MOST_PIXELS: f32 = 80e6;
 
 /// The largest scale by which an image is resampled, so that memory stays bounded: the result then has 80 megapixels.
-pub fn largest(image: &RgbImage) -> f32 {
+pub fn max_scale(image: &RgbImage) -> f32 {
     (MOST_PIXELS / (image.width() as f32 * image.height() as f32)).sqrt()
 }
 
@@ -192,7 +192,7 @@ fn agreed(looks: &[Look]) -> Option<f32> {
     // happens more often than the reverse.
     let claim = |(measured, votes): &(f32, f32)| votes * measured;
     let (mut diameter, most) = candidates.max_by(|one, other| claim(one).total_cmp(&claim(other)))?;
-    if most <= ENOUGH {
+    if most <= MIN_VOTES {
         return None;
     }
     for _ in 0..SHIFTS {

@@ -33,6 +33,23 @@ impl Default for SegmentOptions {
     }
 }
 
+impl SegmentOptions {
+    /// Refuses what would give no mask, or a meaningless one.
+    fn check(&self) -> Result<(), Error> {
+        let problem = match (self.orientations, self.diameter_px) {
+            (Some(count), _) if ![1, 2, 4, 8].contains(&count) => {
+                format!("an image has 1, 2, 4 or 8 orientations, not {count}")
+            }
+            (_, Some(diameter)) if !DIAMETERS.contains(&f64::from(diameter)) => {
+                let (least, most) = (DIAMETERS.start(), DIAMETERS.end());
+                format!("a cell diameter lies between {least} and {most} pixels, not at {diameter}")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Options(problem))
+    }
+}
+
 /// Cell diameters in pixels that can be given by hand. Below, nothing could be recognised; above, hardly a pixel would
 /// be left at the working scale.
 pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
@@ -103,13 +120,17 @@ pub trait TileNetwork {
     ///
     /// # Errors
     ///
-    /// [`Error::Compute`] if the device fails.
+    /// [`Error::Options`] for an image without pixels or impossible options, [`Error::Compute`] if the device fails.
     async fn segment(
         &self,
         image: &RgbImage,
         options: &SegmentOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Segmentation, Error> {
+        options.check()?;
+        if image.width() == 0 || image.height() == 0 {
+            return Err(Error::Options("an image without pixels".into()));
+        }
         let Some(frame) = Frame::find(image) else {
             return segment_picture(self, image, options, progress).await;
         };
@@ -181,7 +202,7 @@ async fn segment_picture(
         },
     };
     let working_diameter = network.config().working_diameter;
-    let scale = (working_diameter / diameter_px).min(scale::largest(image));
+    let scale = (working_diameter / diameter_px).min(scale::max_scale(image));
     // Cell diameter in the working image.
     let mut across = working_diameter;
     if scale * diameter_px < 0.99 * working_diameter {

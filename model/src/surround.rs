@@ -3,7 +3,7 @@
 
 use crate::cells::distance::squared_distance_within;
 use crate::cells::regions::{Neighbours, regions};
-use crate::light::{self, UNLIT};
+use crate::light::{self, UNLIT_LEVEL};
 use crate::segment::Logits;
 use crate::{RgbImage, grid};
 use std::collections::VecDeque;
@@ -33,12 +33,12 @@ impl Surround {
         let row = |y: u32| (0..width).map(move |x| (y * width + x) as usize);
         let column = |x: u32| (0..height).map(move |y| (y * width + x) as usize);
         let mut edge = row(0).chain(row(height - 1)).chain(column(0)).chain(column(width - 1));
-        if !edge.any(|at| level(at) < UNLIT) {
+        if !edge.any(|at| level(at) < UNLIT_LEVEL) {
             return None;
         }
         let least = LEAST * PI / 4.0 * diameter * diameter;
         let mut black = vec![false; (width * height) as usize];
-        let dark = regions(width, height, Neighbours::Four, |at| level(at) < UNLIT);
+        let dark = regions(width, height, Neighbours::Four, |at| level(at) < UNLIT_LEVEL);
         let surround =
             dark.iter().filter(|region| region.touches_edge(width, height) && region.area as f32 >= least);
         for run in surround.flat_map(|region| &region.runs) {

@@ -2,7 +2,7 @@
 //! be empty.
 
 /// A part suffices if it shows this share of what the fullest part shows, as the fullest may be a clump or a blot.
-const ENOUGH: f32 = 0.25;
+const ENOUGH_SHARE: f32 = 0.25;
 /// Approximate number of pixels that are sampled; properties of a whole image need no more.
 const PIXELS: f64 = 1e6;
 
@@ -71,7 +71,7 @@ impl Density {
         let fullest = parts.iter().map(|part| self.count(*part)).max().unwrap_or(0);
         let off = |at: u32, middle: u32| u64::from(at.abs_diff(middle)).pow(2);
         let away = |part: &&[u32; 4]| off(part[0], right / 2) + off(part[1], bottom / 2);
-        let enough = parts.iter().filter(|part| self.count(**part) as f32 >= ENOUGH * fullest as f32);
+        let enough = parts.iter().filter(|part| self.count(**part) as f32 >= ENOUGH_SHARE * fullest as f32);
         *enough.min_by_key(away).unwrap_or(&[right / 2, bottom / 2, width, height])
     }
 }

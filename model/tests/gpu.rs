@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::checks;
+use common::{checks, known};
 use pollster::block_on;
 
 #[cfg(feature = "cuda")]
@@ -21,7 +21,16 @@ fn convolution() {
 #[test]
 fn backward_of_the_convolution() {
     block_on(checks::convolution_backward::<Gpu>(&Default::default()));
+}
+
+#[test]
+fn normalisation() {
     block_on(checks::normalisation::<Gpu>(&Default::default()));
+}
+
+#[test]
+fn the_whole_network() {
+    block_on(known::answer::<Gpu>(&Default::default()));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
-use rbc_model::RgbImage;
 use rbc_model::network::{ALIGNMENT, HALO, NetworkConfig};
-use rbc_model::segment::{Progress, Segmenter, TileNetwork};
+use rbc_model::segment::{Progress, SegmentOptions, Segmenter, TileNetwork};
 use rbc_model::tiling::{padded, tiles};
+use rbc_model::{Error, RgbImage};
 use std::sync::Mutex;
 
 /// Noise with some structure, so that every layer is active.
@@ -125,4 +125,17 @@ fn progress_counts_up_to_all_tiles() {
     let expected = tiles(padded(100), padded(300), 128).len();
     assert_eq!(heard.len(), expected + 1);
     assert!(heard.iter().enumerate().all(|(at, progress)| progress.done == at && progress.total == expected));
+}
+
+#[test]
+fn impossible_options_are_refused() {
+    let refused = |width: u32, orientations: Option<usize>, diameter_px: Option<f32>| {
+        let options = SegmentOptions { orientations, diameter_px, ..SegmentOptions::default() };
+        let image = picture(width, 16);
+        let found = pollster::block_on(segmenter(1).segment(&image, &options, &mut |_| {}));
+        matches!(found, Err(Error::Options(_)))
+    };
+    assert!(!refused(16, Some(4), Some(20.0)));
+    assert!(refused(0, None, None) && refused(16, Some(0), None) && refused(16, Some(3), None));
+    assert!(refused(16, None, Some(0.0)) && refused(16, None, Some(f32::NAN)));
 }

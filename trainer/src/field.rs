@@ -101,7 +101,7 @@ impl Field {
     fn new(sample: &Sample, mask: &GrayImage, diameter: f32, working_diameter: f32) -> Self {
         let gaps = gaps(mask, GAP * diameter);
         let level = |relative: f32| {
-            let scale = (working_diameter * relative / diameter).min(scale::largest(&sample.image));
+            let scale = (working_diameter * relative / diameter).min(scale::max_scale(&sample.image));
             let image = scale::resample(&sample.image, scale);
             let (width, height) = image.dimensions();
             let coverage = resize(mask, width, height, FilterType::Triangle);

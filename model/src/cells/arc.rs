@@ -13,7 +13,7 @@ const STRAIGHT: f64 = 4.0;
 /// Maximum number of outline points that arcs are fitted around.
 const LOOKED_AT: usize = 512;
 /// Minimum number of arcs to be meaningful.
-const ENOUGH: usize = 8;
+const MIN_ARCS: usize = 8;
 
 type Point = [f64; 2];
 
@@ -43,7 +43,7 @@ pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
     };
     let found: Vec<f64> =
         outline.iter().step_by(outline.len().div_ceil(LOOKED_AT).max(1)).filter_map(arc).collect();
-    if found.len() < ENOUGH { Vec::new() } else { found }
+    if found.len() < MIN_ARCS { Vec::new() } else { found }
 }
 
 /// Midpoints between the pixels of a region and the adjacent pixels outside it, except along the image edge.

@@ -61,12 +61,8 @@ fn normals(crop: &Crop, diameter: f32) -> Vec<(usize, usize, [f32; 2])> {
     for y in 0..height {
         for x in 0..width {
             let at = y * width + x;
-            let on_outline = crop.inside[at]
-                && ((x > 0 && !crop.inside[at - 1])
-                    || (x + 1 < width && !crop.inside[at + 1])
-                    || (y > 0 && !crop.inside[at - width])
-                    || (y + 1 < height && !crop.inside[at + width]));
-            if !on_outline {
+            let outside = |next: usize| !crop.inside[next];
+            if !crop.inside[at] || !crop.around(at).into_iter().flatten().any(outside) {
                 continue;
             }
             let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
@@ -98,7 +94,7 @@ mod tests {
         let region = &regions(side, side, Neighbours::Four, inside)[0];
         let crop = Crop::of(region, side, side);
         let scores = votes(&crop, 2.0 * radius);
-        assert!(scores.iter().zip(&crop.inside).all(|(s, _)| s.is_finite()));
+        assert!(scores.iter().all(|score| score.is_finite()));
         let mut whole = vec![0.0; (side * side) as usize];
         for (row, scores) in crop.rows(side).zip(scores.chunks_exact(crop.width)) {
             whole[row].copy_from_slice(scores);

@@ -8,7 +8,7 @@ use crate::{GrayImage, parallel};
 use std::f64::consts::PI;
 
 /// Budget of pixels examined; beyond it only every second, third, ... region is.
-const ENOUGH: u64 = 6_000_000;
+const PIXEL_BUDGET: u64 = 6_000_000;
 /// A region whose area exceeds that of its largest inscribed disc by more than this factor is not a single cell.
 const SINGLE: f64 = 1.75;
 /// Minimum distance between centres of inscribed discs, in radii of the larger one.
@@ -51,7 +51,7 @@ fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
 /// Diameter and weight (area) of everything that looks like a cell.
 fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
     let total: u64 = regions.iter().map(|r| r.area).sum();
-    let step = total.div_ceil(ENOUGH).max(1) as usize;
+    let step = total.div_ceil(PIXEL_BUDGET).max(1) as usize;
     let looked_at: Vec<&Region> = regions.iter().step_by(step).collect();
     parallel::map(&looked_at, |region| sizes_in(region, width, height)).concat()
 }

@@ -16,7 +16,7 @@ struct Piece {
 /// Reassigns every piece that is not connected to the largest piece of its part to the part with which it shares the
 /// longest border. Such pieces arise where three hills meet in a point and two of them were merged without a common
 /// side.
-pub fn settle(crop: &Crop, parts: &mut [u32], count: usize) {
+pub fn reconnect(crop: &Crop, parts: &mut [u32], count: usize) {
     let (mut pieces, pixels, of_pixel) = pieces(crop, parts);
     if pieces.len() == count {
         return;
@@ -98,9 +98,9 @@ mod tests {
         };
         let mut parts = numbers(rows);
         let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24], within: false };
-        settle(&crop, &mut parts, 2);
+        reconnect(&crop, &mut parts, 2);
         assert_eq!(parts, numbers(["000111"; 4]));
-        settle(&crop, &mut parts, 2);
+        reconnect(&crop, &mut parts, 2);
         assert_eq!(parts, numbers(["000111"; 4]));
     }
 }

@@ -13,7 +13,7 @@ use super::blur::blur;
 use super::centres::votes;
 use super::crop::{Crop, Flood};
 use super::hills::Hills;
-use super::pieces::settle;
+use super::pieces::reconnect;
 use super::seams::{Disc, straighten};
 
 /// Blur radius of the height map, in expected diameters.
@@ -74,7 +74,7 @@ pub fn split(crop: &Crop, probability: &[u8], threshold: u8, diameter: f32) -> (
     if tops.len() > 1 {
         let disc = |&(x, y): &(usize, usize)| Disc::at(x, y, depth[y * crop.width + x], diameter);
         straighten(crop, &mut parts, &tops.iter().map(disc).collect::<Vec<_>>());
-        settle(crop, &mut parts, tops.len());
+        reconnect(crop, &mut parts, tops.len());
     }
     (parts, tops.len())
 }

@@ -400,7 +400,6 @@ mod tests {
 
     #[test]
     fn every_cell_stays_one_piece() {
-        let map = disc_map(&TWO);
         // A bar through a cell leaves two caps, of which only the larger is kept.
         let bar = Stroke::Outline(vec![(5.0, 26.0), (31.0, 26.0), (31.0, 31.0), (5.0, 31.0)]);
         let cells = corrected(&disc_map(&TWO[..1]), &[bar]);
@@ -409,6 +408,5 @@ mod tests {
             let ids = &cells.labels.ids;
             assert_eq!(regions(80, 60, Neighbours::Four, |at| ids[at] == id).len(), 1);
         }
-        assert_eq!(found(&map).cells.len(), 1);
     }
 }

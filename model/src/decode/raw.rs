@@ -72,8 +72,10 @@ pub fn orientation(bytes: &[u8], format: ImageFormat) -> Option<Orientation> {
 
 /// Whether the samples include alpha, from the file's header.
 pub fn has_alpha(bytes: &[u8], format: ImageFormat) -> bool {
-    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
-    decoder.is_ok_and(|decoder| decoder.color_type().has_alpha())
+    match ImageReader::with_format(Cursor::new(bytes), format).into_decoder() {
+        Ok(decoder) => decoder.color_type().has_alpha(),
+        Err(_) => tiff_rest::has_alpha(bytes),
+    }
 }
 
 /// Whether the compression may change zeros, from the file's header.

@@ -212,6 +212,7 @@ fn gray_tiffs_with_alpha_are_laid_over_white() {
     let gray: Vec<u8> = decode(&tiff(2), "a").unwrap().pixels().map(|pixel| pixel.0[0]).collect();
     assert_eq!(gray, [100, 255, 127]);
     assert_eq!(decode_mask(&tiff(2), "a").unwrap().as_raw(), &[255, 255, 0]);
+    assert!(has_alpha(&tiff(2)) && !has_alpha(&tiff(0)));
     // If the second channel is something other than alpha, the file is not a picture.
     assert!(decode(&tiff(0), "a").is_err());
 }

@@ -101,6 +101,13 @@ pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(value.into_u16().ok()?.min(255) as u8)
 }
 
+/// Whether a sample of the first page is alpha, premultiplied or not (TIFF tag 338).
+pub fn has_alpha(bytes: &[u8]) -> bool {
+    let extra = Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.find_tag(Tag::ExtraSamples));
+    let extra = extra.ok().flatten().and_then(|value| value.into_u16_vec().ok()).unwrap_or_default();
+    extra.into_iter().any(|kind| kind == 1 || kind == 2)
+}
+
 /// Whether the first page is compressed as JPEG or WebP (TIFF tag 259).
 pub fn is_lossy(bytes: &[u8]) -> bool {
     const LOSSY: [u16; 3] = [6, 7, 50_001];

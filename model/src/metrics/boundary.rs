@@ -2,7 +2,7 @@
 
 use super::check_sizes;
 use crate::cells::distance::squared_distance_within;
-use crate::{Error, GrayImage};
+use crate::{Error, GrayImage, grid};
 
 /// Distance in pixels within which two outlines count as equal: 0.75 % of the image diagonal, at least 1 (128 x 128:
 /// 1.36 px). This is the standard of Csurka et al., "What is a good evaluation measure for semantic segmentation?"
@@ -39,18 +39,11 @@ pub fn boundary_f1(predicted: &GrayImage, truth: &GrayImage, tolerance: f64) -> 
 }
 
 fn outline(mask: &GrayImage) -> Vec<bool> {
-    let (width, height) = (mask.width() as usize, mask.height() as usize);
+    let width = mask.width() as usize;
     let data = mask.as_raw();
     let mut out = vec![false; data.len()];
-    for y in 0..height {
-        for x in 0..width {
-            let at = y * width + x;
-            out[at] = data[at] != 0
-                && ((x > 0 && data[at - 1] == 0)
-                    || (x + 1 < width && data[at + 1] == 0)
-                    || (y > 0 && data[at - width] == 0)
-                    || (y + 1 < height && data[at + width] == 0));
-        }
+    for at in (0..data.len()).filter(|&at| data[at] != 0) {
+        out[at] = grid::beside(at, width, data.len()).into_iter().flatten().any(|next| data[next] == 0);
     }
     out
 }

@@ -67,6 +67,5 @@ pub async fn answer<B: SegBackend>(device: &B::Device) {
     let logits = floats(network::<B>([5, 8, 12], device).forward(input(24, 40, device))).await;
     let found: Vec<f32> = logits.iter().copied().step_by(97).collect();
     let scale = LOGITS.iter().fold(0.0, |scale: f64, value| scale.max(value.abs()));
-    assert!(scale > 0.1, "{found:?}");
     close("stored logits", &found, &LOGITS, 1e-3 * scale.min(1.0));
 }
