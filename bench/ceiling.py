@@ -53,7 +53,7 @@ def main(trainer, data, *weights):
     rows = []
     with tempfile.TemporaryDirectory() as out:
         command = [trainer, "predict", "--device", "cpu", "--out", out, str(data / "images")]
-        subprocess.run(command + [word for file in weights for word in ("--weights", file)], stderr=subprocess.DEVNULL)
+        subprocess.run(command + [word for file in weights for word in ("--weights", file)], check=True)
         for path in sorted((data / "masks").iterdir()):
             truth, found = mask(path), mask(pathlib.Path(out, f"{path.stem}.mask.png"))
             best = max(iou(moved(found, by), truth) for by in range(-REACH, REACH + 1))
