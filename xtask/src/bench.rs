@@ -24,10 +24,10 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     let mut ours = process::cargo();
     ours.args(["run", "--release", "-p", "rbc-model", "--features", "train", "--example", "speed", "--"]);
     let ours = table(ours.arg(weights()))?;
-    for script in ["bench/onnx_runtime.py", "bench/tensorflow_cpu.py"] {
+    for script in [&ONNX_RUNTIME, &TENSORFLOW] {
         match python(script).and_then(|mut peer| table(&mut peer)) {
             Ok(theirs) => ratios(&ours, &theirs),
-            Err(error) => println!("bench: without {script} beside the native program: {error:#}"),
+            Err(error) => println!("bench: without {} beside the native program: {error:#}", script.file),
         }
     }
     Ok(())
@@ -65,21 +65,31 @@ fn weights() -> PathBuf {
     paths::root().join("model-weights/rbc.safetensors")
 }
 
-/// The PyPI packages that the scripts need.
-const PACKAGES: [&str; 5] = ["onnx", "onnxruntime", "safetensors", "numpy", "tensorflow-cpu"];
+/// A script in `bench/` and the PyPI packages that it needs.
+struct Script {
+    file: &'static str,
+    packages: &'static [&'static str],
+}
 
-/// A command that runs one of the scripts in `bench/` in a virtual environment of its own.
-fn python(script: &str) -> Result<Command> {
+const ONNX_RUNTIME: Script =
+    Script { file: "bench/onnx_runtime.py", packages: &["onnx", "onnxruntime", "safetensors", "numpy"] };
+const TENSORFLOW: Script = Script { file: "bench/tensorflow_cpu.py", packages: &["tensorflow-cpu"] };
+
+/// A command that runs a script in a virtual environment, into which only its own packages are installed: one that
+/// this Python has no wheel of must not stop the other script.
+fn python(script: &Script) -> Result<Command> {
     let folder = paths::target().join("bench-python");
     let program = folder.join("bin/python");
-    if !program.exists() {
-        process::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    // An interrupted run leaves an environment without pip, a newer Python of the system one that doesn't start.
+    if process::output(Command::new(&program).args(["-m", "pip", "--version"])).is_none() {
+        process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+            .context("Python 3 with its module venv is needed; Debian's package of it is python3-venv")?;
     }
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    process::run(Command::new(&program).args(install).args(PACKAGES))
-        .context("pip could not install the peers")?;
+    process::run(Command::new(&program).args(install).args(script.packages))
+        .with_context(|| format!("pip could not install what {} needs", script.file))?;
     let mut command = Command::new(&program);
-    command.arg(paths::root().join(script)).current_dir(paths::root());
+    command.arg(paths::root().join(script.file)).current_dir(paths::root());
     Ok(command)
 }
 
@@ -94,7 +104,7 @@ fn peer() -> Result<PathBuf> {
         std::fs::copy(script.path(), dist.join(script.file_name()))?;
     }
     std::fs::copy(paths::root().join("bench/onnx_runtime_web/index.html"), folder.join("index.html"))?;
-    process::run(python("bench/onnx_runtime.py")?.arg("--export").arg(&folder))?;
+    process::run(python(&ONNX_RUNTIME)?.arg("--export").arg(&folder))?;
     Ok(folder)
 }
 

@@ -56,7 +56,7 @@ pub fn which(name: &str) -> Option<PathBuf> {
 pub fn path_with(front: &[PathBuf]) -> Result<std::ffi::OsString> {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let all = front.iter().cloned().chain(std::env::split_paths(&old));
-    std::env::join_paths(all).context("a folder on PATH has a name that cannot stand there")
+    std::env::join_paths(all).context("a folder's name cannot be part of PATH")
 }
 
 /// The cargo that runs this program, which belongs to the native toolchain.

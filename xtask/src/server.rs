@@ -1,6 +1,6 @@
 //! A small web server for the built page, reachable only from this machine.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,8 +16,10 @@ pub struct Server {
 impl Server {
     /// Serves `folder` on 127.0.0.1 from a separate thread; port 0 takes any free one.
     pub fn start(folder: &Path, port: u16) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))
-            .with_context(|| format!("port {port} of 127.0.0.1 is taken; choose another with --port"))?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+            let reason = error.kind();
+            anyhow!("cannot listen on port {port} of 127.0.0.1 ({reason}); choose another with --port")
+        })?;
         let address = listener.local_addr()?;
         let folder: Arc<Path> = folder.into();
         std::thread::spawn(move || {
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_an_error_that_says_so() -> Result<()> {
+    fn a_port_in_use_is_an_error_that_says_what_to_do() -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let error = Server::start(Path::new("."), port).err().map(|error| error.to_string());

@@ -19,19 +19,21 @@ const ONNX_RUNTIME_WEB: &str = "1.30.0";
 /// The folder of `wasm-bindgen` and its test runner. Their version must be exactly that of the crate in Cargo.lock.
 pub fn wasm_bindgen() -> Result<PathBuf> {
     let version = locked_version("wasm-bindgen")?;
+    let runner = format!("wasm-bindgen-test-runner{}", std::env::consts::EXE_SUFFIX);
     if let Some(found) = process::which("wasm-bindgen")
         && has_version(&found, &version)
-        && process::which("wasm-bindgen-test-runner").is_some()
+        && found.with_file_name(runner).is_file()
     {
         return parent(&found);
     }
-    cargo_install(
-        "wasm-bindgen-cli",
-        &version,
-        "wasm-bindgen",
-        &[],
-        "it joins the compiled page to JavaScript",
-    )
+    cargo_install(&Package {
+        krate: "wasm-bindgen-cli",
+        version: &version,
+        program: "wasm-bindgen",
+        features: &[],
+        only_locked: false,
+        why: "it joins the compiled page to JavaScript",
+    })
 }
 
 /// trunk, if this machine has a version that can read our Trunk.toml.
@@ -49,8 +51,15 @@ pub fn trunk() -> Option<PathBuf> {
     if let Some(found) = find_trunk() {
         return Some(found);
     }
-    let features = ["--no-default-features", "--features", "rustls"];
-    match cargo_install("trunk", TRUNK, "trunk", &features, "it assembles the page") {
+    let package = Package {
+        krate: "trunk",
+        version: TRUNK,
+        program: "trunk",
+        features: &["--no-default-features", "--features", "rustls"],
+        only_locked: true,
+        why: "it assembles the page",
+    };
+    match cargo_install(&package) {
         Ok(folder) => Some(folder.join("trunk")),
         Err(error) => {
             println!("setup: no trunk: {error:#}");
@@ -107,7 +116,7 @@ fn npm_install(package: &str, version: &str, file: &str, what: &str) -> Option<P
         return Some(found);
     }
     if process::which("npm").is_none() {
-        println!("setup: there is no npm to install {what}");
+        println!("setup: npm is missing, cannot install {what}; install Node.js to get it");
         return None;
     }
     println!("setup: installing {package} {version} from npm for {what}");
@@ -119,7 +128,11 @@ fn npm_install(package: &str, version: &str, file: &str, what: &str) -> Option<P
         println!("setup: {error:#}: no {what}");
         return None;
     }
-    found.exists().then_some(found)
+    if !found.exists() {
+        println!("setup: npm installed {package} {version} without {file}: no {what}");
+        return None;
+    }
+    Some(found)
 }
 
 /// The version of a crate in Cargo.lock.
@@ -127,7 +140,7 @@ pub fn locked_version(krate: &str) -> Result<String> {
     let path = paths::root().join("Cargo.lock");
     let lock = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     version_in_lock(&lock, krate)
-        .with_context(|| format!("the crate {krate} is not used by the workspace, says {}", path.display()))
+        .with_context(|| format!("the workspace does not use the crate {krate}: {}", path.display()))
 }
 
 fn version_in_lock(lock: &str, krate: &str) -> Option<String> {
@@ -157,21 +170,39 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
             command.args(["-n", "env"]);
         }
         command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]);
+        // A new machine often updates itself in the background, which holds dpkg's lock for a while.
+        command.arg("-o=DPkg::Lock::Timeout=120");
         process::run(command.args(arguments))
     };
     let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
-    // Package lists may be missing or out of date on a new machine.
-    apt(&["update"])
-        .and_then(|()| apt(&install))
+    // Package lists may be missing or out of date on a new machine. A single source that can't be reached fails the
+    // update, but the packages may come from another one.
+    if let Err(error) = apt(&["update"]) {
+        println!("setup: {error:#}; trying to install nevertheless");
+    }
+    apt(&install)
         .with_context(|| format!("type\n    sudo apt-get install --no-install-recommends {list}\nto see why"))
+}
+
+/// A program from crates.io.
+struct Package<'a> {
+    krate: &'a str,
+    version: &'a str,
+    program: &'a str,
+    features: &'a [&'a str],
+    /// Whether it compiles only with the dependencies in its own lock file.
+    only_locked: bool,
+    /// What it is needed for.
+    why: &'a str,
 }
 
 /// Compiles a program from crates.io into a folder of its own, unless it is there already; returns the folder of its
 /// binaries.
-fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], why: &str) -> Result<PathBuf> {
+fn cargo_install(package: &Package) -> Result<PathBuf> {
+    let Package { krate, version, features, why, .. } = *package;
     let folder = cargo_folder(krate, version);
     let root = parent(&folder)?;
-    if has_version(&folder.join(program), version) {
+    if has_version(&folder.join(package.program), version) {
         return Ok(folder);
     }
     println!("setup: installing {krate} {version} ({why}); this takes some minutes");
@@ -186,16 +217,22 @@ fn cargo_install(krate: &str, version: &str, program: &str, features: &[&str], w
         }
         process::run(&mut command)
     };
+    let mut done = install(true);
     // A registry mirror may lag behind the program's lock file; the second attempt uses the versions that the mirror
     // has.
-    let done = install(true).or_else(|error| {
+    if let Err(error) = &done
+        && !package.only_locked
+    {
         println!("setup: {error:#}; trying again with the newest dependencies");
-        install(false)
-    });
+        done = install(false);
+    }
     // Only the binaries are needed from here on; what can't be removed does no harm.
     let _ = std::fs::remove_dir_all(root.join("build"));
     done.with_context(|| {
-        format!("could not install {krate}; type\n    cargo install {krate} --version {version}\nto see why")
+        let locked = if package.only_locked { " --locked" } else { "" };
+        format!(
+            "could not install {krate}; type\n    cargo install {krate} --version {version}{locked}\nto see why"
+        )
     })?;
     Ok(folder)
 }
