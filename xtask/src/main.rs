@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's development tasks.
 
 use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use xtask::browser::Browser;
 use xtask::page::{self, Profile};
@@ -10,12 +11,13 @@ use xtask::{bench, checks, paths, process, size, tools};
 
 const HELP: &str = "\
 cargo xtask setup           installs what is missing to build and test, and only that
-cargo xtask serve           builds the page and serves it on this machine  [--port N] (8080)
+cargo xtask serve           builds the page and serves it on this machine
 cargo xtask dist            builds the page for others, the folder dist/, and weighs it
 cargo xtask test            runs every check and every test, also in a real browser
 cargo xtask bench           times the network natively and in the browser
 
-  --no-trunk                serve, dist, test: assemble the page without trunk";
+  --port N                  serve: the port to serve on [default: 8080]; 0 takes any free one
+  --no-trunk                serve, dist, test, bench: assemble the page without trunk";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,22 +31,22 @@ fn main() -> ExitCode {
 }
 
 fn command(arguments: &[String]) -> Result<()> {
-    let Some((name, rest)) = arguments.split_first() else {
-        println!("{HELP}");
-        return Ok(());
-    };
-    let options = Options::parse(rest)?;
-    match name.as_str() {
-        "setup" => setup(),
-        "serve" => serve(&options),
-        "dist" => dist(&options),
-        "test" => test(&options),
-        "bench" => bench::run(options.trunk().as_deref()),
-        "help" | "--help" | "-h" => {
+    let asked_for_help = arguments.iter().any(|word| word == "--help" || word == "-h");
+    let (name, rest) = match arguments.split_first() {
+        Some((name, rest)) if name != "help" && !asked_for_help => (name, rest),
+        _ => {
             println!("{HELP}");
-            Ok(())
+            return Ok(());
         }
-        other => bail!("there is no command `{other}`; cargo xtask help lists them"),
+    };
+    let options = |known: &[&str]| Options::parse(rest, known);
+    match name.as_str() {
+        "setup" => options(&[]).and_then(|_| setup()),
+        "serve" => serve(&options(&["--port", "--no-trunk"])?),
+        "dist" => dist(&options(&["--no-trunk"])?),
+        "test" => test(&options(&["--no-trunk"])?),
+        "bench" => bench::run(options(&["--no-trunk"])?.trunk().as_deref()),
+        other => bail!("unknown command `{other}`; see cargo xtask help"),
     }
 }
 
@@ -54,18 +56,22 @@ struct Options {
 }
 
 impl Options {
-    fn parse(arguments: &[String]) -> Result<Self> {
+    /// Parses the options of a command, which takes those in `known`.
+    fn parse(arguments: &[String], known: &[&str]) -> Result<Self> {
         let mut options = Self { port: 8080, trunk: true };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--no-trunk" => options.trunk = false,
-                "--port" => {
-                    let port = words.next().context("--port needs a number")?;
-                    options.port =
-                        port.parse().with_context(|| format!("not the number of a port: {port}"))?;
+                other if !known.contains(&other) => {
+                    bail!("this command has no option `{other}`; see cargo xtask help")
                 }
-                other => bail!("there is no option `{other}`; cargo xtask help lists them"),
+                "--port" => {
+                    let port = words.next().context("--port needs a number from 0 to 65535")?;
+                    let number: Option<u16> = port.parse().ok();
+                    options.port = number
+                        .with_context(|| format!("--port needs a number from 0 to 65535, not {port}"))?;
+                }
+                _ => options.trunk = false,
             }
         }
         Ok(options)
@@ -73,29 +79,53 @@ impl Options {
 
     /// trunk, if it is installed and wanted. It takes longer to compile than the page and does nothing that xtask
     /// cannot do without it, so only `setup` and `test` install it.
-    fn trunk(&self) -> Option<std::path::PathBuf> {
+    fn trunk(&self) -> Option<PathBuf> {
         if self.trunk { tools::find_trunk() } else { None }
     }
 }
 
+/// A step of the setup; returns what is there now.
+type Step = fn() -> Result<String>;
+
+/// Takes every step, even after one has failed, so that a single run tells all that is missing.
 fn setup() -> Result<()> {
-    let toolchain = Toolchain::ensure()?;
-    println!(
-        "compiler for the page: {}",
-        match toolchain {
-            Toolchain::Native => "the native toolchain",
-            Toolchain::Debian => "Debian's, /usr/bin/cargo",
+    let steps: [(&str, Step); 7] = [
+        ("compiler for the page", || {
+            Ok(match Toolchain::ensure()? {
+                Toolchain::Native => "the native toolchain".into(),
+                Toolchain::Debian => "Debian's, /usr/bin/cargo".into(),
+            })
+        }),
+        ("wasm-bindgen", || Ok(tools::wasm_bindgen()?.display().to_string())),
+        ("trunk", || Ok(shown(tools::trunk()))),
+        ("wasm-opt", || Ok(shown(tools::wasm_opt()))),
+        ("formatter and linter", || components().map(|()| "cargo fmt, cargo clippy".into())),
+        ("accessibility checker", || Ok(shown(tools::axe()))),
+        ("browser for the tests", || {
+            let browser = Browser::ensure()?;
+            browser.check_versions()?;
+            Ok(format!("{}, {}", browser.program.display(), browser.driver.display()))
+        }),
+    ];
+    let mut missing = Vec::new();
+    for (what, step) in steps {
+        match step() {
+            Ok(found) => println!("{what}: {found}"),
+            Err(error) => {
+                println!("{what}: {error:#}");
+                missing.push(what);
+            }
         }
-    );
-    println!("wasm-bindgen: {}", tools::wasm_bindgen()?.display());
-    let shown =
-        |path: Option<std::path::PathBuf>| path.map_or("none".into(), |path| path.display().to_string());
-    println!("trunk: {}", shown(tools::trunk()));
-    println!("wasm-opt: {}", shown(tools::wasm_opt()));
-    components()?;
-    let browser = Browser::ensure()?;
-    println!("browser for the tests: {}, {}", browser.program.display(), browser.driver.display());
+    }
+    if !missing.is_empty() {
+        bail!("not everything is ready, see above: {}", missing.join(", "));
+    }
     Ok(())
+}
+
+/// The path of an optional tool.
+fn shown(tool: Option<PathBuf>) -> String {
+    tool.map_or_else(|| "none".into(), |path| path.display().to_string())
 }
 
 fn serve(options: &Options) -> Result<()> {
@@ -127,6 +157,13 @@ fn test(options: &Options) -> Result<()> {
 fn components() -> Result<()> {
     for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if process::output(process::cargo().args([command, "--version"])).is_none() {
+            // A distribution's Rust.
+            if process::which("rustup").is_none() {
+                bail!(
+                    "cargo fmt and cargo clippy are needed; install your distribution's packages of them, for \
+                     example\n    sudo apt-get install rustfmt rust-clippy\n    sudo dnf install rustfmt clippy"
+                );
+            }
             println!("setup: rustup component add {component}");
             process::run(Command::new("rustup").args(["component", "add", component])).with_context(
                 || format!("cargo {command} is needed; type\n    rustup component add {component}"),
@@ -134,4 +171,24 @@ fn components() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    #[test]
+    fn an_option_is_refused_where_it_does_not_apply() {
+        let parse = |words: &str, known: &[&str]| {
+            let words: Vec<String> = words.split_whitespace().map(String::from).collect();
+            let parsed = Options::parse(&words, known);
+            parsed.map(|options| (options.port, options.trunk)).map_err(|error| error.to_string())
+        };
+        let all = ["--port", "--no-trunk"];
+        assert_eq!(parse("", &[]), Ok((8080, true)));
+        assert_eq!(parse("--port 0 --no-trunk", &all), Ok((0, false)));
+        assert!(parse("--port 0", &["--no-trunk"]).is_err_and(|told| told.contains("`--port`")));
+        assert!(parse("--port x", &all).is_err_and(|told| told.ends_with("65535, not x")));
+        assert!(parse("--port", &all).is_err() && parse("--ports 1", &all).is_err());
+    }
 }
