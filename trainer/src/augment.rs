@@ -119,6 +119,10 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     crop
 }
 
+/// Largest standard deviation in pixels of the blur: a wider kernel would be cut off where it is still high, and so be a
+/// box. Only a `--colour-jitter` above 1 asks for more.
+const MAX_BLUR: f32 = 1.5;
+
 /// Varies the image as another microscope, lamp, stain or camera would.
 fn recolour(image: &mut [f32], side: usize, strength: f32, rng: &mut StdRng) {
     let area = side * side;
@@ -141,7 +145,8 @@ fn recolour(image: &mut [f32], side: usize, strength: f32, rng: &mut StdRng) {
         let sum: f32 = line.iter().sum();
         line.iter_mut().for_each(|value| *value /= sum);
     }
-    let sigma = if rng.random_bool(0.35) { rng.random_range(0.3..1.1) * strength } else { 0.0 };
+    let sigma =
+        if rng.random_bool(0.35) { (rng.random_range(0.3f32..1.1) * strength).min(MAX_BLUR) } else { 0.0 };
     let noise = if rng.random_bool(0.5) { rng.random_range(0.0..9.0) * strength } else { 0.0 };
 
     for at in 0..area {

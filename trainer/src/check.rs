@@ -5,7 +5,7 @@ use crate::dataset::{Dataset, Entry, Part};
 use crate::files;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
-use crate::say;
+use crate::say::{self, plural};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use rbc_model::decode;
@@ -36,10 +36,10 @@ pub fn run(root: &Path) -> Result<()> {
     }
     match report.errors.len() {
         0 => {
-            say::out!("no errors, {}", count(report.warnings.len(), "warning"));
+            say::out!("no errors, {}", plural(report.warnings.len(), "warning", "warnings"));
             Ok(())
         }
-        errors => bail!("{} to repair, see above, in {}", count(errors, "error"), root.display()),
+        errors => bail!("{} to repair, see above, in {}", plural(errors, "error", "errors"), root.display()),
     }
 }
 
@@ -142,8 +142,8 @@ fn line(part: Part, facts: &[&Facts]) -> String {
     format!(
         "{}: {} from {}; {sizes}; RBC {:.1} % on average, {:.1} to {:.1} %",
         part.name(),
-        count(facts.len(), "image"),
-        count(sources.len(), "source"),
+        plural(facts.len(), "image", "images"),
+        plural(sources.len(), "source", "sources"),
         100.0 * shares().sum::<f64>() / facts.len() as f64,
         100.0 * shares().fold(1.0, f64::min),
         100.0 * shares().fold(0.0, f64::max),
@@ -180,11 +180,6 @@ fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
             report.errors.push(Problem::new(&facts.entry.image, what));
         }
     }
-}
-
-/// `1 image`, `2 images`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod tests;
 use crate::files::{Listing, file_name, stem};
 use crate::manifest::{Manifest, Row};
 use crate::problem::Problem;
-use crate::say;
+use crate::say::{self, plural};
 use anyhow::{Result, bail};
 pub use entry::{Entry, Sample};
 use rayon::prelude::*;
@@ -190,7 +190,8 @@ impl Dataset {
             say::err!("warning: {warning}");
         }
         if let more @ 1.. = warnings.len().saturating_sub(SHOWN) {
-            say::err!("and {more} more warnings, which `trainer check --data {}` lists", self.root.display());
+            let more = plural(more, "more warning", "more warnings");
+            say::err!("and {more}, which `trainer check --data {}` lists", self.root.display());
         }
     }
 

@@ -9,7 +9,7 @@ use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
 use crate::records::{Evaluation, ImageRecord, Summary, write_json};
-use crate::say;
+use crate::say::{self, plural};
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
 use crate::table;
@@ -104,9 +104,7 @@ impl Job for Measure<'_> {
         problems.iter().for_each(|problem| say::err!("error: {problem}"));
         match problems.len() {
             0 => Ok(()),
-            count => {
-                bail!("{count} of the files could not be used, see above, in {}", self.args.data.display())
-            }
+            count => bail!("{} could not be read or written, see above", plural(count, "file", "files")),
         }
     }
 }
@@ -185,10 +183,10 @@ fn figures(evaluation: &Evaluation) -> String {
     let mut instances = InstanceScore::default();
     evaluation.images.iter().for_each(|image| instances += image.instances);
     format!(
-        "{} images: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
+        "{}: IoU mean {:.4}, median {:.4}, minimum {:.4}; {} at or above 0.95\n\
          per cell (valid only if the masks separate touching cells): F1 {:.4}, panoptic quality {:.4} at IoU 0.5\n\
          {:.1} s on {}, {:.2} megapixels a second",
-        evaluation.images.len(),
+        plural(evaluation.images.len(), "image", "images"),
         evaluation.mean_iou,
         evaluation.median_iou,
         evaluation.min_iou,
@@ -231,7 +229,7 @@ mod tests {
             worst: 1,
             device: DeviceArgs { device: Request::Only(Device::Cpu) },
         });
-        assert!(result.is_err_and(|error| error.to_string().starts_with("1 of the files")));
+        assert!(result.is_err_and(|error| error.to_string().starts_with("1 file could not")));
         assert!(!stale.exists() && kept.exists());
         assert_eq!(crate::files::list_images(&out)?.len(), 2);
         let report: serde_json::Value = crate::records::read_json(&out.join("report.json"))?;

@@ -1,6 +1,7 @@
 //! File names, reading, and writing that never leaves half a file.
 
 use crate::problem::Problem;
+use crate::say::plural;
 use rbc_model::Error;
 use std::fs::File;
 use std::io::Write;
@@ -48,16 +49,12 @@ impl Listing {
     /// Notes about everything in the folder that is not an image, so that nothing is missed silently.
     pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
-            let what = if self.others.len() == 1 { "file" } else { "files" };
-            format!(
-                "passed over {} {what} without an image extension ({})",
-                self.others.len(),
-                few(&self.others)
-            )
+            let count = plural(self.others.len(), "file", "files");
+            format!("passed over {count} without an image extension ({})", few(&self.others))
         });
         let folders = (!self.folders.is_empty()).then(|| {
-            let what = if self.folders.len() == 1 { "folder" } else { "folders" };
-            format!("did not enter {} {what} in it ({})", self.folders.len(), few(&self.folders))
+            let count = plural(self.folders.len(), "folder", "folders");
+            format!("did not enter {count} in it ({})", few(&self.folders))
         });
         others.into_iter().chain(folders).map(|what| Problem::new(folder, what)).collect()
     }

@@ -3,6 +3,7 @@
 use crate::files::{Listing, few, file_name, stem};
 use crate::outputs;
 use crate::problem::Problem;
+use crate::say::plural;
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -106,9 +107,8 @@ impl Inputs {
                 todo.extend(within.into_iter().rev());
             } else if !within.is_empty() {
                 let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
-                let what = if names.len() == 1 { "folder" } else { "folders" };
-                let told =
-                    format!("did not enter {} {what} in it, --recursive does ({})", names.len(), few(&names));
+                let count = plural(names.len(), "folder", "folders");
+                let told = format!("did not enter {count} in it, --recursive does ({})", few(&names));
                 self.notes.push(Problem::new(&folder, told));
             }
         }
@@ -139,10 +139,9 @@ fn images_in(
     images.extend(good);
     if !odd.is_empty() {
         let names: Vec<String> = odd.iter().map(|image| file_name(image)).collect();
-        let what = if odd.len() == 1 { "file named" } else { "files named" };
+        let count = plural(odd.len(), "file", "files");
         let told = format!(
-            "passed over {} {what} like results; to segment them, give them by name ({})",
-            odd.len(),
+            "passed over {count} named like results; to segment them, give them by name ({})",
             few(&names)
         );
         notes.push(Problem::new(path, told));

@@ -3,6 +3,7 @@
 use crate::dataset::Part;
 use crate::files::{self, few, file_name, is_image, stem};
 use crate::problem::Problem;
+use crate::say::plural;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,10 +119,10 @@ impl Manifest {
             rows.push(row);
         }
         if !manifest.sourceless.is_empty() {
-            let (count, names) = (manifest.sourceless.len(), few(&manifest.sourceless));
-            let lines = if count == 1 { "line has" } else { "lines have" };
+            let lines = plural(manifest.sourceless.len(), "line has", "lines have");
             manifest.warnings.push(format!(
-                "{count} {lines} no source_file, so these images are taken for sources of their own ({names})"
+                "{lines} no source_file, so these images are taken for sources of their own ({})",
+                few(&manifest.sourceless)
             ));
         }
         Ok(manifest)

@@ -1,6 +1,7 @@
 //! Checks for masks that are probably wrong.
 
 use crate::files::few;
+use crate::say::plural;
 use rbc_model::cells::distance::squared_distance_within;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};
@@ -50,10 +51,9 @@ pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
     let extreme = ["none", "all"].into_iter().filter_map(|all| {
         let of = marks.iter().filter(|(_, marks)| marks.extreme() == Some(all));
         let names: Vec<String> = of.map(|(name, _)| name.clone()).collect();
-        let masks = if names.len() == 1 { "mask calls" } else { "masks call" };
         (!names.is_empty()).then(|| {
-            let count = names.len();
-            format!("{count} {masks} {all} of the image RBC, look whether that is so ({})", few(&names))
+            let masks = plural(names.len(), "mask calls", "masks call");
+            format!("{masks} {all} of the image RBC, look whether that is so ({})", few(&names))
         })
     });
     extreme.chain(inverted(marks.iter().map(|(_, marks)| marks))).collect()

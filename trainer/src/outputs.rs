@@ -4,6 +4,7 @@ use crate::cli::PredictArgs;
 use crate::files::{file_name, remove, write_whole};
 use crate::inputs::{Input, results};
 use crate::problem::Problem;
+use crate::say::plural;
 use rbc_model::cells::{Cells, Summary};
 use rbc_model::export::{self, SummaryRow};
 use rbc_model::{Error, RgbImage};
@@ -109,7 +110,6 @@ pub fn write_summary(out: &Path, rows: &[Row]) -> Result<(), Problem> {
 /// A summary for the terminal.
 pub fn sentence(rows: &[Row], out: &Path) -> String {
     let cells: usize = rows.iter().map(|row| row.summary.count).sum();
-    let images = if rows.len() == 1 { "1 image".to_string() } else { format!("{} images", rows.len()) };
-    let cells = if cells == 1 { "1 cell".to_string() } else { format!("{cells} cells") };
+    let (images, cells) = (plural(rows.len(), "image", "images"), plural(cells, "cell", "cells"));
     format!("{images}, {cells}, in {}", out.display())
 }

@@ -9,7 +9,7 @@ use crate::outputs::{self, Row};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
 use crate::queue;
-use crate::say;
+use crate::say::{self, plural};
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
 use image::ImageReader;
@@ -42,8 +42,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let failed = inputs.problems.len() + device::dispatch(device, job)?;
     match failed {
         0 => Ok(()),
-        1 => bail!("one input failed, see above"),
-        _ => bail!("{failed} inputs failed, see above"),
+        _ => bail!("{} failed, see above", plural(failed, "input", "inputs")),
     }
 }
 
@@ -189,7 +188,7 @@ mod tests {
             device: DeviceArgs { device: Request::Only(Device::Cpu) },
         };
         let result = run(&args);
-        assert!(result.is_err_and(|error| error.to_string().contains("one input failed")));
+        assert!(result.is_err_and(|error| error.to_string().contains("1 input failed")));
         let mut written = Vec::new();
         for entry in std::fs::read_dir(&out)? {
             written.push(file_name(&entry?.path()));

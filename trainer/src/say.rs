@@ -24,6 +24,11 @@ pub fn line(mut to: impl Write, text: Arguments) {
     let _ = writeln!(to, "{}", shown(&text.to_string()));
 }
 
+/// A number with its noun: `1 image`, `2 images`.
+pub fn plural(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// The text with the control characters that could command a terminal replaced.
 pub fn shown(text: &str) -> String {
     text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
@@ -32,6 +37,12 @@ pub fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_is_singular() {
+        let told = [0, 1, 2].map(|number| plural(number, "mask marks", "masks mark"));
+        assert_eq!(told, ["0 masks mark", "1 mask marks", "2 masks mark"]);
+    }
 
     #[test]
     fn what_cannot_be_told_goes_untold() {

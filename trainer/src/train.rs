@@ -11,6 +11,7 @@ use crate::files::create_folder;
 use crate::fit::FitConfig;
 use crate::folds::Splits;
 use crate::lock::Lock;
+use crate::say::plural;
 use anyhow::{Result, anyhow, bail};
 use material::Material;
 use training::Training;
@@ -40,7 +41,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     material.add_smears(args);
     device::dispatch(device, Training { args, config, material, splits, device: device.to_string() })?;
     if bad > 0 {
-        bail!("trained without {bad} bad {}, named above", if bad == 1 { "file" } else { "files" });
+        bail!("trained without {}, named above", plural(bad, "bad file", "bad files"));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::{Family, Labels, Smear, Style, smear};
 use crate::files::list_images;
 use crate::problem::Problem;
+use crate::say::plural;
 
 /// The number of images. The published experiment had 164 training crops and 40 test images.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +118,8 @@ fn refuse_others(folder: &Path, split: &str, count: usize) -> Result<()> {
     let others = there.iter().filter(|path| !ours.contains(&crate::files::file_name(path))).count();
     if others > 0 {
         bail!(
-            "{others} images of another set lie there, take another --out or empty it: {}",
+            "the folder has {} of another set: choose another --out or empty it: {}",
+            plural(others, "image", "images"),
             folder.display()
         );
     }

@@ -7,7 +7,7 @@ use crate::files::partial;
 use crate::manifest::bare;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
-use crate::say;
+use crate::say::{self, plural};
 use crate::{progress, synth};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -95,9 +95,9 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     let fields: Vec<Sample> = fields.into_iter().filter_map(|field| called(field, &all)).collect();
     if fields.len() < before {
         say::err!(
-            "warning: left out {} fields whose name matches sources in several folders: give the folder too, in the column \
-             source_file of the fields' manifest.csv: {}",
-            before - fields.len(),
+            "warning: left out {} sources in several folders: add the folder to the column source_file of the fields' \
+             manifest.csv: {}",
+            plural(before - fields.len(), "field whose name matches", "fields whose names match"),
             folder.display()
         );
     }
@@ -106,17 +106,22 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
         fields.into_iter().filter(|field| !tested.contains(field.source.as_str())).collect();
     if fields.len() < before {
         say::err!(
-            "warning: left out {} fields that test images come from: {}",
-            before - fields.len(),
+            "warning: left out {} that test images come from: {}",
+            plural(before - fields.len(), "field", "fields"),
             folder.display()
         );
     }
     let strange = fields.iter().filter(|field| !named.contains(field.source.as_str())).count();
     if strange > 0 {
+        let of = plural(fields.len(), "field", "fields");
+        let strange = plural(
+            strange,
+            &format!("of {of} has a source that no image has, so no fold holds it out"),
+            &format!("of {of} have a source that no image has, so no fold holds them out"),
+        );
         say::err!(
-            "warning: {strange} of {} fields have a source that no image has, so every fold trains on them; if images were cut \
-             from them, give the same source_file in both manifest.csv files: {}",
-            fields.len(),
+            "warning: {strange}; if images were cut from such a field, both manifest.csv files need the same source_file \
+             for them: {}",
             folder.display()
         );
     }

@@ -16,7 +16,7 @@ use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report::{self, fold_folder, overlay_path};
-use crate::say;
+use crate::say::{self, plural};
 use crate::score::score;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
@@ -152,9 +152,9 @@ impl Training<'_> {
         let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
         records::write_json(&out.join("validation.json"), &record)?;
         say::out!(
-            "fold {}: {} images trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
+            "fold {}: {} trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
             record.fold,
-            record.train_images,
+            plural(record.train_images, "image", "images"),
             record.validation_images,
             record.mean_iou,
             record.median_iou,
