@@ -47,7 +47,7 @@ pub fn best<'a>(images: impl IntoIterator<Item = &'a Ious>) -> f32 {
 }
 
 /// The offset that, added to the logit, moves the outline from this threshold to one half.
-pub fn logit(threshold: f32) -> f32 {
+pub fn logit_shift(threshold: f32) -> f32 {
     ((1.0 - threshold) / threshold).ln()
 }
 
@@ -61,7 +61,7 @@ mod tests {
         // A disc whose probability falls off outwards and is 0.4 at radius 12.
         let radius = |x: u32, y: u32| (x as f32 - 20.0).hypot(y as f32 - 20.0);
         let probability = GrayImage::from_fn(40, 40, |x, y| {
-            let logit = logit(0.6) + (12.0 - radius(x, y)) / 2.0;
+            let logit = logit_shift(0.6) + (12.0 - radius(x, y)) / 2.0;
             image::Luma([(255.0 / (1.0 + (-logit).exp())).round() as u8])
         });
         let mask = GrayImage::from_fn(40, 40, |x, y| image::Luma([255 * u8::from(radius(x, y) <= 12.0)]));
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn without_images_nothing_moves() {
         assert_eq!(best([]), 0.5);
-        assert_eq!(logit(0.5), 0.0);
-        assert!(logit(0.4) > 0.0);
+        assert_eq!(logit_shift(0.5), 0.0);
+        assert!(logit_shift(0.4) > 0.0);
     }
 }

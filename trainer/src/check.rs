@@ -66,7 +66,7 @@ pub fn examine(dataset: &Dataset) -> Report {
             Err(problem) => report.errors.push(problem),
         }
     }
-    for part in [Part::Train, Part::Test, Part::Whole] {
+    for part in [Part::Train, Part::Test, Part::Unsplit] {
         let facts: Vec<&Facts> = good.iter().filter(|facts| facts.entry.part == part).collect();
         if !facts.is_empty() {
             report.lines.push(line(part, &facts));

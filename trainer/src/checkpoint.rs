@@ -63,8 +63,8 @@ impl Checkpoints<'_> {
         let state = self.state(&path)?;
         let path = tensors(self.folder, state.epochs_done);
         let bytes = std::fs::read(&path)
-            .map_err(|error| self.spoilt(Problem::io(&path, "cannot read the checkpoint", &error)))?;
-        let damaged = || self.spoilt(Problem::new(&path, "the checkpoint is damaged"));
+            .map_err(|error| self.with_advice(Problem::io(&path, "cannot read the checkpoint", &error)))?;
+        let damaged = || self.with_advice(Problem::new(&path, "the checkpoint is damaged"));
         // Damaged bytes may decode without an error or make the decoder panic.
         if state.crc32.is_some_and(|crc32| crc32 != crc32fast::hash(&bytes)) {
             return Err(damaged().into());
@@ -76,10 +76,10 @@ impl Checkpoints<'_> {
 
     /// Reads `checkpoint.json` and checks that it belongs to this fit.
     fn state(&self, path: &Path) -> Result<State> {
-        let found: State = records::read_json(path).map_err(|problem| self.spoilt(problem))?;
+        let found: State = records::read_json(path).map_err(|problem| self.with_advice(problem))?;
         // Parsed from JSON like the stored settings, since parsing may change the last bit of a number.
         let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
-        let (before, now) = (as_told(&found.config)?, as_told(&own)?);
+        let (before, now) = (as_json(&found.config)?, as_json(&own)?);
         let same = before == now;
         if !same || found.fingerprint != self.fingerprint {
             let what = if same {
@@ -100,17 +100,17 @@ impl Checkpoints<'_> {
     /// one more.
     fn history(&self, epochs_done: usize) -> Result<Vec<EpochRecord>> {
         let path = self.folder.join("history.csv");
-        let mut history = records::read_history(&path).map_err(|problem| self.spoilt(problem))?;
+        let mut history = records::read_history(&path).map_err(|problem| self.with_advice(problem))?;
         history.truncate(epochs_done);
         if !history.iter().map(|line| line.epoch).eq(1..=epochs_done) {
             let what = format!("the training history lacks some of the {epochs_done} epochs done");
-            return Err(self.spoilt(Problem::new(&path, what)).into());
+            return Err(self.with_advice(Problem::new(&path, what)).into());
         }
         Ok(history)
     }
 
     /// Adds to the problem of a damaged file what to do about it without losing the other folds.
-    fn spoilt(&self, Problem { what, path }: Problem) -> Problem {
+    fn with_advice(&self, Problem { what, path }: Problem) -> Problem {
         let folder = self.folder.display();
         Problem::new(
             &path,
@@ -177,7 +177,7 @@ fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
 
 /// The settings as JSON, by way of text: that keeps 32-bit numbers as they were given (1.6), whereas `to_value` would
 /// widen them to 64 bits (1.600000023841858).
-fn as_told(config: &FitConfig) -> serde_json::Result<Value> {
+fn as_json(config: &FitConfig) -> serde_json::Result<Value> {
     serde_json::from_str(&serde_json::to_string(config)?)
 }
 
@@ -225,7 +225,7 @@ mod tests {
         );
         let mut other = FitConfig::default();
         other.augmentation.scale = 1.7;
-        let told = [FitConfig::default(), other].map(|config| as_told(&config).unwrap_or_default());
+        let told = [FitConfig::default(), other].map(|config| as_json(&config).unwrap_or_default());
         assert_eq!(differences(&told[0], &told[1]), "scale 1.6, now 1.7");
     }
 
@@ -319,8 +319,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spoilt_names_its_file_and_the_folder_to_delete() -> Result<()> {
-        let folder = Folder::new("checkpoint-spoilt")?;
+    fn what_is_damaged_names_its_file_and_the_folder_to_delete() -> Result<()> {
+        let folder = Folder::new("checkpoint-damaged")?;
         let config = FitConfig { epochs: 2, ..Default::default() };
         let checkpoints = Checkpoints { folder: &folder.path, config: &config, fingerprint: 7 };
         let network = NetworkConfig { widths: [2, 2, 2], ..Default::default() };

@@ -22,7 +22,7 @@ pub enum Part {
     Train,
     Test,
     /// The folder has no split into train and test.
-    Whole,
+    Unsplit,
 }
 
 impl Part {
@@ -31,7 +31,7 @@ impl Part {
         match self {
             Self::Train => "train",
             Self::Test => "test",
-            Self::Whole => "all",
+            Self::Unsplit => "all",
         }
     }
 }
@@ -81,11 +81,14 @@ impl Dataset {
             }
         };
         // `|`, not `||`: both folders are looked at, so that one that can't be entered is reported.
-        let parts: Vec<(Part, PathBuf)> =
-            [(Part::Train, root.join("train")), (Part::Test, root.join("test")), (Part::Whole, root.into())]
-                .into_iter()
-                .filter(|(_, folder)| is_folder(folder.join("images")) | is_folder(folder.join("masks")))
-                .collect();
+        let parts: Vec<(Part, PathBuf)> = [
+            (Part::Train, root.join("train")),
+            (Part::Test, root.join("test")),
+            (Part::Unsplit, root.into()),
+        ]
+        .into_iter()
+        .filter(|(_, folder)| is_folder(folder.join("images")) | is_folder(folder.join("masks")))
+        .collect();
         if let Some(first) = closed.into_iter().next() {
             return Err(first.into());
         }
@@ -108,7 +111,7 @@ impl Dataset {
         for (part, folder) in &parts {
             dataset.pair(*part, folder, manifest.as_ref());
         }
-        if dataset.has(Part::Train) && dataset.has(Part::Whole) {
+        if dataset.has(Part::Train) && dataset.has(Part::Unsplit) {
             let what = "not used, as there is train/ beside it; move its images there, or take it away";
             dataset.warnings.push(Problem::new(&root.join("images"), what));
         }
@@ -130,7 +133,7 @@ impl Dataset {
 
     /// The part to train on: `train`, or everything if there is no split.
     pub fn training_part(&self) -> Part {
-        if self.has(Part::Train) { Part::Train } else { Part::Whole }
+        if self.has(Part::Train) { Part::Train } else { Part::Unsplit }
     }
 
     /// Collects warnings about a manifest that is missing, lies in another folder, or has entries without effect.
@@ -149,7 +152,7 @@ impl Dataset {
         };
         let mut doubts = Vec::new();
         let tested = manifest.rows().any(|row| row.split.as_deref() == Some(Part::Test.name()));
-        if tested && self.parts == [Part::Whole] {
+        if tested && self.parts == [Part::Unsplit] {
             doubts.push(format!(
                 "the column split counts only for train/ and test/; all {} images are used to train and to measure",
                 self.entries.len()
@@ -230,7 +233,7 @@ impl Dataset {
     pub fn problems_of(&self, part: Part) -> Vec<Problem> {
         let within = |problem: &Problem, part: Part| problem.path.starts_with(self.root.join(part.name()));
         let of_part = |problem: &&Problem| match part {
-            Part::Whole => ![Part::Train, Part::Test].iter().any(|other| within(problem, *other)),
+            Part::Unsplit => ![Part::Train, Part::Test].iter().any(|other| within(problem, *other)),
             _ => within(problem, part),
         };
         self.problems.iter().filter(of_part).cloned().collect()

@@ -142,7 +142,7 @@ fn probe(device: Device) -> Result<(), String> {
         Device::Cuda(_) if !cuda_driver() => return Err("no NVIDIA driver (libcuda) on this machine".into()),
         Device::Cuda(_) | Device::Wgpu(_) => {}
     }
-    quietly(|| dispatch(device, Trial))?.map_err(|error| one_line(&format!("{error:#}")))
+    catch_panic(|| dispatch(device, Trial))?.map_err(|error| one_line(&format!("{error:#}")))
 }
 
 fn without(feature: &str) -> String {
@@ -166,7 +166,7 @@ impl Job for Trial {
 }
 
 /// Runs code that may panic deep inside a driver's bindings, and turns a panic into its message.
-fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     use std::panic;
     use std::sync::{Arc, Mutex, PoisonError};
     let message = Arc::new(Mutex::new(String::new()));
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_message() {
-        let result: Result<(), String> = quietly(|| panic!("no driver\nat all"));
+        let result: Result<(), String> = catch_panic(|| panic!("no driver\nat all"));
         assert_eq!(result, Err("no driver at all".to_string()));
-        assert_eq!(quietly(|| 3), Ok(3));
+        assert_eq!(catch_panic(|| 3), Ok(3));
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -8,7 +8,7 @@ use crate::files::{create_folder, list_images, remove};
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
-use crate::records::{Evaluation, ImageRecord, Summary, write_json};
+use crate::records::{Evaluation, ImageRecord, IouSummary, write_json};
 use crate::say::{self, plural};
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
@@ -133,7 +133,7 @@ impl Measure<'_> {
     }
 
     fn sum_up(&self, images: Vec<ImageRecord>, seconds: f64, pixels: u64) -> Evaluation {
-        let summary = Summary::of(images.iter().map(|image| image.iou));
+        let summary = IouSummary::of(images.iter().map(|image| image.iou));
         Evaluation {
             images,
             mean_iou: summary.mean,

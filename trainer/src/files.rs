@@ -50,11 +50,11 @@ impl Listing {
     pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
             let count = plural(self.others.len(), "file", "files");
-            format!("passed over {count} without an image extension ({})", few(&self.others))
+            format!("passed over {count} without an image extension ({})", join_first(&self.others))
         });
         let folders = (!self.folders.is_empty()).then(|| {
             let count = plural(self.folders.len(), "folder", "folders");
-            format!("did not enter {count} in it ({})", few(&self.folders))
+            format!("did not enter {count} in it ({})", join_first(&self.folders))
         });
         others.into_iter().chain(folders).map(|what| Problem::new(folder, what)).collect()
     }
@@ -71,7 +71,7 @@ fn is_hidden(name: &str) -> bool {
 }
 
 /// A list shortened to five names: `a, b, c, d, e and 2 more`.
-pub fn few(names: &[String]) -> String {
+pub fn join_first(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names[..names.len().min(SHOWN)].join(", ");
     match names.len().saturating_sub(SHOWN) {

@@ -1,6 +1,6 @@
 //! Finds the images that `trainer predict` is to segment and the names of their results.
 
-use crate::files::{Listing, few, file_name, stem};
+use crate::files::{Listing, file_name, join_first, stem};
 use crate::outputs;
 use crate::problem::Problem;
 use crate::say::plural;
@@ -108,7 +108,7 @@ impl Inputs {
             } else if !within.is_empty() {
                 let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
                 let count = plural(names.len(), "folder", "folders");
-                let told = format!("did not enter {count} in it, --recursive does ({})", few(&names));
+                let told = format!("did not enter {count} in it, --recursive does ({})", join_first(&names));
                 self.notes.push(Problem::new(&folder, told));
             }
         }
@@ -142,7 +142,7 @@ fn images_in(
         let count = plural(odd.len(), "file", "files");
         let told = format!(
             "passed over {count} named like results; to segment them, give them by name ({})",
-            few(&names)
+            join_first(&names)
         );
         notes.push(Problem::new(path, told));
     }

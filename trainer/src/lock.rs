@@ -49,7 +49,7 @@ impl Lock {
             let file = File::options().write(true).create(true).truncate(false).open(&path);
             let file = file.map_err(|error| Problem::io(&path, "cannot lock the folder", &error))?;
             match lock(&file) {
-                Ok(()) if lies_there(&file, &path) => {
+                Ok(()) if is_same_file(&file, &path) => {
                     self.held.push((file, path));
                     return Ok(());
                 }
@@ -72,7 +72,7 @@ impl Lock {
 }
 
 /// Whether the open file is the one at this path. If they can't be compared, they are taken to be the same.
-fn lies_there(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     let open = file.try_clone().and_then(Handle::from_file);
     match (open, Handle::from_path(path)) {
         (Ok(open), Ok(named)) => open == named,
@@ -126,12 +126,12 @@ mod tests {
         let folder = Folder::new("lock-gone")?;
         let path = folder.path.join(".lock");
         let late = File::create(&path)?;
-        assert!(lies_there(&late, &path));
+        assert!(is_same_file(&late, &path));
         // The other run ends, and a third one begins.
         std::fs::remove_file(&path)?;
-        assert!(!lies_there(&late, &path));
+        assert!(!is_same_file(&late, &path));
         let third = Lock::whole(&folder.path)?;
-        assert!(!lies_there(&late, &path));
+        assert!(!is_same_file(&late, &path));
         drop(third);
         // So the lock is taken again: the first time, the file is removed between opening and locking it.
         let calls = Cell::new(0);
@@ -142,7 +142,7 @@ mod tests {
             }
             file.try_lock()
         })?;
-        assert!(calls.get() == 2 && lock.held.iter().all(|(file, path)| lies_there(file, path)));
+        assert!(calls.get() == 2 && lock.held.iter().all(|(file, path)| is_same_file(file, path)));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `manifest.csv`: the smear that each image was cut from, and the width of its unlabelled border.
 
 use crate::dataset::Part;
-use crate::files::{self, few, file_name, is_image, stem};
+use crate::files::{self, file_name, is_image, join_first, stem};
 use crate::problem::Problem;
 use crate::say::plural;
 use anyhow::{Result, bail};
@@ -122,7 +122,7 @@ impl Manifest {
             let lines = plural(manifest.sourceless.len(), "line has", "lines have");
             manifest.warnings.push(format!(
                 "{lines} no source_file, so these images are taken for sources of their own ({})",
-                few(&manifest.sourceless)
+                join_first(&manifest.sourceless)
             ));
         }
         Ok(manifest)
@@ -133,7 +133,7 @@ impl Manifest {
         let rows = self.rows.get(name)?;
         rows.iter()
             .find(|row| row.split.as_deref() == Some(part.name()))
-            .or_else(|| rows.iter().find(|row| row.split.is_none() || part == Part::Whole))
+            .or_else(|| rows.iter().find(|row| row.split.is_none() || part == Part::Unsplit))
             // If there is only one line, it is meant whatever its split.
             .or_else(|| rows.first().filter(|_| rows.len() == 1))
     }
@@ -174,7 +174,7 @@ fn source_name(path: &str) -> String {
 }
 
 /// The source's name without its folder.
-pub fn bare(source: &str) -> &str {
+pub fn file_part(source: &str) -> &str {
     source.rsplit_once('/').map_or(source, |(_, name)| name)
 }
 
@@ -190,7 +190,7 @@ mod tests {
         let source = |name| manifest.find(name, Part::Train).and_then(|row| row.source.as_deref());
         let found = ["a", "b", "c", "d"].map(source);
         assert_eq!(found, [Some("p1/slide"), Some("p2/slide"), Some("slide.10x"), Some("p3")]);
-        assert_eq!(["p1/slide", "slide"].map(bare), ["slide"; 2]);
+        assert_eq!(["p1/slide", "slide"].map(file_part), ["slide"; 2]);
         Ok(())
     }
 

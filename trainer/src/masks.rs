@@ -1,6 +1,6 @@
 //! Checks for masks that are probably wrong.
 
-use crate::files::few;
+use crate::files::join_first;
 use crate::say::plural;
 use rbc_model::cells::distance::squared_distance_within;
 use rbc_model::{GrayImage, RgbImage};
@@ -53,7 +53,7 @@ pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
         let names: Vec<String> = of.map(|(name, _)| name.clone()).collect();
         (!names.is_empty()).then(|| {
             let masks = plural(names.len(), "mask calls", "masks call");
-            format!("{masks} {all} of the image RBC, look whether that is so ({})", few(&names))
+            format!("{masks} {all} of the image RBC, look whether that is so ({})", join_first(&names))
         })
     });
     extreme.chain(inverted(marks.iter().map(|(_, marks)| marks))).collect()

@@ -76,7 +76,7 @@ impl FoldRecord {
         seconds: f64,
         threshold: f32,
     ) -> Self {
-        let summary = Summary::of(images.iter().map(|image| image.iou));
+        let summary = IouSummary::of(images.iter().map(|image| image.iou));
         Self {
             fold,
             train_images,
@@ -127,8 +127,8 @@ impl CrossValidation {
         config: serde_json::Value,
     ) -> Self {
         let images = || folds.iter().flat_map(|fold| &fold.images);
-        let all = Summary::of(images().map(|image| image.iou));
-        let std_iou = Summary::of(folds.iter().map(|fold| fold.mean_iou)).std;
+        let all = IouSummary::of(images().map(|image| image.iou));
+        let std_iou = IouSummary::of(folds.iter().map(|fold| fold.mean_iou)).std;
         let mut worst: Vec<ImageRecord> = images().cloned().collect();
         sort_worst_first(&mut worst);
         worst.truncate(WORST);
@@ -172,7 +172,7 @@ pub struct Evaluation {
 
 /// Summary statistics of a list of IoUs; all 0 if it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Summary {
+pub struct IouSummary {
     pub mean: f64,
     pub std: f64,
     pub min: f64,
@@ -180,7 +180,7 @@ pub struct Summary {
     pub share_above_95: f64,
 }
 
-impl Summary {
+impl IouSummary {
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         if sorted.is_empty() {
@@ -260,11 +260,11 @@ mod tests {
 
     #[test]
     fn a_summary_has_the_middle_of_an_even_list() {
-        let summary = Summary::of([0.9, 1.0, 0.95, 0.8]);
+        let summary = IouSummary::of([0.9, 1.0, 0.95, 0.8]);
         assert!((summary.median - 0.925).abs() < 1e-12);
         assert!((summary.mean - 0.9125).abs() < 1e-12);
         assert_eq!((summary.min, summary.share_above_95), (0.8, 0.5));
-        assert_eq!(Summary::of([]), Summary::default());
+        assert_eq!(IouSummary::of([]), IouSummary::default());
     }
 
     #[test]

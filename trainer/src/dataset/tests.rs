@@ -16,7 +16,7 @@ fn what_is_wrong_in_one_part_is_nothing_to_the_others() -> Result<()> {
         dataset.problems_of(part).iter().map(|problem| file_name(&problem.path)).collect()
     };
     assert_eq!(
-        (names(Part::Whole), names(Part::Test)),
+        (names(Part::Unsplit), names(Part::Test)),
         (vec!["alone.png".into()], vec!["orphan.png".into()])
     );
     Ok(())
@@ -95,7 +95,7 @@ fn image_and_mask_that_are_turned_apart_are_warned_of() -> Result<()> {
         jpeg(&format!("images/{name}.jpg"), image)?;
         jpeg(&format!("masks/{name}.jpg"), mask)?;
     }
-    let loaded = Dataset::open(&folder.path)?.load(Part::Whole);
+    let loaded = Dataset::open(&folder.path)?.load(Part::Unsplit);
     let told: Vec<String> = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
     assert_eq!((loaded.samples.len(), told.len()), (4, 2), "{told:?}");
     assert!(told[0].starts_with("the image is turned") && told[0].ends_with("b.jpg"), "{told:?}");

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{Family, Labels, Smear, Style, smear};
+use super::{Family, LabelImage, Smear, Style, smear};
 use crate::files::list_images;
 use crate::problem::Problem;
 use crate::say::plural;
@@ -202,7 +202,7 @@ fn style(index: usize, seed: u64, scale: f32, rng: &mut impl Rng) -> Style {
 }
 
 /// Renumbers the labels that are present from 1; returns their number.
-fn renumber(labels: &mut Labels) -> usize {
+fn renumber(labels: &mut LabelImage) -> usize {
     let mut number = std::collections::BTreeMap::new();
     for label in labels.iter_mut().filter(|l| **l > 0) {
         let next = number.len() as u16 + 1;
@@ -211,7 +211,7 @@ fn renumber(labels: &mut Labels) -> usize {
     number.len()
 }
 
-fn write(out: &Path, split: &str, name: &str, image: &RgbImage, labels: &Labels) -> Result<()> {
+fn write(out: &Path, split: &str, name: &str, image: &RgbImage, labels: &LabelImage) -> Result<()> {
     let mask = GrayImage::from_fn(labels.width(), labels.height(), |x, y| {
         image::Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }])
     });

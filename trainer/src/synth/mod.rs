@@ -30,7 +30,7 @@ use rand_chacha::ChaCha8Rng;
 pub use dataset::field_seed;
 pub use dataset::{SynthOptions, write_dataset};
 pub use style::{Family, Style};
-pub use truth::Labels;
+pub use truth::LabelImage;
 
 use slide::Slide;
 use white_cell::WhiteCell;
@@ -41,9 +41,9 @@ pub struct Smear {
     /// 255 where there is a red cell, including its pale centre; 0 elsewhere, including white cells and platelets.
     pub mask: GrayImage,
     /// Number of the topmost red cell, 1 to `count`, or 0; each number occurs.
-    pub labels: Labels,
+    pub labels: LabelImage,
     /// The same, but where cells overlap, the number of the cell in which the pixel lies deepest.
-    pub shares: Labels,
+    pub shares: LabelImage,
     /// Number of visible red cells, including those cut by the frame.
     pub count: usize,
     /// Mean equivalent diameter of these cells in px, from their whole outlines.

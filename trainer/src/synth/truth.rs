@@ -4,7 +4,7 @@ use image::{ImageBuffer, Luma};
 
 use super::cell::Cell;
 
-pub type Labels = ImageBuffer<Luma<u16>, Vec<u16>>;
+pub type LabelImage = ImageBuffer<Luma<u16>, Vec<u16>>;
 
 /// Of a cell there must be visible: this share of its pixels in the frame, this share of its whole area, and this many
 /// pixels. Other cells are not drawn at all, so that every cell drawn can be seen and counted.
@@ -14,9 +14,9 @@ const PIXELS: u32 = 12;
 
 /// Labels each pixel with its topmost cell, from 1; pixels under `covered` (white cells) get 0. Cells that could not be
 /// seen are removed from `cells`; label `i + 1` is `cells[i]`.
-pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -> Labels {
+pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -> LabelImage {
     loop {
-        let mut labels = Labels::new(width, height);
+        let mut labels = LabelImage::new(width, height);
         let mut own = vec![0_u32; cells.len()];
         for (i, cell) in cells.iter().enumerate() {
             own[i] = paint(cell, i as u16 + 1, &mut labels, covered);
@@ -42,7 +42,7 @@ pub fn label(cells: &mut Vec<Cell>, width: u32, height: u32, covered: &[bool]) -
 }
 
 /// Labels the pixels whose centre lies inside the cell; returns how many of them are in the frame, covered or not.
-fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 {
+fn paint(cell: &Cell, label: u16, labels: &mut LabelImage, covered: &[bool]) -> u32 {
     let width = labels.width();
     let mut own = 0;
     each_pixel(cell, width, labels.height(), |x, y, _| {
@@ -56,9 +56,9 @@ fn paint(cell: &Cell, label: u16, labels: &mut Labels, covered: &[bool]) -> u32 
 
 /// Labels each pixel with the cell in which it lies deepest, so that overlapping cells meet in the middle: light passes
 /// through both, and which one is on top can't be seen.
-pub fn shares(cells: &[Cell], truth: &Labels) -> Labels {
+pub fn shares(cells: &[Cell], truth: &LabelImage) -> LabelImage {
     let (width, height) = truth.dimensions();
-    let mut labels = Labels::new(width, height);
+    let mut labels = LabelImage::new(width, height);
     let mut least = vec![f32::INFINITY; (width * height) as usize];
     for (i, cell) in cells.iter().enumerate() {
         each_pixel(cell, width, height, |x, y, far| {

@@ -4,7 +4,7 @@ use crate::augment::first_seed;
 use crate::cli::TrainArgs;
 use crate::dataset::{Dataset, Loaded, Part, Sample};
 use crate::files::partial;
-use crate::manifest::bare;
+use crate::manifest::file_part;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::say::{self, plural};
@@ -43,7 +43,7 @@ impl Material {
         let Loaded { samples, mut problems, warnings, .. } = dataset.load(dataset.training_part());
         dataset.tell(&warnings);
         let mut fields = Vec::new();
-        for folder in &once(&args.fields) {
+        for folder in &unique_folders(&args.fields) {
             let whole = Dataset::open(folder)?.sound()?;
             whole.warn();
             let extra = whole.load(whole.training_part());
@@ -53,10 +53,10 @@ impl Material {
                 let what = "no field to train on, so --fields adds nothing";
                 say::err!("warning: {}", Problem::new(folder, what));
             }
-            doubt(folder, &extra.samples);
+            warn_about_masks(folder, &extra.samples);
             fields.extend(known_fields(folder, extra.samples, &samples, &dataset));
         }
-        let marks = doubt(&data, &samples);
+        let marks = warn_about_masks(&data, &samples);
         for problem in &problems {
             say::err!("{}", left_out(problem));
         }
@@ -67,7 +67,7 @@ impl Material {
             return Err(Problem::new(&data, what).into());
         }
         if args.folds > 1 {
-            dataset.tell(&twins(&data, &samples));
+            dataset.tell(&duplicate_pictures(&data, &samples));
         }
         Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
     }
@@ -92,7 +92,7 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
     let all: BTreeSet<&str> = tested.union(&named).copied().collect();
     let before = fields.len();
-    let fields: Vec<Sample> = fields.into_iter().filter_map(|field| called(field, &all)).collect();
+    let fields: Vec<Sample> = fields.into_iter().filter_map(|field| with_image_source(field, &all)).collect();
     if fields.len() < before {
         say::err!(
             "warning: left out {} sources in several folders: add the folder to the column source_file of the fields' \
@@ -130,9 +130,10 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
 
 /// The field with the source by which images refer to it: the same in full, else the same without folders; unchanged if
 /// none matches. `None` if several match: then it is unknown with which of them the field must be held out.
-fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
+fn with_image_source(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
     if !sources.contains(field.source.as_str()) {
-        let alike: Vec<&&str> = sources.iter().filter(|source| bare(source) == bare(&field.source)).collect();
+        let alike: Vec<&&str> =
+            sources.iter().filter(|source| file_part(source) == file_part(&field.source)).collect();
         match alike[..] {
             [] => {}
             [source] => field.source = source.to_string(),
@@ -143,7 +144,7 @@ fn called(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
 }
 
 /// The folders without repetitions, whose fields would count twice.
-fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
+fn unique_folders(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let mut one = |folder: &PathBuf| {
         let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
@@ -156,7 +157,7 @@ fn once(folders: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Warns of masks that spoil training and measurement, as `trainer check` does; returns what they mark.
-fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
+fn warn_about_masks(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
     let of = |sample: &Sample| (sample.name.clone(), Marks::of(&sample.image, &sample.mask, sample.margin));
     let marks: Vec<_> = samples.par_iter().map(of).collect();
     for warning in masks::doubts(&marks) {
@@ -166,7 +167,7 @@ fn doubt(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
 }
 
 /// Warnings about the same picture under two sources: a fold may train on an image that it holds out.
-fn twins(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
+fn duplicate_pictures(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
     let mut seen: HashMap<(u32, u32, &[u8]), &Sample> = HashMap::new();
     let mut told = Vec::new();
     for sample in samples {
@@ -259,7 +260,7 @@ mod tests {
             let (image, mask) = (RgbImage::new(1, 1), GrayImage::new(1, 1));
             let field =
                 Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, instances: None };
-            called(field, &sources).map(|field| field.source)
+            with_image_source(field, &sources).map(|field| field.source)
         };
         let told = ["p1/slide", "other", "fields/third", "fourth", "slide"].map(source);
         let wanted = [Some("p1/slide"), Some("p1/other"), Some("third"), Some("fourth"), None];
@@ -278,7 +279,7 @@ mod tests {
         };
         let all = [sample("a", "x", 1), sample("b", "x", 1), sample("c", "y", 2), sample("d", "z", 1)];
         let told: Vec<String> =
-            twins(Path::new("set"), &all).into_iter().map(|problem| problem.what).collect();
+            duplicate_pictures(Path::new("set"), &all).into_iter().map(|problem| problem.what).collect();
         assert!(told.len() == 1 && told[0].starts_with("d shows the same picture as a"), "{told:?}");
     }
 
@@ -297,7 +298,7 @@ mod tests {
         folder.file("a/x", b"")?;
         folder.file("b/x", b"")?;
         let (a, b) = (folder.path.join("a"), folder.path.join("b"));
-        assert_eq!(once(&[a.clone(), b.clone(), folder.path.join("b/../a")]), [a, b]);
+        assert_eq!(unique_folders(&[a.clone(), b.clone(), folder.path.join("b/../a")]), [a, b]);
         Ok(())
     }
 }

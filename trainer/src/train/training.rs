@@ -68,7 +68,7 @@ impl Job for Training<'_> {
         let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
         if validation.folds.is_empty() {
-            self.last::<B>(None, threshold, &device)?;
+            self.train_final::<B>(None, threshold, &device)?;
             return report::write(&self.args.out, &validation);
         }
         records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
@@ -81,7 +81,7 @@ impl Job for Training<'_> {
             100.0 * validation.share_above_95
         );
         say::out!("calibrated threshold {threshold}, built into the weights: use 0.5");
-        self.last::<B>(Some(&validation), threshold, &device)?;
+        self.train_final::<B>(Some(&validation), threshold, &device)?;
         report::write(&self.args.out, &validation)
     }
 }
@@ -90,15 +90,15 @@ impl Training<'_> {
     /// Trains on all folds but one.
     fn fold<B: SegBackward>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
-        let (validation, train) = self.parts(fold);
+        let (validation, train) = self.split(fold);
         let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
         let pool = self.pool(&train, &validation);
         let (network, history) =
             fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
-        let config = self.shipped(&train, &validation);
+        let config = self.inference_config(&train, &validation);
         let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
-        let ious = self.whole(&validation).into_iter().map(|sample| {
+        let ious = self.calibration_images(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             calibrate::ious(sample, &found.probability, found.diameter_px)
                 .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
@@ -119,8 +119,8 @@ impl Training<'_> {
         let started = Instant::now();
         let fold = fitted.fold.fold;
         let out = fold_folder(&self.args.out, fold);
-        let (validation, train) = self.parts(&fitted.fold);
-        let network = fitted.network.clone().shift(calibrate::logit(threshold));
+        let (validation, train) = self.split(&fitted.fold);
+        let network = fitted.network.clone().shift(calibrate::logit_shift(threshold));
         save(&network, &fitted.config, &out.join("rbc.safetensors"))?;
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
         let pictures = report::overlays(&self.args.out, fold);
@@ -165,14 +165,14 @@ impl Training<'_> {
     }
 
     /// The images a fold holds out, and those it trains on.
-    fn parts(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
+    fn split(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
         let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
         self.material.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
     }
 
     /// The whole fields that the images were cut from, and those images that have no field. The threshold is chosen on
     /// them: like the images that users will segment, they have their original resolution and many cells.
-    fn whole<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
+    fn calibration_images<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
         let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
         let fields = self.material.fields.iter().filter(|field| sources.contains(field.source.as_str()));
         let covered: HashSet<&str> = fields.clone().map(|field| field.source.as_str()).collect();
@@ -182,17 +182,17 @@ impl Training<'_> {
     }
 
     /// The configuration for inference of a network trained on these images.
-    fn shipped(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
+    fn inference_config(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
         NetworkConfig { lights: self.lights(train, held_out), ..self.config.network.folded() }
     }
 
     /// The lights of the training images. Synthetic smears are left out, since theirs may never occur in a microscope.
     fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
-        Lights::of(self.drawn(train, held_out).map(|sample| &sample.image))
+        Lights::of(self.crop_sources(train, held_out).map(|sample| &sample.image))
     }
 
     /// Trains the final network on all images, with the recipe that was cross-validated.
-    fn last<B: SegBackward>(
+    fn train_final<B: SegBackward>(
         &self,
         validation: Option<&CrossValidation>,
         threshold: f32,
@@ -205,11 +205,11 @@ impl Training<'_> {
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let file = self.args.out.join("rbc.safetensors");
-        let network = network.shift(calibrate::logit(threshold));
-        let shipped = self.shipped(&all, &[]);
-        save(&network, &shipped, &file)?;
+        let network = network.shift(calibrate::logit_shift(threshold));
+        let inference = self.inference_config(&all, &[]);
+        save(&network, &inference, &file)?;
         let config = FitConfig {
-            network: NetworkConfig { lights: shipped.lights, ..self.config.network.clone() },
+            network: NetworkConfig { lights: inference.lights, ..self.config.network.clone() },
             ..self.config.clone()
         };
         let card = card::Card::new(
@@ -227,7 +227,11 @@ impl Training<'_> {
 
     /// The images that crops are drawn from: whole fields, and those training images whose source has no field. Fields
     /// whose source is held out are left out.
-    fn drawn<'a>(&'a self, train: &[&'a Sample], held_out: &[&Sample]) -> impl Iterator<Item = &'a Sample> {
+    fn crop_sources<'a>(
+        &'a self,
+        train: &[&'a Sample],
+        held_out: &[&Sample],
+    ) -> impl Iterator<Item = &'a Sample> {
         let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
         let fields = self.material.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
         let covered: HashSet<&str> = self.material.fields.iter().map(|field| field.source.as_str()).collect();
@@ -237,7 +241,7 @@ impl Training<'_> {
 
     /// The pool that crops are drawn from: those images and the synthetic smears.
     fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
-        let samples: Vec<&Sample> = self.drawn(train, held_out).chain(&self.material.smears).collect();
+        let samples: Vec<&Sample> = self.crop_sources(train, held_out).chain(&self.material.smears).collect();
         // A field counts as often as training images were cut from it, which keeps their mixture of smears.
         let mut cuts: HashMap<&str, usize> = HashMap::new();
         for sample in train {
@@ -255,7 +259,7 @@ struct Fitted<B: Backend> {
     config: NetworkConfig,
     epochs: usize,
     seconds: f64,
-    /// For each image of [`Training::whole`] that was held out.
+    /// For each image of [`Training::calibration_images`] that was held out.
     ious: Vec<Ious>,
 }
 
