@@ -42,6 +42,14 @@ pub fn trainer<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Resul
     })
 }
 
+/// Runs `trainer predict` on the CPU: segments images, or those in folders, and writes the results to `out`; `more` are
+/// further options.
+pub fn predict<P: AsRef<Path>>(inputs: &[P], out: &Path, more: &[&str]) -> Result<Run> {
+    let words = ["predict", "--device", "cpu"].iter().chain(more).map(OsStr::new);
+    let inputs = inputs.iter().map(|input| input.as_ref().as_os_str());
+    trainer(words.chain([OsStr::new("--out"), out.as_os_str()]).chain(inputs))
+}
+
 /// Generates synthetic test images with masks in `folder`, in `test/images` and `test/masks`; returns the images'
 /// paths.
 pub fn synth(folder: &Path, images: usize, seed: u64) -> Result<Vec<PathBuf>> {

@@ -3,16 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use rbc_tests::pictures::{self, calibrated_tiff};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::{Run, synth, trainer};
+use rbc_tests::trainer::{Run, predict, synth, trainer};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-
-fn predict(inputs: &[&Path], out: &Path, more: &[&str]) -> Result<Run> {
-    let words = ["predict", "--device", "cpu"].iter().chain(more).map(OsStr::new);
-    trainer(
-        words.chain([OsStr::new("--out"), out.as_os_str()]).chain(inputs.iter().map(|path| path.as_os_str())),
-    )
-}
 
 fn evaluate(data: &Path, out: &Path) -> Result<Run> {
     let words = ["evaluate", "--device", "cpu", "--data"].map(OsStr::new);

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use image::{GrayImage, Rgb, RgbImage};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::{synth, trainer};
+use rbc_tests::trainer::{predict, synth};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -70,9 +70,7 @@ impl Bench {
     }
 
     fn predict(&self) -> Result<()> {
-        let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
-        let (images, out) = (self.scratch.path().join("in"), self.out());
-        trainer(words.into_iter().chain([out.as_os_str(), images.as_os_str()]))?.succeeded().map(drop)
+        predict(&[self.scratch.path().join("in")], &self.out(), &[])?.succeeded().map(drop)
     }
 }
 

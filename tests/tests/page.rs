@@ -4,19 +4,10 @@ use anyhow::{Context, Result, ensure};
 use rbc_tests::mask;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::{synth, trainer};
+use rbc_tests::trainer::{predict, synth};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use xtask::paths;
-
-/// Segments images natively on the CPU; writes the results to `out`.
-fn predict(images: &[PathBuf], out: &Path) -> Result<()> {
-    let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
-    let words =
-        words.into_iter().chain([out.as_os_str()]).chain(images.iter().map(|image| image.as_os_str()));
-    trainer(words)?.succeeded().map(drop)
-}
 
 fn stem(image: &Path) -> Result<String> {
     Ok(image.file_stem().context("an image has a name")?.to_string_lossy().into_owned())
@@ -24,7 +15,7 @@ fn stem(image: &Path) -> Result<String> {
 
 /// Segments images in the page and natively; fails if more than the share `limit` of a mask's pixels differ.
 fn same_masks(backend: Backend, images: &[PathBuf], limit: f64, scratch: &Scratch) -> Result<()> {
-    predict(images, scratch.path())?;
+    predict(images, scratch.path(), &[])?.succeeded()?;
     let page = Page::open(backend)?;
     assert_eq!(page.attribute("backend")?, backend.name());
     for image in images {
@@ -108,7 +99,7 @@ fn crowds_are_looked_at_at_the_native_scale_and_counted_alike() -> Result<()> {
         .map(|number| data.join(format!("bccd-count/images/BloodImage_{number}.jpg")))
         .into();
     let out = scratch.path().join("native");
-    predict(&images, &out)?;
+    predict(&images, &out, &[])?.succeeded()?;
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
     let found = counted(&std::fs::read_to_string(page.save("export-images", "summary.csv")?)?)?;

@@ -6,19 +6,12 @@ use image::RgbImage;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::trainer;
+use rbc_tests::trainer::predict;
 use rbc_tests::unzip;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn predict(images: &[PathBuf], out: &Path, more: &[&str]) -> Result<()> {
-    let words = ["predict", "--device", "cpu", "--geojson", "--rois", "--out"].map(OsStr::new);
-    let words = words.into_iter().chain([out.as_os_str()]).chain(more.iter().map(OsStr::new));
-    trainer(words.chain(images.iter().map(|image| image.as_os_str())))?.succeeded().map(drop)
-}
+use std::path::Path;
 
 /// Whether two measures are equal except for a few pixels on an outline: the browser has no fused multiply-add, so a
 /// probability near the threshold may end up on the other side.
@@ -118,7 +111,7 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
         scratch.write("nothing.png", png(&RgbImage::from_pixel(120, 90, image::Rgb([228, 214, 219])))?)?,
     ];
     let native = scratch.path().join("native");
-    predict(&images, &native, &["--um-per-px", "0.125"])?;
+    predict(&images, &native, &["--geojson", "--rois", "--um-per-px", "0.125"])?.succeeded()?;
     let read = |name: &str| fs::read_to_string(native.join(name)).with_context(|| name.to_string());
 
     let page = Page::open(Backend::Cpu)?;

@@ -119,8 +119,8 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
     crop
 }
 
-/// Largest standard deviation in pixels of the blur: a wider kernel would be cut off where it is still high, which makes
-/// it a box. Only a `--colour-jitter` above 1 asks for more.
+/// Largest standard deviation in pixels of the blur: a wider kernel would be cut off where it is still high and become
+/// a box. Only a `--colour-jitter` above 1 asks for more.
 const MAX_BLUR: f32 = 1.5;
 
 /// Varies the image as another microscope, lamp, stain or camera would.

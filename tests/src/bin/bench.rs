@@ -7,9 +7,8 @@ use image::{RgbImage, imageops::FilterType};
 use rbc_tests::memory::Peak;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::{synth, trainer};
+use rbc_tests::trainer::{predict, synth};
 use serde_json::{Value, json};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -167,8 +166,7 @@ fn stated(page: &Page) -> Result<f64> {
 fn native(image: &Path, out: &Path, rounds: usize) -> Result<Vec<f64>> {
     let run = |_| {
         let start = Instant::now();
-        let words = ["predict", "--device", "cpu", "--out"].map(OsStr::new);
-        trainer(words.into_iter().chain([out.as_os_str(), image.as_os_str()]))?.succeeded()?;
+        predict(&[image], out, &[])?.succeeded()?;
         Ok(start.elapsed().as_secs_f64())
     };
     (0..=rounds).map(run).collect()
