@@ -7,6 +7,7 @@ use crate::files::{file_name, remove, write_lasting};
 use crate::fit::FitConfig;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
+use crate::run_files::HISTORY;
 use anyhow::{Result, bail};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
@@ -99,7 +100,7 @@ impl Checkpoints<'_> {
     /// The lines of `history.csv` up to the checkpoint. If the run was interrupted between writing the two, there is
     /// one more.
     fn history(&self, epochs_done: usize) -> Result<Vec<EpochRecord>> {
-        let path = self.folder.join("history.csv");
+        let path = self.folder.join(HISTORY);
         let mut history = records::read_history(&path).map_err(|problem| self.with_advice(problem))?;
         history.truncate(epochs_done);
         if !history.iter().map(|line| line.epoch).eq(1..=epochs_done) {

@@ -47,6 +47,32 @@ struct Candidate<'a> {
     mask: GrayImage,
 }
 
+/// What is known of the images measured so far.
+#[derive(Default)]
+struct Findings<'a> {
+    records: Vec<ImageRecord>,
+    marks: Vec<(String, Marks)>,
+    /// Worst first. Only these keep their masks.
+    worst: Vec<Candidate<'a>>,
+    warnings: Vec<Problem>,
+    problems: Vec<Problem>,
+    /// Time of segmentation alone.
+    seconds: f64,
+    pixels: u64,
+}
+
+impl<'a> Findings<'a> {
+    /// Keeps an image if it is one of the `most` worst ones so far; ties are ordered by name.
+    fn consider(&mut self, candidate: Candidate<'a>, most: usize) {
+        let at = self.worst.partition_point(|other| {
+            let order = other.iou.total_cmp(&candidate.iou);
+            order.then_with(|| other.entry.name.cmp(&candidate.entry.name)).is_lt()
+        });
+        self.worst.insert(at, candidate);
+        self.worst.truncate(most);
+    }
+}
+
 impl Job for Measure<'_> {
     type Out = ();
 
@@ -56,48 +82,67 @@ impl Job for Measure<'_> {
         // If nothing can be measured, an earlier report would be taken for this run's.
         remove(&self.args.out.join("report.json"))?;
         let part = self.dataset.test_part();
-        let entries: Vec<&Entry> = self.dataset.part(part).collect();
-        let mut problems = self.dataset.problems_of(part);
         if part != Part::Test {
             let what =
                 "there is no test/, so all images are measured, those that a network was trained on too";
             say::err!("note: {}", Problem::new(&self.args.data, what));
         }
-        let (mut records, mut doubts, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut worst: Vec<Candidate> = Vec::new();
-        let (mut seconds, mut pixels) = (0.0, 0u64);
+        self.report(self.measure_all(&segmenter, part))
+    }
+}
+
+impl<'a> Measure<'a> {
+    /// Measures the images of a part; one that can't be measured does not stop the others.
+    fn measure_all<B: SegBackend>(&self, segmenter: &Segmenter<B>, part: Part) -> Findings<'a> {
+        let entries: Vec<&'a Entry> = self.dataset.part(part).collect();
+        let mut found = Findings { problems: self.dataset.problems_of(part), ..Findings::default() };
         let bar = bar(entries.len() as u64, "images");
-        for &entry in &entries {
+        for entry in entries {
             working_on(&bar, &entry.name);
-            match self.measure(&segmenter, entry, &mut seconds, &mut doubts) {
-                Ok((Scored { record, mask }, marked)) => {
-                    marks.push((entry.name.clone(), marked));
-                    pixels += u64::from(record.width) * u64::from(record.height);
-                    worst.push(Candidate { iou: record.iou, entry, mask });
-                    records.push(record);
-                    worst.sort_by(|a, b| {
-                        a.iou.total_cmp(&b.iou).then_with(|| a.entry.name.cmp(&b.entry.name))
-                    });
-                    worst.truncate(self.args.worst);
-                }
-                Err(problem) => problems.push(problem),
+            if let Err(problem) = self.measure(segmenter, entry, &mut found) {
+                found.problems.push(problem);
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
+        found
+    }
 
-        let evaluation = self.sum_up(records, seconds, pixels);
-        if !evaluation.images.is_empty() {
-            write_json(&self.args.out.join("report.json"), &evaluation)?;
-        }
-        doubts.extend(masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what)));
-        for doubt in &doubts {
-            say::err!("warning: {doubt}");
-        }
-        if evaluation.images.is_empty() {
+    fn measure<B: SegBackend>(
+        &self,
+        segmenter: &Segmenter<B>,
+        entry: &'a Entry,
+        found: &mut Findings<'a>,
+    ) -> Result<(), Problem> {
+        let (sample, warnings) = entry.load()?;
+        found.warnings.extend(warnings);
+        let marks = Marks::of(&sample.image, &sample.mask, sample.margin);
+        let options = self.args.mask.segment_options();
+        let start = Instant::now();
+        let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
+            .map_err(|error| Problem::model(&entry.image, error))?;
+        found.seconds += start.elapsed().as_secs_f64();
+        let cells = self.args.mask.cell_options(segmentation.diameter_px);
+        let Scored { record, mask } = score(&sample, &segmentation.probability, &cells)
+            .map_err(|error| Problem::model(&entry.image, error))?;
+        found.marks.push((entry.name.clone(), marks));
+        found.pixels += u64::from(record.width) * u64::from(record.height);
+        found.consider(Candidate { iou: record.iou, entry, mask }, self.args.worst);
+        found.records.push(record);
+        Ok(())
+    }
+
+    /// Prints the findings and writes them to the output folder. Fails if a file could not be read or written.
+    fn report(&self, found: Findings) -> Result<()> {
+        let Findings { records, marks, worst, mut warnings, mut problems, seconds, pixels } = found;
+        warnings.extend(masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what)));
+        warnings.iter().for_each(|warning| say::err!("warning: {warning}"));
+        if records.is_empty() {
             problems.iter().for_each(|problem| say::err!("error: {problem}"));
             bail!("no image could be measured in {}", self.args.data.display());
         }
+        let evaluation = self.sum_up(records, seconds, pixels);
+        write_json(&self.args.out.join("report.json"), &evaluation)?;
         say::out!("{}", table::of_images(&evaluation.images).trim_end());
         say::out!("{}", figures(&evaluation));
         problems.extend(self.draw(&worst));
@@ -106,30 +151,6 @@ impl Job for Measure<'_> {
             0 => Ok(()),
             count => bail!("{} could not be read or written, see above", plural(count, "file", "files")),
         }
-    }
-}
-
-impl Measure<'_> {
-    fn measure<B: SegBackend>(
-        &self,
-        segmenter: &Segmenter<B>,
-        entry: &Entry,
-        seconds: &mut f64,
-        doubts: &mut Vec<Problem>,
-    ) -> Result<(Scored, Marks), Problem> {
-        let (sample, found) = entry.load()?;
-        doubts.extend(found);
-        let marks = Marks::of(&sample.image, &sample.mask, sample.margin);
-        let mask = &self.args.mask;
-        let options = mask.segment_options();
-        let start = Instant::now();
-        let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
-            .map_err(|error| Problem::model(&entry.image, error))?;
-        *seconds += start.elapsed().as_secs_f64();
-        let cells = mask.cell_options(segmentation.diameter_px);
-        let scored = score(&sample, &segmentation.probability, &cells)
-            .map_err(|error| Problem::model(&entry.image, error))?;
-        Ok((scored, marks))
     }
 
     fn sum_up(&self, images: Vec<ImageRecord>, seconds: f64, pixels: u64) -> Evaluation {

@@ -6,6 +6,7 @@ use crate::field::{Field, Pool};
 use crate::optimiser::KernelMuon;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
+use crate::run_files::HISTORY;
 use anyhow::Result;
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module};
@@ -142,7 +143,7 @@ pub fn fit<B: SegBackward>(
             learning_rate: config.rate((epoch + 1) * STEPS - 1),
             seconds,
         });
-        records::write_history(&out.join("history.csv"), &fit.history)?;
+        records::write_history(&out.join(HISTORY), &fit.history)?;
         // Records keep the names of the parameters, by which the optimiser finds its moments.
         let record = (fit.network.clone().into_record(), fit.optimiser.to_record());
         checkpoints.save::<Autodiff<B>>(record, epoch + 1, seconds)?;

@@ -33,6 +33,7 @@ mod progress;
 mod queue;
 mod records;
 mod report;
+mod run_files;
 mod say;
 mod score;
 mod shipped;
@@ -41,7 +42,7 @@ mod table;
 mod train;
 
 use anyhow::Result;
-use cli::{Command, SynthArgs};
+use cli::Command;
 use std::process::ExitCode;
 
 /// Keeps freed memory for the next tensor: returning megabytes to the system and faulting them in again costs more than
@@ -77,22 +78,9 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
-        Command::Synth(args) => synth(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Check(args) => check::run(&args.data),
         Command::Train(args) => train::run(&args),
         Command::Export(args) => export::run(&args),
     }
-}
-
-fn synth(args: &SynthArgs) -> Result<()> {
-    let bar = progress::bar((args.train + args.test) as u64, "fields");
-    let options = synth::SynthOptions { train: args.train, test: args.test, seed: args.seed };
-    let written = synth::write_dataset(&args.out, &options, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    written?;
-    say::out!("{} training and {} test images in {}", args.train, args.test, args.out.display());
-    Ok(())
 }

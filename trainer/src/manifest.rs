@@ -5,6 +5,7 @@ use crate::files::{self, file_name, is_image, join_first, stem};
 use crate::problem::Problem;
 use crate::say::plural;
 use anyhow::{Result, bail};
+use csv::StringRecord;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,8 +30,60 @@ pub struct Manifest {
     pub warnings: Vec<String>,
     /// Lines that can't be read, so that the smear of their images is unknown.
     pub errors: Vec<String>,
-    /// Names in lines whose `source_file` is empty.
-    sourceless: Vec<String>,
+}
+
+/// The positions of the columns.
+struct Columns {
+    name: usize,
+    split: Option<usize>,
+    source: Option<usize>,
+    margin: Option<usize>,
+}
+
+impl Columns {
+    fn of(header: &StringRecord) -> Result<Self> {
+        let column = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+        let Some(name) = column("name") else { bail!("the manifest has no column `name`") };
+        let (split, source) = (column("split"), column("source_file"));
+        Ok(Self { name, split, source, margin: column("unlabelled_margin_px") })
+    }
+
+    /// Reads a line; the error says what is wrong with it.
+    fn row(&self, record: &StringRecord, line: u64) -> Result<Row, String> {
+        let field = |column: usize| record.get(column).filter(|value| !value.is_empty());
+        let Some(name) = field(self.name) else {
+            return Err(format!("line {line} has no name: give it one, or take the line away"));
+        };
+        let Some(margin) = self.margin.and_then(field).map_or(Some(0), whole_number) else {
+            return Err(format!(
+                "line {line}: unlabelled_margin_px is no whole number of pixels; give one, or leave it empty"
+            ));
+        };
+        Ok(Row {
+            name: stem_of_image(name),
+            split: self.split.and_then(field).map(str::to_lowercase),
+            source: self.source.and_then(field).map(source_name),
+            margin,
+        })
+    }
+
+    /// A warning if images have no `source_file`; `sourceless` are the names of those.
+    fn doubt(&self, sourceless: &[String]) -> Option<String> {
+        if self.source.is_none() {
+            return Some(
+                "no column `source_file`, so each image is taken for a source of its own; add it where several come \
+                 from one smear"
+                    .into(),
+            );
+        }
+        (!sourceless.is_empty()).then(|| {
+            format!(
+                "{} no source_file, so these images are taken for sources of their own ({})",
+                plural(sourceless.len(), "line has", "lines have"),
+                join_first(sourceless)
+            )
+        })
+    }
 }
 
 impl Manifest {
@@ -56,76 +109,42 @@ impl Manifest {
             .trim(csv::Trim::All)
             .flexible(true)
             .from_reader(text.as_bytes());
-        let header = reader.headers()?.clone();
-        let column = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        let Some(name_column) = column("name") else { bail!("the manifest has no column `name`") };
-        let (split, source) = (column("split"), column("source_file"));
-        let margin = column("unlabelled_margin_px");
+        let columns = Columns::of(reader.headers()?)?;
         let mut manifest = Self::default();
-        if source.is_none() {
-            let what = "no column `source_file`, so each image is taken for a source of its own; add it where several come from \
-                        one smear";
-            manifest.warnings.push(what.into());
-        }
+        let mut sourceless = Vec::new();
         for record in reader.records() {
-            let record = match record {
-                Ok(record) => record,
+            match record {
+                // Spreadsheets leave empty lines at the end.
+                Ok(record) if record.iter().all(str::is_empty) => {}
+                Ok(record) => manifest.add(&columns, &record, &mut sourceless),
                 Err(error) => {
-                    manifest
-                        .errors
-                        .push(format!("a line that is no CSV, look for quotes that do not end ({error})"));
-                    continue;
+                    let what = format!("a line that is no CSV, look for quotes that do not end ({error})");
+                    manifest.errors.push(what);
                 }
-            };
-            // Spreadsheets leave empty lines at the end.
-            if record.iter().all(str::is_empty) {
-                continue;
             }
-            let line = record.position().map_or(0, |position| position.line());
-            let field = |column: Option<usize>| {
-                column.and_then(|column| record.get(column)).filter(|value| !value.is_empty())
-            };
-            let Some(name) = field(Some(name_column)) else {
-                manifest.errors.push(format!("line {line} has no name: give it one, or take the line away"));
-                continue;
-            };
-            let margin = field(margin).map_or(Some(0), whole_number);
-            let Some(margin) = margin else {
-                let what = format!(
-                    "line {line}: unlabelled_margin_px is no whole number of pixels; give one, or leave it empty"
-                );
-                manifest.errors.push(what);
-                continue;
-            };
-            if source.is_some() && field(source).is_none() {
-                manifest.sourceless.push(name.to_string());
-            }
-            let name = stem_of_image(name);
-            let row = Row {
-                name: name.clone(),
-                split: field(split).map(str::to_lowercase),
-                source: field(source).map(source_name),
-                margin,
-            };
-            let rows = manifest.rows.entry(name).or_default();
-            let differs = |first: &Row| first.split == row.split && *first != row;
-            if rows.iter().any(differs) {
-                let what = format!(
-                    "line {line} says of {} something else than a line before it, which counts",
-                    row.name
-                );
-                manifest.warnings.push(what);
-            }
-            rows.push(row);
         }
-        if !manifest.sourceless.is_empty() {
-            let lines = plural(manifest.sourceless.len(), "line has", "lines have");
-            manifest.warnings.push(format!(
-                "{lines} no source_file, so these images are taken for sources of their own ({})",
-                join_first(&manifest.sourceless)
+        manifest.warnings.extend(columns.doubt(&sourceless));
+        Ok(manifest)
+    }
+
+    /// Adds a line, or the error in it. `sourceless` collects the names in lines whose `source_file` is empty.
+    fn add(&mut self, columns: &Columns, record: &StringRecord, sourceless: &mut Vec<String>) {
+        let line = record.position().map_or(0, |position| position.line());
+        let row = match columns.row(record, line) {
+            Ok(row) => row,
+            Err(what) => return self.errors.push(what),
+        };
+        if row.source.is_none() {
+            sourceless.extend(record.get(columns.name).map(String::from));
+        }
+        let rows = self.rows.entry(row.name.clone()).or_default();
+        if rows.iter().any(|first| first.split == row.split && *first != row) {
+            self.warnings.push(format!(
+                "line {line} says of {} something else than a line before it, which counts",
+                row.name
             ));
         }
-        Ok(manifest)
+        rows.push(row);
     }
 
     /// The line for an image; if train and test both have one of that name, the one for its part.

@@ -4,56 +4,32 @@ use crate::chart::{self, COLOURS, Line, Scale, escape};
 use crate::compare::LEGEND;
 use crate::files::write_whole;
 use crate::records::{CrossValidation, EpochRecord, FoldRecord, GOOD_IOU, read_history};
+use crate::run_files::{HISTORY, REPORT, final_folder, fold_folder, overlay};
 use anyhow::Result;
 use base64::Engine;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const STYLE: &str = include_str!("report.css");
-
-/// Where fold K stores the picture of one image, drawn by `compare::panels`, for inclusion in the report.
-pub fn overlay_path(out: &Path, fold: usize, name: &str) -> PathBuf {
-    overlays(out, fold).join(format!("{name}.png"))
-}
-
-/// The folder for a fold's pictures.
-pub fn overlays(out: &Path, fold: usize) -> PathBuf {
-    overlays_in(&fold_folder(out, fold))
-}
-
-/// The folder for pictures within a fold's folder.
-pub fn overlays_in(fold: &Path) -> PathBuf {
-    fold.join("overlays")
-}
-
-/// `OUT/fold-K`
-pub fn fold_folder(out: &Path, fold: usize) -> PathBuf {
-    out.join(format!("fold-{fold}"))
-}
-
-/// `OUT/final`, the folder of the network trained on all images.
-pub fn final_folder(out: &Path) -> PathBuf {
-    out.join("final")
-}
 
 /// The name of a network and its learning curve.
 type History = (String, Vec<EpochRecord>);
 
 /// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what is in OUT: `history.csv` of
-/// each fold and of the final network, and those pictures at [`overlay_path`] that exist.
+/// each fold and of the final network, and those pictures at [`overlay`] that exist.
 pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     let mut histories: Vec<History> = Vec::new();
     let folds =
         validation.folds.iter().map(|fold| (format!("fold {}", fold.fold), fold_folder(out, fold.fold)));
     for (name, folder) in folds.chain([("final".to_string(), final_folder(out))]) {
-        let path = folder.join("history.csv");
+        let path = folder.join(HISTORY);
         if path.exists() {
             histories.push((name, read_history(&path)?));
         }
     }
-    let picture = |fold: usize, name: &str| std::fs::read(overlay_path(out, fold, name)).ok();
+    let picture = |fold: usize, name: &str| std::fs::read(overlay(&fold_folder(out, fold), name)).ok();
     let html = page(validation, &histories, picture);
-    Ok(write_whole(&out.join("report.html"), html.as_bytes())?)
+    Ok(write_whole(&out.join(REPORT), html.as_bytes())?)
 }
 
 /// The page; `picture` returns the PNG of an image that a fold was validated on.
@@ -254,6 +230,7 @@ mod tests {
     use crate::fixture::Folder;
     use crate::records::{ImageRecord, write_history, write_json};
     use rbc_model::{GrayImage, RgbImage};
+    use std::path::PathBuf;
 
     fn image(name: &str, iou: f64) -> ImageRecord {
         let (width, height, cells_true, cells_predicted) = (128, 128, 9, 8);
@@ -310,7 +287,10 @@ mod tests {
             let inside = move |x: u32, y: u32| (x as i32 - at).pow(2) + (y as i32 - 64).pow(2) < 900;
             GrayImage::from_fn(128, 128, |x, y| image::Luma([if inside(x, y) { 255 } else { 0 }]))
         };
-        compare::save(&compare::panels(&smear, &disc(60), &disc(66), 4), &overlay_path(&out, 0, "a"))?;
+        compare::save(
+            &compare::panels(&smear, &disc(60), &disc(66), 4),
+            &overlay(&fold_folder(&out, 0), "a"),
+        )?;
         write_json(&out.join("cross-validation.json"), &validation)?;
         write(&out, &validation)?;
         let html = std::fs::read_to_string(out.join("report.html"))?;

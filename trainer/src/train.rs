@@ -11,6 +11,7 @@ use crate::files::create_folder;
 use crate::fit::FitConfig;
 use crate::folds::Splits;
 use crate::lock::Lock;
+use crate::run_files::SPLITS;
 use crate::say::plural;
 use anyhow::{Result, anyhow, bail};
 use material::Material;
@@ -32,7 +33,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     // Before anything of an earlier run is removed.
     let device = device::choose(args.device.device)?;
     // A single fold may lie beside others, which must have held out other images.
-    splits.write(&args.out.join("splits.json"), args.resume || args.fold.is_some())?;
+    splits.write(&args.out.join(SPLITS), args.resume || args.fold.is_some())?;
     if !args.resume {
         earlier::clear(args)?;
     }

@@ -1,11 +1,6 @@
-//! Writes a data set: `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
+//! `trainer synth`: writes a data set, `DIR/{train,test}/{images,masks,labels}/NAME.png` and `DIR/manifest.csv`.
 
-use std::{
-    collections::HashSet,
-    fs,
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{collections::HashSet, fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use image::{GrayImage, RgbImage, imageops};
@@ -14,9 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{Family, LabelImage, Smear, Style, smear};
+use crate::cli::SynthArgs;
 use crate::files::list_images;
 use crate::problem::Problem;
-use crate::say::plural;
+use crate::progress;
+use crate::say::{self, plural};
 
 /// The number of images. The published experiment had 164 training crops and 40 test images.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +53,18 @@ struct Entry {
     seed: u64,
 }
 
-/// Generates the data set on all cores; `progress(done, total)` is called after each field or test image. The result
-/// depends only on the options.
+pub fn run(args: &SynthArgs) -> Result<()> {
+    let options = SynthOptions { train: args.train, test: args.test, seed: args.seed };
+    write_dataset(&args.out, &options)?;
+    say::out!("{} training and {} test images in {}", args.train, args.test, args.out.display());
+    Ok(())
+}
+
+/// Generates the data set on all cores and shows the progress. The result depends only on the options.
 ///
 /// # Errors
 /// If something else lies in `out`, or a file can't be written.
-pub fn write_dataset(
-    out: &Path,
-    options: &SynthOptions,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<()> {
+pub fn write_dataset(out: &Path, options: &SynthOptions) -> Result<()> {
     refuse_real(out)?;
     for split in ["train", "test"] {
         for kind in ["images", "masks", "labels"] {
@@ -78,7 +77,7 @@ pub fn write_dataset(
     }
     let fields = options.train.div_ceil(CROPS_PER_FIELD);
     let total = fields + options.test;
-    let done = AtomicUsize::new(0);
+    let bar = progress::bar(total as u64, "smears");
     let entries: Vec<Result<Vec<Entry>>> = (0..total)
         .into_par_iter()
         .map(|i| {
@@ -87,10 +86,11 @@ pub fn write_dataset(
             } else {
                 test_image(out, options, i - fields).map(|entry| vec![entry])
             };
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            bar.inc(1);
             entries
         })
         .collect();
+    bar.finish_and_clear();
     let entries: Vec<Vec<Entry>> = entries.into_iter().collect::<Result<_>>()?;
     write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
 }

@@ -123,7 +123,7 @@ fn any_size_is_a_picture() {
 fn data_set_has_what_its_manifest_says() {
     let out = std::env::temp_dir().join(format!("rbc-synth-{}", std::process::id()));
     let options = SynthOptions { train: 6, test: 3, seed: 2 };
-    write_dataset(&out, &options, &|_, _| {}).expect("written");
+    write_dataset(&out, &options).expect("written");
     let mut rows = csv::Reader::from_path(out.join("manifest.csv")).expect("manifest");
     let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>().expect("rows");
     assert_eq!(rows.len(), 9);
@@ -144,17 +144,15 @@ fn data_set_has_what_its_manifest_says() {
             Some(text) => std::fs::write(out.join("manifest.csv"), text).expect("written"),
             None => std::fs::remove_file(out.join("manifest.csv")).expect("removed"),
         }
-        let refused = write_dataset(&out, &options, &|_, _| {});
+        let refused = write_dataset(&out, &options);
         assert!(refused.is_err_and(|error| error.to_string().contains("not synthetic")), "{other:?}");
     }
     std::fs::write(out.join("manifest.csv"), manifest).expect("written");
     // The same set may be written again; a smaller one would leave images of the old one behind.
-    write_dataset(&out, &options, &|_, _| {}).expect("written over");
+    write_dataset(&out, &options).expect("written over");
     let smaller = SynthOptions { train: 4, ..options };
-    assert!(
-        write_dataset(&out, &smaller, &|_, _| {})
-            .is_err_and(|error| error.to_string().contains("another set"))
-    );
+    let refused = write_dataset(&out, &smaller);
+    assert!(refused.is_err_and(|error| error.to_string().contains("another set")));
     std::fs::remove_dir_all(&out).expect("removed");
 }
 

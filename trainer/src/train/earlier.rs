@@ -4,16 +4,15 @@ use crate::checkpoint;
 use crate::cli::TrainArgs;
 use crate::files::{file_name, remove, sweep};
 use crate::problem::Problem;
-use crate::report::{fold_folder, overlays_in};
+use crate::run_files::{
+    CARD, CROSS_VALIDATION, FIGURES, HISTORY, REPORT, WEIGHTS, final_folder, fold_folder, is_fit, overlays,
+};
 use crate::say;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
-const WEIGHTS: &str = "rbc.safetensors";
 /// Files that are kept under another name until the new run has written its own, in case it fails before that.
-const KEPT: [(&str, &str); 2] = [(WEIGHTS, "rbc.earlier.safetensors"), ("rbc.json", "rbc.earlier.json")];
-/// The figures of a fold, the last file that it writes.
-const FIGURES: &str = "validation.json";
+const KEPT: [(&str, &str); 2] = [(WEIGHTS, "rbc.earlier.safetensors"), (CARD, "rbc.earlier.json")];
 
 /// Refuses to start over where an earlier run was interrupted: hours of work would be lost silently. With `--resume`,
 /// only notes if there is nothing to resume.
@@ -95,11 +94,11 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
     }
     for folder in fits(&args.out)? {
         // A folder called `final` may be someone else's.
-        if file_name(&folder) != "final" || checkpoint::is_finished(&folder).is_some() {
+        if folder != final_folder(&args.out) || checkpoint::is_finished(&folder).is_some() {
             clear_fit(&folder)?;
         }
     }
-    for name in ["cross-validation.json", "report.html"] {
+    for name in [CROSS_VALIDATION, REPORT] {
         remove(&args.out.join(name))?;
     }
     for (name, kept) in KEPT {
@@ -123,10 +122,10 @@ pub fn forget(out: &Path) -> Result<(), Problem> {
 /// Checkpoints are removed first, so that after an interruption here there is nothing to resume from.
 fn clear_fit(folder: &Path) -> Result<(), Problem> {
     checkpoint::clear(folder)?;
-    for name in [WEIGHTS, FIGURES, "history.csv"] {
+    for name in [WEIGHTS, FIGURES, HISTORY] {
         remove(&folder.join(name))?;
     }
-    let pictures = overlays_in(folder);
+    let pictures = overlays(folder);
     if pictures.exists() {
         std::fs::remove_dir_all(&pictures)
             .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
@@ -141,12 +140,6 @@ fn fits(out: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(out).map_err(|error| Problem::io(out, "cannot list", &error))?;
     let paths = entries.flatten().map(|entry| entry.path());
     Ok(paths.filter(|path| is_fit(&file_name(path))).collect())
-}
-
-/// Whether the name is `fold-K` or `final`.
-fn is_fit(name: &str) -> bool {
-    let number = name.strip_prefix("fold-");
-    name == "final" || number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::manifest::file_part;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::say::{self, plural};
-use crate::{progress, synth};
+use crate::synth;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -197,13 +197,7 @@ fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     say::err!("no --data: making synthetic smears in {}", data.display());
     let options = synth::SynthOptions { seed, ..Default::default() };
     let making = partial(&data);
-    let bar = progress::bar(1, "smears");
-    let written = synth::write_dataset(&making, &options, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    let moved = written.and_then(|()| {
+    let moved = synth::write_dataset(&making, &options).and_then(|()| {
         std::fs::rename(&making, &data)
             .map_err(|error| Problem::io(&data, "cannot put the synthetic smears there", &error).into())
     });

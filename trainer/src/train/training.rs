@@ -15,7 +15,8 @@ use crate::fit::{self, FitConfig};
 use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
-use crate::report::{self, fold_folder, overlay_path};
+use crate::report;
+use crate::run_files::{self, CARD, CROSS_VALIDATION, FIGURES, WEIGHTS, fold_folder};
 use crate::say::{self, plural};
 use crate::score::score;
 use anyhow::Result;
@@ -71,7 +72,7 @@ impl Job for Training<'_> {
             self.train_final::<B>(None, threshold, &device)?;
             return report::write(&self.args.out, &validation);
         }
-        records::write_json(&self.args.out.join("cross-validation.json"), &validation)?;
+        records::write_json(&self.args.out.join(CROSS_VALIDATION), &validation)?;
         say::out!(
             "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
             validation.mean_iou,
@@ -121,9 +122,9 @@ impl Training<'_> {
         let out = fold_folder(&self.args.out, fold);
         let (validation, train) = self.split(&fitted.fold);
         let network = fitted.network.clone().shift(calibrate::logit_shift(threshold));
-        save(&network, &fitted.config, &out.join("rbc.safetensors"))?;
+        save(&network, &fitted.config, &out.join(WEIGHTS))?;
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
-        let pictures = report::overlays(&self.args.out, fold);
+        let pictures = run_files::overlays(&out);
         if pictures.exists() {
             // Pictures of an earlier run would be taken for this one's.
             std::fs::remove_dir_all(&pictures)
@@ -136,7 +137,7 @@ impl Training<'_> {
             let scored = score(sample, &found.probability, &options)
                 .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
             if scored.record.iou < records::GOOD_IOU {
-                let path = overlay_path(&self.args.out, fold, &sample.name);
+                let path = run_files::overlay(&out, &sample.name);
                 if let Some(folder) = path.parent() {
                     std::fs::create_dir_all(folder)
                         .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
@@ -150,7 +151,7 @@ impl Training<'_> {
         }
         let seconds = fitted.seconds + started.elapsed().as_secs_f64();
         let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
-        records::write_json(&out.join("validation.json"), &record)?;
+        records::write_json(&out.join(FIGURES), &record)?;
         say::out!(
             "fold {}: {} trained on, {} held out: mean IoU {:.4}, median {:.4}, lowest {:.4} ({:.0} s)",
             record.fold,
@@ -201,10 +202,10 @@ impl Training<'_> {
         let all: Vec<&Sample> = self.material.samples.iter().collect();
         let mut watcher = Watch::new("final".into(), &[], &self.config, device);
         let pool = self.pool(&all, &[]);
-        let out = report::final_folder(&self.args.out);
+        let out = run_files::final_folder(&self.args.out);
         let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
-        let file = self.args.out.join("rbc.safetensors");
+        let file = self.args.out.join(WEIGHTS);
         let network = network.shift(calibrate::logit_shift(threshold));
         let inference = self.inference_config(&all, &[]);
         save(&network, &inference, &file)?;
@@ -219,7 +220,7 @@ impl Training<'_> {
             validation.map(|validation| (validation, threshold)),
             [self.material.samples.len(), self.material.fields.len()],
         );
-        records::write_json(&self.args.out.join("rbc.json"), &card)?;
+        records::write_json(&self.args.out.join(CARD), &card)?;
         earlier::forget(&self.args.out)?;
         say::out!("weights: {}", file.display());
         Ok(())
