@@ -254,7 +254,7 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     std::fs::remove_dir_all(out.join("final"))?;
     std::fs::write(out.join("final"), "in the way of the folder")?;
     let run = train(&data, &out, &["--folds", "1"])?;
-    ensure!(!run.success && run.line_about("cannot make the folder")?.contains("final"), "{}", run.stderr);
+    ensure!(!run.success && run.line_about("cannot create the folder")?.contains("final"), "{}", run.stderr);
     ensure!(
         !weights.exists() && std::fs::read(out.join("rbc.earlier.safetensors"))? == before,
         "they are lost"
@@ -269,7 +269,7 @@ fn options_that_would_do_nothing_are_refused() -> Result<()> {
     for (more, told) in [
         (&["--white-cells", "6"][..], "--synthetic"),
         (&["--white-cells", "6", "--synthetic", "0"], "--synthetic"),
-        (&["--folds", "1", "--fold", "0"], "no cross validation"),
+        (&["--folds", "1", "--fold", "0"], "no cross-validation"),
         (&["--folds", "2", "--fold", "2"], "0 to 1"),
         (&["--folds", "0"], "from 1"),
     ] {
@@ -281,7 +281,7 @@ fn options_that_would_do_nothing_are_refused() -> Result<()> {
 }
 
 #[test]
-fn what_is_passed_over_or_in_doubt_is_told_and_the_rest_is_done() -> Result<()> {
+fn what_is_skipped_or_in_doubt_is_told_and_the_rest_is_done() -> Result<()> {
     let scratch = Scratch::new("doubt")?;
     let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
     std::fs::write(data.join("train/labels/train_000.png"), "no picture")?;
@@ -290,12 +290,12 @@ fn what_is_passed_over_or_in_doubt_is_told_and_the_rest_is_done() -> Result<()> 
     let folder = data.to_string_lossy();
     let run = train(&data, &out, &["--folds", "1", "--fields", &folder, "--fields", &folder])?.succeeded()?;
     for told in
-        ["counts once", "the mask alone tells the cells apart", "calls none of the image RBC", "(scan.czi)"]
+        ["counts once", "only the mask separates cells", "marks none of the image as RBC", "(scan.czi)"]
     {
         ensure!(run.stderr.contains(told), "no word of {told}:\n{}", run.stderr);
     }
 
     let run = predict(&[&data.join("train/images")], &out, &["--diameter", "30"])?.succeeded()?;
-    ensure!(run.line_about("scan.czi")?.starts_with("note: passed over 1 file"), "{}", run.stderr);
+    ensure!(run.line_about("scan.czi")?.starts_with("note: skipped 1 file"), "{}", run.stderr);
     Ok(())
 }

@@ -15,7 +15,7 @@ pub struct Card {
     /// Every setting of the fit.
     pub config: FitConfig,
     pub data: Data,
-    /// `null` if the weights were trained without cross validation.
+    /// `null` if the weights were trained without cross-validation.
     pub cross_validation: Option<Figures>,
     pub seed: u64,
     pub device: String,
@@ -47,7 +47,7 @@ pub struct Figures {
 }
 
 impl Card {
-    /// `validation` is the cross validation with the threshold chosen from it; the counts are the images and the whole
+    /// `validation` is the cross-validation with the threshold chosen from it; the counts are the images and the whole
     /// fields trained on.
     pub fn new(
         args: &TrainArgs,

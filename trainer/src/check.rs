@@ -39,7 +39,7 @@ pub fn run(root: &Path) -> Result<()> {
             say::out!("no errors, {}", plural(report.warnings.len(), "warning", "warnings"));
             Ok(())
         }
-        errors => bail!("{} to repair, see above, in {}", plural(errors, "error", "errors"), root.display()),
+        errors => bail!("{} found, listed above, in {}", plural(errors, "error", "errors"), root.display()),
     }
 }
 
@@ -79,9 +79,9 @@ pub fn examine(dataset: &Dataset) -> Report {
     for facts in &good {
         report.warnings.extend(facts.warnings.iter().cloned());
         if let Some(all) = facts.marks.extreme() {
-            let mut what = format!("the mask calls {all} of the image RBC, look whether that is so");
+            let mut what = format!("the mask marks {all} of the image as RBC, check it");
             if all == "all" && std::fs::read(&facts.entry.mask).is_ok_and(|bytes| decode::has_alpha(&bytes)) {
-                what += "; it has alpha, which does not count: where that marks the cells, save it black and white";
+                what += "; its alpha channel does not count: if that marks the cells, save the mask in black and white";
             }
             report.warnings.push(Problem::new(&facts.entry.mask, what));
         }
@@ -156,8 +156,8 @@ fn folds(training: Part, facts: &[Facts]) -> Option<String> {
     let sources: BTreeSet<&str> = trained.map(|facts| facts.entry.source.as_str()).collect();
     match sources.len() {
         0 | FOLDS.. => None,
-        1 => Some("cross validation: none with one source, give --folds 1".into()),
-        few => Some(format!("cross validation: {few} sources allow at most --folds {few}")),
+        1 => Some("cross-validation: not possible with only one source, use --folds 1".into()),
+        few => Some(format!("cross-validation: {few} sources allow at most --folds {few}")),
     }
 }
 
@@ -176,7 +176,8 @@ fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
         if first.part == facts.entry.part || apart != BTreeSet::from([first.part, facts.entry.part]) {
             report.warnings.push(Problem::new(&facts.entry.image, what));
         } else {
-            let what = format!("{what}, so the test is no test, take one away");
+            let what =
+                format!("{what}, in both training and test, which makes the test worthless: remove one");
             report.errors.push(Problem::new(&facts.entry.image, what));
         }
     }
@@ -205,7 +206,7 @@ mod tests {
             [
                 "train: 2 images from 2 sources; 2 sizes, 8 x 6 to 16 x 8; RBC 50.0 % on average, 50.0 to 50.0 %",
                 "test: 1 image from 1 source; 5 x 7; RBC 57.1 % on average, 57.1 to 57.1 %",
-                "cross validation: 2 sources allow at most --folds 2"
+                "cross-validation: 2 sources allow at most --folds 2"
             ]
         );
         Ok(())
@@ -256,7 +257,7 @@ mod tests {
         image::GrayImage::from_fn(8, 60, picture).save(&smooth)?;
         let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
         assert!(warnings.contains("levels of grey") && warnings.contains("smooth.png"), "{warnings}");
-        assert!(warnings.contains("of 2 masks mark what is brighter"), "{warnings}");
+        assert!(warnings.contains("of 2 masks mark the brighter part"), "{warnings}");
         // A lossy file always has grey levels, so it is not warned of.
         std::fs::remove_file(&smooth)?;
         let lossy = folder.file("train/masks/smooth.jpg", b"")?;
@@ -274,8 +275,8 @@ mod tests {
         image::RgbaImage::from_fn(8, 8, |x, _| image::Rgba([255, 255, 255, if x < 4 { 255 } else { 0 }]))
             .save(&mask)?;
         let report = examine(&Dataset::open(&folder.path)?);
-        assert!(texts(&report.warnings).contains("it has alpha"), "{}", texts(&report.warnings));
-        assert_eq!(report.lines[1], "cross validation: none with one source, give --folds 1");
+        assert!(texts(&report.warnings).contains("its alpha channel"), "{}", texts(&report.warnings));
+        assert_eq!(report.lines[1], "cross-validation: not possible with only one source, use --folds 1");
         Ok(())
     }
 
@@ -292,7 +293,7 @@ mod tests {
         std::fs::remove_dir_all(folder.path.join("train"))?;
         folder.pair("test", "d", 8, 8, 1)?;
         let report = examine(&Dataset::open(&folder.path)?);
-        assert!(texts(&report.errors).contains("the test is no test"), "{}", texts(&report.errors));
+        assert!(texts(&report.errors).contains("makes the test worthless"), "{}", texts(&report.errors));
         Ok(())
     }
 
@@ -313,7 +314,7 @@ mod tests {
         let report = examine(&dataset);
         let (errors, warnings) = (texts(&report.errors), texts(&report.warnings));
         assert!(errors.contains("the same picture as") && errors.contains("its source s1"), "{errors}");
-        assert!(errors.contains("its source field is that of training image e"), "{errors}");
+        assert!(errors.contains("its source field is also that of training image e"), "{errors}");
         assert_eq!((report.errors.len(), report.warnings.len()), (3, 1), "{errors}{warnings}");
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::fit::FitConfig;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
 use crate::run_files::HISTORY;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -88,11 +88,7 @@ impl Checkpoints<'_> {
             } else {
                 format!("settings ({})", differences(&before, &now))
             };
-            bail!(
-                "the run began with other {what}: give those it began with, or another --out; or delete this folder, and what \
-                 was trained in it, to train it anew: {}",
-                self.folder.display()
-            );
+            return Err(Problem::other_run(self.folder, &what).into());
         }
         Ok(found)
     }
@@ -115,7 +111,9 @@ impl Checkpoints<'_> {
         let folder = self.folder.display();
         Problem::new(
             &path,
-            format!("{what}; delete the folder {folder} and go on with --resume, which trains it alone anew"),
+            format!(
+                "{what}; delete the folder {folder} and continue with --resume, which trains only that part again"
+            ),
         )
     }
 
@@ -204,7 +202,7 @@ mod tests {
     use super::*;
     use crate::fixture::Folder;
     use crate::optimiser::KernelMuon;
-    use anyhow::Context;
+    use anyhow::{Context, bail};
     use burn::backend::{Autodiff, Flex};
     use burn::module::{AutodiffModule, Module};
     use burn::optim::{GradientsParams, Optimizer};
@@ -334,7 +332,7 @@ mod tests {
             };
         let refused = |name: &str| {
             let told = message();
-            let advice = format!("delete the folder {} and go on with --resume", folder.path.display());
+            let advice = format!("delete the folder {} and continue with --resume", folder.path.display());
             assert!(told.contains(&advice) && told.ends_with(name), "{name}: {told}");
         };
         checkpoints.save::<Flex>(network.into_record(), 2, 1.0)?;

@@ -36,7 +36,7 @@ pub enum Command {
     Export(ExportArgs),
 }
 
-/// Default number of folds of a cross validation.
+/// Default number of folds of a cross-validation.
 pub const FOLDS: usize = 5;
 
 /// The device to compute on.
@@ -113,7 +113,7 @@ pub struct TrainArgs {
     /// only be continued, with --resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross validation, only the final
+    /// Number of cross-validation folds; images of one source stay in one fold. 1: no cross-validation, only the final
     /// network
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FOLDS, value_parser = values::folds)]
     pub folds: usize,

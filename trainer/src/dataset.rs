@@ -59,7 +59,7 @@ pub struct Dataset {
     pub warnings: Vec<Problem>,
     /// Unreadable lines of the manifest. Training and evaluation refuse a data set that has any.
     pub manifest_errors: Vec<Problem>,
-    /// Nothing says which images come from the same smear, which cross validation needs to know.
+    /// Nothing says which images come from the same smear, which cross-validation needs to know.
     ungrouped: bool,
 }
 
@@ -112,7 +112,7 @@ impl Dataset {
             dataset.pair(*part, folder, manifest.as_ref());
         }
         if dataset.has(Part::Train) && dataset.has(Part::Unsplit) {
-            let what = "not used, as there is train/ beside it; move its images there, or take it away";
+            let what = "ignored, because there is train/ beside it; move its images there or delete it";
             dataset.warnings.push(Problem::new(&root.join("images"), what));
         }
         dataset.doubt_manifest(manifest.as_ref());
@@ -143,7 +143,8 @@ impl Dataset {
             self.ungrouped = above.is_none();
             self.warnings.extend(above.map(|above| {
                 let what = format!(
-                    "manifest.csv lies in the folder above, {}: give that folder, or each image counts as a smear of its own",
+                    "manifest.csv is in the parent folder {}: use that folder, or each image counts as a smear of its \
+                     own",
                     above.display()
                 );
                 Problem::new(&self.root, what)
@@ -164,8 +165,8 @@ impl Dataset {
         let used: HashSet<_> = counts.map(key).collect();
         match manifest.rows().filter(|row| !used.contains(&key(row))).count() {
             0 => {}
-            1 => doubts.push("one line names no image that is there".into()),
-            unused => doubts.push(format!("{unused} lines name no image that is there")),
+            1 => doubts.push("one line names an image that does not exist".into()),
+            unused => doubts.push(format!("{unused} lines name images that do not exist")),
         }
         let file = self.root.join("manifest.csv");
         self.warnings.extend(doubts.into_iter().map(|what| Problem::new(&file, what)));
@@ -198,11 +199,11 @@ impl Dataset {
         }
     }
 
-    /// A warning that concerns only cross validation: if images of one smear are on both sides, its results look too
+    /// A warning that concerns only cross-validation: if images of one smear are on both sides, its results look too
     /// good.
     pub fn ungrouped(&self) -> Option<Problem> {
         let what = "no manifest.csv, so each image counts as a smear of its own; if several images come from one smear, list them \
-                    in a manifest.csv with the columns name and source_file, or cross validation is over-optimistic";
+                    in a manifest.csv with the columns name and source_file, or cross-validation is over-optimistic";
         let several = self.part(self.training_part()).count() > 1;
         (self.ungrouped && several).then(|| Problem::new(&self.root, what))
     }
@@ -222,7 +223,8 @@ impl Dataset {
         let doubt = |entry: &Entry| {
             let other = training.get(entry.source.as_str()).filter(|other| named(entry) || named(other))?;
             let (source, other) = (&entry.source, &other.name);
-            let what = format!("its source {source} is that of training image {other} too, move one of them");
+            let what =
+                format!("its source {source} is also that of training image {other}: move one of them");
             Some(Problem::new(&entry.image, what))
         };
         // Without a split the images measured are those trained on, and no one expects otherwise.
@@ -272,13 +274,13 @@ impl Dataset {
         self.warnings.extend(self.problems.split_off(before));
         for (name, image) in std::mem::take(&mut images) {
             let Some(mask) = masks.remove(&name) else {
-                let what = format!("no mask masks/{name}.* for this image, add one or take the image away");
+                let what = format!("no mask masks/{name}.* for this image, add one or delete the image");
                 self.problems.push(Problem::new(&image, what));
                 continue;
             };
             let row = manifest.and_then(|manifest| manifest.find(&name, part));
             if manifest.is_some() && row.is_none() {
-                let what = "not in manifest.csv, so taken for a source of its own";
+                let what = "not listed in manifest.csv, so it counts as a source of its own";
                 self.warnings.push(Problem::new(&image, what));
             }
             let source = row.and_then(|row| row.source.clone()).unwrap_or_else(|| name.clone());
@@ -302,12 +304,12 @@ impl Dataset {
                 return found;
             }
         };
-        self.warnings.extend(listing.passed_over(folder));
+        self.warnings.extend(listing.skipped(folder));
         for path in listing.images {
             let name = stem(&path);
             if let Some(first) = found.get(&name) {
                 let first: &PathBuf = first;
-                let what = format!("left out, as the name is taken by {}", file_name(first));
+                let what = format!("left out, because the name is taken by {}", file_name(first));
                 self.problems.push(Problem::new(&path, what));
             } else {
                 found.insert(name, path);

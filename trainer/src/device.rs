@@ -102,7 +102,7 @@ pub fn choose(request: Request) -> Result<Device> {
                 say::err!("device: {device}");
                 Ok(device)
             }
-            Err(reason) => bail!("{device} does not answer, use another --device: {reason}"),
+            Err(reason) => bail!("{device} can't be used, choose another --device: {reason}"),
         },
         Request::Auto => {
             // Only real GPUs: a software renderer is slower than the CPU back end.
@@ -160,7 +160,7 @@ impl Job for Trial {
         let sums = ones.add_scalar(1.0).try_into_data()?.to_vec::<f32>();
         match sums {
             Ok(sums) if sums == [2.0, 3.0, 4.0] => Ok(()),
-            other => bail!("it computes wrongly: {other:?}"),
+            other => bail!("a trial computation gave a wrong result: {other:?}"),
         }
     }
 }

@@ -83,8 +83,7 @@ impl Job for Measure<'_> {
         remove(&self.args.out.join("report.json"))?;
         let part = self.dataset.test_part();
         if part != Part::Test {
-            let what =
-                "there is no test/, so all images are measured, those that a network was trained on too";
+            let what = "there is no test/, so all images are measured, including those that a network was trained on";
             say::err!("note: {}", Problem::new(&self.args.data, what));
         }
         self.report(self.measure_all(&segmenter, part))

@@ -16,7 +16,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         "safetensors" => weights::safetensors_bytes::<Flex>,
         "bpk" => weights::burnpack_bytes::<Flex>,
         _ => {
-            let what = "name the file .safetensors or .bpk (burnpack), which says the format";
+            let what = "the file name must end in .safetensors or .bpk (burnpack), which selects the format";
             return Err(Problem::new(&args.out, what).into());
         }
     };

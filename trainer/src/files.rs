@@ -47,17 +47,19 @@ impl Listing {
     }
 
     /// Notes about everything in the folder that is not an image, so that nothing is missed silently.
-    pub fn passed_over(&self, folder: &Path) -> Vec<Problem> {
+    pub fn skipped(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
             let count = plural(self.others.len(), "file", "files");
-            format!("passed over {count} without an image extension ({})", join_first(&self.others))
+            format!("skipped {count} without an image extension ({})", join_first(&self.others))
         });
-        let folders = (!self.folders.is_empty()).then(|| {
-            let count = plural(self.folders.len(), "folder", "folders");
-            format!("did not enter {count} in it ({})", join_first(&self.folders))
-        });
+        let folders = (!self.folders.is_empty()).then(|| skipped_folders(&self.folders));
         others.into_iter().chain(folders).map(|what| Problem::new(folder, what)).collect()
     }
+}
+
+/// A note about folders that are not entered.
+pub fn skipped_folders(names: &[String]) -> String {
+    format!("skipped {} ({})", plural(names.len(), "subfolder", "subfolders"), join_first(names))
 }
 
 /// The images directly in a folder, sorted.
@@ -145,7 +147,7 @@ pub fn partial(path: &Path) -> PathBuf {
 pub fn remove(path: &Path) -> Result<(), Problem> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::io(path, "cannot take away the earlier run's file", &error))
+            Err(Problem::io(path, "cannot remove the earlier run's file", &error))
         }
         _ => Ok(()),
     }
@@ -161,7 +163,7 @@ pub fn sweep(folder: &Path) -> Result<(), Problem> {
         if file_name(&path).starts_with(PARTIAL) {
             let gone =
                 if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            gone.map_err(|error| Problem::io(&path, "cannot take away what a killed run left", &error))?;
+            gone.map_err(|error| Problem::io(&path, "cannot remove what a killed run left", &error))?;
         }
     }
     Ok(())
@@ -172,7 +174,7 @@ pub fn create_folder(path: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(path).map_err(|error| Problem::io(path, "cannot create the folder", &error))?;
     let trial = partial(&path.join("trial"));
     std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| {
-        Problem::io(path, "cannot write into the folder, take another --out or make it writable", &error)
+        Problem::io(path, "cannot write to the folder, choose another --out or make it writable", &error)
     })
 }
 
@@ -182,8 +184,8 @@ mod tests {
     use crate::fixture::Folder;
 
     #[test]
-    fn what_is_passed_over_is_told_in_a_line() -> anyhow::Result<()> {
-        let folder = Folder::new("passed-over")?;
+    fn what_is_skipped_is_told_in_a_line() -> anyhow::Result<()> {
+        let folder = Folder::new("skipped")?;
         for name in ["a.png", "b.czi", "c", "d.txt", "e.nd2", "f.lif", "g.psd", ".hidden", "Thumbs.db"] {
             folder.file(name, b"")?;
         }
@@ -194,12 +196,12 @@ mod tests {
         // A dangling link is listed as an image; reading it says what is wrong.
         let images = if cfg!(unix) { vec!["a.png", "z.png"] } else { vec!["a.png"] };
         assert_eq!(listing.images.iter().map(|path| file_name(path)).collect::<Vec<_>>(), images);
-        let told: Vec<String> = listing.passed_over(&folder.path).into_iter().map(|note| note.what).collect();
+        let told: Vec<String> = listing.skipped(&folder.path).into_iter().map(|note| note.what).collect();
         assert_eq!(
             told,
             [
-                "passed over 6 files without an image extension (b.czi, c, d.txt, e.nd2, f.lif and 1 more)",
-                "did not enter 1 folder in it (sub)"
+                "skipped 6 files without an image extension (b.czi, c, d.txt, e.nd2, f.lif and 1 more)",
+                "skipped 1 subfolder (sub)"
             ]
         );
         Ok(())
@@ -246,8 +248,6 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_folder_that_takes_no_files_is_found_before_any_work() {
         let refused = create_folder(Path::new("/proc/self"));
-        assert!(
-            refused.is_err_and(|problem| problem.to_string().starts_with("cannot write into the folder"))
-        );
+        assert!(refused.is_err_and(|problem| problem.to_string().starts_with("cannot write to the folder")));
     }
 }

@@ -3,6 +3,7 @@
 use crate::augment::{self, Augmentation, Crop};
 use crate::checkpoint::Checkpoints;
 use crate::field::{Field, Pool};
+use crate::files::create_folder;
 use crate::optimiser::KernelMuon;
 use crate::problem::Problem;
 use crate::records::{self, EpochRecord};
@@ -106,7 +107,7 @@ pub fn fit<B: SegBackward>(
     device: &B::Device,
     watcher: &mut dyn Watcher<B>,
 ) -> Result<(Network<B>, Vec<EpochRecord>)> {
-    std::fs::create_dir_all(out).map_err(|error| Problem::io(out, "cannot make the folder", &error))?;
+    create_folder(out)?;
     let checkpoints = Checkpoints { folder: out, config, fingerprint: pool.fingerprint() };
     B::seed(device, config.seed);
     let mut fit = Fit {

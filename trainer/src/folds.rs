@@ -1,4 +1,4 @@
-//! The folds of a cross validation: images of one source stay together, and folds are of nearly equal size.
+//! The folds of a cross-validation: images of one source stay together, and folds are of nearly equal size.
 
 use crate::dataset::Sample;
 use crate::problem::Problem;
@@ -32,11 +32,8 @@ impl Splits {
     pub fn write(&self, path: &Path, goes_on: bool) -> Result<()> {
         let there = if goes_on && path.exists() { Some(Self::read(path)?) } else { None };
         if there.is_some_and(|there| there != *self) {
-            bail!(
-                "the run began with other images, folds or another seed: give those it began with, or another --out; or delete \
-                 the folder that this file lies in, and all that was trained, to begin anew: {}",
-                path.display()
-            );
+            let folder = path.parent().unwrap_or(path);
+            return Err(Problem::other_run(folder, "images, folds or seed").into());
         }
         records::write_json(path, self)
     }
@@ -44,7 +41,10 @@ impl Splits {
     fn read(path: &Path) -> Result<Self, Problem> {
         records::read_json(path).map_err(|Problem { what, path }| {
             // Nothing is lost with this file: each checkpoint knows by itself which images it was trained on.
-            Problem::new(&path, format!("{what}; delete this file, the same folds write it anew"))
+            Problem::new(
+                &path,
+                format!("{what}; delete this file: a run with the same folds writes it again"),
+            )
         })
     }
 
@@ -64,17 +64,17 @@ impl Splits {
         }
         if count < 2 {
             bail!(
-                "a cross validation takes at least 2 folds, not {count}: use --folds 2 or more, or --folds 1 for none"
+                "a cross-validation needs at least 2 folds, not {count}: use --folds 2 or more, or --folds 1 for none"
             );
         }
         if sources.len() < count {
             let (there, instead) = match sources.len() {
-                1 => ("there is 1".to_string(), "--folds 1 for no cross validation".to_string()),
+                1 => ("there is 1".to_string(), "--folds 1 for no cross-validation".to_string()),
                 few => (format!("there are {few}"), format!("at most --folds {few}")),
             };
             bail!(
                 "{count} folds need images from at least {count} sources, and {there}: use {instead}, or a manifest.csv that \
-                 tells sources apart"
+                 distinguishes sources"
             );
         }
         let mut groups: Vec<Vec<&str>> = sources.into_values().collect();

@@ -1,6 +1,6 @@
 //! Finds the images that `trainer predict` is to segment and the names of their results.
 
-use crate::files::{Listing, file_name, join_first, stem};
+use crate::files::{Listing, file_name, join_first, skipped_folders, stem};
 use crate::outputs;
 use crate::problem::Problem;
 use crate::say::plural;
@@ -26,7 +26,7 @@ pub struct Inputs {
     pub images: Vec<Input>,
     /// Inputs that can't be used, and why.
     pub problems: Vec<Problem>,
-    /// Results that are named differently from their image, and what was passed over in a folder.
+    /// Results that are named differently from their image, and what was skipped in a folder.
     pub notes: Vec<Problem>,
 }
 
@@ -60,14 +60,16 @@ impl Inputs {
             }
             let overwritten = SUFFIXES.iter().map(|suffix| out.join(format!("{stem}{suffix}")));
             if let Some(victim) = overwritten.into_iter().find(|result| seen.contains(&canonical(result))) {
-                let what =
-                    format!("its results would overwrite the image {}, use another --out", victim.display());
+                let what = format!(
+                    "its results would overwrite the image {}, choose another --out",
+                    victim.display()
+                );
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
             }
             if let Some(foreign) = outputs::foreign(out, &stem) {
                 let what = format!(
-                    "its results would overwrite {}, which `trainer predict` did not write; use another --out",
+                    "its results would overwrite {}, which `trainer predict` did not write; choose another --out",
                     foreign.display()
                 );
                 inputs.problems.push(Problem::new(&path, what));
@@ -107,8 +109,7 @@ impl Inputs {
                 todo.extend(within.into_iter().rev());
             } else if !within.is_empty() {
                 let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
-                let count = plural(names.len(), "folder", "folders");
-                let told = format!("did not enter {count} in it, --recursive does ({})", join_first(&names));
+                let told = format!("{}; use --recursive to enter them", skipped_folders(&names));
                 self.notes.push(Problem::new(&folder, told));
             }
         }
@@ -131,7 +132,7 @@ fn images_in(
     // Results of an earlier run are not worth a note.
     listing.others.retain(|name| name != "summary.csv" && !is_result(path, name));
     let folders = std::mem::take(&mut listing.folders).into_iter().map(|name| path.join(name)).collect();
-    notes.extend(listing.passed_over(path));
+    notes.extend(listing.skipped(path));
     listing.images.retain(|image| !is_result(path, &file_name(image)));
     // A single file with such a name may be a mask drawn by hand, or an image.
     let (odd, good): (Vec<_>, Vec<_>) =
@@ -141,7 +142,7 @@ fn images_in(
         let names: Vec<String> = odd.iter().map(|image| file_name(image)).collect();
         let count = plural(odd.len(), "file", "files");
         let told = format!(
-            "passed over {count} named like results; to segment them, give them by name ({})",
+            "skipped {count} named like results ({}); to segment them, name them on the command line",
             join_first(&names)
         );
         notes.push(Problem::new(path, told));
@@ -266,10 +267,10 @@ mod tests {
         };
         let flat = gather(false);
         assert_eq!(stems(&flat), ["b"]);
-        assert!(told(&flat).starts_with("did not enter 2 folders in it, --recursive does (p1, p2)"));
+        assert!(told(&flat).starts_with("skipped 2 subfolders (p1, p2); use --recursive to enter them"));
         let deep = gather(true);
         assert_eq!(stems(&deep), ["b", "a", "a-2", "c"]);
-        assert!(told(&deep).contains("(notes.txt)") && !told(&deep).contains("did not enter"));
+        assert!(told(&deep).contains("(notes.txt)") && !told(&deep).contains("subfolder"));
         Ok(())
     }
 

@@ -20,7 +20,10 @@ pub fn read(path: &Path, size: (u32, u32)) -> Result<Labels, Problem> {
     let labels = files::decoded(path, decode::decode_labels)?;
     if (labels.width, labels.height) != size {
         let (width, height) = (labels.width, labels.height);
-        let what = format!("the instances are {width} x {height} but their image {} x {}", size.0, size.1);
+        let what = format!(
+            "the instances are {width} x {height} but their image is {} x {}; they must be of the same size",
+            size.0, size.1
+        );
         return Err(Problem::new(path, what));
     }
     Ok(labels)
@@ -142,7 +145,8 @@ mod tests {
         assert_eq!(read("a.png", (16, 8)).map(|labels| count(&labels)).ok(), Some(3));
         let told = |result: Result<Labels, Problem>| result.err().map(|problem| problem.to_string());
         assert!(
-            told(read("a.png", (8, 16))).is_some_and(|told| told.contains("16 x 8 but their image 8 x 16"))
+            told(read("a.png", (8, 16)))
+                .is_some_and(|told| told.contains("16 x 8 but their image is 8 x 16"))
         );
         assert!(told(read("a.jpg", (16, 8))).is_some_and(|told| told.contains("lossy")));
         Ok(())

@@ -62,7 +62,7 @@ impl Lock {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let what = "another run is at work in this folder: wait for it or take another --out";
+                    let what = "another run is using this folder: wait for it to end or choose another --out";
                     return Err(Problem::new(out, what));
                 }
                 Err(TryLockError::Error(_)) => return Ok(()),
@@ -106,7 +106,7 @@ mod tests {
             Ok(Lock::take(&train_args(&folder.path, more)?))
         };
         let refused = |more: &str| -> Result<bool> {
-            Ok(take(more)?.is_err_and(|problem| problem.what.starts_with("another run is at work")))
+            Ok(take(more)?.is_err_and(|problem| problem.what.starts_with("another run is using this folder")))
         };
         let first = take("--fold 0")??;
         assert!(refused("--fold 0")? && refused("")?);

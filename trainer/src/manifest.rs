@@ -52,11 +52,11 @@ impl Columns {
     fn row(&self, record: &StringRecord, line: u64) -> Result<Row, String> {
         let field = |column: usize| record.get(column).filter(|value| !value.is_empty());
         let Some(name) = field(self.name) else {
-            return Err(format!("line {line} has no name: give it one, or take the line away"));
+            return Err(format!("line {line} has no name: add one or delete the line"));
         };
         let Some(margin) = self.margin.and_then(field).map_or(Some(0), whole_number) else {
             return Err(format!(
-                "line {line}: unlabelled_margin_px is no whole number of pixels; give one, or leave it empty"
+                "line {line}: unlabelled_margin_px is not a whole number of pixels; correct it or leave it empty"
             ));
         };
         Ok(Row {
@@ -71,14 +71,14 @@ impl Columns {
     fn doubt(&self, sourceless: &[String]) -> Option<String> {
         if self.source.is_none() {
             return Some(
-                "no column `source_file`, so each image is taken for a source of its own; add it where several come \
-                 from one smear"
+                "no column `source_file`, so each image counts as a source of its own; add it if several come from \
+                 one smear"
                     .into(),
             );
         }
         (!sourceless.is_empty()).then(|| {
             format!(
-                "{} no source_file, so these images are taken for sources of their own ({})",
+                "{} no source_file, so these images count as sources of their own ({})",
                 plural(sourceless.len(), "line has", "lines have"),
                 join_first(sourceless)
             )
@@ -97,7 +97,7 @@ impl Manifest {
         }
         let bytes = files::read(path)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| Problem::new(path, "not text in UTF-8, save it as CSV UTF-8"))?;
+            .map_err(|_| Problem::new(path, "the file is not UTF-8 text, save it as CSV UTF-8"))?;
         Ok(Some(Self::parse(&text).map_err(|error| Problem::new(path, format!("{error:#}")))?))
     }
 
@@ -118,7 +118,7 @@ impl Manifest {
                 Ok(record) if record.iter().all(str::is_empty) => {}
                 Ok(record) => manifest.add(&columns, &record, &mut sourceless),
                 Err(error) => {
-                    let what = format!("a line that is no CSV, look for quotes that do not end ({error})");
+                    let what = format!("a line is not valid CSV, look for an unclosed quote ({error})");
                     manifest.errors.push(what);
                 }
             }
@@ -139,10 +139,9 @@ impl Manifest {
         }
         let rows = self.rows.entry(row.name.clone()).or_default();
         if rows.iter().any(|first| first.split == row.split && *first != row) {
-            self.warnings.push(format!(
-                "line {line} says of {} something else than a line before it, which counts",
-                row.name
-            ));
+            let what =
+                format!("line {line} contradicts an earlier line for {}; the earlier one is used", row.name);
+            self.warnings.push(what);
         }
         rows.push(row);
     }
@@ -244,7 +243,10 @@ mod tests {
         let warnings = |text| Manifest::parse(text).map(|manifest| manifest.warnings);
         assert!(warnings("name,split\na,train\n")?[0].contains("`source_file`"));
         let twice = warnings("name,source_file\na.png,s\nb.png,s\na.png,t\nb.png,s\n")?;
-        assert!(twice.len() == 1 && twice[0].contains("line 4 says of a "), "{twice:?}");
+        assert!(
+            twice.len() == 1 && twice[0].contains("line 4 contradicts an earlier line for a;"),
+            "{twice:?}"
+        );
         assert!(warnings("name,split,source_file\na,train,s\na,test,t\n")?.is_empty());
         let empty = warnings("name,source_file\na.png,s\nb.png,\nc.png\n,\n")?;
         assert!(empty.len() == 1 && empty[0].ends_with("(b.png, c.png)"), "{empty:?}");
@@ -256,7 +258,10 @@ mod tests {
         let folder = crate::fixture::Folder::new("encoding")?;
         let path = folder.file("manifest.csv", b"name,source_file\na,Pr\xe4parat\n")?;
         let refused = Manifest::read(&path);
-        assert!(refused.is_err_and(|error| error.to_string().starts_with("not text in UTF-8, save it as")));
+        assert!(
+            refused
+                .is_err_and(|error| error.to_string().starts_with("the file is not UTF-8 text, save it as"))
+        );
         Ok(())
     }
 

@@ -52,8 +52,12 @@ pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
         let of = marks.iter().filter(|(_, marks)| marks.extreme() == Some(all));
         let names: Vec<String> = of.map(|(name, _)| name.clone()).collect();
         (!names.is_empty()).then(|| {
-            let masks = plural(names.len(), "mask calls", "masks call");
-            format!("{masks} {all} of the image RBC, look whether that is so ({})", join_first(&names))
+            let masks = plural(
+                names.len(),
+                &format!("mask marks {all} of the image as RBC, check it"),
+                &format!("masks mark {all} of the image as RBC, check them"),
+            );
+            format!("{masks} ({})", join_first(&names))
         })
     });
     extreme.chain(inverted(marks.iter().map(|(_, marks)| marks))).collect()
@@ -66,7 +70,10 @@ pub fn nothing_to_learn<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<&'
     if !extremes.all(|extreme| extreme.is_some()) {
         return None;
     }
-    first.map(|_| "no mask tells cells from background: each calls all of its image RBC, or none of it; mark the cells (any value but 0)")
+    first.map(|_| {
+        "no mask distinguishes cells from background: each marks all of its image or none of it; mark the cells (with \
+         any value but 0)"
+    })
 }
 
 /// A difference of more than this many levels is no accident.
@@ -78,8 +85,7 @@ pub fn inverted<'a>(marks: impl Iterator<Item = &'a Marks>) -> Option<String> {
     let bright = known.iter().filter(|&&brighter| brighter > CLEARLY).count();
     (2 * bright > known.len()).then(|| {
         format!(
-            "{bright} of {} masks mark what is brighter than the rest, look whether they mark the background instead of the \
-             cells; if so, invert them",
+            "{bright} of {} masks mark the brighter part of the image; if that is the background, invert them",
             known.len()
         )
     })
@@ -213,8 +219,8 @@ mod tests {
         assert_eq!(
             doubts(&bad),
             [
-                "2 masks call none of the image RBC, look whether that is so (a, b)",
-                "1 mask calls all of the image RBC, look whether that is so (c)"
+                "2 masks mark none of the image as RBC, check them (a, b)",
+                "1 mask marks all of the image as RBC, check it (c)"
             ]
         );
         assert!(useless(&bad) && !useless(&[bad[0].clone(), good[0].clone()]) && !useless(&[]));

@@ -45,7 +45,7 @@ pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
     let mut notes = Vec::new();
     for path in results(&args.out, stem) {
         if kept.iter().any(|suffix| file_name(&path) == format!("{stem}{suffix}")) {
-            notes.push(Problem::new(&path, "of an earlier run or of your own, left as it is"));
+            notes.push(Problem::new(&path, "kept, since it may be your own"));
         } else {
             remove(&path)?;
         }

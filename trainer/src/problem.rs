@@ -23,6 +23,15 @@ impl Problem {
         Self::new(path, format!("{doing} ({reason})"))
     }
 
+    /// A folder cannot be continued in, because its run was started with other settings or images.
+    pub fn other_run(folder: &Path, what: &str) -> Self {
+        let what = format!(
+            "the run was started with other {what}: repeat the original ones, choose another --out, or delete the \
+             folder to start over"
+        );
+        Self::new(folder, what)
+    }
+
     /// An error that the model reports about a file. Its own message ends with the file's name, which is not repeated.
     pub fn model(path: &Path, error: rbc_model::Error) -> Self {
         match error {

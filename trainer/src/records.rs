@@ -47,7 +47,7 @@ pub struct ImageRecord {
     pub instances: InstanceScore,
 }
 
-/// One fold of the cross validation.
+/// One fold of the cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoldRecord {
     /// Counted from 0, as in `fold-K`.

@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("report.css");
 /// The name of a network and its learning curve.
 type History = (String, Vec<EpochRecord>);
 
-/// Writes `OUT/report.html` from a cross validation, which may have no folds, and from what is in OUT: `history.csv` of
+/// Writes `OUT/report.html` from a cross-validation, which may have no folds, and from what is in OUT: `history.csv` of
 /// each fold and of the final network, and those pictures at [`overlay`] that exist.
 pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     let mut histories: Vec<History> = Vec::new();
@@ -91,8 +91,8 @@ fn without_folds(validation: &CrossValidation, histories: &[History]) -> String 
         figures.insert(0, (format!("{:.4}", last.train_loss), "training loss in the last epoch"));
     }
     format!(
-        "<p>No cross validation (<code>--folds 1</code>): nothing was held out, so nothing here tells how good the network is. \
-         <code>trainer evaluate</code> measures it on images that it was not trained on.</p>\n{}",
+        "<p>No cross-validation (<code>--folds 1</code>): nothing was held out, so nothing here tells how good the network \
+         is. <code>trainer evaluate</code> measures it on images that it was not trained on.</p>\n{}",
         list(&figures)
     )
 }
@@ -321,7 +321,7 @@ mod tests {
             &CrossValidation::new(Vec::new(), "cpu", 0, "trainer train".into(), serde_json::json!({})),
         )?;
         let html = std::fs::read_to_string(out.join("report.html"))?;
-        assert!(html.contains("No cross validation") && html.contains("2 min 10 s"), "{html}");
+        assert!(html.contains("No cross-validation") && html.contains("2 min 10 s"), "{html}");
         assert_eq!(html.matches("<svg class=chart").count(), 2, "loss and learning rate");
         assert!(!html.contains("NaN") && !html.contains("IoU</"), "{html}");
         Ok(())

@@ -1,4 +1,4 @@
-//! Scores the segmentation of one image: the same figures in cross validation and evaluation.
+//! Scores the segmentation of one image: the same figures in cross-validation and evaluation.
 
 use crate::dataset::Sample;
 use crate::instances::{self, is_labelled};

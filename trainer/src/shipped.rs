@@ -20,7 +20,7 @@ pub struct Weights {
 impl Weights {
     pub fn find(file: Option<&Path>) -> Result<Self, Problem> {
         let Some(file) = file else {
-            let what = "this program was built without weights, give some with --weights";
+            let what = "this program has no built-in weights, specify some with --weights";
             let bytes =
                 SHIPPED.ok_or_else(|| Problem::new(Path::new("model-weights/rbc.safetensors"), what))?;
             return Ok(Self { name: "shipped".into(), bytes: bytes.into() });

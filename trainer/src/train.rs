@@ -1,4 +1,4 @@
-//! `trainer train`: cross validation, then the final network on all images.
+//! `trainer train`: cross-validation, then the final network on all images.
 
 mod earlier;
 mod material;
@@ -25,7 +25,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     earlier::refuse_unfinished(args)?;
     earlier::sweep_partial(args)?;
     let mut material = Material::gather(args)?;
-    // A single fold would leave nothing to train on; it stands for no cross validation.
+    // A single fold would leave nothing to train on; it stands for no cross-validation.
     let splits = match args.folds {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&material.samples, folds, args.seed)?,
@@ -56,7 +56,7 @@ fn check(args: &TrainArgs, config: &FitConfig) -> Result<()> {
     }
     match (args.fold, args.folds) {
         (Some(_), 1) => {
-            bail!("--folds 1 is no cross validation, so there is no fold to train: leave out --fold")
+            bail!("--folds 1 means no cross-validation, so there is no fold to train: omit --fold")
         }
         (Some(fold), count) if fold >= count => {
             bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1)

@@ -1,6 +1,7 @@
 //! Parsers for the values of options, with their bounds.
 
 use rbc_model::cells::UM_PER_PX;
+use rbc_model::network::WIDTHS;
 use rbc_model::segment::DIAMETERS;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -85,13 +86,14 @@ pub fn seed(text: &str) -> Result<u64, String> {
 pub fn widths(text: &str) -> Result<[usize; 3], String> {
     let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
     let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
-    let valid = three.filter(|three| three.iter().all(|width| rbc_model::network::WIDTHS.contains(width)));
-    valid.ok_or_else(|| format!("{text} is not three numbers from 1 to 1024, as 16,32,64"))
+    let valid = three.filter(|three| three.iter().all(|width| WIDTHS.contains(width)));
+    let (least, most) = (*WIDTHS.start(), *WIDTHS.end());
+    valid.ok_or_else(|| format!("give three whole numbers from {least} to {most}, for example 16,32,64"))
 }
 
 pub fn orientations(text: &str) -> Result<usize, String> {
     let asked = text.parse().ok().filter(|number| [1, 2, 4, 8].contains(number));
-    asked.ok_or_else(|| format!("{text} is not 1, 2, 4 or 8"))
+    asked.ok_or_else(|| "give 1, 2, 4 or 8".into())
 }
 
 pub fn share(text: &str) -> Result<f64, String> {

@@ -55,7 +55,8 @@ impl Entry {
         if mask.dimensions() != (width, height) {
             let (mask_width, mask_height) = mask.dimensions();
             let mut what = format!(
-                "the mask is {mask_width} x {mask_height} but its image {width} x {height}, make them one size"
+                "the mask is {mask_width} x {mask_height} but its image is {width} x {height}; they must be of the \
+                 same size"
             );
             if let Some(turned) = turned {
                 what = format!("{what}; {turned}");
@@ -71,7 +72,7 @@ impl Entry {
         let mut doubts: Vec<Problem> = doubts.map(|what| Problem::new(&self.mask, what)).collect();
         let instances = self.labels.as_deref().map(|labels| instances::read(labels, (width, height)));
         let instances = instances.transpose().unwrap_or_else(|Problem { what, path }| {
-            let what = format!("passed over, so that the mask alone tells the cells apart: {what}");
+            let what = format!("ignored, so only the mask separates cells: {what}");
             doubts.push(Problem::new(&path, what));
             None
         });
@@ -86,11 +87,13 @@ fn turned_apart(image: Orientation, mask: Orientation) -> Option<&'static str> {
     match (image == upright, mask == upright) {
         _ if image == mask => None,
         (false, true) => Some(
-            "the image is turned by its orientation tag and the mask has none: look whether they fit, or save both upright",
+            "the image is rotated by its orientation tag but the mask has none: check that they match, or save both \
+             upright",
         ),
         (true, false) => Some(
-            "the mask is turned by its orientation tag and the image has none: look whether they fit, or save both upright",
+            "the mask is rotated by its orientation tag but the image has none: check that they match, or save both \
+             upright",
         ),
-        _ => Some("image and mask are turned otherwise by their orientation tags: save both upright"),
+        _ => Some("image and mask have different orientation tags: save both upright"),
     }
 }

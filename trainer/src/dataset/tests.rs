@@ -41,7 +41,11 @@ fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {
         .collect();
     assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
     assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
-    assert!(loaded.warnings[0].to_string().starts_with("passed over"), "{}", loaded.warnings[0]);
+    assert!(
+        loaded.warnings[0].to_string().starts_with("ignored, so only the mask"),
+        "{}",
+        loaded.warnings[0]
+    );
     Ok(())
 }
 
@@ -62,14 +66,14 @@ fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
     assert_eq!(told(&folder.path.join("set"))?, "");
     let below = told(&folder.path.join("set/train"))?;
     assert!(
-        below.starts_with("manifest.csv lies in the folder above, ") && below.lines().count() == 1,
+        below.starts_with("manifest.csv is in the parent folder ") && below.lines().count() == 1,
         "{below}"
     );
     // If a name has only one line, that line is meant whatever its split; if it has two, the one for the other part is
     // unused.
     let set = folder.path.join("set");
     folder.file("set/manifest.csv", b"name,source_file,split\na,s,val\nb,t,test\nb,t,train\n")?;
-    assert!(told(&set)?.starts_with("one line names no image that is there"), "{}", told(&set)?);
+    assert!(told(&set)?.starts_with("one line names an image that does not exist"), "{}", told(&set)?);
     let flat = told(&folder.path.join("flat"))?;
     assert!(flat.contains("all 2 images are used") && flat.lines().count() == 1, "{flat}");
     Ok(())
@@ -98,8 +102,8 @@ fn image_and_mask_that_are_turned_apart_are_warned_of() -> Result<()> {
     let loaded = Dataset::open(&folder.path)?.load(Part::Unsplit);
     let told: Vec<String> = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
     assert_eq!((loaded.samples.len(), told.len()), (4, 2), "{told:?}");
-    assert!(told[0].starts_with("the image is turned") && told[0].ends_with("b.jpg"), "{told:?}");
-    assert!(told[1].starts_with("the mask is turned") && told[1].ends_with("c.jpg"), "{told:?}");
+    assert!(told[0].starts_with("the image is rotated") && told[0].ends_with("b.jpg"), "{told:?}");
+    assert!(told[1].starts_with("the mask is rotated") && told[1].ends_with("c.jpg"), "{told:?}");
     Ok(())
 }
 

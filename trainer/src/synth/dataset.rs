@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Family, LabelImage, Smear, Style, smear};
 use crate::cli::SynthArgs;
-use crate::files::list_images;
+use crate::files::{create_folder, list_images};
 use crate::problem::Problem;
 use crate::progress;
 use crate::say::{self, plural};
@@ -69,8 +69,7 @@ pub fn write_dataset(out: &Path, options: &SynthOptions) -> Result<()> {
     for split in ["train", "test"] {
         for kind in ["images", "masks", "labels"] {
             let folder = out.join(split).join(kind);
-            fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            create_folder(&folder)?;
             let count = if split == "train" { options.train } else { options.test };
             refuse_others(&folder, split, count)?;
         }
@@ -104,8 +103,7 @@ fn refuse_real(out: &Path) -> Result<()> {
     let real =
         manifest.exists() || ["train/images", "test/images", "images", "masks"].into_iter().any(filled);
     if real && !ours {
-        let what =
-            "a data set that is not synthetic, or not whole, lies there: take another --out, or empty it";
+        let what = "the folder has a data set that is not synthetic or is incomplete: choose another --out or empty it";
         return Err(Problem::new(out, what).into());
     }
     Ok(())

@@ -26,7 +26,7 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
             None => fits(&args.out)?,
         };
         if fits.iter().all(|fit| checkpoint::is_finished(fit).is_none()) {
-            let what = "nothing to resume here, so training begins anew";
+            let what = "nothing to resume here, so training starts from the beginning";
             say::err!("note: {}", Problem::new(&args.out, what));
         }
     }
@@ -35,8 +35,8 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     }
     let (what, folder) = match args.fold {
         Some(_) if args.out.join(WEIGHTS).exists() => bail!(
-            "this folder holds a finished run, whose weights and report would no longer fit its folds: take another --out, or \
-             delete the folder: {}",
+            "this folder holds a finished run, whose weights and report would no longer fit its folds: choose another \
+             --out, or delete the folder: {}",
             args.out.display()
         ),
         Some(fold) => {
@@ -105,7 +105,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         let path = args.out.join(name);
         if path.exists() {
             std::fs::rename(&path, args.out.join(kept))
-                .map_err(|error| Problem::io(&path, "cannot put the earlier run's file aside", &error))?;
+                .map_err(|error| Problem::io(&path, "cannot rename the earlier run's file", &error))?;
         }
     }
     Ok(())

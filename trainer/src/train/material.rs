@@ -61,7 +61,7 @@ impl Material {
             say::err!("{}", left_out(problem));
         }
         if samples.is_empty() {
-            bail!("no image to train on, put some with their masks there: {}", data.display());
+            bail!("no image to train on, add some with their masks: {}", data.display());
         }
         if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
             return Err(Problem::new(&data, what).into());
@@ -149,7 +149,10 @@ fn unique_folders(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut one = |folder: &PathBuf| {
         let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
         if !new {
-            say::err!("warning: --fields was given this folder before, it counts once: {}", folder.display());
+            say::err!(
+                "warning: --fields names this folder more than once, it counts once: {}",
+                folder.display()
+            );
         }
         new
     };
@@ -175,8 +178,8 @@ fn duplicate_pictures(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
         let first = seen.entry((width, height, sample.image.as_raw())).or_insert(sample);
         if first.source != sample.source {
             let what = format!(
-                "{} shows the same picture as {}, so a fold may train on what it holds out: take one away, or give both one \
-                 source_file in manifest.csv",
+                "{} shows the same picture as {}, so a fold may train on what it holds out: delete one, or give both \
+                 the same source_file in manifest.csv",
                 sample.name, first.name
             );
             told.push(Problem::new(folder, what));
@@ -199,7 +202,7 @@ fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
     let making = partial(&data);
     let moved = synth::write_dataset(&making, &options).and_then(|()| {
         std::fs::rename(&making, &data)
-            .map_err(|error| Problem::io(&data, "cannot put the synthetic smears there", &error).into())
+            .map_err(|error| Problem::io(&data, "cannot move the synthetic smears there", &error).into())
     });
     if moved.is_err() {
         // Half a data set is of no use.

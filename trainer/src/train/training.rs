@@ -74,14 +74,14 @@ impl Job for Training<'_> {
         }
         records::write_json(&self.args.out.join(CROSS_VALIDATION), &validation)?;
         say::out!(
-            "cross validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
+            "cross-validation: mean IoU {:.4} ± {:.4}, median {:.4}, lowest {:.4}, {:.0} % at or above 0.95",
             validation.mean_iou,
             validation.std_iou,
             validation.median_iou,
             validation.min_iou,
             100.0 * validation.share_above_95
         );
-        say::out!("calibrated threshold {threshold}, built into the weights: use 0.5");
+        say::out!("outline threshold {threshold}, built into the weights: leave --threshold at 0.5");
         self.train_final::<B>(Some(&validation), threshold, &device)?;
         report::write(&self.args.out, &validation)
     }
@@ -137,14 +137,10 @@ impl Training<'_> {
             let scored = score(sample, &found.probability, &options)
                 .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
             if scored.record.iou < records::GOOD_IOU {
-                let path = run_files::overlay(&out, &sample.name);
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)
-                        .map_err(|error| Problem::io(folder, "cannot make the folder", &error))?;
-                }
+                files::create_folder(&pictures)?;
                 compare::save(
                     &compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin),
-                    &path,
+                    &run_files::overlay(&out, &sample.name),
                 )?;
             }
             images.push(scored.record);
