@@ -84,15 +84,15 @@ pub struct Stroke {
 }
 
 impl Stroke {
-    /// Whether a point lies inside the line, closed by a straight one, by the even-odd rule. (The model fills by
-    /// non-zero winding, so the two differ where a line goes around a point twice.)
+    /// Whether a point lies inside the line, closed by a straight one, by the non-zero winding rule, as in the model:
+    /// where a line overshoots its start and goes around a point twice, that point is inside too.
     pub fn encloses(&self, x: f64, y: f64) -> bool {
         let (points, _) = self.points.as_chunks::<2>();
         let sides = points.iter().zip(points.iter().cycle().skip(1));
         let crossed = sides.filter(|&(&[x0, y0], &[x1, y1])| {
             (y0 > y) != (y1 > y) && x < x0 + (y - y0) / (y1 - y0) * (x1 - x0)
         });
-        crossed.count() % 2 == 1
+        crossed.map(|(&[_, y0], &[_, y1])| if y0 < y1 { 1 } else { -1 }).sum::<i32>() != 0
     }
 }
 

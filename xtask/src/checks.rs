@@ -36,7 +36,7 @@ const WASM: [&str; 8] = [
     "--features=web/app,web/worker,rbc-model/webgpu",
 ];
 /// The test files that run in a browser, from `web/tests` and `model/tests`.
-const WASM_TESTS: [&str; 4] = ["--test", "environment", "--test", "browser"];
+const WASM_TESTS: [&str; 6] = ["--test", "environment", "--test", "strokes", "--test", "browser"];
 /// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
 /// Time limit for a file of wasm tests; WebGPU computed by a CPU is slow.
