@@ -11,8 +11,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use xtask::paths;
 
-/// Injects code into every worker that the page starts: on command it destroys the GPU device, or makes the worker fail
-/// as if it had run out of memory.
+/// Injects code into every worker that the page starts: on command it destroys the GPU device, makes the worker fail as
+/// if it had run out of memory, or refuses bitmaps.
 const HOOK: &str = r#"
     const Plain = Blob;
     window.Blob = function (parts, options) {
@@ -25,10 +25,17 @@ const HOOK: &str = r#"
             }
             // All workers run one program; the first message tells them apart. Hands are workers of the worker.
             let role = 'desk';
+            const makeBitmap = globalThis.createImageBitmap;
+            const refuseBitmap = async () => {
+                new BroadcastChannel('refused').postMessage('a bitmap');
+                throw new Error('out of memory');
+            };
             addEventListener('message', ({ data }) => { role = { start: 'network', help: 'hands' }[data.kind] ?? role; });
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
                 if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+                if (data === 'refuse bitmaps') globalThis.createImageBitmap = refuseBitmap;
+                if (data === 'grant bitmaps') globalThis.createImageBitmap = makeBitmap;
                 if (data === 'count hands' && role === 'hands') new BroadcastChannel('hands').postMessage('here');
             };
             `;
@@ -160,6 +167,27 @@ fn hands_that_die_are_done_without() -> Result<()> {
     assert_eq!(without_name("again.png")?, without_name("slow.png")?);
     ensure!(page.shown("[data-testid=error]")?.is_empty(), "{}", page.shown("[data-testid=error]")?);
     Ok(())
+}
+
+#[test]
+fn a_part_of_the_picture_that_could_not_be_made_is_asked_for_again() -> Result<()> {
+    let scratch = Scratch::new("bitmaps")?;
+    let images = three(&scratch)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[..1])?;
+    let drawn = "const c = document.getElementById('canvas');
+        return c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data[3] === 255";
+    page.until("the first image is drawn", drawn, json!([]))?;
+    let count = "window.refused = 0; window.refusals = new BroadcastChannel('refused');
+        window.refusals.onmessage = () => { window.refused++; }";
+    page.js(count, json!([]))?;
+    page.js("fault('refuse bitmaps')", json!([]))?;
+    page.segment(&images[1..2])?;
+    page.show("two.png")?;
+    page.until("bitmaps are refused", "return window.refused > 0", json!([]))?;
+    ensure!(page.js(drawn, json!([]))? == false, "the picture is drawn without bitmaps");
+    page.js("fault('grant bitmaps')", json!([]))?;
+    page.until("the second image is drawn", drawn, json!([])).map(drop)
 }
 
 #[test]

@@ -100,13 +100,14 @@ fn answer(ask: Request) {
         }),
         Request::Tile { tile, stamp } => {
             let picture = DESK.with_borrow(|desk| desk.tile(&tile));
-            if let Some(picture) = picture {
-                spawn_local(async move {
-                    if let Ok(bitmap) = picture.into_bitmap().await {
-                        tell(Reply::Tile { tile, stamp, bitmap });
-                    }
-                });
-            }
+            // Always answered, because the page waits for its earlier requests before it sends more.
+            spawn_local(async move {
+                let bitmap = match picture {
+                    Some(picture) => picture.into_bitmap().await.ok(),
+                    None => None,
+                };
+                tell(Reply::Tile { tile, stamp, bitmap });
+            });
         }
         Request::Pack { stem } => {
             let packed = DESK.with_borrow(|desk| {

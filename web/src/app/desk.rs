@@ -277,7 +277,10 @@ impl App {
             }
             Reply::Measured(measured) => self.measured(measured),
             Reply::Tile { tile, stamp, bitmap } => {
-                self.view.tiles.came(tile, stamp, bitmap);
+                match bitmap {
+                    Some(bitmap) => self.view.tiles.came(tile, stamp, bitmap),
+                    None => self.tile_failed(tile, stamp),
+                }
                 self.draw_soon();
             }
             Reply::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),

@@ -6,6 +6,8 @@ use web_sys::ImageBitmap;
 
 /// Maximum number of tiles, of a megabyte each: enough for two large screens with overlay.
 const MOST: usize = 160;
+/// Maximum number of tiles that are on their way.
+const MOST_ASKED: usize = 32;
 
 struct Piece {
     bitmap: ImageBitmap,
@@ -18,6 +20,8 @@ struct Piece {
 pub struct Tiles {
     pieces: HashMap<Tile, Piece>,
     asked: HashSet<(Tile, u32)>,
+    /// Tiles that the desk could not make, not requested again until [`Tiles::retry`].
+    failed: HashSet<(Tile, u32)>,
     clock: u64,
 }
 
@@ -53,10 +57,29 @@ impl Tiles {
         Some(&piece.bitmap)
     }
 
-    /// Whether this version should be requested, i.e. is neither here nor on its way; if so, notes it as requested.
+    /// Whether this version should be requested, i.e. is neither here nor on its way and has not just failed; if so,
+    /// notes it as requested.
     pub fn wants(&mut self, tile: &Tile, stamp: u32) -> bool {
         let here = self.pieces.get(tile).is_some_and(|piece| piece.stamp == stamp);
-        !here && self.asked.len() < 32 && self.asked.insert((tile.clone(), stamp))
+        if here || self.asked.len() >= MOST_ASKED {
+            return false;
+        }
+        let request = (tile.clone(), stamp);
+        !self.failed.contains(&request) && self.asked.insert(request)
+    }
+
+    /// Notes that the desk could not make a tile; returns whether it is the first since the last [`Tiles::retry`].
+    pub fn fail(&mut self, tile: Tile, stamp: u32) -> bool {
+        let request = (tile, stamp);
+        self.asked.remove(&request);
+        let first = self.failed.is_empty();
+        self.failed.insert(request);
+        first
+    }
+
+    /// Lets the tiles that failed be requested again.
+    pub fn retry(&mut self) {
+        self.failed.clear();
     }
 
     /// Called when the worker that was asked is gone.

@@ -266,6 +266,19 @@ impl App {
         self.pen.draw(&context, &self.view);
     }
 
+    /// Called when the desk could not make a tile: it is requested again after a while, if it is still in view.
+    pub fn tile_failed(&mut self, tile: Tile, stamp: u32) {
+        // At most one retry is scheduled, whatever the number of tiles, so that the desk is not flooded.
+        if self.view.tiles.fail(tile, stamp) {
+            dom::after(1000, || {
+                act(|app| {
+                    app.view.tiles.retry();
+                    app.draw_soon();
+                });
+            });
+        }
+    }
+
     /// Draws a ring around the cell that is pointed at.
     fn ring(&self, context: &CanvasRenderingContext2d) {
         let Some(row) = self.row_pointed_at() else { return };

@@ -97,7 +97,8 @@ pub enum Reply {
     Tile {
         tile: Tile,
         stamp: u32,
-        bitmap: ImageBitmap,
+        /// `None` if it could not be made.
+        bitmap: Option<ImageBitmap>,
     },
     /// The cell at the requested point, 0 if none, numbered as under these versions of corrections and rules.
     Probed {
@@ -198,7 +199,9 @@ impl Reply {
                     .with("summary", measured.summary)
             }
             Self::Tile { tile, stamp, bitmap } => {
-                over.push(&bitmap);
+                if let Some(bitmap) = &bitmap {
+                    over.push(bitmap);
+                }
                 Build::new("tile")
                     .with("id", tile.id)
                     .with("layer", tile.layer)
@@ -206,7 +209,7 @@ impl Reply {
                     .with("column", tile.column)
                     .with("row", tile.row)
                     .with("stamp", stamp)
-                    .with("bitmap", bitmap)
+                    .maybe("bitmap", bitmap)
             }
             Self::Probed { id, cell, choice, stamp } => Build::new("probed")
                 .with("id", id)
@@ -297,7 +300,7 @@ impl Reply {
                     row: view.number("row") as u32,
                 },
                 stamp: view.number("stamp") as u32,
-                bitmap: view.typed("bitmap")?,
+                bitmap: view.typed("bitmap"),
             },
             "probed" => Self::Probed {
                 id,
