@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlSelectElement};
 
+/// Permitted thresholds, as for the slider in `index.html`.
+const THRESHOLDS: RangeInclusive<f64> = 0.05..=0.95;
+
 fn on_click(id: &str, what: fn(&mut App)) {
     dom::on(&dom::element(id), "click", move |_: Event| act(what));
 }
@@ -128,8 +131,9 @@ impl App {
     /// Reads the settings from the page. An invalid number counts as not given.
     pub fn read_rules(&mut self) {
         let scale = typed("scale", UM_PER_PX);
+        let threshold = dom::input("threshold").value_as_number();
         let rules = Rules {
-            threshold: dom::input("threshold").value_as_number().clamp(0.01, 0.99),
+            threshold: threshold.clamp(*THRESHOLDS.start(), *THRESHOLDS.end()),
             split: dom::input("split").checked(),
             diameter: None,
             um_per_px: scale.unwrap_or_default(),

@@ -145,7 +145,8 @@ impl App {
 
     fn nudge_threshold(&mut self, by: f64) {
         let slider = dom::input("threshold");
-        slider.set_value_as_number((slider.value_as_number() + by).clamp(0.05, 0.95));
+        // The slider itself stays within its limits.
+        slider.set_value_as_number(slider.value_as_number() + by);
         self.read_rules();
     }
 
