@@ -171,7 +171,6 @@ pub struct CellRow {
     pub perimeter: f64,
     pub diameter: f64,
     pub circularity: f64,
-    pub eccentricity: f64,
     /// Mean probability inside, 0 to 1.
     pub probability: f64,
     /// Whether the edge cuts the cell.
@@ -181,7 +180,7 @@ pub struct CellRow {
 }
 
 impl CellRow {
-    pub const WIDTH: usize = 13;
+    pub const WIDTH: usize = 12;
 
     pub fn to_numbers(self) -> [f64; Self::WIDTH] {
         [
@@ -194,7 +193,6 @@ impl CellRow {
             self.perimeter,
             self.diameter,
             self.circularity,
-            self.eccentricity,
             self.probability,
             f64::from(u8::from(self.edge)),
             f64::from(u8::from(self.excluded)),
@@ -203,7 +201,7 @@ impl CellRow {
 
     pub fn from_numbers(numbers: &[f64; Self::WIDTH]) -> Self {
         let [id, x, y, inside_x, inside_y, area, perimeter, diameter, rest @ ..] = *numbers;
-        let [circularity, eccentricity, probability, edge, excluded] = rest;
+        let [circularity, probability, edge, excluded] = rest;
         Self {
             id: id as u32,
             x,
@@ -213,7 +211,6 @@ impl CellRow {
             perimeter,
             diameter,
             circularity,
-            eccentricity,
             probability,
             edge: edge > 0.0,
             excluded: excluded > 0.0,

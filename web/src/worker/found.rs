@@ -146,7 +146,6 @@ fn row(cells: &Cells, cell: &Cell, excluded: bool) -> CellRow {
         perimeter: cell.perimeter_px,
         diameter: cell.diameter_px,
         circularity: cell.circularity,
-        eccentricity: cell.eccentricity,
         probability: cell.mean_probability,
         edge: cell.touches_edge,
         excluded,
