@@ -22,7 +22,7 @@ mod unlit;
 pub use diameter::estimate_diameter;
 pub use outline::outlines;
 pub use strokes::Stroke;
-pub use summary::{Spread, Summary};
+pub use summary::{RED_CELLS, Spread, Summary};
 
 use crate::segment::UNLIT;
 use crate::{GrayImage, parallel};

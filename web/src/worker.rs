@@ -9,12 +9,13 @@ mod found;
 mod render;
 mod tile_pool;
 
-use crate::message::{DIAMETERS, Reply, Request, Segmented, UM_PER_PX};
+use crate::message::{DIAMETERS, RED_CELLS, Reply, Request, Segmented, UM_PER_PX};
 use batch::Batch;
 use desk::Desk;
 use engine::Engine;
 use js_sys::{ArrayBuffer, Uint8Array, Uint8ClampedArray};
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -30,10 +31,15 @@ thread_local! {
 
 /// The page has copies of these constants, because it does not link the model.
 const _: () = {
-    let (scales, diameters) = (rbc_model::cells::UM_PER_PX, rbc_model::segment::DIAMETERS);
-    assert!(*UM_PER_PX.start() == *scales.start() && *UM_PER_PX.end() == *scales.end());
-    assert!(*DIAMETERS.start() == *diameters.start() && *DIAMETERS.end() == *diameters.end());
+    assert!(same(&UM_PER_PX, &rbc_model::cells::UM_PER_PX));
+    assert!(same(&DIAMETERS, &rbc_model::segment::DIAMETERS));
+    assert!(same(&RED_CELLS, &rbc_model::cells::RED_CELLS));
 };
+
+/// Whether two ranges are equal; `==` cannot be used in constants.
+const fn same(one: &RangeInclusive<f64>, other: &RangeInclusive<f64>) -> bool {
+    *one.start() == *other.start() && *one.end() == *other.end()
+}
 
 /// The worker's global scope; this program only ever runs in a worker.
 fn scope() -> DedicatedWorkerGlobalScope {

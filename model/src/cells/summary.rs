@@ -2,6 +2,7 @@
 
 use super::{Cell, Cells};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Mean, sample standard deviation (n - 1; 0 for a single value) and median.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl Spread {
 }
 
 /// Plausible mean diameters of red cells in µm, from small ones in dry areas to large flattened ones.
-const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
+pub const RED_CELLS: RangeInclusive<f64> = 3.0..=15.0;
 
 impl Summary {
     /// A warning for the user if the scale implies an implausible size of red cells.

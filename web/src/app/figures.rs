@@ -2,7 +2,7 @@
 
 use super::item::{Item, Phase, mean_and_spread};
 use super::{App, dom};
-use crate::message::CellRow;
+use crate::message::{CellRow, RED_CELLS};
 
 /// Shown in place of an unknown figure.
 pub const NONE: &str = "–";
@@ -82,10 +82,6 @@ fn percent(share: Option<f64>) -> String {
 pub fn rounded(um_per_px: f64) -> f64 {
     format!("{um_per_px:.3e}").parse().unwrap_or(um_per_px)
 }
-
-/// Plausible mean diameters of red cells in µm. A copy of the model's constant (see `Summary::doubt`), needed here
-/// while the user types.
-const RED_CELLS: std::ops::RangeInclusive<f64> = 3.0..=15.0;
 
 impl App {
     /// Shows where the scale of the active image comes from, and a warning if it implies an implausible cell size.
