@@ -8,7 +8,7 @@ mod reply;
 mod request;
 
 pub use reply::{Measured, Reply, Segmented};
-pub use request::{Export, Opening, Request, Tile};
+pub use request::{Export, Opening, Request};
 
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float64Array};
@@ -156,6 +156,41 @@ impl Truth {
             file: object.typed("truth"),
             name: object.text("truthName"),
             serial: object.number("truthSerial") as u32,
+        }
+    }
+}
+
+/// One square of the picture or its overlay. At level `n` a tile pixel is 2ⁿ image pixels wide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tile {
+    pub id: u32,
+    /// `image`, or the kind of overlay: `outline`, `fill`, `probability`, `difference`.
+    pub layer: String,
+    pub level: i32,
+    pub column: u32,
+    pub row: u32,
+}
+
+impl Tile {
+    /// Pixels per side.
+    pub const SIDE: u32 = 512;
+
+    fn write(self, object: Build) -> Build {
+        object
+            .with("id", self.id)
+            .with("layer", self.layer)
+            .with("level", self.level)
+            .with("column", self.column)
+            .with("row", self.row)
+    }
+
+    fn read(object: &View) -> Self {
+        Self {
+            id: object.number("id") as u32,
+            layer: object.text("layer"),
+            level: object.number("level") as i32,
+            column: object.number("column") as u32,
+            row: object.number("row") as u32,
         }
     }
 }

@@ -202,14 +202,7 @@ impl Reply {
                 if let Some(bitmap) = &bitmap {
                     over.push(bitmap);
                 }
-                Build::new("tile")
-                    .with("id", tile.id)
-                    .with("layer", tile.layer)
-                    .with("level", tile.level)
-                    .with("column", tile.column)
-                    .with("row", tile.row)
-                    .with("stamp", stamp)
-                    .maybe("bitmap", bitmap)
+                tile.write(Build::new("tile")).with("stamp", stamp).maybe("bitmap", bitmap)
             }
             Self::Probed { id, cell, choice, stamp } => Build::new("probed")
                 .with("id", id)
@@ -292,13 +285,7 @@ impl Reply {
                 })
             }
             "tile" => Self::Tile {
-                tile: Tile {
-                    id,
-                    layer: view.text("layer"),
-                    level: view.number("level") as i32,
-                    column: view.number("column") as u32,
-                    row: view.number("row") as u32,
-                },
+                tile: Tile::read(&view),
                 stamp: view.number("stamp") as u32,
                 bitmap: view.typed("bitmap"),
             },

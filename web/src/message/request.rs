@@ -1,6 +1,6 @@
 //! Messages from the page to a worker.
 
-use super::{ByHand, Rules, Truth};
+use super::{ByHand, Rules, Tile, Truth};
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen::JsValue;
@@ -15,22 +15,6 @@ pub struct Opening {
     pub rules: Rules,
     pub by_hand: ByHand,
     pub truth: Truth,
-}
-
-/// One square of the picture or its overlay. At level `n` a tile pixel is 2ⁿ image pixels wide.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tile {
-    pub id: u32,
-    /// `image`, or the kind of overlay: `outline`, `fill`, `probability`, `difference`.
-    pub layer: String,
-    pub level: i32,
-    pub column: u32,
-    pub row: u32,
-}
-
-impl Tile {
-    /// Pixels per side.
-    pub const SIDE: u32 = 512;
 }
 
 /// A file to make from the open image.
@@ -169,13 +153,7 @@ impl Request {
                     .with("width", width)
                     .with("height", height)
             }
-            Self::Tile { tile, stamp } => Build::new("tile")
-                .with("id", tile.id)
-                .with("layer", tile.layer)
-                .with("level", tile.level)
-                .with("column", tile.column)
-                .with("row", tile.row)
-                .with("stamp", stamp),
+            Self::Tile { tile, stamp } => tile.write(Build::new("tile")).with("stamp", stamp),
             Self::Probe { id, x, y } => Build::new("probe").with("id", id).with("x", x).with("y", y),
             Self::Truth { id, name, file, serial } => {
                 over.push(&file);
@@ -231,16 +209,7 @@ impl Request {
                 by_hand: ByHand::read(&view),
                 truth: Truth::read(&view),
             },
-            "tile" => Self::Tile {
-                tile: Tile {
-                    id,
-                    layer: view.text("layer"),
-                    level: view.number("level") as i32,
-                    column: view.number("column") as u32,
-                    row: view.number("row") as u32,
-                },
-                stamp: view.number("stamp") as u32,
-            },
+            "tile" => Self::Tile { tile: Tile::read(&view), stamp: view.number("stamp") as u32 },
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
             "truth" => Self::Truth { id, name, file: view.typed("file")?, serial },
             "export" => Self::Export(Export { id, what: view.text("what"), stem: view.text("stem") }),
