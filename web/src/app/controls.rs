@@ -91,7 +91,7 @@ pub fn listen() {
 fn press(buttons: &[Element], attribute: &str, chosen: &str) {
     for button in buttons {
         let pressed = button.get_attribute(attribute).as_deref() == Some(chosen);
-        dom::set(button, "aria-pressed", if pressed { "true" } else { "false" });
+        dom::set_flag(button, "aria-pressed", pressed);
     }
 }
 

@@ -84,6 +84,11 @@ pub fn set(element: &Element, name: &str, value: &str) {
     let _ = element.set_attribute(name, value);
 }
 
+/// Sets an attribute to `true` or `false`, as those for assistive technology are written.
+pub fn set_flag(element: &Element, name: &str, on: bool) {
+    set(element, name, if on { "true" } else { "false" });
+}
+
 /// Creates an element with a class and a text, either of which may be empty.
 pub fn make(tag: &str, class: &str, text: &str) -> Element {
     let element = document().create_element(tag).expect("tag names here are valid");

@@ -1,6 +1,7 @@
 //! The figures of the active image.
 
 use super::item::{Item, Phase, mean_and_spread};
+use super::network::backend_name;
 use super::{App, dom};
 use crate::message::{CellRow, RED_CELLS};
 
@@ -131,10 +132,7 @@ impl App {
         );
         show(
             "timing",
-            done.map(|item| {
-                let engine = if item.backend == "webgpu" { "WebGPU" } else { "CPU" };
-                format!("{} s, {engine}", short(item.seconds))
-            }),
+            done.map(|item| format!("{} s, {}", short(item.seconds), backend_name(&item.backend))),
         );
         // Unrounded, for scripts that measure.
         let seconds = done.map(|item| item.seconds.to_string()).unwrap_or_default();
@@ -217,7 +215,7 @@ impl App {
             let what = button.get_attribute("data-export").unwrap_or_default();
             let busy = self.exporting.contains(&what);
             let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0 || busy);
-            dom::set(&button, "aria-busy", if busy { "true" } else { "false" });
+            dom::set_flag(&button, "aria-busy", busy);
         }
     }
 }

@@ -12,6 +12,11 @@ use web_sys::Blob;
 /// Maximum number of consecutive losses of the worker (without an answer in between) after which it is restarted.
 const MOST_LOSSES: u32 = 2;
 
+/// The name of a back end for the user.
+pub fn backend_name(backend: &str) -> &'static str {
+    if backend == "webgpu" { "WebGPU" } else { "CPU" }
+}
+
 impl App {
     pub fn start_network(&mut self) {
         let generation = self.next_generation();
@@ -228,7 +233,7 @@ impl App {
     }
 
     fn show_engine(&self) {
-        dom::set_text("engine-text", if self.backend == "webgpu" { "WebGPU" } else { "CPU" });
+        dom::set_text("engine-text", backend_name(&self.backend));
     }
 
     /// Handles the worker's refusal of weights.

@@ -130,8 +130,7 @@ impl App {
     fn hold(&mut self, held: Option<Tool>) {
         self.pen = Pen { tool: held, awaited: self.pen.awaited, ..Pen::default() };
         for tool in Tool::ALL {
-            let pressed = if held == Some(tool) { "true" } else { "false" };
-            dom::set(&dom::element(tool.button()), "aria-pressed", pressed);
+            dom::set_flag(&dom::element(tool.button()), "aria-pressed", held == Some(tool));
         }
         let _ = self.view.canvas.class_list().toggle_with_force("drawing", held.is_some());
         self.pen_says(held.map(Tool::hint));

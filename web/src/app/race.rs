@@ -2,13 +2,10 @@
 
 use super::item::Phase;
 use super::link::{Link, Role};
+use super::network::backend_name;
 use super::{App, act, dom, files};
 use crate::message::{Reply, Request};
 use wasm_bindgen_futures::spawn_local;
-
-fn engine(backend: &str) -> &'static str {
-    if backend == "webgpu" { "WebGPU" } else { "CPU" }
-}
 
 impl App {
     /// Runs the active image on the back end that is not in use, and times it.
@@ -29,7 +26,7 @@ impl App {
             weights: weights.bytes.slice(0),
         });
         (self.racer, self.raced) = (Some(link), id);
-        dom::set_text("race-text", &format!("Trying {}…", engine(other)));
+        dom::set_text("race-text", &format!("Trying {}…", backend_name(other)));
     }
 
     /// Shows the outcome and ends the worker.
@@ -63,9 +60,9 @@ impl App {
                 let Some(item) = self.item(result.id) else { return self.race_over(GONE) };
                 let text = format!(
                     "{}: {:.2} s. {}: {:.2} s. ({})",
-                    engine(&item.backend),
+                    backend_name(&item.backend),
                     item.seconds,
-                    engine(&result.backend),
+                    backend_name(&result.backend),
                     result.seconds,
                     item.name,
                 );

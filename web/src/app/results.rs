@@ -128,7 +128,7 @@ impl Face {
         };
         dom::set(&card, "data-state", self.state);
         if let Some(button) = part(".result") {
-            dom::set(&button, "aria-current", if self.active { "true" } else { "false" });
+            dom::set_flag(&button, "aria-current", self.active);
             dom::set(&button, "title", &self.title);
         }
         if let Some(note) = part(".note") {

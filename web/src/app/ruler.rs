@@ -20,7 +20,7 @@ pub struct Ruler {
 impl Ruler {
     pub fn stop(&mut self) {
         if self.active {
-            dom::set_text("pen-hint", "");
+            self.put_down();
         }
         *self = Self::default();
         if dom::has_focus("scale-length") {
@@ -29,7 +29,13 @@ impl Ruler {
         let _ = dom::element("scale-length").remove_attribute("aria-invalid");
         dom::set_text("scale-length-hint", "");
         dom::show("scale-form", false);
-        dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
+    }
+
+    /// Called when dragging no longer draws.
+    fn put_down(&mut self) {
+        self.active = false;
+        dom::set_text("pen-hint", "");
+        dom::set_flag(&dom::element("draw-scale"), "aria-pressed", false);
         let _ = dom::element("canvas").class_list().remove_1("ruling");
     }
 
@@ -37,7 +43,7 @@ impl Ruler {
         self.active = true;
         dom::set_text("pen-hint", HINT);
         dom::bring_into_sight("view");
-        dom::set(&dom::element("draw-scale"), "aria-pressed", "true");
+        dom::set_flag(&dom::element("draw-scale"), "aria-pressed", true);
         let _ = dom::element("canvas").class_list().add_1("ruling");
     }
 
@@ -104,10 +110,7 @@ impl App {
         if length < 3.0 {
             return;
         }
-        self.ruler.active = false;
-        dom::set_text("pen-hint", "");
-        dom::set(&dom::element("draw-scale"), "aria-pressed", "false");
-        let _ = self.view.canvas.class_list().remove_1("ruling");
+        self.ruler.put_down();
         dom::set_text("scale-pixels", &format!("{length:.0}"));
         dom::show("scale-form", true);
         let _ = dom::input("scale-length").focus();
