@@ -30,7 +30,7 @@ const HOOK: &str = r#"
                 new BroadcastChannel('refused').postMessage('a bitmap');
                 throw new Error('out of memory');
             };
-            addEventListener('message', ({ data }) => { role = { start: 'network', help: 'hands' }[data.kind] ?? role; });
+            addEventListener('message', ({ data }) => { role = { start: 'network', 'join-pool': 'hands' }[data.kind] ?? role; });
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
                 if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });

@@ -33,8 +33,8 @@ pub struct Rules {
     pub um_per_px: Option<f64>,
     pub skip_edge: bool,
     /// Versions of the rules and of the corrections by hand; returned with the results obtained with them.
-    pub stamp: u32,
-    pub choice: u32,
+    pub rules_version: u32,
+    pub corrections_version: u32,
 }
 
 impl Default for Rules {
@@ -45,8 +45,8 @@ impl Default for Rules {
             diameter: None,
             um_per_px: None,
             skip_edge: false,
-            stamp: 0,
-            choice: 0,
+            rules_version: 0,
+            corrections_version: 0,
         }
     }
 }
@@ -59,8 +59,8 @@ impl Rules {
             .maybe("diameter", self.diameter)
             .maybe("umPerPx", self.um_per_px)
             .with("skipEdge", self.skip_edge)
-            .with("stamp", self.stamp)
-            .with("choice", self.choice)
+            .with("rulesVersion", self.rules_version)
+            .with("correctionsVersion", self.corrections_version)
     }
 
     fn read(object: &View) -> Self {
@@ -70,8 +70,8 @@ impl Rules {
             diameter: object.maybe_number("diameter"),
             um_per_px: object.maybe_number("umPerPx"),
             skip_edge: object.flag("skipEdge"),
-            stamp: object.number("stamp") as u32,
-            choice: object.number("choice") as u32,
+            rules_version: object.number("rulesVersion") as u32,
+            corrections_version: object.number("correctionsVersion") as u32,
         }
     }
 }
@@ -137,25 +137,25 @@ impl ByHand {
     }
 }
 
-/// A truth mask as a file, if there is one, with its version number: results state which one they were compared with.
+/// A truth mask as a file, if there is one, with its version: results state which one they were compared with.
 #[derive(Clone, Default)]
 pub struct Truth {
     pub file: Option<ArrayBuffer>,
     /// The mask's own name, for error messages.
     pub name: String,
-    pub serial: u32,
+    pub version: u32,
 }
 
 impl Truth {
     fn write(self, object: Build) -> Build {
-        object.maybe("truth", self.file).with("truthName", self.name).with("truthSerial", self.serial)
+        object.maybe("truth", self.file).with("truthName", self.name).with("truthVersion", self.version)
     }
 
     fn read(object: &View) -> Self {
         Self {
             file: object.typed("truth"),
             name: object.text("truthName"),
-            serial: object.number("truthSerial") as u32,
+            version: object.number("truthVersion") as u32,
         }
     }
 }

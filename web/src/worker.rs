@@ -62,7 +62,7 @@ fn bytes(buffer: &ArrayBuffer) -> Vec<u8> {
 }
 
 fn failed(id: u32, task: &str, error: &impl ToString) {
-    tell(Reply::Failed { id, task: task.into(), serial: 0, message: error.to_string() });
+    tell(Reply::Failed { id, task: task.into(), truth_version: 0, message: error.to_string() });
 }
 
 /// Installs the message handler.
@@ -89,13 +89,17 @@ pub fn start() {
 /// Handles a request.
 fn answer(ask: Request) {
     match ask {
-        Request::Start { serial, backend, weights } => spawn_local(load(serial, backend, bytes(&weights))),
+        Request::Start { weights_serial, backend, weights } => {
+            spawn_local(load(weights_serial, backend, bytes(&weights)));
+        }
         Request::Segment { id, name, file, diameter } => {
             spawn_local(segment(id, name, bytes(&file), diameter))
         }
-        Request::Help { weights } => tell(tile_pool::help(&bytes(&weights))),
-        Request::Part { pixels, width, height, orientations } => {
-            spawn_local(async move { tell(tile_pool::part(&pixels, (width, height), orientations).await) });
+        Request::JoinPool { weights } => tell(tile_pool::join(&bytes(&weights))),
+        Request::ComputeTile { pixels, width, height, orientations } => {
+            spawn_local(async move {
+                tell(tile_pool::compute(&pixels, (width, height), orientations).await);
+            });
         }
         Request::Time { side, rounds } => spawn_local(async move {
             let Some((_, engine)) = ENGINE.with_borrow(Option::clone) else { return };
@@ -104,7 +108,7 @@ fn answer(ask: Request) {
                 Err(error) => failed(0, "time", &error),
             }
         }),
-        Request::Tile { tile, stamp } => {
+        Request::Tile { tile, version } => {
             let picture = DESK.with_borrow(|desk| desk.tile(&tile));
             // Always answered, because the page waits for its earlier requests before it sends more.
             spawn_local(async move {
@@ -112,7 +116,7 @@ fn answer(ask: Request) {
                     Some(picture) => picture.into_bitmap().await.ok(),
                     None => None,
                 };
-                tell(Reply::Tile { tile, stamp, bitmap });
+                tell(Reply::Tile { tile, version, bitmap });
             });
         }
         Request::Pack { stem } => {
@@ -138,18 +142,19 @@ fn answer(ask: Request) {
     }
 }
 
-async fn load(serial: u32, backend: String, weights: Vec<u8>) {
+async fn load(weights_serial: u32, backend: String, weights: Vec<u8>) {
     match Engine::start(&backend, &weights).await {
         Ok(engine) => {
-            tell(Reply::Ready { serial, backend: engine.name().into(), facts: engine.facts.clone() });
-            ENGINE.set(Some((serial, Rc::new(engine))));
+            let (backend, facts) = (engine.name().into(), engine.facts.clone());
+            tell(Reply::Ready { weights_serial, backend, facts });
+            ENGINE.set(Some((weights_serial, Rc::new(engine))));
         }
-        Err(message) => tell(Reply::Refused { serial, message }),
+        Err(message) => tell(Reply::Refused { weights_serial, message }),
     }
 }
 
 async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
-    let Some((model, engine)) = ENGINE.with_borrow(Option::clone) else {
+    let Some((weights_serial, engine)) = ENGINE.with_borrow(Option::clone) else {
         return failed(id, "segment", &format!("{name}: the model is not loaded"));
     };
     let image = match rbc_model::decode::decode(&file, &name) {
@@ -184,7 +189,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             warnings: unread.map(String::from).into_iter().chain(result.warnings).collect(),
             seconds: (now() - begun) / 1000.0,
             backend: engine.name().into(),
-            model,
+            weights_serial,
         })),
         // A GPU that failed once is not used again: the page starts a new worker.
         Err(rbc_model::Error::Compute(message)) => tell(Reply::Crashed { message }),

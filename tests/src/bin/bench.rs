@@ -89,7 +89,7 @@ const next = () => worker.postMessage({ kind: "time", side: sides[Object.keys(ti
 worker.onmessage = async ({ data }) => {
   if (data.kind === "up") {
     const weights = await (await fetch("rbc.safetensors")).arrayBuffer();
-    worker.postMessage({ kind: "start", serial: 1, backend, weights });
+    worker.postMessage({ kind: "start", weightsSerial: 1, backend, weights });
   } else if (data.kind === "ready") {
     next();
   } else if (data.kind === "timed") {

@@ -199,7 +199,7 @@ impl App {
                 "The model is running again. Until it finishes, everything stays as it was found before."
                     .into()
             }
-            (Some(_), None) if item.rows.is_empty() && item.stamp > 0 => {
+            (Some(_), None) if item.rows.is_empty() && item.is_measured() => {
                 "No cells were found to estimate it from. Enter the diameter; the model runs again.".into()
             }
             (Some(estimate), None)

@@ -58,7 +58,7 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let (id, name) = (item.id, item.name.clone());
         let (file, map) = (item.file.clone(), item.probability.clone());
-        let (truth, serial) = (item.truth.clone(), item.truth_serial);
+        let (truth, version) = (item.truth.clone(), item.truth_version);
         (self.desk_open, self.desk_has) = (Some(id), None);
         spawn_local(async move {
             let bytes = files::read(&file).await;
@@ -88,7 +88,7 @@ impl App {
                         return app.go_on();
                     }
                 };
-                if item.probability != map || item.truth_serial != serial {
+                if item.probability != map || item.truth_version != version {
                     // The map or the truth mask changed while the files were being read.
                     return app.open_active();
                 }
@@ -104,7 +104,7 @@ impl App {
                     app.measuring.push(id);
                 }
                 app.desk_has = Some(id);
-                let truth = Truth { file: truth, name: truth_name, serial };
+                let truth = Truth { file: truth, name: truth_name, version };
                 app.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
                 for what in std::mem::take(&mut app.exports_wanted) {
                     app.export(&what);
@@ -117,11 +117,11 @@ impl App {
     /// The rules for one image: the common ones, with its own cell diameter, scale and version of the corrections.
     pub fn rules_of(&self, id: u32) -> crate::message::Rules {
         let mut rules = self.rules;
-        rules.stamp = self.stamp;
+        rules.rules_version = self.rules_version;
         if let Some(item) = self.item(id) {
             // The diameter of the present map. One typed since then applies to the next run.
             rules.diameter = item.found_with.or(item.estimate);
-            rules.choice = item.choice;
+            rules.corrections_version = item.corrections_version;
             rules.um_per_px = self.scale_of(item);
         }
         rules
@@ -135,7 +135,7 @@ impl App {
     /// Has the cells found for a new result of the network.
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
         let Some(item) = self.item(id) else { return };
-        let truth = Truth { serial: item.truth_serial, ..Truth::default() };
+        let truth = Truth { version: item.truth_version, ..Truth::default() };
         if self.desk_has == Some(id) || item.truth.is_none() {
             self.measure(id, Some(probability), truth);
         } else {
@@ -164,7 +164,7 @@ impl App {
 
     /// Called when the rules have changed: the active image is updated at once, the others when the desk has time.
     pub fn rules_changed(&mut self) {
-        self.stamp += 1;
+        self.rules_version += 1;
         // Saved files no longer match the rules.
         self.items.iter_mut().for_each(|item| item.saved = false);
         self.measure_next();
@@ -187,10 +187,10 @@ impl App {
                 item.probability.clone()?,
                 item.truth.clone(),
                 item.truth_name.clone(),
-                item.truth_serial,
+                item.truth_version,
             ))
         });
-        let Some((id, map, truth, name, serial)) = found else { return };
+        let Some((id, map, truth, name, version)) = found else { return };
         self.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
@@ -202,7 +202,7 @@ impl App {
                     return app.go_on();
                 }
                 match bytes {
-                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, name, serial }),
+                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, name, version }),
                     Err(_) => {
                         if let Some(item) = app.item_mut(id) {
                             item.lose_map();
@@ -229,7 +229,7 @@ impl App {
     /// Items with results that do not match the present rules, corrections or truth mask.
     fn stale(&self) -> impl Iterator<Item = &Item> {
         let found = |item: &&Item| item.probability.is_some() && !matches!(item.phase, Phase::Failed(_));
-        self.items.iter().filter(found).filter(|item| !item.up_to_date(self.stamp))
+        self.items.iter().filter(found).filter(|item| !item.up_to_date(self.rules_version))
     }
 
     /// The image open at the desk, if it must be measured again.
@@ -243,8 +243,8 @@ impl App {
     }
 
     /// Drops a truth mask that cannot be used, unless another has replaced it.
-    pub fn forget_truth(&mut self, id: u32, serial: u32) {
-        if let Some(item) = self.item_mut(id).filter(|item| item.truth_serial == serial) {
+    pub fn forget_truth(&mut self, id: u32, version: u32) {
+        if let Some(item) = self.item_mut(id).filter(|item| item.truth_version == version) {
             item.truth = None;
             item.truth_name.clear();
             (item.iou, item.dice) = (None, None);
@@ -255,9 +255,9 @@ impl App {
     /// Removes the truth mask of the active image at the user's request.
     pub fn remove_truth(&mut self) {
         let Some(item) = self.active_item_mut() else { return };
-        item.truth_serial += 1;
-        let (id, serial) = (item.id, item.truth_serial);
-        self.forget_truth(id, serial);
+        item.truth_version += 1;
+        let (id, version) = (item.id, item.truth_version);
+        self.forget_truth(id, version);
         // The desk still has the mask, so it must reopen the image.
         self.open_active();
         self.refresh();
@@ -276,34 +276,36 @@ impl App {
                 self.refresh();
             }
             Reply::Measured(measured) => self.measured(measured),
-            Reply::Tile { tile, stamp, bitmap } => {
+            Reply::Tile { tile, version, bitmap } => {
                 match bitmap {
-                    Some(bitmap) => self.view.tiles.came(tile, stamp, bitmap),
-                    None => self.tile_failed(tile, stamp),
+                    Some(bitmap) => self.view.tiles.insert(tile, version, bitmap),
+                    None => self.tile_failed(tile, version),
                 }
                 self.draw_soon();
             }
-            Reply::Probed { id, cell, choice, stamp } => self.probed(id, cell, (choice, stamp)),
+            Reply::Probed { id, cell, corrections_version, rules_version } => {
+                self.probed(id, cell, (corrections_version, rules_version));
+            }
             Reply::Exported { id, name, mime, bytes } => {
                 super::save::download(&name, &mime, &bytes);
                 self.exporting.pop_front();
                 dom::set_text("spoken", &format!("Saved {name}"));
-                let stamp = self.stamp;
-                if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(stamp)) {
+                let rules_version = self.rules_version;
+                if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(rules_version)) {
                     item.saved = true;
                     if !name.ends_with(".overlay.png") {
-                        item.kept = item.choice;
+                        item.kept = item.corrections_version;
                     }
                 }
             }
-            Reply::Failed { id, task, serial, message } => {
+            Reply::Failed { id, task, truth_version, message } => {
                 // If an image does not decode, the network reports it.
                 if task != "open" {
                     self.complain(&message);
                 }
                 match task.as_str() {
                     "export" => drop(self.exporting.pop_front()),
-                    "truth" => self.forget_truth(id, serial),
+                    "truth" => self.forget_truth(id, truth_version),
                     "measure" => {
                         self.answered(id);
                         if let Some(item) = self.item_mut(id) {
@@ -333,10 +335,12 @@ impl App {
         let mut again = false;
         // An answer for older corrections would revert the latest one; it is ignored and the image measured again
         // below.
-        if let Some(item) = self.item_mut(id).filter(|item| item.choice == measured.choice) {
-            item.stamp = measured.stamp;
+        let latest = |item: &&mut Item| item.corrections_version == measured.corrections_version;
+        if let Some(item) = self.item_mut(id).filter(latest) {
+            item.measured_rules = measured.rules_version;
+            item.measured_corrections = measured.corrections_version;
+            item.measured_truth = measured.truth_version;
             item.measurings += 1;
-            (item.measured_choice, item.measured_truth) = (measured.choice, measured.truth);
             item.rows = measured.rows;
             (item.density, item.covered) = (measured.density, measured.covered);
             item.hits = measured.hits;
@@ -353,7 +357,7 @@ impl App {
         }
         if active {
             self.view.overlay_changed();
-            self.stroke_measured(id, measured.choice, measured.vain);
+            self.stroke_measured(id, measured.corrections_version, measured.vain);
             self.point_again(pointed_at);
             self.speak_soon();
         }

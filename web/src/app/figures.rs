@@ -111,7 +111,7 @@ impl App {
         self.sync_controls();
         let item = self.active_item();
         let scale = item.and_then(|item| self.scale_of(item));
-        let done = item.filter(|item| item.stamp > 0 && !matches!(item.phase, Phase::Failed(_)));
+        let done = item.filter(|item| item.is_measured() && !matches!(item.phase, Phase::Failed(_)));
         let some = done.filter(|item| item.whole().next().is_some());
         dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
         dom::set_text("coverage", &percent(done.map(|item| item.covered)));
@@ -198,7 +198,7 @@ impl App {
         let list = dom::element("warnings");
         let warnings = match &item.phase {
             Phase::Failed(why) => vec![why.as_str()],
-            _ => item.to_mind().collect(),
+            _ => item.notices().collect(),
         };
         if list.child_element_count() as usize != warnings.len()
             || list.text_content().unwrap_or_default() != warnings.concat()
@@ -214,7 +214,7 @@ impl App {
         for button in dom::all("[data-export]") {
             let what = button.get_attribute("data-export").unwrap_or_default();
             let busy = self.exporting.contains(&what);
-            let _ = button.toggle_attribute_with_force("disabled", item.stamp == 0 || busy);
+            let _ = button.toggle_attribute_with_force("disabled", !item.is_measured() || busy);
             dom::set_flag(&button, "aria-busy", busy);
         }
     }

@@ -1,5 +1,6 @@
 //! Mouse, pen and touch input on the canvas: pan, zoom, pinch, hover and click.
 
+use super::item::Item;
 use super::view::View;
 use super::{App, act, dom};
 use crate::message::{CellRow, Request};
@@ -208,7 +209,7 @@ impl App {
         let (Some((id, width, height)), false) = (self.view.image, busy) else { return };
         let (x, y) = self.view.to_image(x, y);
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
-        if inside && self.active_item().is_some_and(|item| item.stamp > 0) {
+        if inside && self.active_item().is_some_and(Item::is_measured) {
             self.probes.push_back(click.then_some((x, y)));
             self.ask_desk(Request::Probe { id, x, y });
         } else {
@@ -221,7 +222,7 @@ impl App {
     pub fn probed(&mut self, id: u32, cell: u32, versions: (u32, u32)) {
         let Some(click) = self.probes.pop_front() else { return };
         let Some(item) = self.active_item().filter(|item| item.id == id) else { return };
-        let same = versions == (item.measured_choice, item.stamp);
+        let same = versions == (item.measured_corrections, item.measured_rules);
         match click {
             Some((x, y)) if !same && self.measuring.contains(&id) => {
                 // Ask again after the measurement in progress.

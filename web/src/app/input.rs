@@ -16,21 +16,21 @@ use web_sys::{
 
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
 
-/// A file and the path of its folder, which is empty if it came without one.
-pub struct Found {
+/// A dropped, picked or pasted file and the path of its folder, which is empty if it came without one.
+pub struct Dropped {
     file: File,
     folder: String,
 }
 
 /// The files of a browser's file list.
-fn listed(list: Option<FileList>) -> Vec<Found> {
+fn listed(list: Option<FileList>) -> Vec<Dropped> {
     let all = list.map(|list| (0..list.length()).filter_map(|index| list.get(index)).collect::<Vec<File>>());
-    let found = |file: File| {
+    let dropped = |file: File| {
         // Set if a folder was picked: `slides/masks/a.png`.
         let path = View(&file).text("webkitRelativePath");
-        Found { folder: folder(&path).to_string(), file }
+        Dropped { folder: folder(&path).to_string(), file }
     };
-    all.unwrap_or_default().into_iter().map(found).collect()
+    all.unwrap_or_default().into_iter().map(dropped).collect()
 }
 
 pub fn listen() {
@@ -65,12 +65,12 @@ pub fn listen() {
         let files = listed(input.files());
         input.set_value("");
         act(move |app| {
-            let (weights, others): (Vec<Found>, Vec<Found>) =
-                files.into_iter().partition(|found| is_of_weights(&found.file.name()));
-            for found in others {
+            let (weights, others): (Vec<Dropped>, Vec<Dropped>) =
+                files.into_iter().partition(|dropped| is_of_weights(&dropped.file.name()));
+            for other in others {
                 app.complain(&format!(
                     "{} is not a weights file (.safetensors, .bpk, .json).",
-                    found.file.name()
+                    other.file.name()
                 ));
             }
             app.add(weights, false);
@@ -149,7 +149,7 @@ fn meant_as_truth(event: &DragEvent) -> bool {
 }
 
 /// Collects all files under an entry, in order of name, and the paths that could not be read.
-async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Vec<String>) {
+async fn collect(entry: FileSystemEntry, files: &mut Vec<Dropped>, unread: &mut Vec<String>) {
     let mut todo = vec![entry];
     while let Some(entry) = todo.pop() {
         // Flags instead of a class check, as Chrome does not expose the classes.
@@ -158,7 +158,7 @@ async fn collect(entry: FileSystemEntry, files: &mut Vec<Found>, unread: &mut Ve
             let folder = folder(&entry.full_path()).to_string();
             let file = promised(|done, failed| file.file_with_callback_and_callback(done, failed)).await;
             match file.and_then(|file| file.dyn_into::<File>().ok()) {
-                Some(file) => files.push(Found { file, folder }),
+                Some(file) => files.push(Dropped { file, folder }),
                 None => unread.push(entry.full_path()),
             }
         } else if entry.is_directory() {
@@ -242,14 +242,14 @@ pub fn stem(name: &str) -> &str {
 impl App {
     /// Adds files: weights go to the model, truth masks to their images, the rest to the queue. From a folder, only
     /// what looks like an image is taken, not a stray `desktop.ini`.
-    pub fn add(&mut self, files: Vec<Found>, from_folder: bool) {
-        let (weights, files): (Vec<Found>, Vec<Found>) =
-            files.into_iter().partition(|found| is_of_weights(&found.file.name()));
+    pub fn add(&mut self, files: Vec<Dropped>, from_folder: bool) {
+        let (weights, files): (Vec<Dropped>, Vec<Dropped>) =
+            files.into_iter().partition(|dropped| is_of_weights(&dropped.file.name()));
         // Weights inside a dropped folder are ignored too; those dropped next to it are not.
         let meant: Vec<File> = weights
             .into_iter()
-            .filter(|found| !from_folder || found.folder.is_empty())
-            .map(|found| found.file)
+            .filter(|dropped| !from_folder || dropped.folder.is_empty())
+            .map(|dropped| dropped.file)
             .collect();
         let mut taken = !meant.is_empty();
         if taken {
@@ -258,7 +258,7 @@ impl App {
         let (mut truths, mut made, mut again) = (Vec::new(), Vec::new(), Vec::new());
         let files_here = self.items.iter().filter_map(|item| item.file.dyn_ref::<File>());
         let mut known: HashSet<_> = files_here.map(identity).collect();
-        for Found { file, folder } in files {
+        for Dropped { file, folder } in files {
             let name = file.name();
             let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
             // Hidden folders contain thumbnails and the like.
@@ -272,7 +272,7 @@ impl App {
                 continue;
             }
             match truth_of(&name, &folder) {
-                Some(of) => truths.push((of, Found { file, folder })),
+                Some(of) => truths.push((of, Dropped { file, folder })),
                 None => {
                     if !known.insert(identity(&file)) {
                         again.push(name.clone());
@@ -282,7 +282,7 @@ impl App {
             }
         }
         let (mut nobodys, mut anybodys) = (Vec::new(), Vec::new());
-        for (of, Found { file, folder }) in truths {
+        for (of, Dropped { file, folder }) in truths {
             let name = file.name();
             let images = self.items.iter().filter(|item| stem(&item.name).to_lowercase() == of);
             let nearest = images.clone().map(|item| shared(&item.folder, &folder)).max();
@@ -319,8 +319,8 @@ impl App {
     }
 
     /// Uses a file as truth mask of the active image.
-    fn truth_picked(&mut self, files: Vec<Found>) {
-        if let (Some(Found { file, .. }), Some(id)) = (files.into_iter().next(), self.active) {
+    fn truth_picked(&mut self, files: Vec<Dropped>) {
+        if let (Some(Dropped { file, .. }), Some(id)) = (files.into_iter().next(), self.active) {
             let name = file.name();
             self.set_truth(id, name, file.into());
         }
@@ -343,8 +343,8 @@ impl App {
     /// Sets the truth mask of an image.
     pub fn set_truth(&mut self, id: u32, name: String, file: Blob) {
         let Some(item) = self.item_mut(id) else { return };
-        item.truth_serial += 1;
-        let serial = item.truth_serial;
+        item.truth_version += 1;
+        let version = item.truth_version;
         (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
         // The results are now out of date. If the desk does not have the image open, it is measured when the desk has
         // time or opens it.
@@ -352,29 +352,29 @@ impl App {
             self.measuring.push(id);
             spawn_local(async move {
                 let bytes = files::read(&file).await;
-                act(move |app| app.truth_read(id, name, serial, bytes));
+                act(move |app| app.truth_read(id, name, version, bytes));
             });
         }
         self.go_on();
     }
 
     /// Called when the truth mask of the image that was open at the desk, and may still be, has been read.
-    fn truth_read(&mut self, id: u32, name: String, serial: u32, bytes: Result<ArrayBuffer, String>) {
+    fn truth_read(&mut self, id: u32, name: String, truth_version: u32, bytes: Result<ArrayBuffer, String>) {
         self.answered(id);
         let here = self.desk_has == Some(id);
         let (last, found) =
-            self.item(id).map_or((0, false), |item| (item.truth_serial, item.probability.is_some()));
+            self.item(id).map_or((0, false), |item| (item.truth_version, item.probability.is_some()));
         match bytes {
-            Ok(file) if here && last == serial => {
+            Ok(file) if here && last == truth_version => {
                 if found {
                     self.measuring.push(id);
                 }
-                self.ask_desk(Request::Truth { id, name, file, serial });
+                self.ask_desk(Request::Truth { id, name, file, truth_version });
             }
             Ok(_) => {}
             Err(problem) => {
                 self.complain(&format!("{name}: {problem}"));
-                self.forget_truth(id, serial);
+                self.forget_truth(id, truth_version);
                 if here {
                     // The desk still has an earlier mask, so it must reopen the image.
                     self.open_active();

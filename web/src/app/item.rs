@@ -65,16 +65,16 @@ pub struct Item {
     /// Undone corrections, latest last, for redo.
     undone: Vec<ByHand>,
     /// Version numbers of the corrections and of the truth mask; they identify outdated answers.
-    pub choice: u32,
-    pub truth_serial: u32,
+    pub corrections_version: u32,
+    pub truth_version: u32,
     /// Header and row for the table of all images, as `trainer predict` writes it.
     pub summary: String,
     /// Versions of the rules, the corrections and the truth mask that `rows` correspond to. 0: not measured yet.
-    pub stamp: u32,
-    pub measured_choice: u32,
+    pub measured_rules: u32,
+    pub measured_corrections: u32,
     pub measured_truth: u32,
     /// Serial number of the weights that produced the result.
-    pub model: u32,
+    pub weights_serial: u32,
     /// The diameter set by hand when the network started, and the one that the present map was computed with.
     pub ran_with: Option<f64>,
     pub found_with: Option<f64>,
@@ -121,13 +121,13 @@ impl Item {
             before: Vec::new(),
             undone: Vec::new(),
             hits: Vec::new(),
-            choice: 0,
-            truth_serial: 0,
+            corrections_version: 0,
+            truth_version: 0,
             summary: String::new(),
-            stamp: 0,
-            measured_choice: 0,
+            measured_rules: 0,
+            measured_corrections: 0,
             measured_truth: 0,
-            model: 0,
+            weights_serial: 0,
             ran_with: None,
             found_with: None,
             measurings: 0,
@@ -176,31 +176,37 @@ impl Item {
 
     /// Called when its probability map can no longer be read.
     pub fn lose_map(&mut self) {
-        (self.probability, self.stamp) = (None, 0);
+        (self.probability, self.measured_rules) = (None, 0);
         self.phase = Phase::Failed(format!("{}: the browser lost its result; run it again", self.name));
     }
 
     /// Whether leaving the page now would lose work. Table and overlay do not preserve corrections, so saving them does
     /// not count for those; corrections of samples count too.
     pub fn unsaved(&self) -> bool {
-        let corrected = self.by_hand.count() > 0 && self.kept != self.choice;
+        let corrected = self.by_hand.count() > 0 && self.kept != self.corrections_version;
         corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
+    /// Whether its cells have been found from the present probability map.
+    pub fn is_measured(&self) -> bool {
+        self.measured_rules > 0
+    }
+
     /// Whether the rows match this version of the rules and everything the user changed in this image.
-    pub fn up_to_date(&self, stamp: u32) -> bool {
-        (self.stamp, self.measured_choice, self.measured_truth) == (stamp, self.choice, self.truth_serial)
+    pub fn up_to_date(&self, rules_version: u32) -> bool {
+        (self.measured_rules, self.measured_corrections, self.measured_truth)
+            == (rules_version, self.corrections_version, self.truth_version)
     }
 
     /// All warnings about this image.
-    pub fn to_mind(&self) -> impl Iterator<Item = &str> {
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().chain(&self.doubt).map(String::as_str)
     }
 
     /// Announcement for screen readers: number of cells, and warnings.
     pub fn spoken(&self) -> String {
         let cells = super::figures::cells(self.count());
-        let warnings: String = self.to_mind().map(|warning| format!("; warning: {warning}")).collect();
+        let warnings: String = self.notices().map(|warning| format!("; warning: {warning}")).collect();
         format!("{}: {cells}{warnings}", self.name)
     }
 
@@ -311,7 +317,7 @@ impl Item {
 
     /// Notes a correction: the image must be measured and saved again.
     fn corrected(&mut self) {
-        self.choice += 1;
+        self.corrections_version += 1;
         self.saved = false;
     }
 }

@@ -61,8 +61,8 @@ impl App {
     }
 
     fn weights_of(&mut self, bytes: ArrayBuffer, card: String, name: String) -> Weights {
-        self.last_serial += 1;
-        Weights { bytes, card, name, serial: self.last_serial }
+        self.last_weights_serial += 1;
+        Weights { bytes, card, name, serial: self.last_weights_serial }
     }
 
     /// Weights provided by the user. They take effect once the worker has accepted them.
@@ -97,7 +97,8 @@ impl App {
         let Some(weights) = self.trying.front() else { return };
         let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
         // A copy is transferred: the original is kept for when a worker must be restarted.
-        let ask = Request::Start { serial: weights.serial, backend, weights: weights.bytes.slice(0) };
+        let (weights_serial, weights) = (weights.serial, weights.bytes.slice(0));
+        let ask = Request::Start { weights_serial, backend, weights };
         if let Some(network) = &mut self.network {
             network.ask(ask);
         }
@@ -189,24 +190,24 @@ impl App {
     /// Handles a reply of the network worker.
     pub fn network_said(&mut self, tell: Reply) {
         match tell {
-            Reply::Ready { serial, backend, facts } => {
+            Reply::Ready { weights_serial, backend, facts } => {
                 self.backend = backend;
                 (self.engine_up, self.recovering, self.fatal) = (true, false, false);
                 self.network_losses = 0;
-                if let Some(at) = self.trying.iter().position(|weights| weights.serial == serial) {
+                if let Some(at) = self.trying.iter().position(|weights| weights.serial == weights_serial) {
                     self.weights = self.trying.remove(at);
                 }
                 let model = self.weights.as_ref().map(Weights::facts).unwrap_or_default();
                 dom::set_text("model-facts", &format!("{facts} {model}"));
                 dom::set(&dom::element("engine"), "title", &facts);
-                let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != serial);
+                let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != weights_serial);
                 dom::show("shipped", own);
                 // Explain the slower back end unless the user chose it.
                 dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
                 dom::set_text("engine-note", &facts);
                 self.loaded();
             }
-            Reply::Refused { serial, message } => self.refused(serial, &message),
+            Reply::Refused { weights_serial, message } => self.refused(weights_serial, &message),
             Reply::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 if let Some(item) = self.item_mut(id) {
                     item.size = Some((width, height));
@@ -276,7 +277,7 @@ impl App {
             warnings,
             seconds,
             backend,
-            model,
+            weights_serial,
         } = result;
         self.running = None;
         if let Some(item) = self.item_mut(id) {
@@ -285,15 +286,15 @@ impl App {
                 item.phase = Phase::Waiting;
                 return self.pump();
             }
-            (item.model, item.saved, item.found_with) = (model, false, item.ran_with);
+            (item.weights_serial, item.saved, item.found_with) = (weights_serial, false, item.ran_with);
             // Answers for the previous map are invalid for this one.
-            item.choice += 1;
+            item.corrections_version += 1;
             item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
             item.size = Some((width, height));
             (item.estimate, item.um_per_px) = (Some(diameter), um_per_px);
             (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
             item.phase = Phase::Counting;
-            item.stamp = 0;
+            item.measured_rules = 0;
             self.measure_first(id, probability);
         }
         self.pump();
@@ -401,7 +402,7 @@ impl App {
     /// Items with results of other weights than the present ones.
     pub fn outdated(&self) -> impl Iterator<Item = &super::item::Item> {
         let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
-        self.items.iter().filter(move |item| item.phase == Phase::Done && item.model != serial)
+        self.items.iter().filter(move |item| item.phase == Phase::Done && item.weights_serial != serial)
     }
 
     /// Runs an image again with its present settings.

@@ -119,16 +119,17 @@ impl App {
                     save::download_blob("red-blood-cells.zip", &zip);
                     dom::set_text("spoken", "The zip is saved.");
                     let packed = std::mem::take(&mut packing.packed);
-                    let stamp = self.stamp;
+                    let rules_version = self.rules_version;
                     for item in &mut self.items {
                         // An image that has changed since is not saved in its present state.
                         let all = packed.iter().any(|job| {
                             job.id == item.id
                                 && job.probability == item.probability
-                                && (job.rules.stamp, job.rules.choice) == (stamp, item.choice)
+                                && job.rules.rules_version == rules_version
+                                && job.rules.corrections_version == item.corrections_version
                         });
                         if all {
-                            (item.saved, item.kept) = (true, item.choice);
+                            (item.saved, item.kept) = (true, item.corrections_version);
                         }
                     }
                 }

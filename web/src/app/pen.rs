@@ -151,10 +151,10 @@ impl App {
             cut: tool == Tool::Cut,
             points: self.pen.line.iter().flat_map(|&(x, y)| [x, y]).collect(),
         };
-        match self.active_item_mut().filter(|item| item.stamp > 0) {
+        match self.active_item_mut().filter(|item| item.is_measured()) {
             Some(item) => {
                 item.draw(stroke);
-                let awaited = Some((item.id, item.choice));
+                let awaited = Some((item.id, item.corrections_version));
                 self.pen.awaited = awaited;
                 self.measure_next();
                 self.refresh();
@@ -169,16 +169,16 @@ impl App {
 
     /// Called when the cells have been measured with the stroke. If it had no effect it is removed, unless more
     /// corrections followed.
-    pub fn stroke_measured(&mut self, id: u32, choice: u32, vain: bool) {
-        let Some(awaited) = self.pen.awaited.take_if(|(image, drawn)| *image == id && *drawn <= choice)
-        else {
-            return;
-        };
+    pub fn stroke_measured(&mut self, id: u32, corrections_version: u32, vain: bool) {
+        let awaited = &mut self.pen.awaited;
+        let measured = awaited.take_if(|(image, drawn)| *image == id && *drawn <= corrections_version);
+        let Some(measured) = measured else { return };
         if !self.pen.drawing {
             // While drawing, the line is already the next one.
             self.pen.line.clear();
         }
-        let vain = vain && self.active_item().is_some_and(|item| awaited == (item.id, item.choice));
+        let vain =
+            vain && self.active_item().is_some_and(|item| measured == (item.id, item.corrections_version));
         if let Some(tool) = self.pen.tool {
             self.pen_says(Some(match vain {
                 true if tool == Tool::Outline && self.rules.skip_edge => IN_VAIN_AT_THE_EDGE,

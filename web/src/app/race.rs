@@ -21,7 +21,7 @@ impl App {
         let other = if self.backend == "webgpu" { "cpu" } else { "webgpu" };
         let mut link = Link::start(Role::Racer, self.next_generation());
         link.ask(Request::Start {
-            serial: weights.serial,
+            weights_serial: weights.serial,
             backend: other.into(),
             weights: weights.bytes.slice(0),
         });

@@ -71,7 +71,7 @@ fn note(item: &Item) -> String {
         Phase::Counting => "counting…".into(),
         Phase::Done => {
             let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
-            let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
+            let doubt = if item.notices().next().is_none() { "" } else { " ⚠" };
             format!("{}, {:.1} %{iou}{doubt}", super::figures::cells(item.count()), item.covered * 100.0)
         }
         Phase::Failed(why) => why.clone(),
@@ -107,7 +107,7 @@ impl Face {
         let folder = if item.folder.is_empty() { String::new() } else { format!("{}/", item.folder) };
         let more = match &item.phase {
             Phase::Failed(why) => format!("\n{why}"),
-            _ => item.to_mind().map(|warning| format!("\n⚠ {warning}")).collect(),
+            _ => item.notices().map(|warning| format!("\n⚠ {warning}")).collect(),
         };
         let share = if let Phase::Working(share) = item.phase { Some(share) } else { None };
         Self {

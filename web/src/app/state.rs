@@ -44,7 +44,7 @@ pub struct App {
     pub next_id: u32,
     pub rules: Rules,
     /// Version of the rules, incremented with every change; identifies outdated answers.
-    pub stamp: u32,
+    pub rules_version: u32,
 
     /// Number of workers started so far, see [`Link::generation`].
     pub generation: u32,
@@ -55,7 +55,7 @@ pub struct App {
     pub engine_up: bool,
     /// Whether a worker that refused its model was replaced and has not answered yet.
     pub recovering: bool,
-    pub last_serial: u32,
+    pub last_weights_serial: u32,
     /// The image that the network is processing.
     pub running: Option<u32>,
     /// The weights that a worker last accepted; until then the shipped ones.
@@ -131,13 +131,13 @@ impl App {
             active: None,
             next_id: 1,
             rules: Rules::default(),
-            stamp: 1,
+            rules_version: 1,
             generation: 0,
             network: None,
             network_ready: false,
             engine_up: false,
             recovering: false,
-            last_serial: 0,
+            last_weights_serial: 0,
             running: None,
             weights: None,
             shipped: None,
@@ -247,7 +247,8 @@ impl App {
         let speech = self.speeches;
         dom::after(700, move || {
             super::act(move |app| {
-                if let Some(item) = app.active_item().filter(|item| app.speeches == speech && item.stamp > 0)
+                if let Some(item) =
+                    app.active_item().filter(|item| app.speeches == speech && item.is_measured())
                 {
                     dom::set_text("spoken", &item.spoken());
                 }

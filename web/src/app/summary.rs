@@ -21,12 +21,12 @@ fn line(tag: &str, texts: &[String]) -> Element {
 
 /// The cells of an image's row. `scale`: micrometres per pixel.
 fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
-    let doubt = if item.to_mind().next().is_none() { "" } else { " ⚠" };
+    let doubt = if item.notices().next().is_none() { "" } else { " ⚠" };
     let name = format!("{}{doubt}", item.label());
     if let Phase::Failed(_) = &item.phase {
         return vec![name, "failed".into()];
     }
-    if item.stamp == 0 {
+    if !item.is_measured() {
         let stands = if item.phase == Phase::Stopped { "stopped" } else { "…" };
         return vec![name, stands.into()];
     }
@@ -72,7 +72,7 @@ impl App {
                 dom::append(&head, &cell);
             }
         }
-        let done: Vec<&Item> = self.items.iter().filter(|item| item.stamp > 0).collect();
+        let done: Vec<&Item> = self.items.iter().filter(|item| item.is_measured()).collect();
         // The same unit for all rows.
         let scaled = !done.is_empty() && done.iter().all(|item| self.scale_of(item).is_some());
         let scale = |item: &Item| self.scale_of(item).filter(|_| scaled);
@@ -151,7 +151,7 @@ impl App {
 
     /// Items that go into table and zip: results that match the present rules.
     pub fn exportable(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| item.phase == Phase::Done && item.up_to_date(self.stamp))
+        self.items.iter().filter(|item| item.phase == Phase::Done && item.up_to_date(self.rules_version))
     }
 
     /// The table of all images as CSV, as `trainer predict` writes it: the model's rows under one header. If images
@@ -167,7 +167,7 @@ impl App {
             }
             text.push_str(&quoted(&item.stem));
             text.push_str(line.trim_end().strip_suffix(',').unwrap_or_default());
-            text.push_str(&quoted(&item.to_mind().collect::<Vec<_>>().join("; ")));
+            text.push_str(&quoted(&item.notices().collect::<Vec<_>>().join("; ")));
             text.push(',');
             text.push_str(&quoted(&item.path()));
             if compared {

@@ -1,6 +1,7 @@
 //! The tables: cells of the active image, and all images.
 
 use super::figures::{short, sized};
+use super::item::Item;
 use super::{App, act, dom};
 use crate::message::CellRow;
 use wasm_bindgen::JsCast;
@@ -144,7 +145,7 @@ impl App {
     }
 
     pub fn show_tables(&mut self) {
-        dom::show("numbers", self.items.iter().any(|item| item.stamp > 0));
+        dom::show("numbers", self.items.iter().any(Item::is_measured));
         if !dom::element("table-cells").hidden() {
             self.show_cells();
         }

@@ -11,7 +11,7 @@ const MOST_ASKED: usize = 32;
 
 struct Piece {
     bitmap: ImageBitmap,
-    stamp: u32,
+    version: u32,
     used: u64,
 }
 
@@ -27,14 +27,14 @@ pub struct Tiles {
 
 impl Tiles {
     /// Stores a tile that has arrived, unless a newer version is already here.
-    pub fn came(&mut self, tile: Tile, stamp: u32, bitmap: ImageBitmap) {
-        self.asked.remove(&(tile.clone(), stamp));
+    pub fn insert(&mut self, tile: Tile, version: u32, bitmap: ImageBitmap) {
+        self.asked.remove(&(tile.clone(), version));
         self.clock += 1;
-        if self.pieces.get(&tile).is_some_and(|old| old.stamp > stamp) {
+        if self.pieces.get(&tile).is_some_and(|old| old.version > version) {
             bitmap.close();
             return;
         }
-        if let Some(old) = self.pieces.insert(tile, Piece { bitmap, stamp, used: self.clock }) {
+        if let Some(old) = self.pieces.insert(tile, Piece { bitmap, version, used: self.clock }) {
             old.bitmap.close();
         }
         while self.pieces.len() > MOST {
@@ -59,18 +59,18 @@ impl Tiles {
 
     /// Whether this version should be requested, i.e. is neither here nor on its way and has not just failed; if so,
     /// notes it as requested.
-    pub fn wants(&mut self, tile: &Tile, stamp: u32) -> bool {
-        let here = self.pieces.get(tile).is_some_and(|piece| piece.stamp == stamp);
+    pub fn wants(&mut self, tile: &Tile, version: u32) -> bool {
+        let here = self.pieces.get(tile).is_some_and(|piece| piece.version == version);
         if here || self.asked.len() >= MOST_ASKED {
             return false;
         }
-        let request = (tile.clone(), stamp);
+        let request = (tile.clone(), version);
         !self.failed.contains(&request) && self.asked.insert(request)
     }
 
     /// Notes that the desk could not make a tile; returns whether it is the first since the last [`Tiles::retry`].
-    pub fn fail(&mut self, tile: Tile, stamp: u32) -> bool {
-        let request = (tile, stamp);
+    pub fn fail(&mut self, tile: Tile, version: u32) -> bool {
+        let request = (tile, version);
         self.asked.remove(&request);
         let first = self.failed.is_empty();
         self.failed.insert(request);

@@ -1,5 +1,6 @@
 //! The canvas: the visible part of the picture, and drawing it.
 
+use super::item::Item;
 use super::tiles::Tiles;
 use super::{App, act, dom};
 use crate::message::{Request, Tile};
@@ -27,7 +28,7 @@ pub struct View {
     /// Whether the overlay is hidden, while a key is held.
     pub peeking: bool,
     /// Version of the overlay; tiles of other versions are requested again.
-    pub stamp: u32,
+    pub overlay_version: u32,
     asked: bool,
 }
 
@@ -46,7 +47,7 @@ impl View {
             fitted: true,
             layer: "outline".into(),
             peeking: false,
-            stamp: 1,
+            overlay_version: 1,
             asked: false,
         }
     }
@@ -64,11 +65,11 @@ impl View {
         let size = (id, f64::from(width), f64::from(height));
         self.fitted |= self.image != Some(size);
         self.image = Some(size);
-        self.stamp += 1;
+        self.overlay_version += 1;
     }
 
     pub fn overlay_changed(&mut self) {
-        self.stamp += 1;
+        self.overlay_version += 1;
     }
 
     pub fn pixel_ratio() -> f64 {
@@ -150,7 +151,7 @@ impl View {
     }
 
     /// Draws one layer from the available tiles; returns requests for missing ones.
-    fn draw_layer(&mut self, layer: &str, finest: i32, stamp: u32) -> Vec<Request> {
+    fn draw_layer(&mut self, layer: &str, finest: i32, version: u32) -> Vec<Request> {
         let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else {
             return Vec::new();
         };
@@ -169,8 +170,8 @@ impl View {
         for row in rows.0..=rows.1 {
             for column in columns.0..=columns.1 {
                 let tile = Tile { id, layer: layer.to_string(), level, column, row };
-                if self.tiles.wants(&tile, stamp) {
-                    asks.push(Request::Tile { tile: tile.clone(), stamp });
+                if self.tiles.wants(&tile, version) {
+                    asks.push(Request::Tile { tile: tile.clone(), version });
                 }
                 self.draw_tile(&context, &tile, coarsest, (width, height));
             }
@@ -250,12 +251,12 @@ impl App {
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);
         let mut asks = self.view.draw_layer("image", 0, 0);
         let layer = self.view.layer.clone();
-        let measured = self.active_item().is_some_and(|item| item.stamp > 0);
+        let measured = self.active_item().is_some_and(Item::is_measured);
         if layer != "none" && measured && !self.view.peeking {
             context.set_image_smoothing_enabled(true);
             context.set_global_alpha(dom::input("opacity").value_as_number());
-            let stamp = self.view.stamp;
-            asks.extend(self.view.draw_layer(&layer, FINEST_OVERLAY, stamp));
+            let version = self.view.overlay_version;
+            asks.extend(self.view.draw_layer(&layer, FINEST_OVERLAY, version));
             context.set_global_alpha(1.0);
         }
         for ask in asks {
@@ -267,9 +268,9 @@ impl App {
     }
 
     /// Called when the desk could not make a tile: it is requested again after a while, if it is still in view.
-    pub fn tile_failed(&mut self, tile: Tile, stamp: u32) {
+    pub fn tile_failed(&mut self, tile: Tile, version: u32) {
         // At most one retry is scheduled, whatever the number of tiles, so that the desk is not flooded.
-        if self.view.tiles.fail(tile, stamp) {
+        if self.view.tiles.fail(tile, version) {
             dom::after(1000, || {
                 act(|app| {
                     app.view.tiles.retry();

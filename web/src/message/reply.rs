@@ -21,17 +21,16 @@ pub struct Segmented {
     /// Time that the network took.
     pub seconds: f64,
     pub backend: String,
-    /// Serial number of the weights.
-    pub model: u32,
+    pub weights_serial: u32,
 }
 
 /// The cells of one image under the present rules.
 pub struct Measured {
     pub id: u32,
     /// What this result corresponds to: versions of the rules, of the corrections by hand, and of the truth mask.
-    pub stamp: u32,
-    pub choice: u32,
-    pub truth: u32,
+    pub rules_version: u32,
+    pub corrections_version: u32,
+    pub truth_version: u32,
     pub rows: Vec<CellRow>,
     /// Cells per megapixel of the picture, without a border or the black around an eyepiece's view.
     pub density: f64,
@@ -56,13 +55,13 @@ pub enum Reply {
     Up,
     /// The model with these weights is ready on this back end.
     Ready {
-        serial: u32,
+        weights_serial: u32,
         backend: String,
         facts: String,
     },
     /// The model cannot start with these weights; the previous one, if any, stays.
     Refused {
-        serial: u32,
+        weights_serial: u32,
         message: String,
     },
     Decoded {
@@ -80,7 +79,7 @@ pub enum Reply {
     },
     Segmented(Segmented),
     /// A pool worker's answer for a tile: logits, row by row.
-    Part {
+    ComputedTile {
         values: Float32Array,
     },
     /// Seconds of each round, on one thread or device, and with all pool workers.
@@ -96,7 +95,7 @@ pub enum Reply {
     Measured(Measured),
     Tile {
         tile: Tile,
-        stamp: u32,
+        version: u32,
         /// `None` if it could not be made.
         bitmap: Option<ImageBitmap>,
     },
@@ -104,8 +103,8 @@ pub enum Reply {
     Probed {
         id: u32,
         cell: u32,
-        choice: u32,
-        stamp: u32,
+        corrections_version: u32,
+        rules_version: u32,
     },
     Exported {
         id: u32,
@@ -117,11 +116,12 @@ pub enum Reply {
         bytes: Uint8Array,
         done: bool,
     },
-    /// One task failed; the worker goes on. `task` is the kind of the request, `serial` the version of the truth mask.
+    /// One task failed; the worker goes on. `task` is the kind of the request, `truth_version` that of a truth mask which
+    /// cannot be used, else 0.
     Failed {
         id: u32,
         task: String,
-        serial: u32,
+        truth_version: u32,
         message: String,
     },
     /// The worker is unusable.
@@ -136,11 +136,12 @@ impl Reply {
         let over = Array::new();
         let message = match self {
             Self::Up => Build::new("up"),
-            Self::Ready { serial, backend, facts } => {
-                Build::new("ready").with("serial", serial).with("backend", backend).with("facts", facts)
-            }
-            Self::Refused { serial, message } => {
-                Build::new("refused").with("serial", serial).with("message", message)
+            Self::Ready { weights_serial, backend, facts } => Build::new("ready")
+                .with("weightsSerial", weights_serial)
+                .with("backend", backend)
+                .with("facts", facts),
+            Self::Refused { weights_serial, message } => {
+                Build::new("refused").with("weightsSerial", weights_serial).with("message", message)
             }
             Self::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
                 over.push(&thumb.buffer());
@@ -167,11 +168,11 @@ impl Reply {
                     .with("warnings", result.warnings.iter().map(JsValue::from).collect::<Array>())
                     .with("seconds", result.seconds)
                     .with("backend", result.backend)
-                    .with("model", result.model)
+                    .with("weightsSerial", result.weights_serial)
             }
-            Self::Part { values } => {
+            Self::ComputedTile { values } => {
                 over.push(&values.buffer());
-                Build::new("part").with("values", values)
+                Build::new("computed-tile").with("values", values)
             }
             Self::Timed { alone, together } => Build::new("timed")
                 .with("alone", Float64Array::from(&alone[..]))
@@ -185,9 +186,9 @@ impl Reply {
                 over.push(&rows.buffer());
                 Build::new("measured")
                     .with("id", measured.id)
-                    .with("stamp", measured.stamp)
-                    .with("choice", measured.choice)
-                    .with("truth", measured.truth)
+                    .with("rulesVersion", measured.rules_version)
+                    .with("correctionsVersion", measured.corrections_version)
+                    .with("truthVersion", measured.truth_version)
                     .with("rows", rows)
                     .with("density", measured.density)
                     .with("covered", measured.covered)
@@ -198,17 +199,17 @@ impl Reply {
                     .maybe("doubt", measured.doubt)
                     .with("summary", measured.summary)
             }
-            Self::Tile { tile, stamp, bitmap } => {
+            Self::Tile { tile, version, bitmap } => {
                 if let Some(bitmap) = &bitmap {
                     over.push(bitmap);
                 }
-                tile.write(Build::new("tile")).with("stamp", stamp).maybe("bitmap", bitmap)
+                tile.write(Build::new("tile")).with("version", version).maybe("bitmap", bitmap)
             }
-            Self::Probed { id, cell, choice, stamp } => Build::new("probed")
+            Self::Probed { id, cell, corrections_version, rules_version } => Build::new("probed")
                 .with("id", id)
                 .with("cell", cell)
-                .with("choice", choice)
-                .with("stamp", stamp),
+                .with("correctionsVersion", corrections_version)
+                .with("rulesVersion", rules_version),
             Self::Exported { id, name, mime, bytes } => {
                 over.push(&bytes.buffer());
                 Build::new("exported")
@@ -221,10 +222,10 @@ impl Reply {
                 over.push(&bytes.buffer());
                 Build::new("packed").with("bytes", bytes).with("done", done)
             }
-            Self::Failed { id, task, serial, message } => Build::new("failed")
+            Self::Failed { id, task, truth_version, message } => Build::new("failed")
                 .with("id", id)
                 .with("task", task)
-                .with("serial", serial)
+                .with("truthVersion", truth_version)
                 .with("message", message),
             Self::Crashed { message } => Build::new("crashed").with("message", message),
         };
@@ -236,11 +237,16 @@ impl Reply {
         let view = View(message);
         let id = view.number("id") as u32;
         let (width, height) = (view.number("width") as u32, view.number("height") as u32);
-        let serial = view.number("serial") as u32;
+        let weights_serial = view.number("weightsSerial") as u32;
+        let rules_version = view.number("rulesVersion") as u32;
+        let corrections_version = view.number("correctionsVersion") as u32;
+        let truth_version = view.number("truthVersion") as u32;
         Some(match view.text("kind").as_str() {
             "up" => Self::Up,
-            "ready" => Self::Ready { serial, backend: view.text("backend"), facts: view.text("facts") },
-            "refused" => Self::Refused { serial, message: view.text("message") },
+            "ready" => {
+                Self::Ready { weights_serial, backend: view.text("backend"), facts: view.text("facts") }
+            }
+            "refused" => Self::Refused { weights_serial, message: view.text("message") },
             "decoded" => Self::Decoded {
                 id,
                 width,
@@ -260,9 +266,9 @@ impl Reply {
                 warnings: view.texts("warnings"),
                 seconds: view.number("seconds"),
                 backend: view.text("backend"),
-                model: view.number("model") as u32,
+                weights_serial,
             }),
-            "part" => Self::Part { values: view.typed("values")? },
+            "computed-tile" => Self::ComputedTile { values: view.typed("values")? },
             "timed" => Self::Timed { alone: view.numbers("alone"), together: view.numbers("together") },
             "opened" => Self::Opened { id, width, height },
             "measured" => {
@@ -270,9 +276,9 @@ impl Reply {
                 let (rows, _) = numbers.as_chunks::<{ CellRow::WIDTH }>();
                 Self::Measured(Measured {
                     id,
-                    stamp: view.number("stamp") as u32,
-                    choice: view.number("choice") as u32,
-                    truth: view.number("truth") as u32,
+                    rules_version,
+                    corrections_version,
+                    truth_version,
                     rows: rows.iter().map(CellRow::from_numbers).collect(),
                     density: view.number("density"),
                     covered: view.number("covered"),
@@ -286,15 +292,12 @@ impl Reply {
             }
             "tile" => Self::Tile {
                 tile: Tile::read(&view),
-                stamp: view.number("stamp") as u32,
+                version: view.number("version") as u32,
                 bitmap: view.typed("bitmap"),
             },
-            "probed" => Self::Probed {
-                id,
-                cell: view.number("cell") as u32,
-                choice: view.number("choice") as u32,
-                stamp: view.number("stamp") as u32,
-            },
+            "probed" => {
+                Self::Probed { id, cell: view.number("cell") as u32, corrections_version, rules_version }
+            }
             "exported" => Self::Exported {
                 id,
                 name: view.text("name"),
@@ -302,7 +305,9 @@ impl Reply {
                 bytes: view.typed("bytes")?,
             },
             "packed" => Self::Packed { bytes: view.typed("bytes")?, done: view.flag("done") },
-            "failed" => Self::Failed { id, task: view.text("task"), serial, message: view.text("message") },
+            "failed" => {
+                Self::Failed { id, task: view.text("task"), truth_version, message: view.text("message") }
+            }
             "crashed" => Self::Crashed { message: view.text("message") },
             _ => return None,
         })

@@ -31,7 +31,7 @@ pub enum Request {
     /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). Must not be sent again before the answer: the GPU device
     /// must not be set up twice concurrently.
     Start {
-        serial: u32,
+        weights_serial: u32,
         backend: String,
         weights: ArrayBuffer,
     },
@@ -43,11 +43,11 @@ pub enum Request {
         diameter: Option<f64>,
     },
     /// Join a pool: load these weights, to compute tiles for another worker.
-    Help {
+    JoinPool {
         weights: ArrayBuffer,
     },
     /// Run the network on an RGB tile, in the orientations from the first to before the second.
-    Part {
+    ComputeTile {
         pixels: ArrayBuffer,
         width: u32,
         height: u32,
@@ -72,7 +72,8 @@ pub enum Request {
     },
     Tile {
         tile: Tile,
-        stamp: u32,
+        /// Version of the overlay.
+        version: u32,
     },
     /// Find the cell at this point of the open image.
     Probe {
@@ -84,7 +85,7 @@ pub enum Request {
         id: u32,
         name: String,
         file: ArrayBuffer,
-        serial: u32,
+        truth_version: u32,
     },
     Export(Export),
     /// Add all files of the open image to this worker's zip, under this base name.
@@ -102,9 +103,12 @@ impl Request {
     pub fn write(self) -> (JsValue, Array) {
         let over = Array::new();
         let message = match self {
-            Self::Start { serial, backend, weights } => {
+            Self::Start { weights_serial, backend, weights } => {
                 over.push(&weights);
-                Build::new("start").with("serial", serial).with("backend", backend).with("weights", weights)
+                Build::new("start")
+                    .with("weightsSerial", weights_serial)
+                    .with("backend", backend)
+                    .with("weights", weights)
             }
             Self::Segment { id, name, file, diameter } => {
                 over.push(&file);
@@ -114,13 +118,13 @@ impl Request {
                     .with("file", file)
                     .maybe("diameter", diameter)
             }
-            Self::Help { weights } => {
+            Self::JoinPool { weights } => {
                 over.push(&weights);
-                Build::new("help").with("weights", weights)
+                Build::new("join-pool").with("weights", weights)
             }
-            Self::Part { pixels, width, height, orientations: [first, end] } => {
+            Self::ComputeTile { pixels, width, height, orientations: [first, end] } => {
                 over.push(&pixels);
-                Build::new("part")
+                Build::new("compute-tile")
                     .with("pixels", pixels)
                     .with("width", width)
                     .with("height", height)
@@ -153,15 +157,15 @@ impl Request {
                     .with("width", width)
                     .with("height", height)
             }
-            Self::Tile { tile, stamp } => tile.write(Build::new("tile")).with("stamp", stamp),
+            Self::Tile { tile, version } => tile.write(Build::new("tile")).with("version", version),
             Self::Probe { id, x, y } => Build::new("probe").with("id", id).with("x", x).with("y", y),
-            Self::Truth { id, name, file, serial } => {
+            Self::Truth { id, name, file, truth_version } => {
                 over.push(&file);
                 Build::new("truth")
                     .with("id", id)
                     .with("name", name)
                     .with("file", file)
-                    .with("serial", serial)
+                    .with("truthVersion", truth_version)
             }
             Self::Export(Export { id, what, stem }) => {
                 Build::new("export").with("id", id).with("what", what).with("stem", stem)
@@ -176,14 +180,18 @@ impl Request {
     pub fn read(message: &JsValue) -> Option<Self> {
         let view = View(message);
         let id = view.number("id") as u32;
-        let (name, serial) = (view.text("name"), view.number("serial") as u32);
+        let name = view.text("name");
         Some(match view.text("kind").as_str() {
-            "start" => Self::Start { serial, backend: view.text("backend"), weights: view.typed("weights")? },
+            "start" => Self::Start {
+                weights_serial: view.number("weightsSerial") as u32,
+                backend: view.text("backend"),
+                weights: view.typed("weights")?,
+            },
             "segment" => {
                 Self::Segment { id, name, file: view.typed("file")?, diameter: view.maybe_number("diameter") }
             }
-            "help" => Self::Help { weights: view.typed("weights")? },
-            "part" => Self::Part {
+            "join-pool" => Self::JoinPool { weights: view.typed("weights")? },
+            "compute-tile" => Self::ComputeTile {
                 pixels: view.typed("pixels")?,
                 width: view.number("width") as u32,
                 height: view.number("height") as u32,
@@ -209,9 +217,14 @@ impl Request {
                 by_hand: ByHand::read(&view),
                 truth: Truth::read(&view),
             },
-            "tile" => Self::Tile { tile: Tile::read(&view), stamp: view.number("stamp") as u32 },
+            "tile" => Self::Tile { tile: Tile::read(&view), version: view.number("version") as u32 },
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
-            "truth" => Self::Truth { id, name, file: view.typed("file")?, serial },
+            "truth" => Self::Truth {
+                id,
+                name,
+                file: view.typed("file")?,
+                truth_version: view.number("truthVersion") as u32,
+            },
             "export" => Self::Export(Export { id, what: view.text("what"), stem: view.text("stem") }),
             "pack" => Self::Pack { stem: view.text("stem") },
             "pack-end" => Self::PackEnd { table: view.text("table") },

@@ -19,7 +19,7 @@ pub struct Open {
     probability: Option<GrayImage>,
     truth: Option<GrayImage>,
     /// Version of the truth mask, even if that could not be used.
-    truth_serial: u32,
+    truth_version: u32,
     found: Option<Found>,
     rules: Rules,
     by_hand: ByHand,
@@ -45,12 +45,12 @@ fn passing(
     truth: Truth,
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| no_map(name))?;
-    let serial = truth.serial;
+    let truth_version = truth.version;
     let truth = truth.file.and_then(|file| {
         let mask = read_truth(&bytes(&file), &truth.name, map.dimensions());
-        mask.map_err(|error| refuse_truth(id, serial, &error)).ok()
+        mask.map_err(|error| refuse_truth(id, truth_version, &error)).ok()
     });
-    let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), serial), None)?;
+    let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), truth_version), None)?;
     tell(Reply::Measured(measured));
     Ok(())
 }
@@ -88,11 +88,12 @@ impl Desk {
                 let open = self.open.as_ref().filter(|open| open.id == id);
                 let found = open.and_then(|open| open.found.as_ref());
                 let cell = found.map_or(0, |found| cell_at(&found.cells, x, y));
-                let (choice, stamp) = open.map_or((0, 0), |open| (open.rules.choice, open.rules.stamp));
-                tell(Reply::Probed { id, cell, choice, stamp });
+                let (corrections_version, rules_version) =
+                    open.map_or((0, 0), |open| (open.rules.corrections_version, open.rules.rules_version));
+                tell(Reply::Probed { id, cell, corrections_version, rules_version });
             }
-            Request::Truth { id, name, file, serial } => {
-                if let Err(error) = self.truth(id, &name, &bytes(&file), serial) {
+            Request::Truth { id, name, file, truth_version } => {
+                if let Err(error) = self.truth(id, &name, &bytes(&file), truth_version) {
                     failed(id, "measure", &error);
                 }
             }
@@ -122,24 +123,24 @@ impl Desk {
         let (width, height) = image.dimensions();
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
         tell(Reply::Opened { id, width, height });
-        let truth_serial = truth.serial;
+        let truth_version = truth.version;
         let truth = truth.file.and_then(|file| {
             let mask = read_truth(&bytes(&file), &truth.name, image.dimensions());
-            mask.map_err(|error| refuse_truth(id, truth_serial, &error)).ok()
+            mask.map_err(|error| refuse_truth(id, truth_version, &error)).ok()
         });
         let mut open =
-            Open { id, name, image, probability, truth, truth_serial, found: None, rules, by_hand };
+            Open { id, name, image, probability, truth, truth_version, found: None, rules, by_hand };
         open.measure()?;
         self.open = Some(open);
         Ok(())
     }
 
-    fn truth(&mut self, id: u32, name: &str, file: &[u8], serial: u32) -> Result<(), Error> {
+    fn truth(&mut self, id: u32, name: &str, file: &[u8], truth_version: u32) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
             // An unusable mask still replaces the previous one.
             let truth = read_truth(file, name, open.image.dimensions());
-            open.truth = truth.map_err(|error| refuse_truth(id, serial, &error)).ok();
-            open.truth_serial = serial;
+            open.truth = truth.map_err(|error| refuse_truth(id, truth_version, &error)).ok();
+            open.truth_version = truth_version;
             open.measure()?;
         }
         Ok(())
@@ -169,8 +170,8 @@ impl Desk {
 }
 
 /// Reports that a truth mask cannot be used; its image is measured without one.
-fn refuse_truth(id: u32, serial: u32, error: &Error) {
-    tell(Reply::Failed { id, task: "truth".into(), serial, message: error.to_string() });
+fn refuse_truth(id: u32, truth_version: u32, error: &Error) {
+    tell(Reply::Failed { id, task: "truth".into(), truth_version, message: error.to_string() });
 }
 
 /// Reads a truth mask, which must have the size of its image.
@@ -188,7 +189,7 @@ fn read_truth(file: &[u8], name: &str, (w, h): (u32, u32)) -> Result<GrayImage, 
 impl Open {
     fn measure(&mut self) -> Result<(), Error> {
         let Some(map) = &self.probability else { return Ok(()) };
-        let truth = (self.truth.as_ref(), self.truth_serial);
+        let truth = (self.truth.as_ref(), self.truth_version);
         let earlier = self.found.take();
         let (found, measured) = Found::measure(self.id, map, &self.rules, &self.by_hand, truth, earlier)?;
         self.found = Some(found);

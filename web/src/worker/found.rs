@@ -163,7 +163,7 @@ impl Found {
         map: &GrayImage,
         rules: &Rules,
         by_hand: &ByHand,
-        (truth, serial): (Option<&GrayImage>, u32),
+        (truth, truth_version): (Option<&GrayImage>, u32),
         earlier: Option<Self>,
     ) -> Result<(Self, Measured), Error> {
         let by = Basis::of(rules, by_hand);
@@ -185,9 +185,9 @@ impl Found {
         let Self { cells, excluded, .. } = &found;
         let measured = Measured {
             id,
-            stamp: rules.stamp,
-            choice: rules.choice,
-            truth: serial,
+            rules_version: rules.rules_version,
+            corrections_version: rules.corrections_version,
+            truth_version,
             rows: cells.cells.iter().map(|cell| row(cells, cell, excluded.contains(&cell.id))).collect(),
             density: summary.density_per_megapixel,
             covered: summary.covered,

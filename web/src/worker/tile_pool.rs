@@ -113,7 +113,7 @@ impl PoolWorker {
         self.0.post_message(&wasm_bindgen::module())?;
         let answer = self.answer().await?;
         let Some(Reply::Up) = Reply::read(&answer) else { return Err(answer) };
-        let answer = self.ask(Request::Help { weights: Uint8Array::from(weights).buffer() }).await?;
+        let answer = self.ask(Request::JoinPool { weights: Uint8Array::from(weights).buffer() }).await?;
         match Reply::read(&answer) {
             Some(Reply::Ready { .. }) => Ok(()),
             _ => Err(answer),
@@ -124,9 +124,9 @@ impl PoolWorker {
         let (width, height) = pixels.dimensions();
         let pixels = Uint8Array::from(pixels.as_raw().as_slice()).buffer();
         let orientations = [orientations.start as u32, orientations.end as u32];
-        let answer = self.ask(Request::Part { pixels, width, height, orientations }).await?;
+        let answer = self.ask(Request::ComputeTile { pixels, width, height, orientations }).await?;
         match Reply::read(&answer) {
-            Some(Reply::Part { values }) => Ok(values.to_vec()),
+            Some(Reply::ComputedTile { values }) => Ok(values.to_vec()),
             _ => Err(answer),
         }
     }
@@ -144,18 +144,18 @@ thread_local! {
 }
 
 /// Makes this worker a pool worker.
-pub fn help(weights: &[u8]) -> Reply {
+pub fn join(weights: &[u8]) -> Reply {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
             NETWORK.set(Some(network));
-            Reply::Ready { serial: 0, backend: "cpu".into(), facts: String::new() }
+            Reply::Ready { weights_serial: 0, backend: "cpu".into(), facts: String::new() }
         }
-        Err(error) => Reply::Refused { serial: 0, message: error.to_string() },
+        Err(error) => Reply::Refused { weights_serial: 0, message: error.to_string() },
     }
 }
 
 /// Computes a tile in a pool worker.
-pub async fn part(
+pub async fn compute(
     pixels: &js_sys::ArrayBuffer,
     (width, height): (u32, u32),
     orientations: [u32; 2],
@@ -169,7 +169,7 @@ pub async fn part(
     let values = network.tile(pixels, first..end).await;
     NETWORK.set(Some(network));
     match values {
-        Ok(values) => Reply::Part { values: js_sys::Float32Array::from(&values[..]) },
+        Ok(values) => Reply::ComputedTile { values: js_sys::Float32Array::from(&values[..]) },
         Err(error) => crashed(error.to_string()),
     }
 }
