@@ -24,6 +24,7 @@ mod results;
 mod ruler;
 mod samples;
 mod save;
+mod sorted;
 mod state;
 mod summary;
 mod table;

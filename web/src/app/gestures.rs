@@ -27,88 +27,15 @@ fn place(event: &MouseEvent) -> (f64, f64) {
 pub fn listen() {
     let canvas: HtmlCanvasElement = dom::find("canvas");
     let fingers = Rc::new(RefCell::new(Fingers::default()));
-
-    dom::on(&canvas, "wheel", |event: WheelEvent| {
-        event.prevent_default();
-        let (x, y) = place(&event);
-        // Some systems report lines or pages instead of pixels.
-        let unit = [1.0, 30.0, 300.0].get(event.delta_mode() as usize).copied().unwrap_or(1.0);
-        let factor = (-event.delta_y() * unit * if event.ctrl_key() { 0.01 } else { 0.002 }).exp();
-        act(move |app| {
-            app.view.zoom_by(factor, x, y);
-            app.draw_soon();
-        });
-    });
-
-    let state = fingers.clone();
-    dom::on(&canvas, "pointerdown", move |event: PointerEvent| {
-        // Other buttons open menus etc.
-        if event.button() != 0 {
-            return;
-        }
-        let (x, y) = place(&event);
-        let canvas: HtmlCanvasElement = dom::find("canvas");
-        let _ = canvas.set_pointer_capture(event.pointer_id());
-        let mut fingers = state.borrow_mut();
-        if fingers.down.is_empty() {
-            fingers.travelled = 0.0;
-        }
-        fingers.down.push((event.pointer_id(), x, y));
-        let fingers = fingers.down.len();
-        act(move |app| app.pressed(fingers, x, y));
-    });
-
-    let state = fingers.clone();
-    dom::on(&canvas, "pointermove", move |event: PointerEvent| {
-        let (x, y) = place(&event);
-        let mut fingers = state.borrow_mut();
-        if event.buttons() == 0 && !fingers.down.is_empty() {
-            // The release was not observed, for example because it happened over a menu.
-            fingers.down.clear();
-            act(move |app| app.released(false, x, y));
-        }
-        let Some(index) = fingers.down.iter().position(|finger| finger.0 == event.pointer_id()) else {
-            act(move |app| app.point_at(x, y));
-            return;
-        };
-        let before = fingers.down.clone();
-        let (_, old_x, old_y) = before[index];
-        fingers.down[index] = (event.pointer_id(), x, y);
-        fingers.travelled += (x - old_x).hypot(y - old_y);
-        if fingers.travelled < CLICK * View::pixel_ratio() {
-            return;
-        }
-        let now = fingers.down.clone();
-        let touch = event.pointer_type() == "touch";
-        act(move |app| app.dragged(&before, &now, touch));
-    });
-
-    for kind in ["pointerup", "pointercancel"] {
-        let state = fingers.clone();
-        dom::on(&canvas, kind, move |event: PointerEvent| {
-            let (x, y) = place(&event);
-            let mut fingers = state.borrow_mut();
-            if !fingers.down.iter().any(|finger| finger.0 == event.pointer_id()) {
-                return;
-            }
-            fingers.down.retain(|finger| finger.0 != event.pointer_id());
-            if !fingers.down.is_empty() {
-                // The end of a pinch is not a click.
-                fingers.travelled = f64::INFINITY;
-                return;
-            }
-            let up = event.type_() == "pointerup";
-            let clicked = up && fingers.travelled < CLICK * View::pixel_ratio();
-            act(move |app| {
-                if !up {
-                    // The system took the gesture over (palm rejection, a gesture of its own).
-                    app.ruler.lift();
-                    app.pen.lift();
-                }
-                app.released(clicked, x, y);
-            });
-        });
-    }
+    let listen_to = |kind: &str, heard: fn(&mut Fingers, &PointerEvent)| {
+        let fingers = fingers.clone();
+        dom::on(&canvas, kind, move |event: PointerEvent| heard(&mut fingers.borrow_mut(), &event));
+    };
+    listen_to("pointerdown", Fingers::press);
+    listen_to("pointermove", Fingers::shift);
+    listen_to("pointerup", Fingers::lift);
+    listen_to("pointercancel", Fingers::lift);
+    dom::on(&canvas, "wheel", wheel_turned);
     dom::on(&canvas, "pointerleave", |_: PointerEvent| {
         act(|app| {
             app.pointer = None;
@@ -117,6 +44,83 @@ pub fn listen() {
     });
     dom::on(&canvas, "dblclick", |event: MouseEvent| event.prevent_default());
     dom::on(&dom::window(), "resize", |_: web_sys::Event| act(App::draw_soon));
+}
+
+/// Zooms about the pointer.
+fn wheel_turned(event: WheelEvent) {
+    event.prevent_default();
+    let (x, y) = place(&event);
+    // Some systems report lines or pages instead of pixels.
+    let unit = [1.0, 30.0, 300.0].get(event.delta_mode() as usize).copied().unwrap_or(1.0);
+    let factor = (-event.delta_y() * unit * if event.ctrl_key() { 0.01 } else { 0.002 }).exp();
+    act(move |app| {
+        app.view.zoom_by(factor, x, y);
+        app.draw_soon();
+    });
+}
+
+impl Fingers {
+    fn press(&mut self, event: &PointerEvent) {
+        // Other buttons open menus etc.
+        if event.button() != 0 {
+            return;
+        }
+        let (x, y) = place(event);
+        let canvas: HtmlCanvasElement = dom::find("canvas");
+        let _ = canvas.set_pointer_capture(event.pointer_id());
+        if self.down.is_empty() {
+            self.travelled = 0.0;
+        }
+        self.down.push((event.pointer_id(), x, y));
+        let fingers = self.down.len();
+        act(move |app| app.pressed(fingers, x, y));
+    }
+
+    fn shift(&mut self, event: &PointerEvent) {
+        let (x, y) = place(event);
+        if event.buttons() == 0 && !self.down.is_empty() {
+            // The release was not observed, for example because it happened over a menu.
+            self.down.clear();
+            act(move |app| app.released(false, x, y));
+        }
+        let Some(index) = self.down.iter().position(|finger| finger.0 == event.pointer_id()) else {
+            act(move |app| app.point_at(x, y));
+            return;
+        };
+        let before = self.down.clone();
+        let (_, old_x, old_y) = before[index];
+        self.down[index] = (event.pointer_id(), x, y);
+        self.travelled += (x - old_x).hypot(y - old_y);
+        if self.travelled < CLICK * View::pixel_ratio() {
+            return;
+        }
+        let now = self.down.clone();
+        let touch = event.pointer_type() == "touch";
+        act(move |app| app.dragged(&before, &now, touch));
+    }
+
+    fn lift(&mut self, event: &PointerEvent) {
+        let (x, y) = place(event);
+        if !self.down.iter().any(|finger| finger.0 == event.pointer_id()) {
+            return;
+        }
+        self.down.retain(|finger| finger.0 != event.pointer_id());
+        if !self.down.is_empty() {
+            // The end of a pinch is not a click.
+            self.travelled = f64::INFINITY;
+            return;
+        }
+        let up = event.type_() == "pointerup";
+        let clicked = up && self.travelled < CLICK * View::pixel_ratio();
+        act(move |app| {
+            if !up {
+                // The system took the gesture over (palm rejection, a gesture of its own).
+                app.ruler.lift();
+                app.pen.lift();
+            }
+            app.released(clicked, x, y);
+        });
+    }
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! Adding images: dropped, picked, pasted or photographed; single files or folders.
 
 use super::item::Item;
+use super::sorted::{Sorted, is_of_weights};
 use super::state::AGAIN;
 use super::{App, act, ask, dom, files};
 use crate::js::View;
@@ -14,12 +15,10 @@ use web_sys::{
     FileSystemFileEntry,
 };
 
-const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "bmp", "dib", "gif", "tif", "tiff", "jfif"];
-
 /// A dropped, picked or pasted file and the path of its folder, which is empty if it came without one.
 pub struct Dropped {
-    file: File,
-    folder: String,
+    pub file: File,
+    pub folder: String,
 }
 
 /// The files of a browser's file list.
@@ -192,32 +191,6 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
     wasm_bindgen_futures::JsFuture::from(promise).await.ok()
 }
 
-/// Whether a file name is that of weights or of a model card.
-fn is_of_weights(name: &str) -> bool {
-    let name = name.to_lowercase();
-    [".safetensors", ".bpk", ".json"].iter().any(|end| name.ends_with(end))
-}
-
-/// The lower-case stem of the image that a file is the truth mask of. By name: `smear.mask.png`, `Smear_MASK.tif` and
-/// `smear-truth.png` belong to `smear`. By folder: `masks/smear.png`, the usual layout of data sets.
-fn truth_of(name: &str, folder: &str) -> Option<String> {
-    let stem = stem(name).to_lowercase();
-    let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
-    if matches!(folder.as_str(), "mask" | "masks" | "truth" | "labels") {
-        return Some(stem);
-    }
-    let marks = ["mask", "truth", "gt"].iter().find_map(|mark| stem.strip_suffix(mark));
-    marks.and_then(|rest| rest.strip_suffix(['.', '_', '-', ' '])).map(str::to_string)
-}
-
-/// Whether a file is an output of this page or of `trainer predict`, which is never meant as input.
-fn made_here(name: &str) -> bool {
-    let name = name.to_lowercase();
-    [".overlay.png", ".labels.png", ".cells.csv", ".geojson", ".rois.zip"]
-        .iter()
-        .any(|end| name.ends_with(end))
-}
-
 /// What identifies a file, as far as a page can tell: name, size, date.
 fn identity(file: &File) -> (String, u64, u64) {
     (file.name(), file.size().to_bits(), file.last_modified().to_bits())
@@ -243,44 +216,44 @@ impl App {
     /// Adds files: weights go to the model, truth masks to their images, the rest to the queue. From a folder, only
     /// what looks like an image is taken, not a stray `desktop.ini`.
     pub fn add(&mut self, files: Vec<Dropped>, from_folder: bool) {
-        let (weights, files): (Vec<Dropped>, Vec<Dropped>) =
-            files.into_iter().partition(|dropped| is_of_weights(&dropped.file.name()));
-        // Weights inside a dropped folder are ignored too; those dropped next to it are not.
-        let meant: Vec<File> = weights
-            .into_iter()
-            .filter(|dropped| !from_folder || dropped.folder.is_empty())
-            .map(|dropped| dropped.file)
-            .collect();
-        let mut taken = !meant.is_empty();
-        if taken {
-            self.read_weights(meant);
+        let sorted = Sorted::of(files, from_folder);
+        let taken = !sorted.is_empty();
+        if !sorted.weights.is_empty() {
+            self.read_weights(sorted.weights);
         }
-        let (mut truths, mut made, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let again = self.enqueue_all(sorted.images);
+        let (nobodys, anybodys) = self.assign_truths(sorted.truths);
+        self.complain_of(&sorted.made, "skipped; results are not images");
+        self.complain_of(&again, AGAIN);
+        self.complain_of(
+            &nobodys,
+            "skipped; named like a mask, but there is no image of that name. Add the image first; if it is an image itself, rename it",
+        );
+        self.complain_of(&anybodys, "skipped; several images have that name. Select one and give the mask under Check against a truth mask");
+        if from_folder && !taken {
+            self.complain("No picture in the folder. Supported formats: PNG, JPEG, WebP, BMP, GIF and TIFF. Drop a weights file by itself, not in a folder.");
+        }
+        self.pump();
+    }
+
+    /// Adds images to the queue. Returns the names of those that are in the list twice now.
+    fn enqueue_all(&mut self, images: Vec<Dropped>) -> Vec<String> {
         let files_here = self.items.iter().filter_map(|item| item.file.dyn_ref::<File>());
         let mut known: HashSet<_> = files_here.map(identity).collect();
-        for Dropped { file, folder } in files {
+        let mut again = Vec::new();
+        for Dropped { file, folder } in images {
             let name = file.name();
-            let ending = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-            // Hidden folders contain thumbnails and the like.
-            let hidden = folder.split('/').chain([name.as_str()]).any(|part| part.starts_with('.'));
-            if from_folder && (!ENDINGS.contains(&ending.as_str()) || hidden) {
-                continue;
+            if !known.insert(identity(&file)) {
+                again.push(name.clone());
             }
-            taken = true;
-            if made_here(&name) {
-                made.push(name);
-                continue;
-            }
-            match truth_of(&name, &folder) {
-                Some(of) => truths.push((of, Dropped { file, folder })),
-                None => {
-                    if !known.insert(identity(&file)) {
-                        again.push(name.clone());
-                    }
-                    self.enqueue(name, folder, file.into());
-                }
-            }
+            self.enqueue(name, folder, file.into());
         }
+        again
+    }
+
+    /// Gives truth masks, each with the stem of its image, to the images. Returns the names of those without an image,
+    /// and of those that could belong to several.
+    fn assign_truths(&mut self, truths: Vec<(String, Dropped)>) -> (Vec<String>, Vec<String>) {
         let (mut nobodys, mut anybodys) = (Vec::new(), Vec::new());
         for (of, Dropped { file, folder }) in truths {
             let name = file.name();
@@ -297,17 +270,7 @@ impl App {
                 _ => anybodys.push(name),
             }
         }
-        self.complain_of(&made, "skipped; results are not images");
-        self.complain_of(&again, AGAIN);
-        self.complain_of(
-            &nobodys,
-            "skipped; named like a mask, but there is no image of that name. Add the image first; if it is an image itself, rename it",
-        );
-        self.complain_of(&anybodys, "skipped; several images have that name. Select one and give the mask under Check against a truth mask");
-        if from_folder && !taken {
-            self.complain("No picture in the folder. Supported formats: PNG, JPEG, WebP, BMP, GIF and TIFF. Drop a weights file by itself, not in a folder.");
-        }
-        self.pump();
+        (nobodys, anybodys)
     }
 
     /// Reports a problem with one or several files.

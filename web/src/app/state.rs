@@ -344,11 +344,14 @@ impl App {
 
     fn state(&self) -> &'static str {
         let working = self.items.iter().any(Item::pending) || self.unsettled();
-        match () {
-            () if self.fatal => "error",
-            () if working || self.packing.is_some() => "busy",
-            () if !self.network_ready && self.running.is_none() => "loading",
-            () => "ready",
+        if self.fatal {
+            "error"
+        } else if working || self.packing.is_some() {
+            "busy"
+        } else if !self.network_ready && self.running.is_none() {
+            "loading"
+        } else {
+            "ready"
         }
     }
 

@@ -19,9 +19,24 @@ pub struct Sorting {
     column: usize,
     falling: bool,
     rows: usize,
-    /// What the table shows: image, set of rows, number of rows, limit, direction, other state. It is rebuilt only when
-    /// this changes.
-    shown: Option<(u32, u32, usize, usize, bool, String)>,
+    shown: Option<Shown>,
+}
+
+/// What the table of cells shows. It is rebuilt only when this changes.
+#[derive(PartialEq)]
+struct Shown {
+    image: u32,
+    /// Which of the image's sets of rows, see [`Item::measurings`].
+    measurings: u32,
+    cells: usize,
+    /// Changes with every cell that is left out, before the next set of rows has come.
+    left_out: usize,
+    /// Micrometres per pixel.
+    scale: Option<f64>,
+    column: usize,
+    falling: bool,
+    /// Maximum number of rows.
+    rows: usize,
 }
 
 impl Default for Sorting {
@@ -158,7 +173,7 @@ impl App {
     }
 
     fn show_cells(&mut self) {
-        let other = self.sorting.shown.as_ref().is_some_and(|shown| Some(shown.0) != self.active);
+        let other = self.sorting.shown.as_ref().is_some_and(|shown| Some(shown.image) != self.active);
         if other {
             self.sorting.rows = PORTION;
         }
@@ -178,14 +193,20 @@ impl App {
             "table-note",
             &format!("{}{out}{first}; sizes in {unit}, x and y in px", super::figures::cells(item.count())),
         );
-        let out: usize = item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum();
-        let sorting = format!("{:?} {out} {}", scale, self.sorting.column);
-        let (rows, falling) = (self.sorting.rows, self.sorting.falling);
-        let shown = Some((item.id, item.measurings, item.rows.len(), rows, falling, sorting));
-        if self.sorting.shown == shown {
+        let Sorting { column, falling, rows, .. } = self.sorting;
+        let shown = Shown {
+            image: item.id,
+            measurings: item.measurings,
+            cells: item.rows.len(),
+            left_out: item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum(),
+            scale,
+            column,
+            falling,
+            rows,
+        };
+        if self.sorting.shown.as_ref() == Some(&shown) {
             return;
         }
-        let column = self.sorting.column;
         let mut sorted: Vec<CellRow> = item.rows.clone();
         sorted.sort_by(|a, b| value(a, column).total_cmp(&value(b, column)));
         if falling {
@@ -222,6 +243,6 @@ impl App {
             };
             dom::set(head, "aria-sort", order);
         }
-        self.sorting.shown = shown;
+        self.sorting.shown = Some(shown);
     }
 }
