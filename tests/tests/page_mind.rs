@@ -169,6 +169,29 @@ fn what_failed_is_told_and_can_be_taken_away() -> Result<()> {
 }
 
 #[test]
+fn messages_go_with_the_images_that_they_are_about() -> Result<()> {
+    let scratch = Scratch::new("messages")?;
+    let letters = (1..=8).map(|number| scratch.write(&format!("letter-{number}.png"), "no picture"));
+    let letters = letters.collect::<Result<Vec<_>>>()?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&letters)?;
+    let said = page.until_shown("#error", "2 earlier messages")?;
+    ensure!(said.contains("letter-8.png") && !said.contains("letter-2.png"), "{said}");
+    let remove = "document.querySelector(`[data-name='letter-${arguments[0]}.png'] .remove`).click()";
+    for number in [8, 1] {
+        page.js(remove, json!([number]))?;
+    }
+    page.until_shown("#error", "letter-2.png")?;
+    let said = page.shown("#error")?;
+    ensure!(!said.contains("letter-8.png") && !said.contains("earlier"), "{said}");
+    for number in 2..8 {
+        page.js(remove, json!([number]))?;
+    }
+    assert_eq!(page.shown("#error")?, "");
+    Ok(())
+}
+
+#[test]
 fn a_file_that_is_gone_is_told_of_where_it_is_missing() -> Result<()> {
     let scratch = Scratch::new("gone")?;
     let plain = image::RgbImage::from_pixel(160, 120, image::Rgb([228, 214, 219]));

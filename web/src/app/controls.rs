@@ -47,10 +47,7 @@ pub fn listen() {
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);
     on_click("race", App::race);
-    on_click("dismiss", |app| {
-        dom::show("error-box", false);
-        app.keep_focus();
-    });
+    on_click("dismiss", App::dismiss_complaints);
     dom::on(&dom::element("engine"), "click", |_: Event| {
         let details = dom::element("machine");
         dom::set(&details, "open", "");

@@ -111,6 +111,8 @@ pub struct App {
     pub racer: Option<Link>,
     /// The image that is timed by the racer.
     pub raced: u32,
+    /// Messages about errors, except dismissed ones and those about images no longer in the list.
+    complaints: Vec<String>,
     refresh_asked: bool,
     /// Number of announcements requested; only the last one is spoken.
     speeches: u32,
@@ -118,8 +120,6 @@ pub struct App {
 
 /// Message for a file that was added before.
 pub const AGAIN: &str = "already in the list, so counted twice now; remove one of each two";
-/// Ends the line that gives the number of messages no longer shown.
-const EARLIER: &str = " earlier messages are not shown; failed images say why in the list";
 
 impl App {
     pub fn new() -> Self {
@@ -169,6 +169,7 @@ impl App {
             packing: None,
             racer: None,
             raced: 0,
+            complaints: Vec::new(),
             refresh_asked: false,
             speeches: 0,
         }
@@ -204,23 +205,12 @@ impl App {
         self.item_mut(self.active?)
     }
 
-    /// Shows an error to the user, one line each; earlier lines of this session stay visible, up to a limit.
+    /// Shows an error to the user, one line each; earlier ones stay visible, up to a limit.
     pub fn complain(&mut self, line: &str) {
-        let (element, hidden) = (dom::element("error"), dom::element("error-box").hidden());
-        let before = if hidden { String::new() } else { element.text_content().unwrap_or_default() };
-        const SHOWN: usize = 6;
         // A repeated message moves to the end.
-        let told = |old: &&str| !old.ends_with(EARLIER) && *old != line;
-        let earlier = before.lines().find_map(|line| line.strip_suffix(EARLIER)?.parse().ok()).unwrap_or(0);
-        let mut lines: Vec<&str> = before.lines().filter(told).chain([line]).collect();
-        let surplus = lines.len().saturating_sub(SHOWN);
-        lines.drain(..surplus);
-        let more = match earlier + surplus {
-            0 => String::new(),
-            more => format!("\n{more}{EARLIER}"),
-        };
-        element.set_text_content(Some(&format!("{}{more}", lines.join("\n"))));
-        dom::show("error-box", true);
+        self.complaints.retain(|old| old != line);
+        self.complaints.push(line.to_string());
+        self.show_complaints();
     }
 
     /// Removes messages about an image that is no longer in the list.
@@ -228,17 +218,30 @@ impl App {
         // If a duplicate was removed, only the message about the duplication is obsolete.
         let other = self.items.iter().any(|item| item.name == name);
         let again = format!("{name}: {AGAIN}");
-        let element = dom::element("error");
-        let before = element.text_content().unwrap_or_default();
         let (first, last) = (format!("{name}: "), format!(": {name}"));
-        let of_it = |line: &&str| {
+        let of_it = |line: &str| {
             if other { line.starts_with(&again) } else { line.starts_with(&first) || line.ends_with(&last) }
         };
-        let left: Vec<&str> = before.lines().filter(|line| !of_it(line)).collect();
-        element.set_text_content(Some(&left.join("\n")));
-        if left.is_empty() {
-            dom::show("error-box", false);
-        }
+        self.complaints.retain(|line| !of_it(line));
+        self.show_complaints();
+    }
+
+    /// Removes all messages at the user's request.
+    pub fn dismiss_complaints(&mut self) {
+        self.complaints.clear();
+        self.show_complaints();
+        self.keep_focus();
+    }
+
+    fn show_complaints(&self) {
+        const SHOWN: usize = 6;
+        let (earlier, latest) = self.complaints.split_at(self.complaints.len().saturating_sub(SHOWN));
+        let more = match earlier.len() {
+            0 => String::new(),
+            more => format!("\n{more} earlier messages are not shown; failed images say why in the list"),
+        };
+        dom::element("error").set_text_content(Some(&format!("{}{more}", latest.join("\n"))));
+        dom::show("error-box", !latest.is_empty());
     }
 
     /// Announces the cell count of the active image to screen readers once it has settled.
