@@ -68,23 +68,21 @@ impl Job for Predict<'_> {
         let bar = bar(images.len() as u64, "images");
         let alone = RwLock::new(());
         let work = |input: &Input| {
-            let mut notes = Vec::new();
-            let result = self.segment(&segmenter, input, &bar, &alone, &mut notes);
+            let mut outcome = Outcome::default();
+            if let Err(problem) = self.segment(&segmenter, input, &bar, &alone, &mut outcome) {
+                outcome.problems.push(problem);
+            }
             bar.inc(1);
-            (notes, result)
+            outcome
         };
-        let report = |(notes, result): (Vec<Problem>, Result<(Row, Vec<Problem>), Problem>)| {
-            bar.suspend(|| notes.iter().for_each(|note| say::err!("note: {note}")));
-            let problems = match result {
-                Ok((row, problems)) => {
-                    bar.suspend(|| warn(&row));
-                    rows.push(row);
-                    problems
-                }
-                Err(problem) => vec![problem],
-            };
+        let report = |Outcome { notes, row, problems }: Outcome| {
+            bar.suspend(|| {
+                notes.iter().for_each(|note| say::err!("note: {note}"));
+                row.iter().for_each(warn);
+                problems.iter().for_each(|problem| say::err!("error: {problem}"));
+            });
+            rows.extend(row);
             failed += usize::from(!problems.is_empty());
-            bar.suspend(|| problems.iter().for_each(|problem| say::err!("error: {problem}")));
         };
         queue::in_order(images, self.threads, work, report);
         bar.finish_and_clear();
@@ -92,6 +90,16 @@ impl Job for Predict<'_> {
         say::out!("{}", outputs::sentence(&rows, &self.args.out));
         Ok(failed)
     }
+}
+
+/// What became of an image.
+#[derive(Default)]
+struct Outcome {
+    notes: Vec<Problem>,
+    /// `None` if it could not be segmented.
+    row: Option<Row>,
+    /// Why it could not be segmented, or results could not be written.
+    problems: Vec<Problem>,
 }
 
 /// Pixels of an image that is segmented while no other is, so that memory stays bounded.
@@ -111,19 +119,19 @@ fn warn(row: &Row) {
 }
 
 impl Predict<'_> {
-    /// Segments one image and writes its results; returns the problems of those that could not be written. `alone` is
-    /// held for writing by a large image, for reading by the others.
+    /// Segments one image and writes its results. `alone` is held for writing by a large image, for reading by the
+    /// others.
     fn segment<B: SegBackend>(
         &self,
         segmenter: &Segmenter<B>,
         input: &Input,
         bar: &ProgressBar,
         alone: &RwLock<()>,
-        notes: &mut Vec<Problem>,
-    ) -> Result<(Row, Vec<Problem>), Problem> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Problem> {
         let path = &input.path;
         let args = self.args;
-        notes.extend(outputs::clear(args, &input.stem)?);
+        outcome.notes.extend(outputs::clear(args, &input.stem)?);
         let bytes = files::read(path)?;
         // It guards no data that a panic could have left half done.
         let (_alone, _beside) = if is_large(&bytes) {
@@ -147,11 +155,12 @@ impl Predict<'_> {
                 ..args.mask.cell_options(segmentation.diameter_px)
             },
         );
-        let problems = outputs::write(args, input, &image, &cells);
+        outcome.problems = outputs::write(args, input, &image, &cells);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
         let unread = decode::unread(&bytes).map(String::from);
         let warnings = unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
-        Ok((Row { stem, summary, warnings, file: path.clone() }, problems))
+        outcome.row = Some(Row { stem, summary, warnings, file: path.clone() });
+        Ok(())
     }
 }
 

@@ -16,6 +16,10 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     // Cargo puts it beside this program.
     let mut programs = Command::new(std::env::current_exe()?.with_file_name("bench"));
     programs.arg(paths::dist());
+    if std::env::var_os("RBC_PATIENCE").is_none() {
+        // ONNX Runtime Web on WebGPU that a slow CPU computes.
+        programs.env("RBC_PATIENCE", "1800");
+    }
     match peer() {
         Ok(folder) => _ = programs.arg(folder),
         Err(error) => println!("bench: without ONNX Runtime Web beside the page: {error:#}"),
