@@ -22,6 +22,7 @@ import urllib.request
 from pathlib import Path
 
 SITE = Path(__file__).resolve().parent.parent / "dist"
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Script that lists the images of the page: name, state, and the note beside the name.
 LISTED = """return [...document.querySelectorAll('[data-testid=result]')]
     .map(e => [e.dataset.name, e.dataset.state, e.querySelector('.note').textContent])"""
@@ -110,7 +111,8 @@ def main(trainer, chromium, chromedriver, *folders):
     failed = False
     with Driver(chromedriver) as driver:
         for folder in map(Path, folders):
-            files = sorted(file for file in folder.resolve().iterdir() if file.is_file())
+            # The page takes files of other kinds for weights, results or truth masks.
+            files = sorted(file for file in folder.resolve().iterdir() if file.suffix.lower() in IMAGES)
             with tempfile.TemporaryDirectory() as scratch:
                 native = by_predict(trainer, folder, Path(scratch))
             page = by_page(driver, address, chromium, files)

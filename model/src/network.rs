@@ -204,6 +204,43 @@ impl<B: SegBackend> Network<B> {
         self
     }
 
+    /// The reverse of [`fold`](Self::fold), so that a network for inference can be trained further: inserts a batch
+    /// normalisation after every layer but the last, whose scale and shift undo what it does to batches with these
+    /// statistics. `statistics` measures a network on the training images as
+    /// [`forward_with_statistics`](Self::forward_with_statistics) does; it is called once per layer, because the
+    /// statistics of a layer depend on the normalisations before it.
+    ///
+    /// # Panics
+    ///
+    /// If `statistics` returns fewer entries than there are batch-normalised layers.
+    pub fn unfold(mut self, statistics: impl Fn(&Self) -> Statistics<B>) -> Self {
+        let layers = self.norms().len();
+        for (norm, channels, device) in self.norms() {
+            *norm = Some(Norm::init(channels, &device));
+        }
+        for layer in 0..layers {
+            let [mean, variance] = statistics(&self).swap_remove(layer);
+            let (norm, ..) = self.norms().swap_remove(layer);
+            *norm = Some(Norm {
+                gamma: Param::from_tensor(variance.add_scalar(EPSILON).sqrt()),
+                beta: Param::from_tensor(mean),
+            });
+        }
+        self
+    }
+
+    /// The batch normalisations, in the order of the forward pass, with the number of channels and the device of their
+    /// layers. The last layer has none.
+    fn norms(&mut self) -> Vec<(&mut Option<Norm<B>>, usize, B::Device)> {
+        let encoder = self.encoder.iter_mut().flat_map(|stage| [&mut stage.first, &mut stage.second]);
+        let decoder = self.decoder.iter_mut().flat_map(|stage| [&mut stage.first, &mut stage.second]);
+        let of = |norm, bias: &Param<Tensor<B, 1>>| (norm, bias.val().dims()[0], bias.val().device());
+        let mut norms: Vec<_> = encoder.map(|layer| of(&mut layer.norm, &layer.bias)).collect();
+        norms.extend(decoder.map(|layer| of(&mut layer.norm, &layer.bias)));
+        norms.pop();
+        norms
+    }
+
     /// Adds `logit` to the logit of red blood cell. With `logit = ln((1 - t) / t)`, the outline that was at probability
     /// `t` is at one half.
     pub fn shift(mut self, logit: f32) -> Self {

@@ -38,11 +38,11 @@ impl SegmentOptions {
     fn check(&self) -> Result<(), Error> {
         let problem = match (self.orientations, self.diameter_px) {
             (Some(count), _) if ![1, 2, 4, 8].contains(&count) => {
-                format!("an image has 1, 2, 4 or 8 orientations, not {count}")
+                format!("orientations must be 1, 2, 4 or 8, not {count}")
             }
             (_, Some(diameter)) if !DIAMETERS.contains(&f64::from(diameter)) => {
                 let (least, most) = (DIAMETERS.start(), DIAMETERS.end());
-                format!("a cell diameter lies between {least} and {most} pixels, not at {diameter}")
+                format!("the cell diameter must be from {least} to {most} pixels, not {diameter}")
             }
             _ => return Ok(()),
         };
@@ -129,7 +129,7 @@ pub trait TileNetwork {
     ) -> Result<Segmentation, Error> {
         options.check()?;
         if image.width() == 0 || image.height() == 0 {
-            return Err(Error::Options("an image without pixels".into()));
+            return Err(Error::Options("the image has no pixels".into()));
         }
         let Some(frame) = Frame::find(image) else {
             return segment_picture(self, image, options, progress).await;

@@ -50,7 +50,9 @@ impl Surround {
         }
         let reach = REACH * diameter;
         let away =
-            squared_distance_within(reach.max(1.0) as usize, width as usize, height as usize, |at| black[at]);
+            squared_distance_within(reach.max(1.0).ceil() as usize, width as usize, height as usize, |at| {
+                black[at]
+            });
         let rim = |at: usize| away[at] <= 1.0 || away[at] <= reach * reach && level(at) < RIM;
         Some(Self { unlit: (0..black.len()).map(rim).collect() })
     }
@@ -113,6 +115,22 @@ mod tests {
         let mut logits = Logits { width: 120, height: 90, values: vec![3.0; 120 * 90] };
         surround.clear(&mut logits);
         assert!(logits.values[0] < -9.0 && logits.values[45 * 120 + 60] == 3.0);
+    }
+
+    #[test]
+    fn the_rim_reaches_as_far_in_every_direction() {
+        // Cells of 34 pixels: 10.2 pixels from the corner of the black region at 19, 30.
+        let rim = |x: u32, y: u32| {
+            let image = RgbImage::from_fn(60, 60, |px, py| match (px, py) {
+                (0..20, 30..) => Rgb([4, 3, 2]),
+                at if at == (x, y) => Rgb([60; 3]),
+                _ => Rgb(LIT.map(|value| value as u8)),
+            });
+            let surround = Surround::find(&image, LIT, 34.0).expect("a black region");
+            surround.unlit[y as usize * 60 + x as usize]
+        };
+        assert!(rim(29, 30) && rim(29, 29) && rim(28, 26), "within reach");
+        assert!(!rim(30, 29) && !rim(29, 27), "beyond reach");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use burn::backend::Flex;
-use common::checks;
+use common::{checks, known};
 use pollster::block_on;
 
 #[test]
@@ -45,5 +45,19 @@ fn pooling_and_unpooling_undo_each_other() {
 
 #[test]
 fn network_gives_the_stored_logits() {
-    block_on(common::known::answer::<Flex>(&Default::default()));
+    block_on(known::answer::<Flex>(&Default::default()));
+}
+
+#[test]
+fn batch_normalisation_folds_in_and_out() {
+    let device = Default::default();
+    let (network, input) = (known::network::<Flex>([5, 8, 12], &device), known::input(24, 40, &device));
+    let floats = |logits| block_on(checks::floats::<Flex, 4>(logits));
+    let plain: Vec<f64> = floats(network.forward(input.clone())).into_iter().map(f64::from).collect();
+
+    let unfolded = network.unfold(|network| network.forward_with_statistics(input.clone()).1);
+    let (logits, statistics) = unfolded.forward_with_statistics(input.clone());
+    assert_eq!(statistics.len(), 11, "every layer but the last is normalised");
+    checks::close("unfolded", &floats(logits), &plain, 1e-3);
+    checks::close("folded again", &floats(unfolded.fold(statistics).forward(input)), &plain, 1e-3);
 }

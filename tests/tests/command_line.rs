@@ -221,6 +221,40 @@ fn crops(scratch: &Scratch) -> Result<PathBuf> {
 }
 
 #[test]
+fn a_network_is_trained_further_from_given_weights() -> Result<()> {
+    let scratch = Scratch::new("start")?;
+    let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    let further = |start: &Path, more: &[&str]| {
+        let words = ["train", "--device", "cpu", "--folds", "1", "--epochs", "1", "--batch", "1"];
+        let words = words.iter().chain(more).map(OsStr::new);
+        let named = [("--data", data.as_path()), ("--out", &out), ("--start-from", start)];
+        trainer(words.chain(named.iter().flat_map(|(name, path)| [OsStr::new(name), path.as_os_str()])))
+    };
+    // Steps too short to matter, on a network that segments these smears well: it still does.
+    further(Path::new("shipped"), &["--learning-rate", "1e-7"])?.succeeded()?;
+    let measured = |weights: &[&OsStr]| -> Result<f64> {
+        let report = scratch.path().join("measured");
+        let named = [OsStr::new("--data"), data.as_os_str(), OsStr::new("--out"), report.as_os_str()];
+        let words = ["evaluate", "--device", "cpu"].map(OsStr::new);
+        trainer(words.into_iter().chain(named).chain(weights.iter().copied()))?.succeeded()?;
+        let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report.join("report.json"))?)?;
+        report["mean_iou"].as_f64().context("no mean_iou")
+    };
+    let (before, after) =
+        (measured(&[])?, measured(&[OsStr::new("--weights"), out.join("rbc.safetensors").as_os_str()])?);
+    ensure!(before > 0.8 && (before - after).abs() < 0.02, "{before} before, {after} after");
+    let card: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("rbc.json"))?)?;
+    assert_eq!(card["config"]["network"]["widths"], serde_json::json!([16, 32, 64]));
+    ensure!(card["config"]["start"].is_u64(), "{card}");
+
+    let run = further(Path::new("shipped"), &["--widths", "4,4,4"])?;
+    ensure!(!run.success && run.stderr.contains("--start-from"), "{}", run.stderr);
+    let run = further(&data.join("manifest.csv"), &[])?;
+    ensure!(!run.success, "{}", run.stderr);
+    run.line_about("manifest.csv").map(drop)
+}
+
+#[test]
 fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     let scratch = Scratch::new("train")?;
     let (data, out) = (crops(&scratch)?, scratch.path().join("out"));

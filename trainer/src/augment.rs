@@ -120,7 +120,7 @@ fn cut(level: &Level, side: usize, step: f32, rng: &mut StdRng) -> Crop {
 }
 
 /// Largest standard deviation in pixels of the blur: a wider kernel would be cut off where it is still high and become
-/// a box. Only a `--colour-jitter` above 1 asks for more.
+/// a box. The default `--colour-jitter` stays below it.
 const MAX_BLUR: f32 = 1.5;
 
 /// Varies the image as another microscope, lamp, stain or camera would.

@@ -79,7 +79,7 @@ pub fn examine(dataset: &Dataset) -> Report {
     for facts in &good {
         report.warnings.extend(facts.warnings.iter().cloned());
         if let Some(all) = facts.marks.extreme() {
-            let mut what = format!("the mask marks {all} of the image as RBC, check it");
+            let mut what = format!("the mask marks {all} of the image as RBC: check it");
             if all == "all" && std::fs::read(&facts.entry.mask).is_ok_and(|bytes| decode::has_alpha(&bytes)) {
                 what += "; its alpha channel does not count: if that marks the cells, save the mask in black and white";
             }

@@ -124,6 +124,11 @@ pub struct TrainArgs {
     /// Number of epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::epochs)]
     pub epochs: Option<usize>,
+    /// Weights to start from, to adapt them to smears of which there are few labelled images: a file that `train` or
+    /// `export` wrote, or `shipped` for those built into this program. They also set widths and working diameter
+    /// [default: random weights]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["widths", "working_diameter"])]
+    pub start_from: Option<PathBuf>,
     /// Channels of the three stages, for example 8,16,32 [default: 16,32,64]
     #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = values::widths)]
     pub widths: Option<[usize; 3]>,

@@ -131,7 +131,7 @@ impl<'a> Measure<'a> {
         Ok(())
     }
 
-    /// Prints the findings and writes them to the output folder. Fails if a file could not be read or written.
+    /// Prints the findings and writes them to the output folder. Fails if a file could not be read, segmented or written.
     fn report(&self, found: Findings) -> Result<()> {
         let Findings { records, marks, worst, mut warnings, mut problems, seconds, pixels } = found;
         warnings.extend(masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what)));
@@ -148,7 +148,7 @@ impl<'a> Measure<'a> {
         problems.iter().for_each(|problem| say::err!("error: {problem}"));
         match problems.len() {
             0 => Ok(()),
-            count => bail!("{} could not be read or written, see above", plural(count, "file", "files")),
+            count => bail!("{} could not be processed, see above", plural(count, "file", "files")),
         }
     }
 

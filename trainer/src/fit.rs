@@ -17,8 +17,9 @@ use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
 use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::metrics::Overlap;
-use rbc_model::network::{Network, NetworkConfig};
+use rbc_model::network::{Network, NetworkConfig, Statistics};
 use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork, normalise};
+use rbc_model::weights;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
@@ -42,6 +43,9 @@ pub struct FitConfig {
     /// For biases and normalisation parameters; kernels have none.
     pub weight_decay: f32,
     pub seed: u64,
+    /// CRC-32 of the weights that the fit starts from; `None`: random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u32>,
 }
 
 /// Optimiser steps per epoch.
@@ -59,6 +63,7 @@ impl Default for FitConfig {
             learning_rate: 2e-2,
             weight_decay: 1e-4,
             seed: 0,
+            start: None,
         }
     }
 }
@@ -95,12 +100,15 @@ struct Fit<B: SegBackward, O> {
     seconds: f64,
 }
 
-/// Fits a network to crops of `pool`; writes `history.csv` and a checkpoint to `out` after each epoch.
+/// Fits a network to crops of `pool`; writes `history.csv` and a checkpoint to `out` after each epoch. `start` holds the
+/// weights to start from, those of a network for inference with the widths of `config`.
 ///
 /// # Errors
-/// If the loss is no longer finite, the folder can't be written to, or the checkpoint to resume from can't be used.
+/// If the loss is no longer finite, the folder can't be written to, or the weights to start from or the checkpoint to
+/// resume from can't be used.
 pub fn fit<B: SegBackward>(
     config: &FitConfig,
+    start: Option<&[u8]>,
     pool: &Pool,
     out: &Path,
     resume: bool,
@@ -110,13 +118,17 @@ pub fn fit<B: SegBackward>(
     create_folder(out)?;
     let checkpoints = Checkpoints { folder: out, config, fingerprint: pool.fingerprint() };
     B::seed(device, config.seed);
+    let last = if resume { checkpoints.last::<Autodiff<B>, _>(device)? } else { None };
     let mut fit = Fit {
-        network: config.network.init::<Autodiff<B>>(device),
+        network: match start {
+            Some(weights) if last.is_none() => started(weights, config, pool, device)?,
+            _ => config.network.init::<Autodiff<B>>(device),
+        },
         optimiser: KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay),
         history: Vec::new(),
         seconds: 0.0,
     };
-    if resume && let Some(last) = checkpoints.last::<Autodiff<B>, _>(device)? {
+    if let Some(last) = last {
         let (weights, moments) = last.record;
         fit = Fit {
             network: fit.network.load_record(weights),
@@ -188,8 +200,7 @@ fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
 /// Number of batches over which the statistics of batch normalisation are averaged.
 const STATISTICS: usize = 16;
 
-/// The network for inference: batch normalisation is folded into the layers, with statistics averaged over a number of
-/// batches (Wu, Johnson: Rethinking "Batch" in BatchNorm, 2021, section 3) instead of a moving average.
+/// The network for inference: batch normalisation is folded into the layers.
 fn for_inference<B: SegBackend>(
     network: Network<B>,
     config: &FitConfig,
@@ -199,6 +210,35 @@ fn for_inference<B: SegBackend>(
     if !config.network.batch_norm {
         return network;
     }
+    let statistics = statistics(&network, config, pool, device);
+    network.fold(statistics)
+}
+
+/// The network to start from: that of a weights file, in which batch normalisation was folded into the layers.
+fn started<B: SegBackward>(
+    weights: &[u8],
+    config: &FitConfig,
+    pool: &Pool,
+    device: &B::Device,
+) -> Result<Network<Autodiff<B>>> {
+    let (network, _) = weights::load::<Autodiff<B>>(weights, device)?;
+    if !config.network.batch_norm {
+        return Ok(network);
+    }
+    Ok(network.unfold(|network| {
+        let found = statistics(&network.valid(), config, pool, device);
+        found.into_iter().map(|both| both.map(Tensor::from_inner)).collect()
+    }))
+}
+
+/// Mean and variance of each batch-normalised layer, averaged over a number of batches (Wu, Johnson: Rethinking "Batch"
+/// in BatchNorm, 2021, section 3) instead of a moving average.
+fn statistics<B: SegBackend>(
+    network: &Network<B>,
+    config: &FitConfig,
+    pool: &Pool,
+    device: &B::Device,
+) -> Statistics<B> {
     // For each layer, the means and the variances of every batch.
     let mut layers: Vec<[Vec<Tensor<B, 1>>; 2]> = Vec::new();
     for index in 0..STATISTICS {
@@ -211,14 +251,14 @@ fn for_inference<B: SegBackend>(
             layer[1].push(variance);
         }
     }
-    let statistics = layers.into_iter().map(|[means, variances]| {
+    let averaged = layers.into_iter().map(|[means, variances]| {
         let (means, variances) = (Tensor::stack::<2>(means, 0), Tensor::stack::<2>(variances, 0)); // [batches, c]
         let mean = means.clone().mean_dim(0); // [1, c]
         // The variance within the batches plus that between them.
         let variance = variances.mean_dim(0) + (means - mean.clone()).powi_scalar(2).mean_dim(0);
         [mean.squeeze_dim(0), variance.squeeze_dim(0)]
     });
-    network.fold(statistics.collect())
+    averaged.collect()
 }
 
 /// One batch: images `[n, 3, s, s]`, targets and weights `[n, s, s]`.

@@ -109,7 +109,7 @@ impl Inputs {
                 todo.extend(within.into_iter().rev());
             } else if !within.is_empty() {
                 let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
-                let told = format!("{}; use --recursive to enter them", skipped_folders(&names));
+                let told = format!("{}; use --recursive to include subfolders", skipped_folders(&names));
                 self.notes.push(Problem::new(&folder, told));
             }
         }
@@ -267,7 +267,9 @@ mod tests {
         };
         let flat = gather(false);
         assert_eq!(stems(&flat), ["b"]);
-        assert!(told(&flat).starts_with("skipped 2 subfolders (p1, p2); use --recursive to enter them"));
+        assert!(
+            told(&flat).starts_with("skipped 2 subfolders (p1, p2); use --recursive to include subfolders")
+        );
         let deep = gather(true);
         assert_eq!(stems(&deep), ["b", "a", "a-2", "c"]);
         assert!(told(&deep).contains("(notes.txt)") && !told(&deep).contains("subfolder"));

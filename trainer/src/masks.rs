@@ -54,8 +54,8 @@ pub fn doubts(marks: &[(String, Marks)]) -> Vec<String> {
         (!names.is_empty()).then(|| {
             let masks = plural(
                 names.len(),
-                &format!("mask marks {all} of the image as RBC, check it"),
-                &format!("masks mark {all} of the image as RBC, check them"),
+                &format!("mask marks {all} of the image as RBC: check it"),
+                &format!("masks mark {all} of the image as RBC: check them"),
             );
             format!("{masks} ({})", join_first(&names))
         })
@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(
             doubts(&bad),
             [
-                "2 masks mark none of the image as RBC, check them (a, b)",
-                "1 mask marks all of the image as RBC, check it (c)"
+                "2 masks mark none of the image as RBC: check them (a, b)",
+                "1 mask marks all of the image as RBC: check it (c)"
             ]
         );
         assert!(useless(&bad) && !useless(&[bad[0].clone(), good[0].clone()]) && !useless(&[]));

@@ -45,7 +45,7 @@ pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
     let mut notes = Vec::new();
     for path in results(&args.out, stem) {
         if kept.iter().any(|suffix| file_name(&path) == format!("{stem}{suffix}")) {
-            notes.push(Problem::new(&path, "kept, since it may be your own"));
+            notes.push(Problem::new(&path, "kept: it may be your own, or of an earlier run"));
         } else {
             remove(&path)?;
         }

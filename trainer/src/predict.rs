@@ -18,7 +18,7 @@ use rbc_model::backend::{SegBackend, SegBackward};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
-use std::io::Cursor;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
@@ -102,12 +102,13 @@ struct Outcome {
     problems: Vec<Problem>,
 }
 
-/// Pixels of an image that is segmented while no other is, so that memory stays bounded.
-const LARGE: u64 = 16_000_000;
+/// Images with more pixels are segmented one at a time, to limit memory; those of small cells need several times as much
+/// memory for their size as others.
+const LARGE: u64 = 10_000_000;
 
-/// Whether it is such an image; one whose header `image` can't read may be.
-fn is_large(bytes: &[u8]) -> bool {
-    let size = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
+/// Whether a file holds such an image, or may do so because `image` cannot read its header.
+fn is_large(path: &Path) -> bool {
+    let size = ImageReader::open(path).and_then(ImageReader::with_guessed_format).ok();
     let size = size.and_then(|reader| reader.into_dimensions().ok());
     size.is_none_or(|(width, height)| u64::from(width) * u64::from(height) > LARGE)
 }
@@ -132,14 +133,14 @@ impl Predict<'_> {
         let path = &input.path;
         let args = self.args;
         outcome.notes.extend(outputs::clear(args, &input.stem)?);
-        let bytes = files::read(path)?;
         // It guards no data that a panic could have left half done.
-        let (_alone, _beside) = if is_large(&bytes) {
+        let (_alone, _beside) = if is_large(path) {
             (Some(alone.write().unwrap_or_else(PoisonError::into_inner)), None)
         } else {
             (None, Some(alone.read().unwrap_or_else(PoisonError::into_inner)))
         };
         working_on(bar, &input.stem);
+        let bytes = files::read(path)?;
         let image = decode::decode(&bytes, &path.display().to_string())
             .map_err(|error| Problem::model(path, error))?;
         let options = args.mask.segment_options();

@@ -23,11 +23,11 @@ impl Problem {
         Self::new(path, format!("{doing} ({reason})"))
     }
 
-    /// A folder cannot be continued in, because its run was started with other settings or images.
+    /// The run in a folder cannot be continued, because it was started with other settings or images.
     pub fn other_run(folder: &Path, what: &str) -> Self {
         let what = format!(
-            "the run was started with other {what}: repeat the original ones, choose another --out, or delete the \
-             folder to start over"
+            "the run was started with different {what}: use the original ones, choose another --out, or delete the \
+             folder, with everything trained in it, to start over"
         );
         Self::new(folder, what)
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// Beyond this many images at a time, memory grows more than speed.
+/// Maximum number of images at a time, because each takes memory of its own: a program with one of a megapixel peaks at
+/// a hundred megabytes (BENCHMARKS.md).
 const MOST: usize = 8;
 
 /// As many threads as the kernels have, within reason.
@@ -32,6 +33,7 @@ pub fn in_order<T: Sync, R: Send>(
             let sender = sender.clone();
             scope.spawn(|| {
                 let sender = sender;
+                let _end = EndOnPanic { next: &next, end: items.len() };
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(at) else { break };
@@ -54,10 +56,38 @@ pub fn in_order<T: Sync, R: Send>(
     });
 }
 
+/// Where one thread panics, the others end after the items at hand: the results of later items would never be reported.
+struct EndOnPanic<'a> {
+    next: &'a AtomicUsize,
+    end: usize,
+}
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.next.store(self.end, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
+
+    #[test]
+    fn a_panic_ends_the_other_threads() {
+        let items: Vec<usize> = (0..1000).collect();
+        let begun = AtomicUsize::new(0);
+        let work = |&item: &usize| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            assert!(item != 0, "the first one fails");
+            thread::sleep(Duration::from_millis(1));
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| in_order(&items, 4, work, |()| {})));
+        assert!(result.is_err() && begun.into_inner() < 900);
+    }
 
     #[test]
     fn results_come_in_the_order_of_the_items() {

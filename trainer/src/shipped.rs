@@ -2,6 +2,9 @@
 
 use crate::files;
 use crate::problem::Problem;
+use burn::backend::Flex;
+use rbc_model::network::NetworkConfig;
+use rbc_model::segment::{Segmenter, TileNetwork};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -27,6 +30,18 @@ impl Weights {
         };
         let bytes = files::read(file)?;
         Ok(Self { name: file.display().to_string(), bytes: bytes.into() })
+    }
+
+    /// The weights that `train --start-from` names.
+    pub fn to_start_from(file: &Path) -> Result<Self, Problem> {
+        // A file of that name, without an extension, is not one that this program wrote.
+        Self::find((file != Path::new("shipped")).then_some(file))
+    }
+
+    /// The configuration of the network that these weights belong to.
+    pub fn network(&self) -> Result<NetworkConfig, Problem> {
+        let loaded = Segmenter::<Flex>::load(&self.bytes, &Default::default());
+        loaded.map(|loaded| loaded.config().clone()).map_err(|error| self.refused(error))
     }
 
     /// The problem with these weights, with their name.

@@ -13,13 +13,21 @@ use crate::folds::Splits;
 use crate::lock::Lock;
 use crate::run_files::SPLITS;
 use crate::say::plural;
+use crate::shipped::Weights;
 use anyhow::{Result, anyhow, bail};
 use material::Material;
+use rbc_model::network::NetworkConfig;
 use training::Training;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let config = args.config();
+    let mut config = args.config();
     check(args, &config)?;
+    let start = args.start_from.as_deref().map(Weights::to_start_from).transpose()?;
+    if let Some(start) = &start {
+        let NetworkConfig { widths, working_diameter, .. } = start.network()?;
+        config.network = NetworkConfig { widths, working_diameter, ..config.network };
+        config.start = Some(crc32fast::hash(&start.bytes));
+    }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
     earlier::refuse_unfinished(args)?;
@@ -40,7 +48,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let bad = material.left_out;
     // After everything that may fail: a thousand smears take minutes.
     material.add_smears(args);
-    device::dispatch(device, Training { args, config, material, splits, device: device.to_string() })?;
+    let device_name = device.to_string();
+    device::dispatch(device, Training { args, config, material, splits, device: device_name, start })?;
     if bad > 0 {
         bail!("trained without {}, named above", plural(bad, "bad file", "bad files"));
     }

@@ -90,7 +90,7 @@ impl Rows {
             self.step_by_step(along, steps, out);
         }
         if farthest > self.reach {
-            let reach = (self.reach * self.reach) as f32;
+            let reach = (self.reach as f32).powi(2);
             out.iter_mut().filter(|d| **d > reach).for_each(|d| *d = FAR);
         }
     }

@@ -133,7 +133,7 @@ fn beside(folder: &Path, peer: &Path) {
     for row in BESIDE {
         // A peer that fails must not cost the rest of the benchmark.
         if let Err(error) = row.time(folder, peer) {
-            println!("{:<16} not compared: {error}", row.backend.name());
+            println!("{:<16} not compared: {error:#}", row.backend.name());
         }
     }
 }

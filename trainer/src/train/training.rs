@@ -19,6 +19,7 @@ use crate::report;
 use crate::run_files::{self, CARD, CROSS_VALIDATION, FIGURES, WEIGHTS, fold_folder};
 use crate::say::{self, plural};
 use crate::score::score;
+use crate::shipped::Weights;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use rbc_model::backend::{SegBackend, SegBackward};
@@ -38,6 +39,8 @@ pub struct Training<'a> {
     pub material: Material,
     pub splits: Splits,
     pub device: String,
+    /// The weights to start from, instead of random ones.
+    pub start: Option<Weights>,
 }
 
 impl Job for Training<'_> {
@@ -88,6 +91,10 @@ impl Job for Training<'_> {
 }
 
 impl Training<'_> {
+    fn start(&self) -> Option<&[u8]> {
+        self.start.as_ref().map(|weights| &*weights.bytes)
+    }
+
     /// Trains on all folds but one.
     fn fold<B: SegBackward>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
@@ -95,7 +102,7 @@ impl Training<'_> {
         let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
         let pool = self.pool(&train, &validation);
         let (network, history) =
-            fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
+            fit::fit::<B>(&self.config, self.start(), &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let config = self.inference_config(&train, &validation);
         let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
@@ -199,7 +206,8 @@ impl Training<'_> {
         let mut watcher = Watch::new("final".into(), &[], &self.config, device);
         let pool = self.pool(&all, &[]);
         let out = run_files::final_folder(&self.args.out);
-        let (network, _) = fit::fit::<B>(&self.config, &pool, &out, self.args.resume, device, &mut watcher)?;
+        let (network, _) =
+            fit::fit::<B>(&self.config, self.start(), &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
         let file = self.args.out.join(WEIGHTS);
         let network = network.shift(calibrate::logit_shift(threshold));

@@ -29,7 +29,7 @@ impl Weights {
         let [measured, data] = ["cross_validation", "data"].map(|key| Fields(&card).value(key));
         let iou = Fields(&measured).maybe_number("mean_iou");
         let told = iou.zip(Fields(&data).maybe_number("images")).map(|(iou, images)| {
-            format!(" In cross validation on {images} images its mean IoU was {iou:.2}.")
+            format!(" In cross-validation on {images} images its mean IoU was {iou:.2}.")
         });
         format!("Model: {}.{}", self.name, told.unwrap_or_default())
     }
@@ -238,6 +238,7 @@ impl App {
         let (earlier, latest) = self.complaints.split_at(self.complaints.len().saturating_sub(SHOWN));
         let more = match earlier.len() {
             0 => String::new(),
+            1 => "\n1 earlier message is not shown; failed images say why in the list".into(),
             more => format!("\n{more} earlier messages are not shown; failed images say why in the list"),
         };
         dom::element("error").set_text_content(Some(&format!("{}{more}", latest.join("\n"))));

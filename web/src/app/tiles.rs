@@ -92,5 +92,6 @@ impl Tiles {
             piece.bitmap.close();
         }
         self.asked.clear();
+        self.failed.clear();
     }
 }
