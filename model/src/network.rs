@@ -143,6 +143,8 @@ pub struct Network<B: Backend> {
     decoder: Vec<DecoderStage<B>>,
 }
 
+type NormAndBias<'a, B> = (&'a mut Option<Norm<B>>, Tensor<B, 1>);
+
 /// Mean and variance, each `[c]`, of every batch-normalised layer, in the order of the forward pass.
 pub type Statistics<B> = Vec<[Tensor<B, 1>; 2]>;
 
@@ -215,13 +217,12 @@ impl<B: SegBackend> Network<B> {
     /// If `statistics` returns fewer entries than there are batch-normalised layers.
     pub fn unfold(mut self, statistics: impl Fn(&Self) -> Statistics<B>) -> Self {
         let layers = self.norms().len();
-        for (norm, channels, device) in self.norms() {
-            *norm = Some(Norm::init(channels, &device));
+        for (norm, bias) in self.norms() {
+            *norm = Some(Norm::init(bias.dims()[0], &bias.device()));
         }
         for layer in 0..layers {
             let [mean, variance] = statistics(&self).swap_remove(layer);
-            let (norm, ..) = self.norms().swap_remove(layer);
-            *norm = Some(Norm {
+            *self.norms().swap_remove(layer).0 = Some(Norm {
                 gamma: Param::from_tensor(variance.add_scalar(EPSILON).sqrt()),
                 beta: Param::from_tensor(mean),
             });
@@ -229,14 +230,12 @@ impl<B: SegBackend> Network<B> {
         self
     }
 
-    /// The batch normalisations, in the order of the forward pass, with the number of channels and the device of their
-    /// layers. The last layer has none.
-    fn norms(&mut self) -> Vec<(&mut Option<Norm<B>>, usize, B::Device)> {
+    /// The batch normalisations and biases of all layers but the last, in the order of the forward pass.
+    fn norms(&mut self) -> Vec<NormAndBias<'_, B>> {
         let encoder = self.encoder.iter_mut().flat_map(|stage| [&mut stage.first, &mut stage.second]);
         let decoder = self.decoder.iter_mut().flat_map(|stage| [&mut stage.first, &mut stage.second]);
-        let of = |norm, bias: &Param<Tensor<B, 1>>| (norm, bias.val().dims()[0], bias.val().device());
-        let mut norms: Vec<_> = encoder.map(|layer| of(&mut layer.norm, &layer.bias)).collect();
-        norms.extend(decoder.map(|layer| of(&mut layer.norm, &layer.bias)));
+        let mut norms: Vec<_> = encoder.map(|layer| (&mut layer.norm, layer.bias.val())).collect();
+        norms.extend(decoder.map(|layer| (&mut layer.norm, layer.bias.val())));
         norms.pop();
         norms
     }
