@@ -224,6 +224,8 @@ fn crops(scratch: &Scratch) -> Result<PathBuf> {
 fn a_network_is_trained_further_from_given_weights() -> Result<()> {
     let scratch = Scratch::new("start")?;
     let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    let smears = scratch.path().join("smears");
+    synth(&smears, 3, 5)?;
     let further = |start: &Path, more: &[&str]| {
         let words = ["train", "--device", "cpu", "--folds", "1", "--epochs", "1", "--batch", "1"];
         let words = words.iter().chain(more).map(OsStr::new);
@@ -234,7 +236,7 @@ fn a_network_is_trained_further_from_given_weights() -> Result<()> {
     further(Path::new("shipped"), &["--learning-rate", "1e-7"])?.succeeded()?;
     let measured = |weights: &[&OsStr]| -> Result<f64> {
         let report = scratch.path().join("measured");
-        let named = [OsStr::new("--data"), data.as_os_str(), OsStr::new("--out"), report.as_os_str()];
+        let named = [OsStr::new("--data"), smears.as_os_str(), OsStr::new("--out"), report.as_os_str()];
         let words = ["evaluate", "--device", "cpu"].map(OsStr::new);
         trainer(words.into_iter().chain(named).chain(weights.iter().copied()))?.succeeded()?;
         let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report.join("report.json"))?)?;

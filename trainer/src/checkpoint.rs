@@ -280,7 +280,7 @@ mod tests {
 
         let others = Checkpoints { fingerprint: 8, ..checkpoints };
         let refused = others.last::<Train, ()>(&device);
-        assert!(refused.is_err_and(|error| error.to_string().contains("other images")));
+        assert!(refused.is_err_and(|error| error.to_string().contains("different images")));
         clear(&folder.path)?;
         assert_eq!(std::fs::read_dir(&folder.path)?.count(), 1, "only the history is left");
         Ok(())

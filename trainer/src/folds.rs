@@ -172,7 +172,7 @@ mod tests {
         let (ours, others) = (split(&names(), 5, 3)?, split(&names()[1..], 5, 3)?);
         ours.write(&path, true)?;
         ours.write(&path, true)?;
-        assert!(others.write(&path, true).is_err_and(|error| error.to_string().contains("other images")));
+        assert!(others.write(&path, true).is_err_and(|error| error.to_string().contains("different images")));
         assert_eq!(records::read_json::<Splits>(&path)?, ours);
         others.write(&path, false)
     }
