@@ -18,7 +18,7 @@ pub struct Weights {
     /// The model card, JSON as `trainer train` writes it; empty if there is none.
     pub card: String,
     pub name: String,
-    /// Unique within this session, unlike names.
+    /// Unique while the page is open, unlike names.
     pub serial: u32,
 }
 
