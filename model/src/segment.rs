@@ -3,6 +3,7 @@
 mod logits;
 mod segmenter;
 
+pub use crate::backend::normalise;
 use crate::frame::Frame;
 use crate::network::NetworkConfig;
 use crate::quality::{Quality, Unmeasured};
@@ -10,7 +11,7 @@ use crate::tiling::{Tile, padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale};
 use futures_util::stream::{self, StreamExt};
 pub use logits::{Logits, UNLIT};
-pub use segmenter::{Segmenter, normalise};
+pub use segmenter::Segmenter;
 use serde::{Deserialize, Serialize};
 use std::ops::{Range, RangeInclusive};
 
@@ -103,9 +104,14 @@ pub trait TileNetwork {
     /// The configuration of the network.
     fn config(&self) -> &NetworkConfig;
 
-    /// Number of tiles it can process concurrently.
+    /// Number of tasks that it processes concurrently; [`tile`](Self::tile) is one.
     fn at_once(&self) -> usize {
         1
+    }
+
+    /// Whether each orientation of a tile is a task of its own, so that there is something to do for all.
+    fn splits_tiles(&self) -> bool {
+        false
     }
 
     /// Logits of red blood cell against background, row by row, summed over the given ones of the eight orientations.
@@ -153,8 +159,7 @@ pub trait TileNetwork {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let tiles = tiles(padded(height), padded(width), tile);
         let mut logits = Logits { width, height, values: vec![0.0; width * height] };
-        // If several tasks run concurrently, each orientation of a tile is a task of its own.
-        let parts = if self.at_once() > 1 { orientations } else { 1 };
+        let parts = if self.splits_tiles() { orientations } else { 1 };
         let task = |at: usize| {
             let (tile, part) = (&tiles[at / parts], at % parts);
             async move {

@@ -54,6 +54,11 @@ async fn webgpu_unpooling() {
 }
 
 #[wasm_bindgen_test]
+async fn webgpu_tiles() {
+    checks::tiles::<WebGpu>(&webgpu().await).await;
+}
+
+#[wasm_bindgen_test]
 async fn webgpu_gives_the_stored_logits() {
     known::answer::<WebGpu>(&webgpu().await).await;
 }

@@ -29,6 +29,11 @@ fn normalisation() {
 }
 
 #[test]
+fn tiles_in_every_orientation() {
+    block_on(checks::tiles::<Gpu>(&Default::default()));
+}
+
+#[test]
 fn the_whole_network() {
     block_on(known::answer::<Gpu>(&Default::default()));
 }

@@ -33,6 +33,19 @@ fn both_are_timed_when_asked_and_one_can_be_chosen() -> Result<()> {
 }
 
 #[test]
+fn an_emulated_gpu_computes_only_if_it_is_selected() -> Result<()> {
+    let page = Page::start(&paths::site(), true, "")?;
+    page.wait_until_ready()?;
+    ensure!(page.attribute("backend")? == "cpu", "{}", page.attribute("backend")?);
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    let note = page.until_shown("#engine-note", "emulated")?;
+    ensure!(!note.contains("longer"), "{note}");
+    page.set("#backend", "webgpu")?;
+    page.until("WebGPU takes over", "return document.body.dataset.backend === 'webgpu'", json!([]))?;
+    page.wait_until_ready()
+}
+
+#[test]
 fn an_image_that_is_removed_ends_its_comparison() -> Result<()> {
     let scratch = Scratch::new("race-removed")?;
     let images = [

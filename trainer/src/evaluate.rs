@@ -15,7 +15,7 @@ use crate::shipped::Weights;
 use crate::table;
 use anyhow::{Result, bail};
 use rbc_model::GrayImage;
-use rbc_model::backend::{SegBackend, SegBackward};
+use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::metrics::InstanceScore;
 use rbc_model::segment::{Segmenter, TileNetwork};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl Job for Measure<'_> {
 
 impl<'a> Measure<'a> {
     /// Measures the images of a part; one that can't be measured does not stop the others.
-    fn measure_all<B: SegBackend>(&self, segmenter: &Segmenter<B>, part: Part) -> Findings<'a> {
+    fn measure_all<B: TileBackend>(&self, segmenter: &Segmenter<B>, part: Part) -> Findings<'a> {
         let entries: Vec<&'a Entry> = self.dataset.part(part).collect();
         let mut found = Findings { problems: self.dataset.problems_of(part), ..Findings::default() };
         let bar = bar(entries.len() as u64, "images");
@@ -107,7 +107,7 @@ impl<'a> Measure<'a> {
         found
     }
 
-    fn measure<B: SegBackend>(
+    fn measure<B: TileBackend>(
         &self,
         segmenter: &Segmenter<B>,
         entry: &'a Entry,

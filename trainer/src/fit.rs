@@ -15,7 +15,7 @@ use burn::optim::{GradientsParams, Optimizer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
-use rbc_model::backend::{SegBackend, SegBackward};
+use rbc_model::backend::{SegBackend, SegBackward, TileBackend};
 use rbc_model::metrics::Overlap;
 use rbc_model::network::{Network, NetworkConfig, Statistics};
 use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork, normalise};
@@ -303,7 +303,7 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
 }
 
 /// Loss and IoU of a network on one whole labelled image at the working scale, processed in tiles.
-pub fn validate<B: SegBackend>(segmenter: &Segmenter<B>, field: &Field) -> Result<(f64, f64)> {
+pub fn validate<B: TileBackend>(segmenter: &Segmenter<B>, field: &Field) -> Result<(f64, f64)> {
     let level = field.working();
     let tile = SegmentOptions::default().tile;
     let logits = pollster::block_on(segmenter.logits(&level.image, tile, 1, &mut |_| {}))?;

@@ -14,7 +14,7 @@ use crate::shipped::Weights;
 use anyhow::{Result, bail};
 use image::ImageReader;
 use indicatif::ProgressBar;
-use rbc_model::backend::{SegBackend, SegBackward};
+use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
 use rbc_model::segment::{Progress, Segmenter, TileNetwork};
@@ -122,7 +122,7 @@ fn warn(row: &Row) {
 impl Predict<'_> {
     /// Segments one image and writes its results. `alone` is held for writing by a large image, for reading by the
     /// others.
-    fn segment<B: SegBackend>(
+    fn segment<B: TileBackend>(
         &self,
         segmenter: &Segmenter<B>,
         input: &Input,

@@ -3,10 +3,15 @@
 mod conv;
 mod conv_backward;
 mod pool;
+mod tile;
 
-use super::{ConvGradients, SegBackend, SegBackward};
-use burn::tensor::ops::{FloatTensor, IntTensor};
+use super::tile::Turned;
+use super::{ConvGradients, SegBackend, SegBackward, TileBackend};
+use crate::{Error, RgbImage};
+use burn::tensor::ops::{FloatTensor, IntTensor, IntTensorOps};
+use burn::tensor::{Tensor, TensorPrimitive};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
+use std::ops::Range;
 
 impl<R, F, I, BT> SegBackend for CubeBackend<R, F, I, BT>
 where
@@ -30,6 +35,37 @@ where
 
     fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {
         pool::max_unpool(x, places)
+    }
+}
+
+impl<R, F, I, BT> TileBackend for CubeBackend<R, F, I, BT>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    BT: BoolElement,
+{
+    const TILES_AT_ONCE: usize = 2;
+
+    async fn tile(
+        pixels: &RgbImage,
+        orientations: Range<usize>,
+        network: impl Fn(Tensor<Self, 4>) -> Tensor<Self, 4>,
+        device: &Self::Device,
+    ) -> Result<Vec<f32>, Error> {
+        let count = orientations.len();
+        let upload = Self::int_from_data(tile::packed(pixels), device);
+        let mut sum = None;
+        for orientation in orientations {
+            let turned = Turned::new(orientation, pixels.dimensions());
+            let input = tile::input(upload.clone(), &turned, F::dtype());
+            let output = network(Tensor::from_primitive(TensorPrimitive::Float(input)));
+            sum = Some(tile::add(sum, output.into_primitive().tensor(), &turned, pixels.dimensions()));
+        }
+        let Some(sum) = sum else { return Ok(vec![0.0; (pixels.width() * pixels.height()) as usize]) };
+        let failed = |error: &dyn std::fmt::Debug| Error::Compute(format!("the device failed: {error:?}"));
+        let read = Self::int_into_data(tile::rounded(sum, count, I::dtype())).await;
+        tile::unpacked(read.map_err(|error| failed(&error))?, count).map_err(|error| failed(&error))
     }
 }
 

@@ -1,9 +1,12 @@
 //! The CPU back end (Flex): a thin shell around [`crate::kernels`].
 
-use super::{ConvGradients, Normalised, SegBackend, SegBackward};
+use super::tile::{Turned, normalise};
+use super::{ConvGradients, Normalised, SegBackend, SegBackward, TileBackend};
 use crate::kernels::{Shape, conv, conv_backward, norm, pool};
-use burn::tensor::TensorData;
+use crate::{Error, RgbImage};
+use burn::tensor::{Tensor, TensorData};
 use burn_flex::{Flex, FlexTensor};
+use std::ops::Range;
 
 /// A contiguous tensor and its shape.
 struct View {
@@ -93,6 +96,49 @@ impl SegBackend for Flex {
         let shape = Shape { n, c, h: 2 * h, w: 2 * w };
         tensor(pool::max_unpool(x.floats(), places.ints(), shape), [n, c, 2 * h, 2 * w])
     }
+}
+
+impl TileBackend for Flex {
+    const TILES_AT_ONCE: usize = 1;
+
+    async fn tile(
+        pixels: &RgbImage,
+        orientations: Range<usize>,
+        network: impl Fn(Tensor<Self, 4>) -> Tensor<Self, 4>,
+        device: &Self::Device,
+    ) -> Result<Vec<f32>, Error> {
+        let (width, height) = pixels.dimensions();
+        let mut sums = vec![0.0; width as usize * height as usize];
+        for orientation in orientations {
+            let turned = Turned::new(orientation, (width, height));
+            let [rows, columns] = [turned.rows, turned.columns];
+            let input = TensorData::new(input(pixels, &turned), [1, 3, rows, columns]);
+            let output = View::new(network(Tensor::from_data(input, device)).into_primitive().tensor());
+            let (background, cell) = output.floats().split_at(rows * columns);
+            for (y, line) in sums.chunks_exact_mut(width as usize).enumerate() {
+                for (x, sum) in line.iter_mut().enumerate() {
+                    let at = turned.back.at(y, x);
+                    *sum += cell[at] - background[at];
+                }
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// The network's input for a turned tile, `[3, rows, columns]`.
+fn input(pixels: &RgbImage, turned: &Turned) -> Vec<f32> {
+    let plane = turned.rows * turned.columns;
+    let mut values = vec![0.0; 3 * plane];
+    for y in 0..turned.rows {
+        for x in 0..turned.columns {
+            let pixel = &pixels.as_raw()[3 * turned.there.at(y, x)..][..3];
+            for (channel, &value) in pixel.iter().enumerate() {
+                values[channel * plane + y * turned.columns + x] = normalise(f32::from(value));
+            }
+        }
+    }
+    values
 }
 
 impl SegBackward for Flex {

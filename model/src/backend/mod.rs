@@ -1,7 +1,8 @@
 //! Burn backend extension: the operations of the network that Burn lacks or does not run fast enough.
 //!
 //! [`SegBackend`] is implemented for the CPU (Flex), for every CubeCL back end (CUDA, wgpu, WebGPU) and, for those that
-//! implement [`SegBackward`], for `Autodiff`. All code above this module is generic over `B: SegBackend`.
+//! implement [`SegBackward`], for `Autodiff`. All code above this module is generic over `B: SegBackend`, or
+//! [`TileBackend`] where it segments images.
 
 #[cfg(feature = "train")]
 mod autodiff;
@@ -9,11 +10,13 @@ mod autodiff;
 mod cube;
 mod flex;
 mod norm;
+mod tile;
 
 pub use crate::kernels::norm::EPSILON;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};
+pub use tile::{TileBackend, normalise};
 
 /// Gradients of [`SegBackend::conv3x3`].
 pub struct ConvGradients<B: Backend> {
@@ -88,8 +91,8 @@ pub trait SegBackend: Backend {
     fn max_unpool2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// A back end that also has the backward passes; the basis of the `Autodiff` implementation.
-pub trait SegBackward: SegBackend {
+/// A back end to train on: it also has the backward passes, on which the `Autodiff` implementation is based.
+pub trait SegBackward: TileBackend {
     /// The backward pass of [`conv3x3`](SegBackend::conv3x3). `output` is its result if ReLU was fused, else `None`.
     /// The gradient of `x` is computed only `with_input`.
     fn conv3x3_backward(

@@ -2,10 +2,12 @@
 
 use super::naive::{self, Case};
 use super::random::Random;
+use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
+use rbc_model::RgbImage;
 use rbc_model::backend::{
-    SegBackend, SegBackward, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3,
+    SegBackend, SegBackward, TileBackend, conv3x3, conv3x3_pool2, max_pool2, max_unpool2, unpool2_conv3x3,
 };
 
 /// Odd numbers of channels; heights and widths below, at and above the block sizes of the kernels.
@@ -254,5 +256,37 @@ pub async fn identities<B: SegBackend>(device: &B::Device) {
         let kept = floats(max_unpool2(pooled, found)).await;
         assert_eq!(kept.iter().filter(|&&value| value != 0.0).count(), len / 4);
         assert!(kept.iter().zip(&x).all(|(&kept, &x)| kept == 0.0 || kept == x), "pool, unpool {shape:?}");
+    }
+}
+
+/// Two logits for each pixel, that depend on its colour and, so that no orientation is like another, on its place.
+fn slanted<B: SegBackend>(x: Tensor<B, 4>, steep: f32) -> Tensor<B, 4> {
+    let [_, _, h, w] = x.dims();
+    let ramp: Vec<f32> = (0..h * w).map(|at| steep * (at + 1) as f32 / (h * w) as f32).collect();
+    let ramp = tensor::<B, 4>(&ramp, [1, 1, h, w], &x.device());
+    x.slice([0..1, 0..2]) * ramp
+}
+
+/// A tile in each orientation, in several and in none, against the CPU, whose ways through a tile have a test of their
+/// own; logits beyond what 16 bits can tell keep their sign and stay large.
+pub async fn tiles<B: TileBackend>(device: &B::Device) {
+    let image = RgbImage::from_fn(24, 16, |x, y| image::Rgb([(7 * x) as u8, (11 * y) as u8, (x * y) as u8]));
+    let on_cpu = |steep| move |x| slanted::<Flex>(x, steep);
+    let mut seen = Vec::new();
+    for orientations in [0..0, 0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7, 7..8, 0..2, 2..7, 0..8] {
+        let found = B::tile(&image, orientations.clone(), |x| slanted(x, 1.0), device).await.expect("a tile");
+        let expected = Flex::tile(&image, orientations.clone(), on_cpu(1.0), &Default::default()).await;
+        let expected = expected.expect("a tile on the CPU");
+        let steps = orientations.len() as f32 / 2048.0 + 1e-5;
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= steps), "{orientations:?}");
+        assert_eq!((found.len(), seen.contains(&expected)), (24 * 16, false), "{orientations:?}");
+        seen.push(expected);
+    }
+    let found = B::tile(&image, 0..2, |x| slanted(x, 1e4), device).await.expect("a tile");
+    let expected =
+        Flex::tile(&image, 0..2, on_cpu(1e4), &Default::default()).await.expect("a tile on the CPU");
+    for (found, expected) in found.iter().zip(&expected) {
+        let certain = 60.0 * expected.signum();
+        assert!((found / certain).min(1.0) >= (expected / certain).min(1.0) - 1e-3, "{found} for {expected}");
     }
 }

@@ -22,7 +22,7 @@ use crate::score::score;
 use crate::shipped::Weights;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use rbc_model::backend::{SegBackend, SegBackward};
+use rbc_model::backend::{SegBackend, SegBackward, TileBackend};
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
 use rbc_model::network::{Network, NetworkConfig};
@@ -118,7 +118,7 @@ impl Training<'_> {
     }
 
     /// Measures a fold's network on the images held out, from image to mask as `trainer evaluate` does.
-    fn measure<B: SegBackend>(
+    fn measure<B: TileBackend>(
         &self,
         fitted: &Fitted<B>,
         threshold: f32,
@@ -274,7 +274,7 @@ fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path
     Ok(files::write_lasting(file, &bytes)?)
 }
 
-fn segment<B: SegBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
+fn segment<B: TileBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
     pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))
         .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
 }

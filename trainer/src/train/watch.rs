@@ -7,7 +7,7 @@ use crate::{progress, say};
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
-use rbc_model::backend::SegBackend;
+use rbc_model::backend::TileBackend;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::Segmenter;
 
@@ -39,7 +39,7 @@ impl<B: Backend> Watch<B> {
     }
 }
 
-impl<B: SegBackend> Watcher<B> for Watch<B> {
+impl<B: TileBackend> Watcher<B> for Watch<B> {
     fn step(&mut self, done: usize, total: usize, loss: Option<f64>) {
         self.bar.set_length(total as u64);
         // A resumed run starts in the middle: the remaining time is estimated from here on.

@@ -45,17 +45,18 @@ impl Engine {
                 facts: "Runs on the CPU, as selected.".into(),
             });
         }
-        match gpu(weights, &cpu).await {
+        match gpu(weights, &cpu, wish).await {
             Ok((gpu, adapter)) => {
                 Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU{adapter}.") })
             }
             Err(why) if wish == "webgpu" => Err(format!("WebGPU was selected, but {why}.")),
-            Err(why) => Ok(Self {
-                network: Network::Cpu(TilePool::new(cpu, weights)),
-                facts: format!(
-                    "Runs on the CPU because {why}. The results are the same; a large image may take longer."
-                ),
-            }),
+            Err(why) => {
+                let longer = if why == EMULATED { "" } else { "; a large image may take longer" };
+                Ok(Self {
+                    network: Network::Cpu(TilePool::new(cpu, weights)),
+                    facts: format!("Runs on the CPU because {why}. The results are the same{longer}."),
+                })
+            }
         }
     }
 
@@ -124,10 +125,22 @@ async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Res
     Ok(seconds)
 }
 
-/// The network on the GPU, if there is one and it gives the same results as the CPU; also the adapter's name.
-async fn gpu(weights: &[u8], cpu: &Segmenter<Flex>) -> Result<(Segmenter<WebGpu>, String), String> {
-    if !has_adapter().await {
-        return Err("this browser offers no WebGPU on this computer".into());
+/// Why the CPU computes although the browser has WebGPU.
+const EMULATED: &str = "WebGPU is emulated by the CPU on this computer, which is slower";
+
+/// The network on the GPU, if there is one and it gives the same results as the CPU; also the adapter's name. An
+/// emulated GPU is used only if the `wish` is `webgpu`.
+async fn gpu(
+    weights: &[u8],
+    cpu: &Segmenter<Flex>,
+    wish: &str,
+) -> Result<(Segmenter<WebGpu>, String), String> {
+    match adapter().await {
+        None => return Err("this browser offers no WebGPU on this computer".into()),
+        Some(Adapter::Emulated) if wish != "webgpu" => {
+            return Err(EMULATED.into());
+        }
+        Some(_) => {}
     }
     let device = WgpuDevice::default();
     let known = ADAPTER.with_borrow(Option::clone);
@@ -172,20 +185,33 @@ async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, E
     Ok(expected.len() == found.len() && found.iter().all(|value| value.is_finite()) && error <= scale * 0.01)
 }
 
-async fn answer<B: Backend + rbc_model::backend::SegBackend>(
+async fn answer<B: Backend + rbc_model::backend::TileBackend>(
     network: &Segmenter<B>,
     image: &RgbImage,
 ) -> Result<Vec<f32>, Error> {
     Ok(network.logits(image, SegmentOptions::default().tile, 1, &mut |_| {}).await?.values)
 }
 
-/// Whether the browser provides a GPU adapter. Checked beforehand, because Burn panics without one.
-async fn has_adapter() -> bool {
+/// What answers to WebGPU.
+enum Adapter {
+    Gpu,
+    /// A program that computes shaders on the CPU (SwiftShader, Mesa's lavapipe), many times slower than our own kernels
+    /// there.
+    Emulated,
+}
+
+/// The GPU adapter that the browser provides, if any. Asked for beforehand, because Burn panics without one.
+async fn adapter() -> Option<Adapter> {
     async fn ask() -> Result<JsValue, JsValue> {
         let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
         let gpu = Reflect::get(&navigator, &"gpu".into())?;
         let request: Function = Reflect::get(&gpu, &"requestAdapter".into())?.dyn_into()?;
         JsFuture::from(request.call0(&gpu)?.dyn_into::<Promise>()?).await
     }
-    ask().await.is_ok_and(|adapter| adapter.is_truthy())
+    let adapter = ask().await.ok().filter(JsValue::is_truthy)?;
+    // Browsers from before 2025 tell it on the adapter itself.
+    let told_by = |object: &JsValue| Reflect::get(object, &"isFallbackAdapter".into());
+    let info = Reflect::get(&adapter, &"info".into()).unwrap_or_default();
+    let emulated = [told_by(&info), told_by(&adapter)].into_iter().flatten().any(|told| told.is_truthy());
+    Some(if emulated { Adapter::Emulated } else { Adapter::Gpu })
 }

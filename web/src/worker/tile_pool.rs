@@ -65,6 +65,10 @@ impl TileNetwork for TilePool {
         self.idle.borrow().len().max(1)
     }
 
+    fn splits_tiles(&self) -> bool {
+        self.at_once() > 1
+    }
+
     async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error> {
         let worker = self.idle.borrow_mut().pop();
         if let Some(worker) = worker
