@@ -1,6 +1,7 @@
 //! Shared parts of the tests that cross crates: the `trainer` program, a real browser with the built page, masks and
 //! scratch folders.
 
+mod display;
 pub mod hands;
 pub mod hold;
 pub mod http;

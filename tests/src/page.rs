@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use xtask::browser::Browser;
+use std::time::{Duration, Instant, SystemTime};
+use xtask::browser::Engine;
 use xtask::server::Server;
 use xtask::{paths, process};
 
@@ -55,14 +55,15 @@ impl Page {
         Ok(page)
     }
 
-    /// An empty window, and a server for `folder`; `flags` are passed to the browser.
+    /// An empty window, and a server for `folder`; `flags` are passed to Chromium. `RBC_BROWSER` names another browser to
+    /// open it in.
     pub fn blank(folder: &Path, webgpu: bool, flags: &[&str]) -> Result<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         process::must_exist(&folder.join("index.html"), "`cargo xtask test` builds it")?;
         let server = Server::start(folder, 0)?;
         let downloads = Scratch::new("downloads")?;
-        let session = Session::start(&Browser::find()?, webgpu, downloads.path(), flags)?;
+        let session = Session::start(&Engine::wanted()?.find()?, webgpu, downloads.path(), flags)?;
         session.resize(1400, 1000)?;
         Ok(Self { session, downloads, url: server.url(), _alone: alone })
     }
@@ -217,11 +218,12 @@ impl Page {
         let before = self.downloaded()?;
         what()?;
         self.wait(&format!("a file *{suffix} is saved"), || {
+            // A new one, or one that replaces another of its name.
             let new = self
                 .downloaded()?
                 .into_iter()
-                .find(|file| !before.contains(file) && file.to_string_lossy().ends_with(suffix));
-            Ok(new)
+                .find(|file| !before.contains(file) && file.0.to_string_lossy().ends_with(suffix));
+            Ok(new.map(|(file, _)| file))
         })
     }
 
@@ -242,15 +244,15 @@ impl Page {
         Ok(file)
     }
 
-    /// The files that the browser has finished saving.
-    fn downloaded(&self) -> Result<Vec<PathBuf>> {
+    /// The files that the browser has finished saving, and when.
+    fn downloaded(&self) -> Result<Vec<(PathBuf, SystemTime)>> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.downloads.path())? {
             let file = entry?.path();
-            // The browser may create an empty file first.
-            let begun = std::fs::metadata(&file).is_ok_and(|facts| facts.len() > 0);
-            if begun && file.extension().is_none_or(|extension| extension != "crdownload") {
-                files.push(file);
+            // The browser may create an empty file first; some remove an unfinished one again.
+            let Ok(facts) = std::fs::metadata(&file) else { continue };
+            if facts.len() > 0 && file.extension().is_none_or(|extension| extension != "crdownload") {
+                files.push((file, facts.modified()?));
             }
         }
         Ok(files)
@@ -268,7 +270,12 @@ impl Page {
             }
             if start.elapsed() > patience {
                 let console = self.session.console()?.join("\n");
-                bail!("not within {} s: {what}. The console says:\n{console}", patience.as_secs());
+                let shot = self.screenshot("timed-out")?;
+                bail!(
+                    "not within {} s: {what}. Seen then: {}. The console says:\n{console}",
+                    patience.as_secs(),
+                    shot.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -1,12 +1,13 @@
 //! The few commands of the W3C WebDriver protocol that the tests use.
 
+use crate::display::Display;
 use crate::http::ask;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use xtask::browser::Browser;
+use xtask::browser::{Browser, Engine};
 
 /// The key of an element's reference in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -14,26 +15,39 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// A browser window controlled by these tests; closed when this value is dropped.
 pub struct Session {
     driver: Child,
+    engine: Engine,
+    /// What a browser without a headless mode draws on.
+    _display: Option<Display>,
     port: u16,
     /// `/session/ID`; empty until there is a session.
     path: String,
 }
 
 impl Session {
-    /// Starts the driver and the browser, with `flags` in addition to the usual ones. Downloads go to `downloads`.
+    /// Starts the driver and the browser, with `flags` for Chromium in addition to the usual ones. Downloads go to `downloads`.
     pub fn start(browser: &Browser, webgpu: bool, downloads: &Path, flags: &[&str]) -> Result<Self> {
         let port = free_port()?;
-        let driver = Command::new(&browser.driver)
-            .arg(format!("--port={port}"))
+        let mut command = Command::new(&browser.driver);
+        command.arg(format!("--port={port}"));
+        let mut display = None;
+        if browser.engine == Engine::WebKit {
+            let new = Display::start()?;
+            // It saves files in the home folder. Its sandbox does not work for root; only our own pages are opened.
+            command.env("DISPLAY", new.name()).env("HOME", downloads);
+            command.env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
+            display = Some(new);
+        }
+        let driver = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {}", browser.driver.display()))?;
-        let mut session = Self { driver, port, path: String::new() };
+        let mut session =
+            Self { driver, engine: browser.engine, _display: display, port, path: String::new() };
         session.wait_for_driver()?;
         let wanted: Value = serde_json::from_str(&browser.capabilities(webgpu, Some(downloads), flags))?;
         let answer = session.post("/session", &json!({ "capabilities": { "alwaysMatch": wanted } }))?;
-        let id = answer["sessionId"].as_str().context("chromedriver opened no session")?.to_string();
+        let id = answer["sessionId"].as_str().context("the driver opened no session")?.to_string();
         session.path = format!("/session/{id}");
         session.post("/timeouts", &json!({ "script": 600_000, "pageLoad": 120_000 }))?;
         Ok(session)
@@ -54,8 +68,9 @@ impl Session {
         self.post("/execute/async", &json!({ "script": body, "args": arguments }))
     }
 
-    /// Sends a command of the Chrome DevTools Protocol, for what WebDriver cannot do.
+    /// Sends a command of the Chrome DevTools Protocol, for what WebDriver cannot do. Fails in other browsers.
     pub fn chrome(&self, command: &str, parameters: Value) -> Result<Value> {
+        ensure!(self.engine == Engine::Chromium, "only Chromium knows {command}");
         self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
@@ -101,8 +116,11 @@ impl Session {
         self.post("/window/rect", &json!({ "width": width, "height": height })).map(drop)
     }
 
-    /// The console output of the page since the last call.
+    /// The console output of the page since the last call; only Chromium tells it.
     pub fn console(&self) -> Result<Vec<String>> {
+        if self.engine != Engine::Chromium {
+            return Ok(Vec::new());
+        }
         let log = self.post("/se/log", &json!({ "type": "browser" }))?;
         let line = |entry: &Value| format!("{} {}", entry["level"].as_str().unwrap_or(""), entry["message"]);
         Ok(log.as_array().into_iter().flatten().map(line).collect())
@@ -117,10 +135,10 @@ impl Session {
                 return Ok(());
             }
             if let Some(status) = self.driver.try_wait()? {
-                bail!("chromedriver ended at once ({status})");
+                bail!("the driver ended at once ({status})");
             }
             if start.elapsed() > Duration::from_secs(30) {
-                bail!("chromedriver did not answer within 30 s");
+                bail!("the driver did not answer within 30 s");
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -44,11 +44,12 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let image = scratch.write("smear.png", png(&plain_field()?)?)?;
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[image])?;
+    // First: a browser may show a bar from the first download on, which makes the canvas smaller.
+    let untouched = page.save("export-mask", "mask.png")?;
     let canvas = page.canvas()?;
     let all = count(&page)?;
     let (x, y, d) = lone_cell(&page)?;
     let place = |x, y| canvas.place(SIZE, (x, y));
-    let untouched = page.save("export-mask", "mask.png")?;
     ensure!(page.js("return document.getElementById('undo').disabled", json!([]))? == true);
 
     page.click("cut-cells")?;
@@ -171,11 +172,11 @@ fn a_cell_drawn_in_place_of_one_left_out_counts_and_no_correction_is_lost_unaske
     let image = scratch.write("smear.png", png(&plain_field()?)?)?;
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[image])?;
+    page.save("export-csv", "cells.csv")?;
+    page.wait("all is saved", || Ok((!page.would_ask()?).then_some(())))?;
     let canvas = page.canvas()?;
     let all = count(&page)?;
     let (x, y, d) = lone_cell(&page)?;
-    page.save("export-csv", "cells.csv")?;
-    page.wait("all is saved", || Ok((!page.would_ask()?).then_some(())))?;
 
     page.click_at(canvas.place(SIZE, (x, y)))?;
     until_count(&page, all - 1)?;

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: measures the speed of the network, natively and in the browser.
 
-use crate::browser::Browser;
+use crate::browser::Engine;
 use crate::page::{self, Profile};
 use crate::{checks, paths, process, tools};
 use anyhow::{Context, Result, ensure};
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 /// Times the shipped page and the native program and, for comparison, the same network in what users could take
 /// instead: ONNX Runtime Web, ONNX Runtime, TensorFlow.
 pub fn run(trunk: Option<&Path>) -> Result<()> {
-    Browser::ensure()?;
+    Engine::Chromium.ensure()?;
     page::build(Profile::Dist, trunk, &paths::dist())?;
     process::run(process::cargo().arg("build").args(checks::NATIVE))?;
     // Cargo puts it beside this program.

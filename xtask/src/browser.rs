@@ -1,83 +1,114 @@
-//! The browser for tests and benchmarks: Chromium or Chrome, and its driver.
+//! The browsers for tests and benchmarks, and their drivers. Chromium does everything; Firefox and WebKit do the tests
+//! that need neither WebGPU nor Chromium's own commands.
+
+mod chromium;
+mod firefox;
+mod webkit;
 
 use crate::{paths, process, tools};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const BROWSERS: [&str; 5] =
-    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-/// Where macOS puts browsers.
-const APPLICATIONS: [&str; 2] = [
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-];
-/// Where Debian, Ubuntu and GitHub's runners put a driver that is not on `PATH`.
-const DRIVER_FOLDERS: [&str; 2] = ["/usr/lib/chromium", "/usr/lib/chromium-browser"];
+/// What a browser is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Chromium,
+    Firefox,
+    WebKit,
+}
 
-/// Flags for every run: no window, and nothing fetched that the test did not ask for. There is no sandbox, because it
-/// does not work for root; only our own pages are opened.
-const QUIET: [&str; 7] = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-];
-/// WebGPU for machines without a GPU, computed slowly by the CPU. Without these flags there is no adapter at all.
-const SOFTWARE_WEBGPU: [&str; 3] =
-    ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
+impl Engine {
+    /// The name, as in `RBC_BROWSER`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+            Self::WebKit => "webkit",
+        }
+    }
+
+    /// The engine named by the environment variable `RBC_BROWSER`; Chromium if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// If the variable names none.
+    pub fn wanted() -> Result<Self> {
+        let Some(name) = std::env::var_os("RBC_BROWSER").filter(|name| !name.is_empty()) else {
+            return Ok(Self::Chromium);
+        };
+        let all = [Self::Chromium, Self::Firefox, Self::WebKit];
+        match all.into_iter().find(|engine| engine.name() == name) {
+            Some(engine) => Ok(engine),
+            None => bail!("RBC_BROWSER is {}; use chromium, firefox or webkit", name.display()),
+        }
+    }
+
+    /// This machine's browser with this engine, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If a variable that should name a program does not.
+    pub fn look(self) -> Result<Option<Browser>> {
+        match self {
+            Self::Chromium => chromium::look(),
+            Self::Firefox => firefox::look(),
+            Self::WebKit => webkit::look(),
+        }
+    }
+
+    /// The same, installed if there is none.
+    pub fn ensure(self) -> Result<Browser> {
+        if let Some(found) = self.look()? {
+            return Ok(found);
+        }
+        println!("setup: {} and its driver are missing; the tests open the page in it", self.name());
+        let installed = match self {
+            Self::Chromium => chromium::install(),
+            Self::Firefox => firefox::install(),
+            Self::WebKit => webkit::install(),
+        };
+        if let Err(error) = installed {
+            println!("setup: {error:#}");
+        }
+        self.find()
+    }
+
+    /// The same, which must be there.
+    pub fn find(self) -> Result<Browser> {
+        self.look()?.with_context(|| {
+            let advice = match self {
+                Self::Chromium => chromium::advice(),
+                Self::Firefox => firefox::advice(),
+                Self::WebKit => webkit::advice(),
+            };
+            format!("a browser and its driver are needed ({}). {advice}", self.name())
+        })
+    }
+}
 
 /// A browser and the program that drives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Browser {
+    pub engine: Engine,
     pub program: PathBuf,
     pub driver: PathBuf,
 }
 
+impl fmt::Display for Browser {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}, {}", self.program.display(), self.driver.display())
+    }
+}
+
 impl Browser {
-    /// Finds the browser of this machine, installing one if there is none.
-    pub fn ensure() -> Result<Self> {
-        if let Some(found) = Self::look()? {
-            return Ok(found);
-        }
-        println!("setup: Chromium and its driver are missing; the tests open the page in it");
-        if has_debs()
-            && let Err(error) = tools::apt_install(&DEBS)
-        {
-            println!("setup: {error:#}");
-        }
-        Self::find()
-    }
-
-    /// Finds the browser of this machine: the programs in `CHROME` and `CHROMEDRIVER`, else the usual ones.
-    pub fn find() -> Result<Self> {
-        Self::look()?.with_context(|| {
-            format!(
-                "a browser and its driver are needed. {}\nor set CHROME and CHROMEDRIVER to the two programs, which \
-                 must be of one version",
-                advice()
-            )
-        })
-    }
-
-    fn look() -> Result<Option<Self>> {
-        let installed = || APPLICATIONS.map(PathBuf::from).into_iter().find(|file| file.is_file());
-        let program = named("CHROME")?
-            .or_else(|| BROWSERS.iter().find_map(|name| process::which(name)))
-            .or_else(installed);
-        let mut folders = DRIVER_FOLDERS.map(PathBuf::from).to_vec();
-        folders.extend(std::env::var_os("CHROMEWEBDRIVER").map(PathBuf::from));
-        let nearby = || folders.iter().map(|dir| dir.join("chromedriver")).find(|file| file.is_file());
-        let driver = named("CHROMEDRIVER")?.or_else(|| process::which("chromedriver")).or_else(nearby);
-        Ok(program.zip(driver).map(|(program, driver)| Self { program, driver }))
-    }
-
     /// Fails if browser and driver are of different major versions: such a driver opens no window. One that doesn't
-    /// tell its version is given the benefit of the doubt.
+    /// tell its version is given the benefit of the doubt. Firefox's driver counts its own versions.
     pub fn check_versions(&self) -> Result<()> {
+        if self.engine != Engine::Chromium {
+            return Ok(());
+        }
         let version = |program: &Path| {
             process::output(Command::new(program).arg("--version")).and_then(|text| major(&text))
         };
@@ -93,26 +124,14 @@ impl Browser {
         Ok(())
     }
 
-    /// The capabilities to request from the driver, as JSON. Any number of downloads are saved to `downloads` without
-    /// asking; `more` are additional browser flags.
+    /// The capabilities to request from the driver, as JSON: with WebGPU, emulated by the CPU, if `webgpu` (Chromium only).
+    /// Any number of downloads are saved to `downloads` without asking; `more` are additional flags for Chromium.
     pub fn capabilities(&self, webgpu: bool, downloads: Option<&Path>, more: &[&str]) -> String {
-        let mut flags = QUIET.to_vec();
-        if webgpu {
-            flags.extend(SOFTWARE_WEBGPU);
+        match self.engine {
+            Engine::Chromium => chromium::capabilities(&self.program, webgpu, downloads, more),
+            Engine::Firefox => firefox::capabilities(&self.program, downloads),
+            Engine::WebKit => webkit::capabilities(&self.program),
         }
-        flags.extend(more);
-        let flags: Vec<String> = flags.into_iter().map(quoted).collect();
-        let downloads = downloads.map_or_else(String::new, |folder| {
-            let folder = quoted(&folder.to_string_lossy());
-            format!(
-                r#","prefs":{{"download.default_directory":{folder},"download.prompt_for_download":false,"profile.default_content_setting_values.automatic_downloads":1}}"#
-            )
-        });
-        format!(
-            r#"{{"goog:chromeOptions":{{"binary":{},"args":[{}]{downloads}}},"goog:loggingPrefs":{{"browser":"ALL"}}}}"#,
-            quoted(&self.program.to_string_lossy()),
-            flags.join(",")
-        )
     }
 
     /// Writes the file that tells wasm-bindgen's test runner how to start the browser.
@@ -137,26 +156,11 @@ fn named(variable: &str) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// Debian's packages of browser and driver.
-const DEBS: [&str; 2] = ["chromium", "chromium-driver"];
-
-/// Whether apt has [`DEBS`]. Ubuntu's Chromium is a snap instead, which can't write to the tests' temporary folders.
-fn has_debs() -> bool {
+/// Whether this is Debian itself, or what has its packages of browsers. Ubuntu's browsers are snaps instead, which can't
+/// write to the tests' temporary folders.
+fn debian() -> bool {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     tools::has_apt() && !release.lines().any(|line| line == "ID=ubuntu")
-}
-
-/// How to get browser and driver on this system.
-fn advice() -> String {
-    if cfg!(target_os = "macos") {
-        "Type\n    brew install --cask google-chrome chromedriver".into()
-    } else if has_debs() {
-        format!("Type\n    sudo apt-get install {}", DEBS.join(" "))
-    } else {
-        "Put Chrome and its chromedriver on PATH, for example from\n    \
-         https://googlechromelabs.github.io/chrome-for-testing/"
-            .into()
-    }
 }
 
 /// 140 for "Chromium 140.0.7339.80 built on Debian".
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn capabilities_name_the_browser_and_keep_webgpu_for_those_who_ask() {
-        let browser = Browser { program: r"C:\a".into(), driver: "driver".into() };
+        let browser = Browser { engine: Engine::Chromium, program: r"C:\a".into(), driver: "driver".into() };
         let with = browser.capabilities(true, Some(Path::new("/tmp/x")), &["--more"]);
         assert!(with.contains(r#""binary":"C:\\a""#) && with.contains("swiftshader"), "{with}");
         assert!(with.contains(r#","--more"]"#), "{with}");

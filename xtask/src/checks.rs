@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all checks that must pass before a change is merged.
 
-use crate::browser::Browser;
+use crate::browser::Engine;
 use crate::page::Profile;
 use crate::wasm::Toolchain;
 use crate::{page, paths, process, tools};
@@ -39,6 +39,26 @@ const WASM: [&str; 8] = [
 const WASM_TESTS: [&str; 6] = ["--test", "environment", "--test", "strokes", "--test", "browser"];
 /// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
+/// The tests that open the page in Firefox and WebKit too: what a user does, and what differs most between browsers.
+/// `RBC_BROWSER` opens it there in all others.
+const ELSEWHERE: [&str; 9] = [
+    "--test=page",
+    "--test=page_correct",
+    "--test=page_offline",
+    "--test=page_out",
+    "--test=page_view",
+    "--",
+    "--skip=on_webgpu",
+    // With commands that only Chromium's driver has.
+    "--skip=neither_a_pinch_nor_a_late_answer_corrects_anything",
+    "--skip=cells_left_out_quickly_stay_left_out",
+];
+/// What WebKit's driver lacks: fingers, and a window in which the menu of the right button does not stay open.
+const NOT_IN_WEBKIT: [&str; 3] = [
+    "--skip=cells_are_hovered_left_out_and_taken_in",
+    "--skip=under_fingers_a_tap_tells_and_a_pinch_measures_nothing",
+    "--skip=zoom_and_pan_by_wheel_keys_and_fingers",
+];
 /// Time limit for a file of wasm tests; WebGPU computed by a CPU is slow.
 const WASM_SECONDS: &str = "900";
 
@@ -68,11 +88,11 @@ struct Outcome {
 /// Runs every check, even after one has failed, and prints a summary. `trunk` is as in [`page::build`].
 pub fn run(trunk: Option<&Path>) -> Result<()> {
     let start = Instant::now();
-    let browser = Browser::ensure()?;
+    let browser = Engine::Chromium.ensure()?;
     let toolchain = Toolchain::ensure()?;
     let bindgen = tools::wasm_bindgen()?;
     let settings = browser.write_runner_settings()?;
-    let skipped = skipped();
+    let mut skipped = skipped();
 
     let mut outcomes = Vec::new();
     let mut step = |name: &'static str, work: &mut dyn FnMut() -> Result<Counts>| {
@@ -119,14 +139,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         test.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_SECONDS).env("CHROMEDRIVER", &browser.driver);
         counted(&mut test)
     });
-    step("tests", &mut || {
-        let mut test = process::cargo();
-        test.arg("test").args(NATIVE).arg("--no-fail-fast");
-        if let Some(folder) = paths::real_images() {
-            test.env("RBC_DATA", folder);
-        }
-        counted(&mut test)
-    });
+    step("tests", &mut || counted(&mut native_tests()));
     step("tests of the kernels without the widest vectors", &mut || {
         let mut counts = Counts::default();
         for set in ["avx2", "none"] {
@@ -136,17 +149,41 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         }
         Ok(counts)
     });
+    let others: [(_, _, &[&str]); 2] =
+        [(Engine::Firefox, "page in Firefox", &[]), (Engine::WebKit, "page in WebKit", &NOT_IN_WEBKIT)];
+    for (engine, name, without) in others {
+        if let Err(error) = engine.ensure() {
+            skipped.push(format!("{name}: {error:#}"));
+            continue;
+        }
+        step(name, &mut || {
+            let mut test = native_tests();
+            counted(test.args(ELSEWHERE).args(without).env("RBC_BROWSER", engine.name()))
+        });
+    }
     sum_up(&outcomes, &skipped, start.elapsed())
 }
 
+/// The command for all native tests, on real images where they are at hand.
+fn native_tests() -> Command {
+    let mut test = process::cargo();
+    test.arg("test").args(NATIVE).arg("--no-fail-fast");
+    if let Some(folder) = paths::real_images() {
+        test.env("RBC_DATA", folder);
+    }
+    test
+}
+
 /// What the tests leave out on this machine, and why: a test that finds nothing to work on counts as passed.
-fn skipped() -> Vec<&'static str> {
+fn skipped() -> Vec<String> {
     let mut skipped = Vec::new();
     if paths::real_images().is_none() {
-        skipped.push("masks and counts of real smears: RBC_DATA does not name their folder (docs/DATA.md)");
+        skipped.push(
+            "masks and counts of real smears: RBC_DATA does not name their folder (docs/DATA.md)".into(),
+        );
     }
     if tools::axe().is_none() {
-        skipped.push("accessibility of the page: axe-core could not be installed, see above");
+        skipped.push("accessibility of the page: axe-core could not be installed, see above".into());
     }
     skipped
 }
@@ -182,7 +219,7 @@ fn summary(line: &str) -> Option<Counts> {
     Some(Counts { passed: number("passed")?, failed: number("failed")?, ignored: number("ignored")? })
 }
 
-fn sum_up(outcomes: &[Outcome], skipped: &[&str], took: Duration) -> Result<()> {
+fn sum_up(outcomes: &[Outcome], skipped: &[String], took: Duration) -> Result<()> {
     println!();
     let mut all = Counts::default();
     for Outcome { step, error, counts, took } in outcomes {
@@ -231,7 +268,7 @@ mod tests {
             counts: Counts::default(),
             took: Duration::ZERO,
         };
-        assert!(sum_up(&[outcome(None)], &["y"], Duration::ZERO).is_ok());
+        assert!(sum_up(&[outcome(None)], &["y".into()], Duration::ZERO).is_ok());
         assert!(sum_up(&[outcome(None), outcome(Some(anyhow::anyhow!("y")))], &[], Duration::ZERO).is_err());
     }
 }

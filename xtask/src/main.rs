@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use xtask::browser::Browser;
+use xtask::browser::Engine;
 use xtask::page::{self, Profile};
 use xtask::server::Server;
 use xtask::wasm::Toolchain;
@@ -89,7 +89,7 @@ type Step = fn() -> Result<String>;
 
 /// Takes every step, even after one has failed, so that a single run tells all that is missing.
 fn setup() -> Result<()> {
-    let steps: [(&str, Step); 7] = [
+    let steps: [(&str, Step); 9] = [
         ("compiler for the page", || {
             Ok(match Toolchain::ensure()? {
                 Toolchain::Native => "the native toolchain".into(),
@@ -102,10 +102,12 @@ fn setup() -> Result<()> {
         ("formatter and linter", || components().map(|()| "cargo fmt, cargo clippy".into())),
         ("accessibility checker", || Ok(shown(tools::axe()))),
         ("browser for the tests", || {
-            let browser = Browser::ensure()?;
+            let browser = Engine::Chromium.ensure()?;
             browser.check_versions()?;
-            Ok(format!("{}, {}", browser.program.display(), browser.driver.display()))
+            Ok(browser.to_string())
         }),
+        ("Firefox for the tests", || Ok(optional(Engine::Firefox))),
+        ("WebKit for the tests", || Ok(optional(Engine::WebKit))),
     ];
     let mut missing = Vec::new();
     for (what, step) in steps {
@@ -121,6 +123,11 @@ fn setup() -> Result<()> {
         bail!("not everything is ready, see above: {}", missing.join(", "));
     }
     Ok(())
+}
+
+/// A browser in which the tests open the page too, if it can be had.
+fn optional(engine: Engine) -> String {
+    engine.ensure().map_or_else(|error| format!("none: {error:#}"), |browser| browser.to_string())
 }
 
 /// The path of an optional tool.

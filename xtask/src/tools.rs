@@ -8,6 +8,8 @@ use std::process::Command;
 /// The last version of trunk that compiles with the Rust releases this project supports, and only with its own lock
 /// file.
 const TRUNK: &str = "0.21.14";
+/// The version of geckodriver, with which the tests open the page in Firefox.
+const GECKODRIVER: &str = "0.37.1";
 /// The npm package of wasm-opt; Debian's wasm-opt is too old for today's wasm.
 const BINARYEN: &str = "132.0.0";
 const OLDEST_WASM_OPT: u32 = 116;
@@ -67,6 +69,28 @@ pub fn trunk() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// geckodriver, if this machine has it.
+pub fn find_geckodriver() -> Option<PathBuf> {
+    let installed = cargo_folder("geckodriver", GECKODRIVER).join("geckodriver");
+    process::which("geckodriver").or(Some(installed)).filter(|program| program.is_file())
+}
+
+/// geckodriver, installed if necessary.
+pub fn geckodriver() -> Result<PathBuf> {
+    if let Some(found) = find_geckodriver() {
+        return Ok(found);
+    }
+    let package = Package {
+        krate: "geckodriver",
+        version: GECKODRIVER,
+        program: "geckodriver",
+        features: &[],
+        only_locked: false,
+        why: "the tests open the page in Firefox with it",
+    };
+    Ok(cargo_install(&package)?.join("geckodriver"))
 }
 
 /// 21 for "0.21.14".
