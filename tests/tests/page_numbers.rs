@@ -186,3 +186,67 @@ fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Res
     assert_eq!(page.shown("#warnings")?, "");
     Ok(())
 }
+
+#[test]
+fn tables_are_copied_as_a_spreadsheet_in_any_language_takes_them() -> Result<()> {
+    let scratch = Scratch::new("copied")?;
+    let images = [
+        scratch.write("=smear.png", png(&smear()?)?)?,
+        scratch.write("other.png", png(&piece(0, 0, 200, 160)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("=smear.png")?;
+    // Instead of the clipboard, which a browser without a window does not have.
+    let keep =
+        "navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); };";
+    page.js(keep, json!([]))?;
+    let copied = |page: &Page| -> Result<Vec<Vec<String>>> {
+        page.js("window.copied = null", json!([]))?;
+        page.session().click("#copy-table")?;
+        let text = page.until("the table is copied", "return window.copied", json!([]))?;
+        let text = text.as_str().context("no text")?.to_string();
+        Ok(text.lines().map(|line| line.split('\t').map(String::from).collect()).collect())
+    };
+    let lines = copied(&page)?;
+    page.until_shown("#copy-table", "Copied")?;
+    page.until_shown("#spoken", "spreadsheet")?;
+    assert_eq!(lines.len() as f64 - 1.0, number(&page.text("cell-count")?)?);
+    ensure!(lines.iter().all(|line| line.len() == lines[0].len()), "{lines:?}");
+    assert_eq!(lines[0][4], "Diameter, px");
+    let diameter: f64 = lines[1][4].parse()?;
+    ensure!((diameter - column(&page, 4)?[0]).abs() < 0.06, "{diameter} px");
+
+    // In the order of the table, with micrometres, and as in a language with a decimal comma.
+    let german =
+        "const Format = Intl.NumberFormat; Intl.NumberFormat = function () { return new Format('de'); }";
+    page.js(german, json!([]))?;
+    page.set("#scale", "0.1")?;
+    page.until_shown("#mean-diameter", "µm")?;
+    page.wait_until_ready()?;
+    page.js("document.querySelectorAll('#cells-head button')[4].click()", json!([]))?;
+    page.until(
+        "sorted",
+        "return document.querySelector('#cells-head [aria-sort=ascending]')?.cellIndex === 4",
+        json!([]),
+    )?;
+    let lines = copied(&page)?;
+    assert_eq!(lines[0][4], "Diameter, µm");
+    let sizes: Vec<f64> =
+        lines[1..].iter().map(|line| Ok(line[4].replace(',', ".").parse()?)).collect::<Result<_>>()?;
+    ensure!(sizes.is_sorted() && lines[1][4].contains(','), "{sizes:?}, {}", lines[1][4]);
+
+    // All images. A name that a spreadsheet would take for a formula stays a name.
+    page.session().click("button[data-table=images]")?;
+    let lines = copied(&page)?;
+    let names: Vec<&str> = lines.iter().map(|line| line[0].as_str()).collect();
+    assert_eq!(names, ["Image", "'=smear.png", "other.png"]);
+    page.session().click("button[data-table=sizes]")?;
+    ensure!(page.shown("#copy-table")?.is_empty(), "there is no table to copy");
+
+    // Where the browser refuses, the page says what to do instead.
+    page.session().click("button[data-table=images]")?;
+    page.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))", json!([]))?;
+    page.session().click("#copy-table")?;
+    page.until_shown("[data-testid=error]", "Save the CSV").map(drop)
+}

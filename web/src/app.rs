@@ -5,6 +5,7 @@
 //! written, a *racer* while the two back ends are compared.
 
 mod controls;
+mod copy;
 mod desk;
 mod dom;
 mod figures;
@@ -20,6 +21,7 @@ mod network;
 mod pack;
 mod pen;
 mod race;
+mod removal;
 mod results;
 mod ruler;
 mod samples;

@@ -2,13 +2,13 @@
 
 use crate::Error;
 use std::collections::HashSet;
-use std::io::{Cursor, Write};
-use zip::write::SimpleFileOptions;
+use std::io::{Cursor, Seek, Write};
+use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// A zip archive in memory. The output is deterministic: no timestamps are stored.
-pub struct Archive {
-    zip: ZipWriter<Cursor<Vec<u8>>>,
+/// A zip archive: in memory, or written to a stream as it grows. The output is deterministic: no timestamps are stored.
+pub struct Archive<W: Write + Seek = Cursor<Vec<u8>>> {
+    zip: ZipWriter<W>,
 }
 
 impl Default for Archive {
@@ -18,11 +18,29 @@ impl Default for Archive {
 }
 
 impl Archive {
-    /// An empty archive.
+    /// An empty archive in memory.
     pub fn new() -> Self {
         Self { zip: ZipWriter::new(Cursor::new(Vec::new())) }
     }
 
+    /// Completes the archive and returns its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Export`] if the archive has become too large.
+    pub fn bytes(self) -> Result<Vec<u8>, Error> {
+        Ok(self.finish()?.into_inner())
+    }
+}
+
+impl<W: Write> Archive<StreamWriter<W>> {
+    /// An empty archive whose bytes go to `out` as soon as they are known.
+    pub fn to(out: W) -> Self {
+        Self { zip: ZipWriter::new_stream(out) }
+    }
+}
+
+impl<W: Write + Seek> Archive<W> {
     /// Adds a file under a path with `/` as separator. PNG and zip files are stored, others deflated.
     ///
     /// # Errors
@@ -39,13 +57,13 @@ impl Archive {
         self.zip.write_all(bytes).map_err(|error| failed(path, &error))
     }
 
-    /// Completes the archive and returns its bytes.
+    /// Completes the archive and returns what it was written to.
     ///
     /// # Errors
     ///
     /// [`Error::Export`] if the archive has become too large.
-    pub fn finish(self) -> Result<Vec<u8>, Error> {
-        Ok(self.zip.finish().map_err(|error| failed("the archive", &error))?.into_inner())
+    pub fn finish(self) -> Result<W, Error> {
+        self.zip.finish().map_err(|error| failed("the archive", &error))
     }
 }
 

@@ -104,5 +104,5 @@ pub fn roi_zip(cells: &Cells) -> Result<Vec<u8>, Error> {
         let name = format!("{:0digits$}", cell.id);
         archive.add(&format!("{name}.roi"), &roi_bytes(&name, &outlines(&cells.labels, cell))?)?;
     }
-    archive.finish()
+    archive.bytes()
 }

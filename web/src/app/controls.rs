@@ -41,6 +41,8 @@ pub fn listen() {
     on_click("zoom-full", App::zoom_full);
     on_click("cancel", App::cancel);
     on_click("retry-all", App::retry_all);
+    on_click("put-back", App::put_back);
+    on_click("copy-table", App::copy_table);
     on_click("run-again", App::run_again);
     on_click("shipped", App::back_to_shipped);
     on_click("more-rows", App::more_rows);
@@ -97,6 +99,7 @@ fn show_table(chosen: &str) {
     for table in ["cells", "images", "sizes"] {
         dom::show(&format!("table-{table}"), table == chosen);
     }
+    dom::show("copy-table", chosen != "sizes");
     act(App::refresh);
 }
 

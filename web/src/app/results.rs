@@ -9,7 +9,8 @@ use web_sys::{
     ScrollLogicalPosition,
 };
 
-fn card_id(id: u32) -> String {
+/// The id of an image's card in the list.
+pub fn card_id(id: u32) -> String {
     format!("result-{id}")
 }
 
@@ -170,6 +171,7 @@ impl App {
         dom::show("retry-all", pending == 0 && over > 0);
         dom::set_text("retry-all", &format!("Try {over} again"));
         dom::show("overall", pending > 0);
+        self.show_put_back();
         let bar = dom::element("progress");
         dom::set(&bar, "value", &format!("{:.4}", self.share_done()));
         let waits = if self.network_ready { "" } else { ", waiting for the model" };
@@ -199,39 +201,5 @@ impl App {
             Some(Phase::Working(_)) => self.stop(id),
             _ => {}
         }
-    }
-
-    fn remove(&mut self, id: u32) {
-        self.stop(id);
-        let Some(at) = self.items.iter().position(|item| item.id == id) else { return };
-        let name = self.items.remove(at).name;
-        self.forget_complaints(&name);
-        self.faces.remove(&id);
-        if let Some(card) = dom::document().get_element_by_id(&card_id(id)) {
-            card.remove();
-        }
-        if self.active == Some(id) {
-            (self.active, self.hovered) = (None, None);
-            (self.desk_open, self.desk_has) = (None, None);
-            self.view.forget();
-            self.leave_difference();
-            if self.items.is_empty() {
-                self.put_pen_down();
-            }
-        }
-        let next = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id);
-        if let (Some(next), None) = (next, self.active) {
-            self.activate(next);
-        }
-        // Focus moves to the neighbouring card, so that several can be removed in a row.
-        let next = next.and_then(|id| dom::document().get_element_by_id(&card_id(id)));
-        let next = next.and_then(|card| card.query_selector(".result").ok().flatten());
-        let next =
-            next.unwrap_or_else(|| dom::element(if self.items.is_empty() { "pick" } else { "add" }).into());
-        if let Some(next) = next.dyn_ref::<web_sys::HtmlElement>() {
-            let _ = next.focus();
-        }
-        // Pending saves may have been waiting for this image only.
-        self.go_on();
     }
 }

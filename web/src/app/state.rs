@@ -2,6 +2,7 @@
 
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
+use super::removal::Removed;
 use super::results::Face;
 use super::table::Sorting;
 use super::view::View;
@@ -40,6 +41,8 @@ pub struct App {
     pub items: Vec<Item>,
     /// What each image's card shows.
     pub faces: HashMap<u32, Face>,
+    /// The image that was removed last.
+    pub removed: Option<Removed>,
     pub active: Option<u32>,
     pub next_id: u32,
     pub rules: Rules,
@@ -128,6 +131,7 @@ impl App {
         Self {
             items: Vec::new(),
             faces: HashMap::new(),
+            removed: None,
             active: None,
             next_id: 1,
             rules: Rules::default(),

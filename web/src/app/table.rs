@@ -45,6 +45,19 @@ impl Default for Sorting {
     }
 }
 
+impl Sorting {
+    /// The places of the rows in this order.
+    pub fn order(&self, rows: &[CellRow]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let value = |at: usize| value(&rows[at], self.column);
+        order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+        if self.falling {
+            order.reverse();
+        }
+        order
+    }
+}
+
 /// Value of a column, for sorting.
 fn value(row: &CellRow, column: usize) -> f64 {
     match column {
@@ -207,11 +220,7 @@ impl App {
         if self.sorting.shown.as_ref() == Some(&shown) {
             return;
         }
-        let mut sorted: Vec<CellRow> = item.rows.clone();
-        sorted.sort_by(|a, b| value(a, column).total_cmp(&value(b, column)));
-        if falling {
-            sorted.reverse();
-        }
+        let sorted = self.sorting.order(&item.rows);
         let body = dom::element("cells-body");
         let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
         let focused = focused.and_then(|element| {
@@ -223,7 +232,7 @@ impl App {
         });
         body.set_inner_html("");
         for row in sorted.iter().take(rows) {
-            dom::append(&body, &row_element(row, scale));
+            dom::append(&body, &row_element(&item.rows[*row], scale));
         }
         // The focused row keeps the focus.
         if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten())

@@ -3,11 +3,10 @@
 use super::desk::Desk;
 use super::exports;
 use rbc_model::Error;
+use rbc_model::export::{Archive, StreamWriter};
 use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
-use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// Buffers the zip's output until it is sent.
 #[derive(Clone, Default)]
@@ -27,31 +26,17 @@ impl Write for Pipe {
 /// A zip being written.
 pub struct Batch {
     pipe: Pipe,
-    zip: ZipWriter<StreamWriter<Pipe>>,
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Error {
-    Error::Export(format!("the zip could not be written ({error})"))
+    zip: Archive<StreamWriter<Pipe>>,
 }
 
 impl Batch {
     pub fn new() -> Self {
         let pipe = Pipe::default();
-        Self { zip: ZipWriter::new_stream(pipe.clone()), pipe }
-    }
-
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), Error> {
-        // PNG and zip files are already compressed.
-        let packed = path.ends_with(".png") || path.ends_with(".zip");
-        let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
-        let options =
-            SimpleFileOptions::default().compression_method(method).last_modified_time(DateTime::default());
-        self.zip.start_file(path, options).map_err(|error| failed(&error))?;
-        self.zip.write_all(bytes).map_err(|error| failed(&error))
+        Self { zip: Archive::to(pipe.clone()), pipe }
     }
 
     fn drain(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.pipe.0.borrow_mut())
+        self.pipe.0.take()
     }
 
     /// Adds all files of the open image that can be made. Returns the new bytes of the zip, and a message for each file
@@ -68,7 +53,7 @@ impl Batch {
         for kind in &exports::KINDS {
             let path = format!("{stem}.{}", kind.ending);
             match kind.bytes(open, &cells) {
-                Ok(bytes) => self.write(&path, &bytes)?,
+                Ok(bytes) => self.zip.add(&path, &bytes)?,
                 Err(error) => missing.push(format!("{path} is not in the zip: {error}")),
             }
         }
@@ -81,9 +66,8 @@ impl Batch {
     ///
     /// [`Error::Export`] if the zip cannot be written.
     pub fn finish(mut self, table: &str) -> Result<Vec<u8>, Error> {
-        self.write("summary.csv", table.as_bytes())?;
-        let pipe = self.pipe.clone();
-        self.zip.finish().map_err(|error| failed(&error))?;
-        Ok(std::mem::take(&mut *pipe.0.borrow_mut()))
+        self.zip.add("summary.csv", table.as_bytes())?;
+        self.zip.finish()?;
+        Ok(self.pipe.0.take())
     }
 }
