@@ -44,8 +44,10 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let image = scratch.write("smear.png", png(&plain_field()?)?)?;
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[image])?;
-    // First: a browser may show a bar from the first download on, which makes the canvas smaller.
-    let untouched = page.save("export-mask", "mask.png")?;
+    // First: a browser may show a bar from the first download on, which makes the canvas smaller. Copied, as it may replace
+    // the file by the next one.
+    let untouched = scratch.path().join("untouched.png");
+    std::fs::copy(page.save("export-mask", "mask.png")?, &untouched)?;
     let canvas = page.canvas()?;
     let all = count(&page)?;
     let (x, y, d) = lone_cell(&page)?;

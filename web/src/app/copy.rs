@@ -136,7 +136,7 @@ fn images(items: &[(&Item, Option<f64>)]) -> String {
     for &(item, scale) in items {
         let scale = scale.filter(|_| scaled);
         let some = item.whole().next().is_some();
-        let mut spread = |lines: &mut Lines, values: (f64, Option<f64>), power| {
+        let spread = |lines: &mut Lines, values: (f64, Option<f64>), power| {
             lines.number(Some(sized(values.0, scale, power).0).filter(|_| some), 3);
             lines.number(values.1.map(|deviation| sized(deviation, scale, power).0).filter(|_| some), 3);
         };
