@@ -147,7 +147,9 @@ async fn load(weights_serial: u32, backend: String, weights: Vec<u8>) {
         Ok(engine) => {
             let (backend, facts) = (engine.name().into(), engine.facts.clone());
             tell(Reply::Ready { weights_serial, backend, facts });
-            ENGINE.set(Some((weights_serial, Rc::new(engine))));
+            let engine = Rc::new(engine);
+            ENGINE.set(Some((weights_serial, engine.clone())));
+            engine.warm_up().await;
         }
         Err(message) => tell(Reply::Refused { weights_serial, message }),
     }

@@ -3,6 +3,7 @@
 use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
 use burn::tensor::backend::Backend;
+use futures_util::lock::Mutex;
 use js_sys::{Function, Promise, Reflect};
 use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::{Error, RgbImage};
@@ -23,6 +24,8 @@ pub struct Engine {
     network: Network,
     /// Which back end is used and why, for the user.
     pub facts: String,
+    /// Held by whoever is computing.
+    turn: Mutex<()>,
 }
 
 thread_local! {
@@ -40,23 +43,31 @@ impl Engine {
         // The CPU network comes first: it shows whether the weights fit, and is the reference for the GPU.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == "cpu" {
-            return Ok(Self {
-                network: Network::Cpu(TilePool::new(cpu, weights)),
-                facts: "Runs on the CPU, as selected.".into(),
-            });
+            return Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), "Runs on the CPU, as selected."));
         }
         match gpu(weights, &cpu, wish).await {
-            Ok((gpu, adapter)) => {
-                Ok(Self { network: Network::Gpu(gpu), facts: format!("Runs on WebGPU{adapter}.") })
-            }
+            Ok((gpu, adapter)) => Ok(Self::new(Network::Gpu(gpu), &format!("Runs on WebGPU{adapter}."))),
             Err(why) if wish == "webgpu" => Err(format!("WebGPU was selected, but {why}.")),
             Err(why) => {
                 let longer = if why == EMULATED { "" } else { "; a large image may take longer" };
-                Ok(Self {
-                    network: Network::Cpu(TilePool::new(cpu, weights)),
-                    facts: format!("Runs on the CPU because {why}. The results are the same{longer}."),
-                })
+                let facts = format!("Runs on the CPU because {why}. The results are the same{longer}.");
+                Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), &facts))
             }
+        }
+    }
+
+    fn new(network: Network, facts: &str) -> Self {
+        Self { network, facts: facts.into(), turn: Mutex::new(()) }
+    }
+
+    /// Segments a small image on the CPU, before anyone asks for one: browsers compile a program, or its fast form, when it
+    /// first runs, which takes WebKit two seconds. (The shaders of a GPU are compiled when it is checked.)
+    pub async fn warm_up(&self) {
+        if let Network::Cpu(cpu) = &self.network {
+            let _turn = self.turn.lock().await;
+            cpu.gather().await;
+            // If it fails, the next image tells why.
+            let _ = cpu.segment(&sample(), &SegmentOptions::default(), &mut |_| {}).await;
         }
     }
 
@@ -73,6 +84,7 @@ impl Engine {
         diameter: Option<f64>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Segmentation, Error> {
+        let _turn = self.turn.lock().await;
         let diameter_px = diameter.map(|diameter| diameter as f32);
         let options = SegmentOptions { diameter_px, ..SegmentOptions::default() };
         match &self.network {
@@ -91,6 +103,7 @@ impl Engine {
     ///
     /// [`Error::Compute`] if the device fails.
     pub async fn time(&self, side: u32, rounds: u32) -> Result<Reply, Error> {
+        let _turn = self.turn.lock().await;
         let image = RgbImage::from_fn(side, side, |x, y| {
             let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
             image::Rgb([0, 3, 6].map(|shift| (noise >> shift) as u8))
@@ -169,15 +182,20 @@ async fn gpu(
     }
 }
 
-/// Whether both networks give the same logits for a small image with a cell, edges and noise.
-async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
-    let image = RgbImage::from_fn(72, 64, |x, y| {
+/// A small image with a cell, edges and noise.
+fn sample() -> RgbImage {
+    RgbImage::from_fn(72, 64, |x, y| {
         let (dx, dy) = (x as f32 - 34.0, y as f32 - 30.0);
         let inside = (dx * dx + dy * dy).sqrt() < 20.0;
         let noise = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 23;
         let base: [u32; 3] = if inside { [180, 110, 130] } else { [228, 214, 219] };
         image::Rgb(base.map(|value| (value + noise) as u8))
-    });
+    })
+}
+
+/// Whether both networks give the same logits.
+async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
+    let image = sample();
     let expected = answer(cpu, &image).await?;
     let found = answer(gpu, &image).await?;
     let scale = expected.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
