@@ -58,12 +58,17 @@ impl Page {
     /// An empty window, and a server for `folder`; `flags` are passed to Chromium. `RBC_BROWSER` names another browser to
     /// open it in.
     pub fn blank(folder: &Path, webgpu: bool, flags: &[&str]) -> Result<Self> {
+        Self::blank_in(Engine::wanted()?, folder, webgpu, flags)
+    }
+
+    /// The same in a browser with this engine.
+    pub fn blank_in(engine: Engine, folder: &Path, webgpu: bool, flags: &[&str]) -> Result<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         process::must_exist(&folder.join("index.html"), "`cargo xtask test` builds it")?;
         let server = Server::start(folder, 0)?;
         let downloads = Scratch::new("downloads")?;
-        let session = Session::start(&Engine::wanted()?.find()?, webgpu, downloads.path(), flags)?;
+        let session = Session::start(&engine.find()?, webgpu, downloads.path(), flags)?;
         session.resize(1400, 1000)?;
         Ok(Self { session, downloads, url: server.url(), _alone: alone })
     }
