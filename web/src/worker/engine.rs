@@ -5,6 +5,9 @@ use burn::backend::{Flex, WebGpu};
 use burn::tensor::backend::Backend;
 use futures_util::lock::Mutex;
 use js_sys::{Function, Promise, Reflect};
+use rbc_model::cells::{CellOptions, find_cells};
+use rbc_model::decode::decode;
+use rbc_model::export::png_of_rgb;
 use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork};
 use rbc_model::{Error, RgbImage};
 use std::cell::RefCell;
@@ -60,15 +63,15 @@ impl Engine {
         Self { network, facts: facts.into(), turn: Mutex::new(()) }
     }
 
-    /// Segments a small image on the CPU, before anyone asks for one: browsers compile a program, or its fast form, when it
-    /// first runs, which takes WebKit two seconds. (The shaders of a GPU are compiled when it is checked.)
+    /// Takes a small image all the way to its cells, before anyone asks for one: browsers compile a program, or its fast
+    /// form, when it first runs, which takes WebKit some seconds. The workers share what is compiled.
     pub async fn warm_up(&self) {
-        if let Network::Cpu(cpu) = &self.network {
-            let _turn = self.turn.lock().await;
-            cpu.gather().await;
-            // If it fails, the next image tells why.
-            let _ = cpu.segment(&sample(), &SegmentOptions::default(), &mut |_| {}).await;
-        }
+        // The shaders of a GPU were compiled when it was checked.
+        let Network::Cpu(cpu) = &self.network else { return };
+        let _turn = self.turn.lock().await;
+        cpu.gather().await;
+        // If it fails, the next image tells why.
+        let _ = try_out(cpu).await;
     }
 
     pub fn name(&self) -> &'static str {
@@ -117,6 +120,14 @@ impl Engine {
         };
         Ok(Reply::Timed { alone, together })
     }
+}
+
+/// From a file to its cells.
+async fn try_out(network: &TilePool) -> Result<(), Error> {
+    let image = decode(&png_of_rgb(&sample())?, "sample")?;
+    let found = network.segment(&image, &SegmentOptions::default(), &mut |_| {}).await?;
+    find_cells(&found.probability, &CellOptions::default());
+    Ok(())
 }
 
 /// Seconds of the first pass, and of `rounds` passes after two seconds of warm-up, in which browsers recompile hot
