@@ -104,12 +104,12 @@ pub trait TileNetwork {
     /// The configuration of the network.
     fn config(&self) -> &NetworkConfig;
 
-    /// Number of tasks that it processes concurrently; [`tile`](Self::tile) is one.
+    /// How many calls of [`tile`](Self::tile) it computes at the same time.
     fn at_once(&self) -> usize {
         1
     }
 
-    /// Whether each orientation of a tile is a task of its own, so that there is something to do for all.
+    /// Whether each orientation is computed by a call of its own, so that several workers share even a single tile.
     fn splits_tiles(&self) -> bool {
         false
     }

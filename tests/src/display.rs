@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A display of Xvfb; it ends when this value is dropped.
 pub struct Display {
@@ -19,12 +21,20 @@ impl Display {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start Xvfb")?;
-        let mut number = String::new();
-        if let Some(output) = server.stdout.take() {
-            BufReader::new(output).read_line(&mut number)?;
-        }
-        let display = Self { server, name: format!(":{}", number.trim()) };
-        ensure!(display.name.len() > 1, "Xvfb opened no display");
+        let output = server.stdout.take().context("Xvfb has no output")?;
+        let mut display = Self { server, name: String::new() };
+        // In a thread, for it may never tell.
+        let (told, telling) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut number = String::new();
+            let read = BufReader::new(output).read_line(&mut number);
+            // Nobody may be waiting any more.
+            let _ = told.send(read.map(|_| number));
+        });
+        let number =
+            telling.recv_timeout(Duration::from_secs(30)).context("Xvfb told no display in 30 s")??;
+        ensure!(!number.trim().is_empty(), "Xvfb opened no display");
+        display.name = format!(":{}", number.trim());
         Ok(display)
     }
 

@@ -1,4 +1,4 @@
-//! A minimal HTTP client for JSON, sufficient for chromedriver. A client library would enable features that make Cargo
+//! A minimal HTTP client for JSON, sufficient for WebDriver. A client library would enable features that make Cargo
 //! compile Burn again for the tests.
 
 use anyhow::{Context, Result, ensure};

@@ -274,12 +274,13 @@ impl Page {
                 return Ok(answer);
             }
             if start.elapsed() > patience {
-                let console = self.session.console()?.join("\n");
-                let shot = self.screenshot("timed-out")?;
+                let console = self.session.console().unwrap_or_default().join("\n");
+                let name: String = what.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+                let shot = self.screenshot(&format!("not-{name}"));
+                let shot = shot.map_or_else(|error| error.to_string(), |file| file.display().to_string());
                 bail!(
-                    "not within {} s: {what}. Seen then: {}. The console says:\n{console}",
-                    patience.as_secs(),
-                    shot.display()
+                    "not within {} s: {what}. Seen then: {shot}. The console says:\n{console}",
+                    patience.as_secs()
                 );
             }
             std::thread::sleep(Duration::from_millis(50));

@@ -33,7 +33,8 @@ impl Session {
         if browser.engine == Engine::WebKit {
             let new = Display::start()?;
             // It saves files in the home folder. Its sandbox does not work for root; only our own pages are opened.
-            command.env("DISPLAY", new.name()).env("HOME", downloads);
+            command.env("DISPLAY", new.name()).env("GDK_BACKEND", "x11").env("HOME", downloads);
+            command.env_remove("WAYLAND_DISPLAY").env_remove("XDG_CONFIG_HOME");
             command.env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
             display = Some(new);
         }

@@ -176,12 +176,11 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
         thumb_width: thumb.width,
         thumb_height: thumb.height,
     });
-    let begun = now();
     let mut progress = |progress: rbc_model::segment::Progress| {
         tell(Reply::Progress { id, done: progress.done as f64, total: progress.total as f64 });
     };
     match engine.segment(&image, diameter, &mut progress).await {
-        Ok(result) => tell(Reply::Segmented(Segmented {
+        Ok((result, seconds)) => tell(Reply::Segmented(Segmented {
             id,
             width,
             height,
@@ -189,7 +188,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             diameter: f64::from(result.diameter_px),
             um_per_px,
             warnings: unread.map(String::from).into_iter().chain(result.warnings).collect(),
-            seconds: (now() - begun) / 1000.0,
+            seconds,
             backend: engine.name().into(),
             weights_serial,
         })),

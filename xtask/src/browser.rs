@@ -156,11 +156,15 @@ fn named(variable: &str) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// Whether this is Debian itself, or what has its packages of browsers. Ubuntu's browsers are snaps instead, which can't
-/// write to the tests' temporary folders.
+/// Whether apt has packages of Chromium and Firefox. Ubuntu's are snaps instead, which can't write to the tests' temporary
+/// folders.
 fn debian() -> bool {
+    tools::has_apt() && !ubuntu()
+}
+
+fn ubuntu() -> bool {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    tools::has_apt() && !release.lines().any(|line| line == "ID=ubuntu")
+    release.lines().any(|line| line == "ID=ubuntu")
 }
 
 /// 140 for "Chromium 140.0.7339.80 built on Debian".

@@ -40,7 +40,7 @@ const WASM_TESTS: [&str; 6] = ["--test", "environment", "--test", "strokes", "--
 /// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
 /// The tests that open the page in Firefox and WebKit too: what a user does, and what differs most between browsers.
-/// `RBC_BROWSER` opens it there in all others.
+/// `RBC_BROWSER=firefox cargo test …` opens it there in any other test.
 const ELSEWHERE: [&str; 9] = [
     "--test=page",
     "--test=page_correct",
@@ -53,7 +53,7 @@ const ELSEWHERE: [&str; 9] = [
     "--skip=neither_a_pinch_nor_a_late_answer_corrects_anything",
     "--skip=cells_left_out_quickly_stay_left_out",
 ];
-/// What WebKit's driver lacks: fingers, and a window in which the menu of the right button does not stay open.
+/// WebKit's driver has no touch input, and in its window the context menu does not stay open.
 const NOT_IN_WEBKIT: [&str; 3] = [
     "--skip=cells_are_hovered_left_out_and_taken_in",
     "--skip=under_fingers_a_tap_tells_and_a_pinch_measures_nothing",
@@ -137,6 +137,10 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
         test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &settings);
         test.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_SECONDS).env("CHROMEDRIVER", &browser.driver);
+        // It would take these first.
+        for other in ["GECKODRIVER", "GECKODRIVER_REMOTE", "CHROMEDRIVER_REMOTE"] {
+            test.env_remove(other);
+        }
         counted(&mut test)
     });
     step("tests", &mut || counted(&mut native_tests()));
@@ -158,7 +162,14 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
         }
         step(name, &mut || {
             let mut test = native_tests();
-            counted(test.args(ELSEWHERE).args(without).env("RBC_BROWSER", engine.name()))
+            test.args(ELSEWHERE).args(without).env("RBC_BROWSER", engine.name());
+            let counts = counted(&mut test)?;
+            if counts.failed == 0 || engine != Engine::WebKit {
+                return Ok(counts);
+            }
+            // WebKitGTK 2.50 itself crashed in one of some 150 windows.
+            println!("{name}: {} tests failed; once more, in case WebKit crashed", counts.failed);
+            counted(&mut test)
         });
     }
     sum_up(&outcomes, &skipped, start.elapsed())
@@ -167,7 +178,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
 /// The command for all native tests, on real images where they are at hand.
 fn native_tests() -> Command {
     let mut test = process::cargo();
-    test.arg("test").args(NATIVE).arg("--no-fail-fast");
+    test.arg("test").args(NATIVE).arg("--no-fail-fast").env_remove("RBC_BROWSER");
     if let Some(folder) = paths::real_images() {
         test.env("RBC_DATA", folder);
     }

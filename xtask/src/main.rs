@@ -13,7 +13,7 @@ const HELP: &str = "\
 cargo xtask setup           installs what is missing to build and test, and only that
 cargo xtask serve           builds the page and serves it on this machine
 cargo xtask dist            builds the page for others, the folder dist/, and weighs it
-cargo xtask test            runs every check and every test, also in a real browser
+cargo xtask test            runs every check and every test, also in real browsers
 cargo xtask bench           times the network natively and in the browser
 
   --port N                  serve: the port to serve on [default: 8080]; 0 takes any free one

@@ -77,6 +77,12 @@ impl Turned {
     }
 }
 
+/// Steps per unit of the logits that a GPU returns (the means of the orientations). Half a step changes a probability by at
+/// most 1/8192, or 0.03 of 255 grey levels.
+pub const STEPS: f32 = 1024.0;
+/// The largest logit that a GPU returns. From 6.25 on a probability is 255 of 255.
+pub const MOST: f32 = 31.99;
+
 /// Scales a channel value, 0 to 255, to the network's input range.
 pub fn normalise(value: f32) -> f32 {
     (value - MIDDLE) / SPREAD

@@ -286,7 +286,8 @@ pub async fn tiles<B: TileBackend>(device: &B::Device) {
     let expected =
         Flex::tile(&image, 0..2, on_cpu(1e4), &Default::default()).await.expect("a tile on the CPU");
     for (found, expected) in found.iter().zip(&expected) {
-        let certain = 60.0 * expected.signum();
-        assert!((found / certain).min(1.0) >= (expected / certain).min(1.0) - 1e-3, "{found} for {expected}");
+        // Two orientations of at most 31.99 each.
+        let told = expected.clamp(-64.0, 64.0);
+        assert!((found - told).abs() <= 0.03, "{found} for {expected}");
     }
 }

@@ -1,8 +1,10 @@
-//! The tables for the clipboard, from which every spreadsheet takes them: tabs between columns, and the decimal mark of
-//! the browser's language. (A CSV file has decimal points, which a spreadsheet in another language misreads.)
+//! The tables for the clipboard, as a spreadsheet in the browser's language takes them: tabs between columns, and its
+//! decimal mark. (A CSV file has decimal points, which a spreadsheet in another language misreads.) No number has three
+//! decimals, so that a wrong mark is no mark of thousands.
 
 use super::figures::{density, sized};
 use super::item::{Item, mean_and_spread};
+use super::summary::NOTHING;
 use super::{App, act, dom};
 use js_sys::{Array, Intl, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -91,9 +93,9 @@ fn cells(item: &Item, order: &[usize], scale: Option<f64>) -> String {
         lines.number(Some(f64::from(u8::from(!row.excluded))), 0);
         lines.number(Some(row.x), 2);
         lines.number(Some(row.y), 2);
-        lines.number(Some(sized(row.diameter, scale, 1).0), 3);
-        lines.number(Some(sized(row.area, scale, 2).0), 3);
-        lines.number(Some(sized(row.perimeter, scale, 1).0), 3);
+        lines.number(Some(sized(row.diameter, scale, 1).0), 4);
+        lines.number(Some(sized(row.area, scale, 2).0), 4);
+        lines.number(Some(sized(row.perimeter, scale, 1).0), 4);
         lines.number(Some(row.circularity), 4);
         lines.number(Some(row.probability * 100.0), 1);
         lines.number(Some(f64::from(u8::from(row.edge))), 0);
@@ -137,13 +139,13 @@ fn images(items: &[(&Item, Option<f64>)]) -> String {
         let scale = scale.filter(|_| scaled);
         let some = item.whole().next().is_some();
         let spread = |lines: &mut Lines, values: (f64, Option<f64>), power| {
-            lines.number(Some(sized(values.0, scale, power).0).filter(|_| some), 3);
-            lines.number(values.1.map(|deviation| sized(deviation, scale, power).0).filter(|_| some), 3);
+            lines.number(Some(sized(values.0, scale, power).0).filter(|_| some), 4);
+            lines.number(values.1.map(|deviation| sized(deviation, scale, power).0).filter(|_| some), 4);
         };
         lines.word(&item.label());
         lines.number(Some(item.count() as f64), 0);
         lines.number(Some(item.covered * 100.0), 2);
-        lines.number(Some(density(item, scale).0), 3);
+        lines.number(Some(density(item, scale).0), 4);
         spread(&mut lines, mean_and_spread(item.whole().map(|row| row.diameter)), 1);
         spread(&mut lines, mean_and_spread(item.whole().map(|row| row.area)), 2);
         let circularity = mean_and_spread(item.whole().map(|row| row.circularity)).0;
@@ -157,26 +159,35 @@ fn images(items: &[(&Item, Option<f64>)]) -> String {
     lines.text
 }
 
+const COUNTING: &str = "The cells are still being counted. Copy the table again in a moment.";
+const REFUSED: &str = "The browser does not let this page copy. Save the table under Save, as CSV, instead.";
+
 impl App {
     /// Copies the table that is shown.
     pub fn copy_table(&mut self) {
-        let text = if dom::element("table-images").hidden() {
-            let Some(item) = self.active_item().filter(|item| item.is_measured()) else { return };
-            cells(item, &self.sorting.order(&item.rows), self.scale_of(item))
-        } else {
-            let measured = self.items.iter().filter(|item| item.is_measured());
-            images(&measured.map(|item| (item, self.scale_of(item))).collect::<Vec<_>>())
+        let all = !dom::element("table-images").hidden();
+        let done: Vec<_> = self.exportable().map(|item| (item, self.scale_of(item))).collect();
+        let shown = done.iter().find(|(item, _)| Some(item.id) == self.active);
+        let text = match shown {
+            _ if all && !self.unsettled() => images(&done),
+            Some((item, scale)) if !all => cells(item, &self.sorting.order(&item.rows), *scale),
+            _ => return self.complain(if self.unsettled() { COUNTING } else { NOTHING }),
         };
-        let rows = text.lines().count() - 1;
+        if all {
+            self.tell_of_missing();
+        }
+        let rows = match text.lines().count() - 1 {
+            1 => "1 row".to_string(),
+            rows => format!("{rows} rows"),
+        };
         spawn_local(async move {
             let copied = write(&text).await.is_some();
             if copied {
-                dom::set_text("spoken", &format!("{rows} rows copied; paste them into a spreadsheet."));
+                dom::set_text("spoken", &format!("{rows} copied, to be pasted into a spreadsheet."));
                 dom::set_text("copy-table", "Copied");
                 dom::after(2000, || dom::set_text("copy-table", "Copy"));
             } else {
-                const NOT: &str = "The browser does not let the page copy. Save the CSV instead.";
-                act(|app| app.complain(NOT));
+                act(|app| app.complain(REFUSED));
             }
         });
     }

@@ -196,6 +196,12 @@ fn identity(file: &File) -> (String, u64, u64) {
     (file.name(), file.size().to_bits(), file.last_modified().to_bits())
 }
 
+/// Whether both are the same file, as far as a page can tell.
+pub fn is_same_file(one: &Blob, other: &Blob) -> bool {
+    let of = |blob: &Blob| blob.dyn_ref::<File>().map(identity);
+    of(one).is_some_and(|one| of(other) == Some(one))
+}
+
 /// The folder part of a path.
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)

@@ -193,7 +193,6 @@ impl App {
             Reply::Ready { weights_serial, backend, facts } => {
                 self.backend = backend;
                 (self.engine_up, self.recovering, self.fatal) = (true, false, false);
-                self.network_losses = 0;
                 if let Some(at) = self.trying.iter().position(|weights| weights.serial == weights_serial) {
                     self.weights = self.trying.remove(at);
                 }
@@ -202,13 +201,15 @@ impl App {
                 dom::set(&dom::element("engine"), "title", &facts);
                 let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != weights_serial);
                 dom::show("shipped", own);
-                // Explain the slower back end unless the user chose it.
+                // Explain why it is the CPU, unless the user chose it.
                 dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
                 dom::set_text("engine-note", &facts);
                 self.loaded();
             }
             Reply::Refused { weights_serial, message } => self.refused(weights_serial, &message),
             Reply::Decoded { id, width, height, thumb, thumb_width, thumb_height } => {
+                // Not when it is ready: it may be lost in warming up, again and again.
+                self.network_losses = 0;
                 if let Some(item) = self.item_mut(id) {
                     item.size = Some((width, height));
                 }

@@ -67,7 +67,7 @@ pub struct App {
     pub shipped: Option<Weights>,
     /// Weights still to be tried, in order. The worker has the first and has not answered yet.
     pub trying: VecDeque<Weights>,
-    /// How often the network worker was lost since it last accepted weights.
+    /// How often the network worker was lost since it last began an image.
     pub network_losses: u32,
     /// The back end requested by the user or the URL: `auto`, `webgpu`, `cpu`.
     pub backend_wish: String,

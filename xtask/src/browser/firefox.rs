@@ -1,6 +1,6 @@
 //! Firefox and geckodriver.
 
-use super::{Browser, Engine, debian, named, quoted};
+use super::{Browser, Engine, debian, named, quoted, ubuntu};
 use crate::{process, tools};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,22 @@ const APPLICATION: &str = "/Applications/Firefox.app/Contents/MacOS/firefox";
 /// The programs in `FIREFOX` and `GECKODRIVER`, else the usual ones.
 pub fn look() -> Result<Option<Browser>> {
     let installed = || Some(PathBuf::from(APPLICATION)).filter(|file| file.is_file());
-    let program = named("FIREFOX")?
-        .or_else(|| BROWSERS.iter().find_map(|name| process::which(name)))
-        .or_else(installed);
+    // Ubuntu's is a snap, which can't write to the tests' temporary folders.
+    let known = || BROWSERS.iter().find_map(|name| process::which(name)).filter(|_| !ubuntu());
+    let program = named("FIREFOX")?.or_else(known).or_else(installed);
     let driver = named("GECKODRIVER")?.or_else(tools::find_geckodriver);
     Ok(program.zip(driver).map(|(program, driver)| Browser { engine: Engine::Firefox, program, driver }))
 }
 
-/// Installs browser and driver, where that is known to work. Ubuntu's Firefox is a snap, which can't write to the
-/// tests' temporary folders.
+/// Installs what is missing of browser and driver, where that is known to work.
 pub fn install() -> Result<()> {
-    if debian() {
-        tools::apt_install(&["firefox-esr"])?;
-        tools::geckodriver()?;
+    if !debian() {
+        return Ok(());
     }
-    Ok(())
+    if named("FIREFOX")?.is_none() && BROWSERS.iter().all(|name| process::which(name).is_none()) {
+        tools::apt_install(&["firefox-esr"])?;
+    }
+    tools::geckodriver().map(drop)
 }
 
 pub fn advice() -> String {

@@ -1,11 +1,11 @@
 //! WebKitGTK's MiniBrowser and its driver: the engine of Safari, as far as it exists outside macOS.
 
-use super::{Browser, Engine, debian, named, quoted};
+use super::{Browser, Engine, named, quoted};
 use crate::{process, tools};
 use anyhow::Result;
 use std::path::Path;
 
-/// Debian's packages: browser and driver, and a display, for the browser has no headless mode.
+/// Debian's and Ubuntu's packages: browser and driver, and a display, for the browser has no headless mode.
 const DEBS: [&str; 2] = ["webkit2gtk-driver", "xvfb"];
 /// The folders of distributions' libraries, in which the browser lies.
 const LIBRARIES: [&str; 4] =
@@ -31,7 +31,7 @@ pub fn look() -> Result<Option<Browser>> {
 
 /// Installs browser, driver and display, where that is known to work.
 pub fn install() -> Result<()> {
-    if debian() { tools::apt_install(&DEBS) } else { Ok(()) }
+    if tools::has_apt() { tools::apt_install(&DEBS) } else { Ok(()) }
 }
 
 pub fn advice() -> String {

@@ -14,7 +14,7 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
 /// Elements in one vector: one row of a window.
-const PAIR: usize = 2;
+pub(super) const PAIR: usize = 2;
 
 /// Index, in pairs, of the upper row of a window; the lower row is `width` pairs further on.
 #[cube]

@@ -1,36 +1,30 @@
 //! Pixels to the network's input and logits back, in bytes: a pixel goes up in four, a logit comes back in two.
 #![allow(unsafe_code)]
 
-use super::pool::{countable, empty, grid};
+use super::pool::{PAIR, countable, empty, grid};
 use crate::RgbImage;
-use crate::backend::tile::{MIDDLE, SPREAD, Turned, Walk};
+use crate::backend::tile::{MIDDLE, MOST, SPREAD, STEPS, Turned, Walk};
 use burn::tensor::{DType, DataError, TensorData};
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-/// Steps of a rounded logit (the mean of the orientations) per unit. Half a step changes a probability by at most
-/// 1/8192, or 0.03 of 255 grey levels.
-const STEPS: f32 = 1024.0;
-/// The largest logit that is told. From 6.25 on a probability is 255 of 255.
-const MOST: f32 = 31.99;
-
 /// [`Walk`] on the device.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
-struct Way {
+struct WalkOnDevice {
     start: i32,
     down: i32,
     right: i32,
 }
 
 #[cube]
-fn place(way: Way, y: usize, x: usize) -> usize {
+fn place(way: WalkOnDevice, y: usize, x: usize) -> usize {
     (way.start + y as i32 * way.down + x as i32 * way.right) as usize
 }
 
-impl<R: Runtime> WayLaunch<R> {
-    /// Panics only for tiles of more than 2³¹ pixels, which are refused before.
+impl<R: Runtime> WalkOnDeviceLaunch<R> {
+    /// Tiles are small enough: [`input`] panics if a tensor of three channels has more than 2³² elements.
     fn along(walk: &Walk) -> Self {
         let [start, down, right] = [walk.start, walk.down, walk.right].map(|step| step as i32);
         Self::new(start, down, right)
@@ -43,7 +37,7 @@ fn input_kernel<F: Float, I: Int>(
     pixels: &Array<I>,
     out: &mut Array<F>,
     columns: usize,
-    way: Way,
+    way: WalkOnDevice,
     #[define(F, I)] _dtypes: [StorageType; 2],
 ) {
     if ABSOLUTE_POS >= pixels.len() {
@@ -64,7 +58,7 @@ fn add_kernel<F: Float>(
     logits: &Array<F>,
     out: &mut Array<F>,
     width: usize,
-    way: Way,
+    way: WalkOnDevice,
     #[define(F)] _dtype: StorageType,
 ) {
     if ABSOLUTE_POS >= out.len() {
@@ -123,7 +117,7 @@ pub fn input<R: CubeRuntime>(pixels: CubeTensor<R>, turned: &Turned, float: DTyp
             pixels.into_array_arg(),
             out.clone().into_array_arg(),
             turned.columns,
-            WayLaunch::along(&turned.there),
+            WalkOnDeviceLaunch::along(&turned.there),
             dtypes,
         );
     }
@@ -153,7 +147,7 @@ pub fn add<R: CubeRuntime>(
             logits.into_array_arg(),
             out.clone().into_array_arg(),
             width as usize,
-            WayLaunch::along(&turned.back),
+            WalkOnDeviceLaunch::along(&turned.back),
             dtype,
         );
     }
@@ -174,7 +168,7 @@ pub fn rounded<R: CubeRuntime>(sum: CubeTensor<R>, count: usize, int: DType) -> 
             &client,
             cubes,
             dim,
-            2,
+            PAIR,
             sum.into_array_arg(),
             out.clone().into_array_arg(),
             STEPS / count as f32,
