@@ -180,8 +180,13 @@ impl App {
             1 => "1 row".to_string(),
             rows => format!("{rows} rows"),
         };
+        // At once: Safari wants to see the click that asks for it.
+        let writing = clipboard().map(|clipboard| clipboard.write_text(&text));
         spawn_local(async move {
-            let copied = write(&text).await.is_some();
+            let copied = match writing {
+                Some(writing) => JsFuture::from(writing).await.is_ok(),
+                None => false,
+            };
             if copied {
                 dom::set_text("spoken", &format!("{rows} copied, to be pasted into a spreadsheet."));
                 dom::set_text("copy-table", "Copied");
@@ -193,9 +198,7 @@ impl App {
     }
 }
 
-/// Puts text on the clipboard; `None` if the browser does not allow it, or not over http.
-async fn write(text: &str) -> Option<()> {
-    let clipboard = Reflect::get(&dom::window().navigator(), &"clipboard".into()).ok()?;
-    let clipboard: Clipboard = clipboard.dyn_into().ok()?;
-    JsFuture::from(clipboard.write_text(text)).await.ok().map(drop)
+/// The clipboard; `None` over plain http, where browsers have none.
+fn clipboard() -> Option<Clipboard> {
+    Reflect::get(&dom::window().navigator(), &"clipboard".into()).ok()?.dyn_into().ok()
 }

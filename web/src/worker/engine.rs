@@ -169,9 +169,7 @@ async fn gpu(
 ) -> Result<(Segmenter<WebGpu>, String), String> {
     match adapter().await {
         None => return Err("this browser offers no WebGPU on this computer".into()),
-        Some(Adapter::Emulated) if wish != "webgpu" => {
-            return Err(EMULATED.into());
-        }
+        Some(Adapter::Emulated) if wish != "webgpu" => return Err(EMULATED.into()),
         Some(_) => {}
     }
     let device = WgpuDevice::default();
