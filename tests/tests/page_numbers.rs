@@ -248,5 +248,5 @@ fn tables_are_copied_as_a_spreadsheet_in_any_language_takes_them() -> Result<()>
     page.session().click("button[data-table=images]")?;
     page.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))", json!([]))?;
     page.session().click("#copy-table")?;
-    page.until_shown("[data-testid=error]", "Save the CSV").map(drop)
+    page.until_shown("[data-testid=error]", "as CSV").map(drop)
 }
