@@ -49,6 +49,10 @@ fn axe_finds_nothing_light_dark_empty_full_wide_or_on_a_phone() -> Result<()> {
     check("all-images")?;
     page.session().click("[data-table=sizes]")?;
     check("sizes")?;
+    // With the offer to put the broken image back.
+    page.js("document.querySelector('[data-testid=result][data-state=failed] .remove').click()", json!([]))?;
+    page.until_shown("#put-back", "broken.png")?;
+    check("removed")?;
     page.be_a_phone()?;
     check("phone")?;
     page.prefer("prefers-color-scheme", "dark")?;
