@@ -40,7 +40,7 @@ const WASM_TESTS: [&str; 6] = ["--test", "environment", "--test", "strokes", "--
 /// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
 /// The tests that open the page in Firefox and WebKit too: what a user does, and what differs most between browsers.
-/// `RBC_BROWSER=firefox cargo test …` opens it there in any other test.
+/// `RBC_BROWSER=firefox cargo test …` opens it there in any other test; some need Chromium and fail.
 const ELSEWHERE: [&str; 9] = [
     "--test=page",
     "--test=page_correct",

@@ -210,8 +210,8 @@ fn sample() -> RgbImage {
     })
 }
 
-/// Whether both networks give the same logits, in all orientations, for which there are kernels too. A GPU returns rounded
-/// ones.
+/// Whether both networks give the same logits, apart from their rounding on a GPU. In all orientations, because a GPU's
+/// kernels turn and add them.
 async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
     let image = sample();
     let expected = answer(cpu, &image).await?;
