@@ -1,6 +1,6 @@
 //! Speed of the network: time of the first pass and median of several further ones for each image size and, if the
-//! crate is built with `train`, of training steps. Runs on the CPU and, if built with `cuda`, on an NVIDIA GPU. The
-//! scripts in `bench/` print the same table for other programs.
+//! crate is built with `train`, of training steps. Runs on the CPU and, if built with `cuda` or `wgpu`, on a GPU. The scripts
+//! in `bench/` print the same table for other programs.
 //!
 //!     cargo run --release -p rbc-model --features train --example speed [WEIGHTS [WORD]]
 //!
@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     run::<Flex>("CPU", weights.as_deref())?;
     #[cfg(feature = "cuda")]
     run::<burn::backend::Cuda>("CUDA", weights.as_deref())?;
+    #[cfg(feature = "wgpu")]
+    run::<burn::backend::Wgpu>("wgpu", weights.as_deref())?;
     Ok(())
 }
 
@@ -41,6 +43,9 @@ fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn
     let title = format!("this, widths {:?}, {name}", config.widths);
     println!("{title:<28} {:>6} {:>9} {:>9} {:>7} {:>8}", "side", "first ms", "then ms", "MP/s", "peak MB");
     for side in SIDES {
+        if !wanted("forward", side) && !(side == 4096 && wanted("in tiles", side)) {
+            continue;
+        }
         let image = Tensor::random([1, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
         let rounds = if side < 1024 { 21 } else { 5 };
         if side == 4096 {
@@ -80,9 +85,14 @@ fn step<B: SegBackward>(config: &NetworkConfig) {
     });
 }
 
+/// Whether WORD, if given, selects this line.
+fn wanted(name: &str, side: usize) -> bool {
+    std::env::args().nth(2).is_none_or(|only| format!("{name} {side}").contains(&only))
+}
+
 /// Prints the time of the first call and the median of those from the third on.
 fn timed(name: &str, side: usize, images: usize, rounds: usize, mut work: impl FnMut()) {
-    if std::env::args().nth(2).is_some_and(|only| !format!("{name} {side}").contains(&only)) {
+    if !wanted(name, side) {
         return;
     }
     let mut seconds: Vec<f64> = (0..rounds + 2)
