@@ -43,12 +43,13 @@ fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn
     let title = format!("this, widths {:?}, {name}", config.widths);
     println!("{title:<28} {:>6} {:>9} {:>9} {:>7} {:>8}", "side", "first ms", "then ms", "MP/s", "peak MB");
     for side in SIDES {
-        if !wanted("forward", side) && !(side == 4096 && wanted("in tiles", side)) {
+        let in_tiles = side == 4096 && wanted("in tiles", side);
+        if !wanted("forward", side) && !in_tiles {
             continue;
         }
         let image = Tensor::random([1, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
         let rounds = if side < 1024 { 21 } else { 5 };
-        if side == 4096 {
+        if in_tiles {
             // As the programs do it, in bounded memory. Before the untiled pass, so that the peak memory is its own.
             let image = RgbImage::new(side as u32, side as u32);
             let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());

@@ -6,6 +6,7 @@ mod centres;
 mod crop;
 mod diameter;
 pub mod distance;
+mod field_of_view;
 mod hills;
 mod holes;
 mod measure;
@@ -17,9 +18,10 @@ mod seams;
 mod split;
 mod strokes;
 mod summary;
-mod unlit;
 
 pub use diameter::estimate_diameter;
+pub(crate) use diameter::estimate_diameter_within;
+pub(crate) use field_of_view::FieldOfView;
 pub use outline::outlines;
 pub use strokes::Stroke;
 pub use summary::{RED_CELLS, Spread, Summary};
@@ -34,7 +36,6 @@ use split::OUTSIDE;
 use std::collections::HashSet;
 use std::f32::consts::PI;
 use std::ops::RangeInclusive;
-use unlit::Unlit;
 
 /// A region smaller than this share of the expected cell area is a speck, not a cell.
 const SPECK: f32 = 0.1;
@@ -186,10 +187,7 @@ impl Cells {
     fn number_and_measure(&mut self, most: usize, probability: &GrayImage) {
         let count = number_in_raster_order(&mut self.labels.ids, most);
         self.cells = measure::measure(&self.labels, count, probability);
-        if let Some(unlit) = Unlit::of(probability) {
-            let cut = unlit.cut_cells(&self.labels, count);
-            self.cells.iter_mut().zip(cut).for_each(|(cell, cut)| cell.touches_edge |= cut);
-        }
+        FieldOfView::of(probability).mark_cut(&mut self.cells, &self.labels);
     }
 }
 
@@ -210,25 +208,24 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         lit_px: probability.iter().filter(|&&p| p != UNLIT).count() as u64,
         cut_left_out: 0,
     };
+    let field = FieldOfView::of(probability);
     if cells.diameter_px.is_none() {
-        cells.diameter_px =
-            GrayImage::from_raw(width, height, mask.clone()).and_then(|m| estimate_diameter(&m));
+        cells.diameter_px = GrayImage::from_raw(width, height, mask.clone())
+            .and_then(|mask| estimate_diameter_within(&mask, &field));
     }
     let Some(diameter) = cells.diameter_px else { return cells };
     let cell_area = PI / 4.0 * diameter * diameter;
     holes::fill(&mut mask, width, height, Some(f64::from(cell_area)));
-    let unlit = Unlit::of(probability);
     // The cells of a region; none where it is a speck.
     let taken_apart = |region: &Region| {
-        let cut = unlit.as_ref().is_some_and(|unlit| unlit.cuts(region));
-        let at_edge = cut || region.touches_edge(width, height);
+        let at_edge = field.cuts(region);
         let area = region.area as f32;
         let (speck, split_from) =
             if at_edge { (SPECK_AT_EDGE, SPLIT_FROM_AT_EDGE) } else { (SPECK, SPLIT_FROM) };
         if area < speck * cell_area {
             return None;
         }
-        let crop = Crop::of(region, width, height);
+        let crop = Crop::of(region, &field);
         let large = options.split && area >= split_from * cell_area;
         // The outline of a cell cut by the edge is too incomplete to tell whether the cell is an oval.
         let (parts, number) = if large && (at_edge || !is_long_oval(&crop)) {

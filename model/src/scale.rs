@@ -5,7 +5,7 @@
 //! and the cells in the resulting mask are measured. A guess near the truth confirms itself; if the image is small or
 //! difficult, several looks vote.
 
-use crate::cells::estimate_diameter;
+use crate::cells::{FieldOfView, estimate_diameter_within};
 use crate::light::Correction;
 use crate::quality::likeness;
 use crate::segment::{Logits, TileNetwork};
@@ -247,10 +247,10 @@ async fn look(
     let Logits { width, height, .. } = logits;
     let probability = logits.probability((width as u32, height as u32));
     let likeness = likeness(&working, &probability);
-    let mut mask = probability;
+    let mut mask = probability.clone();
     mask.iter_mut().for_each(|p| *p = if *p >= 128 { 255 } else { 0 });
-    let measured =
-        estimate_diameter(&mask).filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
+    let measured = estimate_diameter_within(&mask, &FieldOfView::of(&probability));
+    let measured = measured.filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
     Ok(Look { guess, measured, likeness })
 }
 

@@ -46,7 +46,8 @@ pub fn diameters(crop: &Crop, disc: f64) -> Vec<f64> {
     if found.len() < MIN_ARCS { Vec::new() } else { found }
 }
 
-/// Midpoints between the pixels of a region and the adjacent pixels outside it, except along the image edge.
+/// Midpoints between the pixels of a region and the adjacent pixels outside it, except along the edge of the field of
+/// view.
 fn outline(crop: &Crop) -> Vec<Point> {
     let mut outline = Vec::new();
     for at in (0..crop.inside.len()).filter(|&at| crop.inside[at]) {
@@ -94,13 +95,14 @@ impl Circle {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field_of_view::FieldOfView;
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
     /// The first region of an image of 100 x 80 pixels.
     fn crop_of(inside: impl Fn(f32, f32) -> bool) -> Crop {
         let at = |at: usize| inside((at % 100) as f32 + 0.5, (at / 100) as f32 + 0.5);
-        Crop::of(&regions(100, 80, Neighbours::Four, at)[0], 100, 80)
+        Crop::of(&regions(100, 80, Neighbours::Four, at)[0], &FieldOfView::whole(100, 80))
     }
 
     fn diameter_of(inside: impl Fn(f32, f32) -> bool) -> Option<f64> {

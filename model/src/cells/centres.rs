@@ -54,8 +54,15 @@ pub fn votes(crop: &Crop, diameter: f32) -> Vec<f32> {
 fn normals(crop: &Crop, diameter: f32) -> Vec<(usize, usize, [f32; 2])> {
     let (width, height) = (crop.width, crop.height);
     let mut soft: Vec<f32> = crop.inside.iter().map(|&inside| f32::from(u8::from(inside))).collect();
-    for _ in 0..2 {
-        blur(&mut soft, width, height, ((NORMAL * diameter).round() as usize).max(1));
+    let soften = |values: &mut Vec<f32>| {
+        (0..2).for_each(|_| blur(values, width, height, ((NORMAL * diameter).round() as usize).max(1)));
+    };
+    soften(&mut soft);
+    if let Some(hidden) = crop.hidden() {
+        // The mean of what can be seen.
+        let mut seen: Vec<f32> = hidden.iter().map(|&hidden| f32::from(u8::from(!hidden))).collect();
+        soften(&mut seen);
+        soft.iter_mut().zip(seen).for_each(|(soft, seen)| *soft /= seen.max(1e-6));
     }
     let mut out = Vec::new();
     for y in 0..height {
@@ -82,6 +89,7 @@ fn normals(crop: &Crop, diameter: f32) -> Vec<(usize, usize, [f32; 2])> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field_of_view::FieldOfView;
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
@@ -92,7 +100,7 @@ mod tests {
             discs.iter().any(|d| (x - d.0 * radius).hypot(y - d.1 * radius) < radius)
         };
         let region = &regions(side, side, Neighbours::Four, inside)[0];
-        let crop = Crop::of(region, side, side);
+        let crop = Crop::of(region, &FieldOfView::whole(side, side));
         let scores = votes(&crop, 2.0 * radius);
         assert!(scores.iter().all(|score| score.is_finite()));
         let mut whole = vec![0.0; (side * side) as usize];

@@ -1,12 +1,13 @@
 //! One region cut out of the image, so that time and memory scale with its size.
 
 use super::distance::squared_distance;
+use super::field_of_view::FieldOfView;
 use super::regions::Region;
 use crate::grid;
 use std::ops::Range;
 
-/// The bounding box of a region with a margin of one background pixel, except at the image edge: a cell that continues
-/// out of view must not appear to end there.
+/// The bounding box of a region with a margin of one background pixel, except at the edge of the field of view: a cell
+/// that continues out of view must not appear to end there.
 pub struct Crop {
     /// Position of its top left pixel in the image.
     pub x: u32,
@@ -15,31 +16,49 @@ pub struct Crop {
     pub height: usize,
     /// Whether each pixel belongs to the region, row by row.
     pub inside: Vec<bool>,
-    /// Whether there is background on all four sides.
-    pub within: bool,
+    /// Whether there is background on all sides.
+    within: bool,
+    /// Whether each pixel of the box is beyond the field of view, where a region comes so near to such pixels that they cut
+    /// it.
+    hidden: Option<Vec<bool>>,
 }
 
 impl Crop {
-    /// Cuts a region out of an image of this size.
-    pub fn of(region: &Region, image_width: u32, image_height: u32) -> Self {
+    /// Cuts a region out of an image.
+    pub fn of(region: &Region, field: &FieldOfView) -> Self {
         let [x0, y0, x1, y1] = region.bounds;
-        let (x, y) = (x0.saturating_sub(1), y0.saturating_sub(1));
-        let width = ((x1 + 1).min(image_width) - x) as usize;
-        let height = ((y1 + 1).min(image_height) - y) as usize;
+        let [left, top, right, bottom] = field.bounds;
+        let (x, y) = (x0.saturating_sub(1).max(left), y0.saturating_sub(1).max(top));
+        let width = ((x1 + 1).min(right) - x) as usize;
+        let height = ((y1 + 1).min(bottom) - y) as usize;
         let mut inside = vec![false; width * height];
         for run in &region.runs {
             let row = (run.y - y) as usize * width;
             inside[row + (run.start - x) as usize..row + (run.end - x) as usize].fill(true);
         }
-        let within = !region.touches_edge(image_width, image_height);
-        Self { x, y, width, height, inside, within }
+        let within = !field.cuts(region);
+        let hidden = (!within && field.is_ragged()).then(|| {
+            let hides = |at: usize| field.hides(x + (at % width) as u32, y + (at / width) as u32);
+            inside.iter().enumerate().map(|(at, inside)| !inside && hides(at)).collect()
+        });
+        Self { x, y, width, height, inside, within, hidden }
     }
 
     /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` if the region fills
-    /// the whole image and so has no outline.
+    /// the whole field of view and so has no outline.
     pub fn depth(&self) -> Option<Vec<f32>> {
-        let filled = self.inside.iter().all(|&inside| inside);
-        (!filled).then(|| self.depth_from(|at| !self.inside[at]))
+        let outside = |at: usize| !self.inside[at] && !self.is_hidden(at);
+        (0..self.inside.len()).any(outside).then(|| self.depth_from(outside))
+    }
+
+    /// Whether a pixel is beyond the field of view, so that an outline against it is none.
+    pub fn is_hidden(&self, at: usize) -> bool {
+        self.hidden.as_ref().is_some_and(|hidden| hidden[at])
+    }
+
+    /// The hidden pixels; `None` if there are none.
+    pub fn hidden(&self) -> Option<&[bool]> {
+        self.hidden.as_deref()
     }
 
     /// The same to the outline of what the flood has left dry.
@@ -47,10 +66,16 @@ impl Crop {
         self.depth_from(|at| flood.wet[at])
     }
 
-    /// Distance in pixels from a pixel's centre to the image edge.
-    pub fn to_edge(&self, at: usize, image_width: u32, image_height: u32) -> f32 {
-        let (x, y) = (self.x + (at % self.width) as u32, self.y + (at / self.width) as u32);
-        x.min(y).min(image_width - 1 - x).min(image_height - 1 - y) as f32 + 0.5
+    /// Distance in pixels from each pixel's centre to the edge of the field of view.
+    pub fn to_edge(&self, field: &FieldOfView) -> Vec<f32> {
+        let [left, top, right, bottom] = field.bounds;
+        let hidden = self.hidden().map(|hidden| self.depth_from(|at| hidden[at]));
+        let to_bounds = |at: usize| {
+            let (x, y) = (self.x + (at % self.width) as u32, self.y + (at / self.width) as u32);
+            (x - left).min(y - top).min(right - 1 - x).min(bottom - 1 - y) as f32 + 0.5
+        };
+        let nearest = |at| hidden.as_ref().map_or(f32::INFINITY, |hidden| hidden[at]).min(to_bounds(at));
+        (0..self.inside.len()).map(nearest).collect()
     }
 
     fn depth_from(&self, outside: impl Fn(usize) -> bool) -> Vec<f32> {
@@ -60,13 +85,15 @@ impl Crop {
         depth
     }
 
-    /// Crop indices of the pixels to the left, right, above and below of a pixel of the region.
+    /// Crop indices of the pixels to the left, right, above and below of a pixel of the region; `None` beyond the field of
+    /// view.
     pub fn around(&self, at: usize) -> [Option<usize>; 4] {
         if self.within {
             // Most regions are, and dividing takes longer than all that is done with the four.
             return [Some(at - 1), Some(at + 1), Some(at - self.width), Some(at + self.width)];
         }
-        grid::beside(at, self.width, self.inside.len())
+        let beside = grid::beside(at, self.width, self.inside.len());
+        beside.map(|next| next.filter(|&next| !self.is_hidden(next)))
     }
 
     /// Where the rows of the crop lie in an image of this width.
@@ -93,8 +120,10 @@ pub struct Flood {
 impl Flood {
     /// The flood before it enters the region.
     pub fn around(crop: &Crop) -> Self {
-        let wet: Vec<bool> = crop.inside.iter().map(|&inside| !inside).collect();
-        let beside = |&at: &usize| !wet[at] && crop.around(at).into_iter().flatten().any(|next| wet[next]);
+        let wet: Vec<bool> =
+            (0..crop.inside.len()).map(|at| !crop.inside[at] && !crop.is_hidden(at)).collect();
+        let beside =
+            |&at: &usize| crop.inside[at] && crop.around(at).into_iter().flatten().any(|next| wet[next]);
         let shore = (0..wet.len()).filter(beside).collect();
         Self { wet, shore }
     }

@@ -2,6 +2,7 @@
 
 use super::arc;
 use super::crop::Crop;
+use super::field_of_view::FieldOfView;
 use super::holes;
 use super::regions::{Neighbours, Region, regions};
 use crate::{GrayImage, parallel};
@@ -25,56 +26,62 @@ const OVER_DISC: f64 = 1.08;
 /// specks hardly count. A region about as large as its largest inscribed disc is one cell; a clump is decomposed into
 /// discs, largest first. Regions cut by the image edge count only if there is hardly anything else.
 pub fn estimate_diameter(mask: &GrayImage) -> Option<f32> {
+    estimate_diameter_within(mask, &FieldOfView::whole(mask.width(), mask.height()))
+}
+
+/// The same where the field of view is not the whole image: its edge cuts cells as that of the image does.
+pub fn estimate_diameter_within(mask: &GrayImage, field: &FieldOfView) -> Option<f32> {
     let (width, height) = mask.dimensions();
     let mut filled = mask.as_raw().clone();
     holes::fill(&mut filled, width, height, None);
-    let first = estimate_filled(&filled, width, height)?;
+    let estimate = |filled: &[u8]| {
+        estimate_filled(regions(width, height, Neighbours::Four, |at| filled[at] != 0), field)
+    };
+    let first = estimate(&filled)?;
     if holes::fill(&mut filled, width, height, Some(PI / 4.0 * first * first)) {
-        return estimate_filled(&filled, width, height).map(|diameter| diameter as f32);
+        return estimate(&filled).map(|diameter| diameter as f32);
     }
     Some(first as f32)
 }
 
-/// The same for a mask whose holes are already filled as appropriate.
-fn estimate_filled(filled: &[u8], width: u32, height: u32) -> Option<f64> {
-    let all = regions(width, height, Neighbours::Four, |at| filled[at] != 0);
-    let (edge, inner): (Vec<Region>, Vec<Region>) =
-        all.into_iter().partition(|r| r.touches_edge(width, height));
+/// The same for the regions of a mask whose holes are already filled as appropriate.
+fn estimate_filled(all: Vec<Region>, field: &FieldOfView) -> Option<f64> {
+    let (edge, inner): (Vec<Region>, Vec<Region>) = all.into_iter().partition(|region| field.cuts(region));
     let area = |regions: &[Region]| regions.iter().map(|region| region.area).sum::<u64>() as f64;
-    let mut found = sizes(&inner, width, height);
+    let mut found = sizes(&inner, field, false);
     if area(&inner) < WHOLE * area(&edge) {
-        found.extend(sizes(&edge, width, height));
+        found.extend(sizes(&edge, field, true));
     }
     weighted_median(&mut found)
 }
 
-/// Diameter and weight (area) of everything that looks like a cell.
-fn sizes(regions: &[Region], width: u32, height: u32) -> Vec<(f64, f64)> {
+/// Diameter and weight (area) of everything that looks like a cell. `cut`: by the edge of the field of view.
+fn sizes(regions: &[Region], field: &FieldOfView, cut: bool) -> Vec<(f64, f64)> {
     let total: u64 = regions.iter().map(|r| r.area).sum();
     let step = total.div_ceil(PIXEL_BUDGET).max(1) as usize;
     let looked_at: Vec<&Region> = regions.iter().step_by(step).collect();
-    parallel::map(&looked_at, |region| sizes_in(region, width, height)).concat()
+    parallel::map(&looked_at, |region| sizes_in(region, field, cut)).concat()
 }
 
 /// Diameter and weight of the cell or cells of one region.
-fn sizes_in(region: &Region, width: u32, height: u32) -> Vec<(f64, f64)> {
-    let crop = Crop::of(region, width, height);
+fn sizes_in(region: &Region, field: &FieldOfView, cut: bool) -> Vec<(f64, f64)> {
+    let crop = Crop::of(region, field);
     let area = region.area as f64;
-    // A region that fills the whole image has no outline and thus no depth.
+    // A region that fills the whole field of view has no outline and thus no depth.
     let depth = crop.depth().unwrap_or_default();
-    let cut = region.touches_edge(width, height);
     if let Some(diameter) = single(region, &crop, &depth, cut) {
         return vec![(diameter, area)];
     }
-    let discs = clump(&crop, &depth, width, height);
+    let discs = clump(&crop, &depth, field);
     if cut { cut_clump(discs, &crop, area) } else { discs }
 }
 
-/// Diameter of a region that is a single cell; `None` for a clump. `cut`: by the image edge.
+/// Diameter of a region that is a single cell; `None` for a clump.
 fn single(region: &Region, crop: &Crop, depth: &[f32], cut: bool) -> Option<f64> {
     let area = region.area as f64;
     let round = (4.0 * area / PI).sqrt();
-    let deepest = f64::from(depth.iter().copied().fold(0.0, f32::max));
+    let within = depth.iter().zip(&crop.inside).filter(|(_, inside)| **inside);
+    let deepest = f64::from(within.map(|(depth, _)| *depth).fold(0.0, f32::max));
     if depth.is_empty() {
         return Some(round);
     }
@@ -98,13 +105,13 @@ fn cut_clump(discs: Vec<(f64, f64)>, crop: &Crop, area: f64) -> Vec<(f64, f64)> 
     arcs.into_iter().map(|diameter| (diameter, share)).collect()
 }
 
-/// Diameter and weight of the cells of a clump. The image edge counts as outline, or a cut clump would be one huge
-/// cell; discs that reach the edge are ignored if there are others.
-fn clump(crop: &Crop, depth: &[f32], width: u32, height: u32) -> Vec<(f64, f64)> {
-    let edge = |at: usize| crop.to_edge(at, width, height);
-    let within: Vec<f32> = depth.iter().enumerate().map(|(at, depth)| depth.min(edge(at))).collect();
+/// Diameter and weight of the cells of a clump. The edge of the field of view counts as outline, or a cut clump would be one
+/// huge cell; discs that reach the edge are ignored if there are others.
+fn clump(crop: &Crop, depth: &[f32], field: &FieldOfView) -> Vec<(f64, f64)> {
+    let edge = crop.to_edge(field);
+    let within: Vec<f32> = depth.iter().zip(&edge).map(|(depth, edge)| depth.min(*edge)).collect();
     let discs = discs(&within, crop.width);
-    let cut = |&at: &usize| within[at] > edge(at) - 1.0;
+    let cut = |&at: &usize| within[at] > edge[at] - 1.0;
     let all_cut = discs.iter().all(cut);
     let telling = discs.iter().copied().filter(|at| all_cut || !cut(at));
     telling

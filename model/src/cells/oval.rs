@@ -77,13 +77,17 @@ fn pixels(crop: &Crop) -> impl Iterator<Item = (f64, f64)> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field_of_view::FieldOfView;
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
     fn is_long_oval_where(inside: impl Fn(f32, f32) -> bool) -> bool {
         let side = 200;
         let at = |at: usize| inside((at as u32 % side) as f32 - 100.0, (at as u32 / side) as f32 - 100.0);
-        is_long_oval(&Crop::of(&regions(side, side, Neighbours::Four, at)[0], side, side))
+        is_long_oval(&Crop::of(
+            &regions(side, side, Neighbours::Four, at)[0],
+            &FieldOfView::whole(side, side),
+        ))
     }
 
     #[test]

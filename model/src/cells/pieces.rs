@@ -87,6 +87,8 @@ fn pieces(crop: &Crop, parts: &[u32]) -> (Vec<Piece>, Vec<usize>, Vec<u32>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field_of_view::FieldOfView;
+    use super::super::regions::{Neighbours, regions};
     use super::*;
 
     #[test]
@@ -97,7 +99,8 @@ mod tests {
             rows.iter().flat_map(|row| row.bytes().map(|byte| u32::from(byte - b'0'))).collect()
         };
         let mut parts = numbers(rows);
-        let crop = Crop { x: 0, y: 0, width: 6, height: 4, inside: vec![true; 24], within: false };
+        let all = regions(6, 4, Neighbours::Four, |_| true);
+        let crop = Crop::of(&all[0], &FieldOfView::whole(6, 4));
         reconnect(&crop, &mut parts, 2);
         assert_eq!(parts, numbers(["000111"; 4]));
         reconnect(&crop, &mut parts, 2);

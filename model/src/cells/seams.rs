@@ -205,13 +205,14 @@ fn reached(parts: &[u32], width: usize, starts: [(u32, usize); 2]) -> Vec<bool> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::field_of_view::FieldOfView;
     use super::super::regions::{Neighbours, regions};
     use super::*;
 
     /// The crop of the first region where `inside` holds, in a square image of this side.
     fn crop(side: u32, inside: impl Fn(f32, f32) -> bool) -> Crop {
         let at = |at: usize| inside((at as u32 % side) as f32, (at as u32 / side) as f32);
-        Crop::of(&regions(side, side, Neighbours::Four, at)[0], side, side)
+        Crop::of(&regions(side, side, Neighbours::Four, at)[0], &FieldOfView::whole(side, side))
     }
 
     fn column(crop: &Crop, at: usize) -> f32 {

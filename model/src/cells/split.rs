@@ -45,7 +45,7 @@ pub fn split(crop: &Crop, probability: &[u8], threshold: u8, diameter: f32) -> (
         let height = heights[at];
         let mut highest = (0, OUTSIDE);
         let around = crop.around(at);
-        // Crop and image share an edge exactly where the crop has no margin.
+        // The crop has no margin at the edge of the field of view.
         let at_edge = around.contains(&None);
         for next in around.into_iter().flatten() {
             if of_pixel[next] == OUTSIDE {

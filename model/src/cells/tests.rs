@@ -212,6 +212,76 @@ fn cells_at_the_edge_of_the_light_are_marked() {
     assert_eq!(all.cells.len(), 2, "the dark is no cell at any threshold");
 }
 
+/// Some crowded cells.
+fn crowd(state: &mut u32) -> Vec<(f32, f32, f32)> {
+    let mut random = |most: f32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 8) as f32 / (1 << 24) as f32 * most
+    };
+    (0..60).map(|_| (random(300.0), random(240.0), 14.0 + random(10.0))).collect()
+}
+
+#[test]
+fn a_frame_around_the_picture_changes_nothing() {
+    let mut state = 5;
+    for diameter_px in [None, Some(38.0), None, Some(38.0)] {
+        let picture = map(300, 240, discs(&crowd(&mut state)));
+        let mut framed = GrayImage::from_pixel(350, 280, image::Luma([crate::segment::UNLIT]));
+        image::imageops::replace(&mut framed, &picture, 30, 10);
+        let options = CellOptions { diameter_px, ..Default::default() };
+        let (plain, framed) = (find_cells(&picture, &options), find_cells(&framed, &options));
+        let moved = |cell: &Cell| Cell {
+            x: cell.x + 30.0,
+            y: cell.y + 10.0,
+            bounds: [cell.bounds[0] + 30, cell.bounds[1] + 10, cell.bounds[2], cell.bounds[3]],
+            ..cell.clone()
+        };
+        assert!(plain.cells.len() > 15, "{}", plain.cells.len());
+        assert_eq!(framed.diameter_px, plain.diameter_px);
+        assert_eq!(
+            framed.cells.iter().map(|c| c.bounds).collect::<Vec<_>>(),
+            plain.cells.iter().map(|c| moved(c).bounds).collect::<Vec<_>>()
+        );
+        for (framed, plain) in framed.cells.iter().zip(&plain.cells) {
+            let plain = moved(plain);
+            assert!((framed.x - plain.x).abs() + (framed.y - plain.y).abs() < 1e-9);
+            let [framed, plain] = [framed, &plain].map(|cell| Cell { x: 0.0, y: 0.0, ..cell.clone() });
+            assert_eq!(framed, plain);
+        }
+    }
+}
+
+#[test]
+fn the_rim_of_an_eyepiece_cuts_cells_as_the_edge_of_an_image_does() {
+    let mut state = 9;
+    let (mut round, mut whole, mut off) = (0, 0, 0.0f32);
+    for _ in 0..8 {
+        let cells = crowd(&mut state);
+        // The wide field of a low magnification, and a round part of it.
+        let all = map(300, 240, discs(&cells));
+        let mut part = all.clone();
+        for (x, y, pixel) in part.enumerate_pixels_mut() {
+            if (x as f32 - 150.0).hypot(y as f32 - 120.0) > 90.0 {
+                pixel.0 = [crate::segment::UNLIT];
+            }
+        }
+        let options = CellOptions { diameter_px: Some(38.0), ..Default::default() };
+        let found = find_cells(&part, &options);
+        round += found.cells.len();
+        // The cells of the whole image of which more than a sliver is seen in that part.
+        let ids = find_cells(&all, &options).labels.ids;
+        let mut seen = std::collections::HashMap::<u32, f32>::new();
+        for (&id, _) in ids.iter().zip(part.iter()).filter(|(id, lit)| **id > 0 && **lit == 255) {
+            *seen.entry(id).or_default() += 1.0;
+        }
+        whole += seen.values().filter(|area| **area > 0.05 * PI * 19.0 * 19.0).count();
+        let estimated = |map: &GrayImage| find_cells(map, &CellOptions::default()).diameter_px.unwrap();
+        off += (estimated(&part) / estimated(&all)).ln() / 8.0;
+    }
+    assert!(round.abs_diff(whole) * 10 <= whole, "{round} cells seen of {whole}");
+    assert!(off.abs() < 0.1, "{off}");
+}
+
 #[test]
 fn the_diameter_is_read_off_cells_clumps_and_specks() {
     let single = [(40.0, 40.0, 20.0), (110.0, 40.0, 20.0), (180.0, 50.0, 19.0)];
@@ -269,15 +339,10 @@ fn the_labels_cover_the_cells_and_are_in_raster_order() {
 
 #[test]
 fn every_cell_of_a_crowd_is_in_one_piece() {
-    let mut state = 3u32;
-    let mut random = |most: f32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 * most
-    };
+    let mut state = 3;
     for _ in 0..6 {
-        let crowd: Vec<_> = (0..60).map(|_| (random(300.0), random(240.0), 14.0 + random(10.0))).collect();
         let found = find_cells(
-            &map(300, 240, discs(&crowd)),
+            &map(300, 240, discs(&crowd(&mut state))),
             &CellOptions { diameter_px: Some(38.0), ..Default::default() },
         );
         assert!(found.cells.len() > 15, "{}", found.cells.len());
