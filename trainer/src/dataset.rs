@@ -155,7 +155,7 @@ impl Dataset {
         let tested = manifest.rows().any(|row| row.split.as_deref() == Some(Part::Test.name()));
         if tested && self.parts == [Part::Unsplit] {
             doubts.push(format!(
-                "the column split counts only for train/ and test/; all {} images are used to train and to measure",
+                "the split counts only for the folders train/ and test/; all {} images are used to train and to measure",
                 self.entries.len()
             ));
         }

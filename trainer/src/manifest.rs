@@ -14,7 +14,7 @@ use std::path::Path;
 pub struct Row {
     /// Name of the image without extension, as in the data set.
     pub name: String,
-    /// `train` or `test`, if given.
+    /// `train` or `test`, if given: by the column `split`, or by a folder in `name`.
     pub split: Option<String>,
     /// `source_file` without extension, by which whole fields are found. The folder is kept if there is one, since
     /// slides of two patients may have the same name.
@@ -49,9 +49,11 @@ impl Columns {
     }
 
     /// Reads a line; the error says what is wrong with it.
-    fn row(&self, record: &StringRecord, line: u64) -> Result<Row, String> {
+    fn row(&self, record: &StringRecord) -> Result<Row, String> {
+        on_one_line(record)?;
+        let line = line(record);
         let field = |column: usize| record.get(column).filter(|value| !value.is_empty());
-        let Some(name) = field(self.name) else {
+        let Some(name) = field(self.name).map(with_slashes) else {
             return Err(format!("line {line} has no name: add one or delete the line"));
         };
         let Some(margin) = self.margin.and_then(field).map_or(Some(0), whole_number) else {
@@ -60,8 +62,8 @@ impl Columns {
             ));
         };
         Ok(Row {
-            name: stem_of_image(name),
-            split: self.split.and_then(field).map(str::to_lowercase),
+            name: stem_of_image(&name),
+            split: self.split.and_then(field).map(str::to_lowercase).or_else(|| split_by_folder(&name)),
             source: self.source.and_then(field).map(source_name),
             margin,
         })
@@ -104,23 +106,23 @@ impl Manifest {
     fn parse(text: &str) -> Result<Self> {
         // Spreadsheets often put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The reader counts only these line breaks, and one record late if there is a carriage return before each.
+        let text = &text.replace("\r\n", "\n").replace('\r', "\n");
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(separator(text))
             .trim(csv::Trim::All)
             .flexible(true)
             .from_reader(text.as_bytes());
-        let columns = Columns::of(reader.headers()?)?;
+        let header = reader.headers()?;
+        on_one_line(header).map_err(anyhow::Error::msg)?;
+        let columns = Columns::of(header)?;
         let mut manifest = Self::default();
         let mut sourceless = Vec::new();
         for record in reader.records() {
-            match record {
-                // Spreadsheets leave empty lines at the end.
-                Ok(record) if record.iter().all(str::is_empty) => {}
-                Ok(record) => manifest.add(&columns, &record, &mut sourceless),
-                Err(error) => {
-                    let what = format!("a line is not valid CSV, look for an unclosed quote ({error})");
-                    manifest.errors.push(what);
-                }
+            let record = record?;
+            // Spreadsheets leave empty lines at the end.
+            if !record.iter().all(str::is_empty) {
+                manifest.add(&columns, &record, &mut sourceless);
             }
         }
         manifest.warnings.extend(columns.doubt(&sourceless));
@@ -129,8 +131,7 @@ impl Manifest {
 
     /// Adds a line, or the error in it. `sourceless` collects the names in lines whose `source_file` is empty.
     fn add(&mut self, columns: &Columns, record: &StringRecord, sourceless: &mut Vec<String>) {
-        let line = record.position().map_or(0, |position| position.line());
-        let row = match columns.row(record, line) {
+        let row = match columns.row(record) {
             Ok(row) => row,
             Err(what) => return self.errors.push(what),
         };
@@ -139,8 +140,11 @@ impl Manifest {
         }
         let rows = self.rows.entry(row.name.clone()).or_default();
         if rows.iter().any(|first| first.split == row.split && *first != row) {
-            let what =
-                format!("line {line} contradicts an earlier line for {}; the earlier one is used", row.name);
+            let what = format!(
+                "line {} contradicts an earlier line for {}; the earlier one is used",
+                line(record),
+                row.name
+            );
             self.warnings.push(what);
         }
         rows.push(row);
@@ -161,6 +165,22 @@ impl Manifest {
     }
 }
 
+/// Number of the line on which a record begins, from 1.
+fn line(record: &StringRecord) -> u64 {
+    record.position().map_or(0, |position| position.line())
+}
+
+/// Refuses a record that a quote extends over several lines: those that it swallows would be lost silently.
+fn on_one_line(record: &StringRecord) -> Result<(), String> {
+    if record.iter().any(|field| field.contains('\n')) {
+        let line = line(record);
+        return Err(format!(
+            "line {line}: a quoted field runs over several lines, look for an unclosed quote"
+        ));
+    }
+    Ok(())
+}
+
 /// A whole number, also as spreadsheets write it: `110`, `110.0`.
 fn whole_number(text: &str) -> Option<u32> {
     let number: f64 = text.parse().ok()?;
@@ -175,6 +195,18 @@ fn separator(text: &str) -> u8 {
     *b",;\t".iter().find(parts).unwrap_or(&b',')
 }
 
+/// The path as it is written everywhere but on Windows.
+fn with_slashes(path: &str) -> String {
+    path.replace('\\', "/")
+}
+
+/// The split that a folder of the path stands for: `test` for `test/images/a.png`. The one nearest to the file counts.
+fn split_by_folder(path: &str) -> Option<String> {
+    let (folders, _) = path.rsplit_once('/')?;
+    let parts = [Part::Train.name(), Part::Test.name()];
+    folders.rsplit('/').map(str::to_lowercase).find(|folder| parts.contains(&folder.as_str()))
+}
+
 /// The name without an image extension; `smear.10x` has none.
 fn stem_of_image(name: &str) -> String {
     let path = Path::new(name);
@@ -183,7 +215,7 @@ fn stem_of_image(name: &str) -> String {
 
 /// The source of a `source_file`: `patient/slide` for `patient\slide.tif`.
 fn source_name(path: &str) -> String {
-    let path = path.replace('\\', "/");
+    let path = with_slashes(path);
     let path = path.trim_start_matches("./").trim_end_matches('/');
     match path.rsplit_once('/') {
         Some((folder, file)) => format!("{folder}/{}", stem_of_image(file)),
@@ -223,6 +255,44 @@ mod tests {
         assert!(manifest.find("b.10x", Part::Test).is_some());
         assert_eq!(source("d", Part::Train), Some("f3"));
         assert!(manifest.find("c", Part::Test).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn folders_of_a_name_tell_its_split() -> Result<()> {
+        let text =
+            "name,source_file\ntrain/images/a.png,s1\nC:\\set\\Test\\images\\a.png,s2\nimages\\b.png,s3\n";
+        let manifest = Manifest::parse(text)?;
+        let row =
+            |name, part| manifest.find(name, part).map(|row| (row.source.as_deref(), row.split.as_deref()));
+        assert_eq!(row("a", Part::Train), Some((Some("s1"), Some("train"))));
+        assert_eq!(row("a", Part::Test), Some((Some("s2"), Some("test"))));
+        assert_eq!(row("b", Part::Test), Some((Some("s3"), None)));
+        assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
+        // The column takes precedence; of several folders, the one nearest to the file.
+        let manifest = Manifest::parse("name,split\ntrain/a.png,test\ntest/train/b.png,\ntrain.png,\n")?;
+        let split = |name| manifest.find(name, Part::Unsplit).and_then(|row| row.split.as_deref());
+        assert_eq!(["a", "b", "train"].map(split), [Some("test"), Some("train"), None]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_unclosed_quote_is_an_error() -> Result<()> {
+        let told = "a quoted field runs over several lines, look for an unclosed quote";
+        for text in [
+            "name,source_file\na.png,s\nb.png,\"s\nc.png,t\nd.png,t\n",
+            "name,source_file\r\na.png,s\r\n\"b.png,s\r\nc.png,t\r\n",
+            "name,source_file,notes\na.png,s,\nb.png,s,\"torn\nc.png,t,\nd.png,t,\"faint\n",
+        ] {
+            let manifest = Manifest::parse(text)?;
+            assert_eq!(manifest.errors, [format!("line 3: {told}")], "{text}");
+            assert!(manifest.find("a", Part::Train).is_some());
+        }
+        let header = Manifest::parse("name,\"source_file\na.png,s\n");
+        assert!(header.is_err_and(|error| error.to_string() == format!("line 1: {told}")));
+        // Quotes that are closed are none of these.
+        let manifest = Manifest::parse("name,source_file\n\"a.png\",\"s, 1\"\n")?;
+        assert!(manifest.errors.is_empty());
         Ok(())
     }
 
