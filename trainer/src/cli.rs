@@ -7,6 +7,7 @@ pub use line::{Refused, command_line, parse};
 
 use crate::device::Request;
 use crate::fit::FitConfig;
+use crate::synth::SynthOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rbc_model::cells::CellOptions;
 use rbc_model::segment::SegmentOptions;
@@ -262,13 +263,13 @@ pub struct SynthArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Number of training images, 128 x 128
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 164, value_parser = values::images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = SynthOptions::default().train, value_parser = values::images)]
     pub train: usize,
     /// Number of test images, of various sizes
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = values::images)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = SynthOptions::default().test, value_parser = values::images)]
     pub test: usize,
     /// The same seed gives the same images
-    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1, value_parser = values::seed)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = SynthOptions::default().seed, value_parser = values::seed)]
     pub seed: u64,
 }
 

@@ -10,6 +10,7 @@ use crate::files::{Listing, file_name, stem};
 use crate::manifest::{Manifest, Row};
 use crate::problem::Problem;
 use crate::say::{self, plural};
+use crate::synth::UNFINISHED;
 use anyhow::{Result, bail};
 pub use entry::{Entry, Sample};
 use rayon::prelude::*;
@@ -91,6 +92,11 @@ impl Dataset {
         .collect();
         if let Some(first) = closed.into_iter().next() {
             return Err(first.into());
+        }
+        if root.join(UNFINISHED).exists() {
+            let what =
+                "`trainer synth` has not finished this data set: if it is not running any more, run it again";
+            return Err(Problem::new(root, what).into());
         }
         if parts.is_empty() {
             bail!(

@@ -2,15 +2,20 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
-use anyhow::{Context, Result, bail};
-use image::{GrayImage, RgbImage, imageops};
+use anyhow::Result;
+use image::{RgbImage, imageops};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use rbc_model::cells::Labels;
+use rbc_model::export::{labels_png, mask_png, png_of_rgb};
+use serde::{Serialize, Serializer};
 
+use super::truth::as_labels;
 use super::{Family, LabelImage, Smear, Style, smear};
 use crate::cli::SynthArgs;
-use crate::files::{create_folder, list_images};
+use crate::files::{create_folder, list_images, remove, sweep, write_whole};
+use crate::lock::Lock;
 use crate::problem::Problem;
 use crate::progress;
 use crate::say::{self, plural};
@@ -34,17 +39,22 @@ const CROP: u32 = 128;
 const CROPS_PER_FIELD: usize = 4;
 const FIELD_CROPS: u32 = 4;
 
-/// The columns of the manifest, by which a data set is recognised as one of these.
-const HEADER: [&str; 11] =
-    ["name", "source_file", "count", "diameter_px", "split", "x", "y", "width", "height", "style", "seed"];
+/// The columns of the manifest, the fields of [`Entry`], by which a data set is recognised as one of these.
+const HEADER: &str = "name,source_file,count,diameter_px,split,x,y,width,height,style,seed";
+
+/// Lies in the folder until the data set is complete. An interrupted one may be a mixture of two, so it is not used; and
+/// since it is known to be one of these, it may be replaced.
+pub const UNFINISHED: &str = "synth-unfinished.txt";
 
 /// One line of the manifest.
+#[derive(Serialize)]
 struct Entry {
-    split: &'static str,
     name: String,
     source_file: String,
     count: usize,
+    #[serde(serialize_with = "tenths")]
     diameter_px: f32,
+    split: &'static str,
     x: u32,
     y: u32,
     width: u32,
@@ -54,13 +64,16 @@ struct Entry {
 }
 
 pub fn run(args: &SynthArgs) -> Result<()> {
+    create_folder(&args.out)?;
+    let _lock = Lock::whole(&args.out)?;
     let options = SynthOptions { train: args.train, test: args.test, seed: args.seed };
     write_dataset(&args.out, &options)?;
     say::out!("{} training and {} test images in {}", args.train, args.test, args.out.display());
     Ok(())
 }
 
-/// Generates the data set on all cores and shows the progress. The result depends only on the options.
+/// Generates the data set on all cores and shows the progress. The result depends only on the options. Replaces an
+/// earlier set, and one that was interrupted.
 ///
 /// # Errors
 /// If something else lies in `out`, or a file can't be written.
@@ -72,8 +85,15 @@ pub fn write_dataset(out: &Path, options: &SynthOptions) -> Result<()> {
             create_folder(&folder)?;
             let count = if split == "train" { options.train } else { options.test };
             refuse_others(&folder, split, count)?;
+            sweep(&folder)?;
         }
     }
+    let (list, unfinished) = (out.join("manifest.csv"), out.join(UNFINISHED));
+    write_whole(
+        &unfinished,
+        b"trainer synth has not finished this data set; to replace it, run it again.\n",
+    )?;
+    remove(&list)?;
     let fields = options.train.div_ceil(CROPS_PER_FIELD);
     let total = fields + options.test;
     let bar = progress::bar(total as u64, "smears");
@@ -91,35 +111,35 @@ pub fn write_dataset(out: &Path, options: &SynthOptions) -> Result<()> {
         .collect();
     bar.finish_and_clear();
     let entries: Vec<Vec<Entry>> = entries.into_iter().collect::<Result<_>>()?;
-    write_manifest(&out.join("manifest.csv"), entries.iter().flatten())
+    write_whole(&list, &manifest(entries.iter().flatten())?)?;
+    Ok(remove(&unfinished)?)
 }
 
 /// Refuses to overwrite someone's images or manifest: public data sets have files of the same names.
-fn refuse_real(out: &Path) -> Result<()> {
+fn refuse_real(out: &Path) -> Result<(), Problem> {
     let manifest = out.join("manifest.csv");
-    let ours = fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(&HEADER.join(",")));
+    let ours = out.join(UNFINISHED).exists()
+        || fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(HEADER));
     let filled =
         |folder: &str| fs::read_dir(out.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
     let real =
         manifest.exists() || ["train/images", "test/images", "images", "masks"].into_iter().any(filled);
     if real && !ours {
         let what = "the folder has a data set that is not synthetic or is incomplete: choose another --out or empty it";
-        return Err(Problem::new(out, what).into());
+        return Err(Problem::new(out, what));
     }
     Ok(())
 }
 
 /// Refuses if images would be left beside the new ones: they would count as part of the set, without a manifest line.
-fn refuse_others(folder: &Path, split: &str, count: usize) -> Result<()> {
+fn refuse_others(folder: &Path, split: &str, count: usize) -> Result<(), Problem> {
     let ours: HashSet<String> = (0..count).map(|index| file_name(split, index)).collect();
-    let there = list_images(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let there = list_images(folder).map_err(|error| Problem::io(folder, "cannot list", &error))?;
     let others = there.iter().filter(|path| !ours.contains(&crate::files::file_name(path))).count();
     if others > 0 {
-        bail!(
-            "the folder has {} of another set: choose another --out or empty it: {}",
-            plural(others, "image", "images"),
-            folder.display()
-        );
+        let images = plural(others, "image", "images");
+        let what = format!("the folder has {images} of another set: choose another --out or empty it");
+        return Err(Problem::new(folder, what));
     }
     Ok(())
 }
@@ -150,9 +170,20 @@ fn train_field(out: &Path, options: &SynthOptions, index: usize) -> Result<Vec<E
             let mut labels = imageops::crop_imm(&field.labels, x, y, CROP, CROP).to_image();
             let count = renumber(&mut labels);
             let name = file_name("train", i);
-            write(out, "train", &name, &image, &labels)?;
-            let source_file = format!("field_{index:03}");
-            Ok(entry("train", name, source_file, count, &field, &style, (x, y, CROP, CROP), seed))
+            write(out, "train", &name, &image, &as_labels(&labels))?;
+            Ok(Entry {
+                name,
+                source_file: format!("field_{index:03}"),
+                count,
+                diameter_px: field.diameter_px,
+                split: "train",
+                x,
+                y,
+                width: CROP,
+                height: CROP,
+                style: style.family.name(),
+                seed,
+            })
         })
         .collect()
 }
@@ -189,9 +220,20 @@ fn test_image(out: &Path, options: &SynthOptions, index: usize) -> Result<Entry>
     style.coverage = style.coverage.max(0.28);
     let smear = smear(width, height, seed, &style);
     let name = file_name("test", index);
-    write(out, "test", &name, &smear.image, &smear.labels)?;
-    let place = (0, 0, width, height);
-    Ok(entry("test", name.clone(), name, smear.count, &smear, &style, place, seed))
+    write(out, "test", &name, &smear.image, &as_labels(&smear.labels))?;
+    Ok(Entry {
+        name: name.clone(),
+        source_file: name,
+        count: smear.count,
+        diameter_px: smear.diameter_px,
+        split: "test",
+        x: 0,
+        y: 0,
+        width,
+        height,
+        style: style.family.name(),
+        seed,
+    })
 }
 
 /// A style of each family in turn, so that each split has all of them.
@@ -209,64 +251,27 @@ fn renumber(labels: &mut LabelImage) -> usize {
     number.len()
 }
 
-fn write(out: &Path, split: &str, name: &str, image: &RgbImage, labels: &LabelImage) -> Result<()> {
-    let mask = GrayImage::from_fn(labels.width(), labels.height(), |x, y| {
-        image::Luma([if labels.get_pixel(x, y).0[0] > 0 { 255 } else { 0 }])
-    });
-    let at = |kind: &str| out.join(split).join(kind).join(name);
-    let failed = |path: &Path| format!("cannot write {}", path.display());
-    let (image_at, mask_at, labels_at) = (at("images"), at("masks"), at("labels"));
-    image.save(&image_at).with_context(|| failed(&image_at))?;
-    mask.save(&mask_at).with_context(|| failed(&mask_at))?;
-    labels.save(&labels_at).with_context(|| failed(&labels_at))
+fn write(out: &Path, split: &str, name: &str, image: &RgbImage, labels: &Labels) -> Result<(), Problem> {
+    let pictures =
+        [("images", png_of_rgb(image)), ("masks", mask_png(&labels.mask())), ("labels", labels_png(labels))];
+    for (kind, png) in pictures {
+        let path = out.join(split).join(kind).join(name);
+        write_whole(&path, &png.map_err(|error| Problem::model(&path, error))?)?;
+    }
+    Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "a plain record, filled in two places")]
-fn entry(
-    split: &'static str,
-    name: String,
-    source_file: String,
-    count: usize,
-    smear: &Smear,
-    style: &Style,
-    (x, y, width, height): (u32, u32, u32, u32),
-    seed: u64,
-) -> Entry {
-    let style = style.family.name();
-    Entry {
-        split,
-        name,
-        source_file,
-        count,
-        diameter_px: smear.diameter_px,
-        x,
-        y,
-        width,
-        height,
-        style,
-        seed,
+fn manifest<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<Vec<u8>> {
+    // The header is written even if there are no images.
+    let header = format!("{HEADER}\n").into_bytes();
+    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(header);
+    for entry in entries {
+        csv.serialize(entry)?;
     }
+    Ok(csv.into_inner().map_err(|error| error.into_error())?)
 }
 
-fn write_manifest<'a>(path: &Path, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let mut csv = csv::Writer::from_path(path).with_context(failed)?;
-    csv.write_record(HEADER).with_context(failed)?;
-    for e in entries {
-        let row = [
-            e.name.clone(),
-            e.source_file.clone(),
-            e.count.to_string(),
-            format!("{:.1}", e.diameter_px),
-            e.split.to_string(),
-            e.x.to_string(),
-            e.y.to_string(),
-            e.width.to_string(),
-            e.height.to_string(),
-            e.style.to_string(),
-            e.seed.to_string(),
-        ];
-        csv.write_record(&row).with_context(failed)?;
-    }
-    csv.flush().with_context(failed)
+/// A number with one decimal.
+fn tenths<S: Serializer>(number: &f32, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{number:.1}"))
 }

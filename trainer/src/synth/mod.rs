@@ -28,7 +28,7 @@ use rand_chacha::ChaCha8Rng;
 
 #[cfg(test)]
 pub use dataset::field_seed;
-pub use dataset::{SynthOptions, run, write_dataset};
+pub use dataset::{SynthOptions, UNFINISHED, run, write_dataset};
 pub use style::{Family, Style};
 pub use truth::LabelImage;
 
@@ -54,9 +54,7 @@ impl Smear {
     /// The mask with a line of background where two cells meet or through the middle of their overlap, so that a
     /// network trained on it separates cells.
     pub fn separated(&self) -> GrayImage {
-        let (width, height) = self.shares.dimensions();
-        let ids = self.shares.iter().map(|&id| u32::from(id)).collect();
-        instances::separated(&self.mask, &rbc_model::cells::Labels { width, height, ids }, self.diameter_px)
+        instances::separated(&self.mask, &truth::as_labels(&self.shares), self.diameter_px)
     }
 }
 

@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::cli::SynthArgs;
+use crate::dataset::Dataset;
+use crate::fixture::Folder;
+use crate::lock::Lock;
 
 fn look(family: Family, diameter_px: f32) -> Style {
     Style::of(family, diameter_px, 3)
@@ -125,6 +129,8 @@ fn data_set_has_what_its_manifest_says() {
     let options = SynthOptions { train: 6, test: 3, seed: 2 };
     write_dataset(&out, &options).expect("written");
     let mut rows = csv::Reader::from_path(out.join("manifest.csv")).expect("manifest");
+    let header = rows.headers().expect("header").iter().collect::<Vec<_>>().join(",");
+    assert_eq!(header, "name,source_file,count,diameter_px,split,x,y,width,height,style,seed");
     let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>().expect("rows");
     assert_eq!(rows.len(), 9);
     assert_eq!((&rows[3][1], &rows[4][1]), ("field_000", "field_001"));
@@ -136,6 +142,8 @@ fn data_set_has_what_its_manifest_says() {
         assert_eq!([image.to_rgb8().dimensions(), mask.dimensions(), labels.dimensions()], [size; 3]);
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
         assert_eq!(present.len().to_string(), row[2]);
+        assert!(row[3].split_once('.').is_some_and(|(_, decimals)| decimals.len() == 1), "{}", &row[3]);
+        assert!(Family::ALL.iter().any(|family| family.name() == &row[9]) && row[10].parse::<u64>().is_ok());
     }
     // A real data set with files of the same names is left alone.
     let manifest = std::fs::read(out.join("manifest.csv")).expect("read");
@@ -154,6 +162,44 @@ fn data_set_has_what_its_manifest_says() {
     let refused = write_dataset(&out, &smaller);
     assert!(refused.is_err_and(|error| error.to_string().contains("another set")));
     std::fs::remove_dir_all(&out).expect("removed");
+}
+
+#[test]
+fn an_interrupted_set_is_not_used_and_is_made_anew() -> anyhow::Result<()> {
+    let folder = Folder::new("synth-interrupted")?;
+    let out = folder.path.join("set");
+    let options = SynthOptions { train: 2, test: 1, seed: 4 };
+    write_dataset(&out, &options)?;
+    let (image, list) = (out.join("train/images/train_001.png"), out.join("manifest.csv"));
+    let files = || -> anyhow::Result<_> { Ok((std::fs::read(&image)?, std::fs::read(&list)?)) };
+    let before = files()?;
+    // A folder in the place of an image stops the run on its way.
+    std::fs::remove_file(&image)?;
+    std::fs::create_dir_all(image.join("in the way"))?;
+    let stopped = write_dataset(&out, &options).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(stopped.starts_with("cannot write (") && stopped.ends_with("train_001.png"), "{stopped}");
+    assert!(!list.exists());
+    assert!(Dataset::open(&out).is_err_and(|error| error.to_string().contains("has not finished")));
+    // A killed run leaves partial files, too.
+    std::fs::remove_dir_all(&image)?;
+    folder.file("set/train/images/.partial-0-1", b"")?;
+    write_dataset(&out, &options)?;
+    assert!(files()? == before, "another set");
+    assert!(Dataset::open(&out)?.problems.is_empty());
+    let count = |path: std::path::PathBuf| std::fs::read_dir(path).map(Iterator::count);
+    assert_eq!((count(out.clone())?, count(out.join("train/images"))?), (3, 2));
+    Ok(())
+}
+
+#[test]
+fn two_runs_do_not_write_into_one_folder() -> anyhow::Result<()> {
+    let folder = Folder::new("synth-lock")?;
+    let args = SynthArgs { out: folder.path.join("set"), train: 1, test: 0, seed: 1 };
+    std::fs::create_dir(&args.out)?;
+    let other = Lock::whole(&args.out)?;
+    assert!(run(&args).is_err_and(|error| error.to_string().starts_with("another run is using this folder")));
+    drop(other);
+    run(&args)
 }
 
 #[test]

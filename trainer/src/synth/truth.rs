@@ -1,10 +1,17 @@
 //! The exact truth: which pixel belongs to which cell.
 
 use image::{ImageBuffer, Luma};
+use rbc_model::cells::Labels;
 
 use super::cell::Cell;
 
 pub type LabelImage = ImageBuffer<Luma<u16>, Vec<u16>>;
+
+/// The same numbers as the model holds them.
+pub fn as_labels(image: &LabelImage) -> Labels {
+    let (width, height) = image.dimensions();
+    Labels { width, height, ids: image.iter().map(|&id| id.into()).collect() }
+}
 
 /// Of a cell there must be visible: this share of its pixels in the frame, this share of its whole area, and this many
 /// pixels. Other cells are not drawn at all, so that every cell drawn can be seen and counted.
