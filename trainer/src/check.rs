@@ -1,7 +1,7 @@
 //! `trainer check`: finds everything that is wrong with a data set before hours are spent on training.
 
 use crate::cli::FOLDS;
-use crate::dataset::{Dataset, Entry, Part};
+use crate::dataset::{Dataset, Entry, Part, repeated};
 use crate::files;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
@@ -9,7 +9,7 @@ use crate::say::{self, plural};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use rbc_model::decode;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
@@ -165,20 +165,16 @@ fn folds(training: Part, facts: &[Facts]) -> Option<String> {
 /// the test worthless.
 fn duplicates(facts: &[Facts], dataset: &Dataset, report: &mut Report) {
     let apart = BTreeSet::from([dataset.training_part(), dataset.test_part()]);
-    let mut seen: BTreeMap<(u64, (u32, u32)), &Entry> = BTreeMap::new();
-    for facts in facts {
-        let Some(first) = seen.get(&(facts.hash, facts.size)) else {
-            seen.insert((facts.hash, facts.size), facts.entry);
-            continue;
-        };
+    let pictures = facts.iter().map(|facts| ((facts.hash, facts.size), facts.entry));
+    for (first, copy) in repeated(pictures) {
         let what = format!("the same picture as {}", first.image.display());
         // A copy in a part that is neither trained nor tested on does no harm.
-        if first.part == facts.entry.part || apart != BTreeSet::from([first.part, facts.entry.part]) {
-            report.warnings.push(Problem::new(&facts.entry.image, what));
+        if first.part == copy.part || apart != BTreeSet::from([first.part, copy.part]) {
+            report.warnings.push(Problem::new(&copy.image, what));
         } else {
             let what =
                 format!("{what}, in both training and test, which makes the test worthless: remove one");
-            report.errors.push(Problem::new(&facts.entry.image, what));
+            report.errors.push(Problem::new(&copy.image, what));
         }
     }
 }

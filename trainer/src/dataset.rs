@@ -330,6 +330,16 @@ impl Dataset {
 fn as_named_by(
     images: &BTreeMap<String, PathBuf>,
     files: BTreeMap<String, PathBuf>,
+/// Each item with a key that an earlier item has, after the first of these.
+pub fn repeated<K: Ord, T: Copy>(items: impl Iterator<Item = (K, T)>) -> Vec<(T, T)> {
+    let mut seen: BTreeMap<K, (usize, T)> = BTreeMap::new();
+    let pairs = items.enumerate().filter_map(|(at, (key, item))| {
+        let (first_at, first) = *seen.entry(key).or_insert((at, item));
+        (first_at != at).then_some((first, item))
+    });
+    pairs.collect()
+}
+
     suffix: &str,
 ) -> BTreeMap<String, PathBuf> {
     let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());

@@ -2,7 +2,7 @@
 
 use crate::augment::first_seed;
 use crate::cli::TrainArgs;
-use crate::dataset::{Dataset, Loaded, Part, Sample};
+use crate::dataset::{Dataset, Loaded, Part, Sample, repeated};
 use crate::files::partial;
 use crate::manifest::file_part;
 use crate::masks::{self, Marks};
@@ -11,7 +11,7 @@ use crate::say::{self, plural};
 use crate::synth;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Everything that a run trains on.
@@ -171,21 +171,17 @@ fn warn_about_masks(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
 
 /// Warnings about the same picture under two sources: a fold may train on an image that it holds out.
 fn duplicate_pictures(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
-    let mut seen: HashMap<(u32, u32, &[u8]), &Sample> = HashMap::new();
-    let mut told = Vec::new();
-    for sample in samples {
-        let (width, height) = sample.image.dimensions();
-        let first = seen.entry((width, height, sample.image.as_raw())).or_insert(sample);
-        if first.source != sample.source {
-            let what = format!(
-                "{} shows the same picture as {}, so a fold may train on what it holds out: delete one, or give both \
-                 the same source_file in manifest.csv",
-                sample.name, first.name
-            );
-            told.push(Problem::new(folder, what));
-        }
-    }
-    told
+    let pictures = samples.iter().map(|sample| ((sample.image.dimensions(), sample.image.as_raw()), sample));
+    let apart = repeated(pictures).into_iter().filter(|(first, copy)| first.source != copy.source);
+    let told = apart.map(|(first, copy)| {
+        let what = format!(
+            "{} shows the same picture as {}, so a fold may train on what it holds out: delete one, or give both the \
+             same source_file in manifest.csv",
+            copy.name, first.name
+        );
+        Problem::new(folder, what)
+    });
+    told.collect()
 }
 
 /// A synthetic data set, so that training works on a machine without data. Each seed has a folder of its own, which
