@@ -137,6 +137,25 @@ fn masks_that_do_not_fit_their_image_are_named() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_measurement_tells_what_makes_it_doubtful() -> Result<()> {
+    let scratch = Scratch::new("doubtful")?;
+    let data = scratch.path().join("data");
+    synth(&data, 1, 14)?;
+    let mask = data.join("test/masks/test_000.png");
+    image::imageops::blur(&image::open(&mask)?.into_luma8(), 1.0).save(&mask)?;
+    // The training image is of the same smear.
+    for kind in ["images", "masks"] {
+        let folder = data.join("train").join(kind);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(data.join("test").join(kind).join("test_000.png"), folder.join("other.png"))?;
+    }
+    std::fs::write(data.join("manifest.csv"), "name,source_file\ntest_000.png,s\nother.png,s\n")?;
+    let run = evaluate(&data, &scratch.path().join("out"))?.succeeded()?;
+    ensure!(run.line_about("its source s is also that of")?.starts_with("warning: "), "{}", run.stderr);
+    run.line_about("levels of grey").map(drop)
+}
+
 /// A program must not stop halfway because its messages can't be printed.
 #[test]
 #[cfg(target_os = "linux")]

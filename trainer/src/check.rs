@@ -1,5 +1,6 @@
 //! `trainer check`: finds everything that is wrong with a data set before hours are spent on training.
 
+use crate::classes::{self, Values};
 use crate::cli::FOLDS;
 use crate::dataset::{Dataset, Entry, Part, repeated};
 use crate::files;
@@ -8,7 +9,7 @@ use crate::problem::Problem;
 use crate::say::{self, plural};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use rbc_model::decode;
+use rbc_model::{GrayImage, decode};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -48,6 +49,9 @@ struct Facts<'a> {
     entry: &'a Entry,
     size: (u32, u32),
     marks: Marks,
+    values: Values,
+    /// Whether it has usable instance labels.
+    labelled: bool,
     warnings: Vec<Problem>,
     /// Hash of the image's pixels.
     hash: u64,
@@ -89,6 +93,9 @@ pub fn examine(dataset: &Dataset) -> Report {
     if let Some(what) = masks::inverted(good.iter().map(|facts| &facts.marks)) {
         report.warnings.push(Problem::new(&dataset.root, what));
     }
+    if let Some(what) = classes::doubt(&good.iter().map(|facts| &facts.values).collect::<Vec<_>>()) {
+        report.warnings.push(Problem::new(&dataset.root, what));
+    }
     let trained_on = good.iter().filter(|facts| facts.entry.part == dataset.training_part());
     if let Some(what) = masks::nothing_to_learn(trained_on.map(|facts| &facts.marks)) {
         report.errors.push(Problem::new(&dataset.root, what));
@@ -100,30 +107,28 @@ pub fn examine(dataset: &Dataset) -> Report {
 
 impl<'a> Facts<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Problem> {
-        let (sample, doubts) = entry.load()?;
-        let blurred = blurred(&entry.mask)?;
+        let (sample, warnings) = entry.load()?;
         let mut hasher = DefaultHasher::new();
         sample.image.as_raw().hash(&mut hasher);
         Ok(Self {
             entry,
             size: sample.image.dimensions(),
             marks: Marks::of(&sample.image, &sample.mask, sample.margin),
-            warnings: doubts.into_iter().chain(blurred).collect(),
+            values: values(entry, &sample.mask)?,
+            labelled: sample.instances.is_some(),
+            warnings,
             hash: hasher.finish(),
         })
     }
 }
 
-/// A warning about a lossless mask that is not black and white. Lossy masks are exempt: their grey levels come from the
-/// compression.
-fn blurred(path: &Path) -> Result<Option<Problem>, Problem> {
-    let bytes = files::read(path)?;
-    if decode::is_lossy(&bytes) {
-        return Ok(None);
-    }
-    let mask =
-        decode::decode(&bytes, &path.display().to_string()).map_err(|error| Problem::model(path, error))?;
-    Ok(masks::blurred(&mask).map(|what| Problem::new(path, what)))
+/// The values of a lossless mask; `marked` is the same mask. The grey levels of a lossy one come from the compression.
+fn values(entry: &Entry, marked: &GrayImage) -> Result<Values, Problem> {
+    let exact = |bytes: &[u8], name: &str| {
+        (!decode::is_lossy(bytes)).then(|| decode::decode(bytes, name)).transpose()
+    };
+    let mask = files::decoded(&entry.mask, exact)?;
+    Ok(mask.map(|mask| Values::of(&mask, marked)).unwrap_or_default())
 }
 
 fn line(part: Part, facts: &[&Facts]) -> String {
@@ -139,8 +144,12 @@ fn line(part: Part, facts: &[&Facts]) -> String {
     };
     let shares = || facts.iter().map(|facts| facts.marks.share);
     let sources: BTreeSet<&str> = facts.iter().map(|facts| facts.entry.source.as_str()).collect();
+    let labelled = match facts.iter().filter(|facts| facts.labelled).count() {
+        0 => String::new(),
+        count => format!(", {count} with instance labels"),
+    };
     format!(
-        "{}: {} from {}; {sizes}; RBC {:.1} % on average, {:.1} to {:.1} %",
+        "{}: {} from {}{labelled}; {sizes}; RBC {:.1} % on average, {:.1} to {:.1} %",
         part.name(),
         plural(facts.len(), "image", "images"),
         plural(sources.len(), "source", "sources"),
@@ -194,13 +203,14 @@ mod tests {
         folder.pair("train", "a", 8, 6, 1)?;
         folder.pair("train", "b", 16, 8, 2)?;
         folder.pair("test", "c", 5, 7, 3)?;
+        folder.mask("train/labels/b.png", 16, 8)?;
         folder.file("manifest.csv", b"name,source_file\na,a\nb,b\nc,c\n")?;
         let report = examine(&Dataset::open(&folder.path)?);
         assert_eq!(texts(&report.errors) + &texts(&report.warnings), "");
         assert_eq!(
             report.lines,
             [
-                "train: 2 images from 2 sources; 2 sizes, 8 x 6 to 16 x 8; RBC 50.0 % on average, 50.0 to 50.0 %",
+                "train: 2 images from 2 sources, 1 with instance labels; 2 sizes, 8 x 6 to 16 x 8; RBC 50.0 % on average, 50.0 to 50.0 %",
                 "test: 1 image from 1 source; 5 x 7; RBC 57.1 % on average, 57.1 to 57.1 %",
                 "cross-validation: 2 sources allow at most --folds 2"
             ]
@@ -260,6 +270,22 @@ mod tests {
         image::GrayImage::from_fn(8, 60, picture).save(&lossy)?;
         let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
         assert!(!warnings.contains("levels of grey"), "{warnings}");
+        Ok(())
+    }
+
+    #[test]
+    fn several_classes_are_told_of() -> Result<()> {
+        let folder = Folder::new("check-classes")?;
+        for (name, second) in [("a", 1), ("b", 2)] {
+            folder.image(&format!("images/{name}.png"), 64, 64, second)?;
+            let mask = folder.file(&format!("masks/{name}.png"), b"")?;
+            // Sixteen cells, the first of which is of another kind.
+            let class = |x: u32, y: u32| if x < 16 && y < 16 { second } else { 1 };
+            let cell = |x: u32, y: u32| if x % 16 < 8 && y % 16 < 8 { class(x, y) } else { 0 };
+            image::GrayImage::from_fn(64, 64, |x, y| image::Luma([cell(x, y)])).save(&mask)?;
+        }
+        let warnings = texts(&examine(&Dataset::open(&folder.path)?).warnings);
+        assert!(warnings.contains("1 mask has areas of 2 values (1, 2), which all count as"), "{warnings}");
         Ok(())
     }
 

@@ -279,6 +279,7 @@ impl Dataset {
         // Labels are optional, so problems with them are only warnings.
         self.warnings.extend(self.problems.split_off(before));
         for (name, image) in std::mem::take(&mut images) {
+            let labels = labels.remove(&name);
             let Some(mask) = masks.remove(&name) else {
                 let what = format!("no mask masks/{name}.* for this image, add one or delete the image");
                 self.problems.push(Problem::new(&image, what));
@@ -291,12 +292,16 @@ impl Dataset {
             }
             let source = row.and_then(|row| row.source.clone()).unwrap_or_else(|| name.clone());
             let margin = row.map_or(0, |row| row.margin);
-            let labels = labels.remove(&name);
             self.entries.push(Entry { name, source, part, image, mask, labels, margin });
         }
         for mask in masks.into_values() {
             self.problems
                 .push(Problem::new(&mask, "a mask without an image, add the image or delete the mask"));
+        }
+        for labels in labels.into_values() {
+            let what =
+                "labels without an image, so they are not used; name them as their image, or NAME.labels.png";
+            self.warnings.push(Problem::new(&labels, what));
         }
     }
 
@@ -325,11 +330,6 @@ impl Dataset {
     }
 }
 
-/// Masks or labels by the name of their image. They may also be named as the page and `trainer predict` name them: NAME
-/// followed by `suffix`.
-fn as_named_by(
-    images: &BTreeMap<String, PathBuf>,
-    files: BTreeMap<String, PathBuf>,
 /// Each item with a key that an earlier item has, after the first of these.
 pub fn repeated<K: Ord, T: Copy>(items: impl Iterator<Item = (K, T)>) -> Vec<(T, T)> {
     let mut seen: BTreeMap<K, (usize, T)> = BTreeMap::new();
@@ -340,6 +340,11 @@ pub fn repeated<K: Ord, T: Copy>(items: impl Iterator<Item = (K, T)>) -> Vec<(T,
     pairs.collect()
 }
 
+/// Masks or labels by the name of their image. They may also be named as the page and `trainer predict` name them: NAME
+/// followed by `suffix`.
+fn as_named_by(
+    images: &BTreeMap<String, PathBuf>,
+    files: BTreeMap<String, PathBuf>,
     suffix: &str,
 ) -> BTreeMap<String, PathBuf> {
     let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());

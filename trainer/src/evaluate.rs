@@ -22,7 +22,8 @@ use std::path::Path;
 use std::time::Instant;
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let dataset = Dataset::open(&args.data)?.sound()?;
+    let mut dataset = Dataset::open(&args.data)?.sound()?;
+    dataset.warnings.extend(dataset.straddlers());
     dataset.warn();
     let weights = Weights::find(args.weights.weights.as_deref())?;
     let device = device::choose(args.device.device)?;
@@ -133,9 +134,9 @@ impl<'a> Measure<'a> {
 
     /// Prints the findings and writes them to the output folder. Fails if a file could not be read, segmented or written.
     fn report(&self, found: Findings) -> Result<()> {
-        let Findings { records, marks, worst, mut warnings, mut problems, seconds, pixels } = found;
-        warnings.extend(masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what)));
-        warnings.iter().for_each(|warning| say::err!("warning: {warning}"));
+        let Findings { records, marks, worst, warnings, mut problems, seconds, pixels } = found;
+        let doubts = masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what));
+        self.dataset.tell(&doubts.chain(warnings).collect::<Vec<_>>());
         if records.is_empty() {
             problems.iter().for_each(|problem| say::err!("error: {problem}"));
             bail!("no image could be measured in {}", self.args.data.display());

@@ -3,7 +3,8 @@
 use crate::files;
 use crate::problem::Problem;
 use rbc_model::cells::Labels;
-use rbc_model::{GrayImage, decode};
+use rbc_model::metrics::{Overlap, without_margin};
+use rbc_model::{Error, GrayImage, decode};
 use std::collections::BTreeMap;
 use std::f32::consts::PI;
 use std::path::Path;
@@ -12,21 +13,38 @@ use std::path::Path;
 /// the working scale.
 const LINE: f32 = 0.02;
 
-/// Reads an instance image of `size` (width, height); see [`decode::decode_labels`].
+/// Labels and mask differ by lines between cells and by holes. A smaller overlap (IoU) has another reason.
+const AGREES: f64 = 0.5;
+
+/// Reads the instance image that belongs to a mask with an unlabelled margin of `margin` pixels; see
+/// [`decode::decode_labels`].
 ///
 /// # Errors
-/// If it can't be read or is of another size.
-pub fn read(path: &Path, size: (u32, u32)) -> Result<Labels, Problem> {
+/// If it can't be read, is of another size, or contradicts the mask.
+pub fn read(path: &Path, mask: &GrayImage, margin: u32) -> Result<Labels, Problem> {
     let labels = files::decoded(path, decode::decode_labels)?;
-    if (labels.width, labels.height) != size {
-        let (width, height) = (labels.width, labels.height);
+    let (width, height) = mask.dimensions();
+    if (labels.width, labels.height) != (width, height) {
         let what = format!(
-            "the instances are {width} x {height} but their image is {} x {}; they must be of the same size",
-            size.0, size.1
+            "the instances are {} x {} but their image is {width} x {height}; they must be of the same size",
+            labels.width, labels.height
+        );
+        return Err(Problem::new(path, what));
+    }
+    let iou = overlap(&labels, mask, margin).map_err(|error| Problem::model(path, error))?;
+    if iou < AGREES {
+        let what = format!(
+            "the instances contradict the mask (IoU {iou:.2}): check that both are of this image and turned the same way"
         );
         return Err(Problem::new(path, what));
     }
     Ok(labels)
+}
+
+/// IoU of what labels and mask mark as cells within the margin; 1 if neither marks any.
+fn overlap(labels: &Labels, mask: &GrayImage, margin: u32) -> Result<f64, Error> {
+    let labelled = without_margin(&labels.mask(), margin)?;
+    Ok(Overlap::of(&labelled, &without_margin(mask, margin)?)?.iou())
 }
 
 /// The labels without the cells whose centroid lies in the unlabelled margin of `margin` pixels.
@@ -141,14 +159,39 @@ mod tests {
         for name in ["a.png", "a.jpg"] {
             image.save(folder.path.join(name))?;
         }
-        let read = |name: &str, size| read(&folder.path.join(name), size);
-        assert_eq!(read("a.png", (16, 8)).map(|labels| count(&labels)).ok(), Some(3));
+        let read = |name: &str, mask: &GrayImage| read(&folder.path.join(name), mask, 0);
+        assert_eq!(read("a.png", &image).map(|labels| count(&labels)).ok(), Some(3));
         let told = |result: Result<Labels, Problem>| result.err().map(|problem| problem.to_string());
         assert!(
-            told(read("a.png", (8, 16)))
+            told(read("a.png", &GrayImage::new(8, 16)))
                 .is_some_and(|told| told.contains("16 x 8 but their image is 8 x 16"))
         );
-        assert!(told(read("a.jpg", (16, 8))).is_some_and(|told| told.contains("lossy")));
+        assert!(told(read("a.jpg", &image)).is_some_and(|told| told.contains("lossy")));
+        Ok(())
+    }
+
+    #[test]
+    fn labels_that_contradict_the_mask_are_refused() -> anyhow::Result<()> {
+        let folder = crate::fixture::Folder::new("contradiction")?;
+        let path = folder.path.join("a.png");
+        // Two cells on the left, without the line between them.
+        GrayImage::from_fn(16, 16, |x, y| Luma([u8::from(x < 6) * (1 + u8::from(y > 7))])).save(&path)?;
+        let mask = |marks: fn(u32, u32) -> bool| {
+            GrayImage::from_fn(16, 16, |x, y| Luma([if marks(x, y) { 255 } else { 0 }]))
+        };
+        let read = |marks: fn(u32, u32) -> bool, margin| read(&path, &mask(marks), margin);
+        // With the line, without the pale centres, and with a third cell.
+        assert!(read(|x, y| x < 6 && y != 7, 0).is_ok());
+        assert!(read(|x, y| x < 6 && !((2..4).contains(&x) && (2..14).contains(&y)), 0).is_ok());
+        assert!(read(|x, _| x < 11, 0).is_ok());
+        let told =
+            |result: Result<Labels, Problem>| result.err().map(|problem| problem.what).unwrap_or_default();
+        assert!(told(read(|x, _| x > 9, 0)).starts_with("the instances contradict the mask (IoU 0.00)"));
+        assert!(told(read(|_, y| y < 6, 0)).contains("(IoU 0.23)"), "turned by a quarter");
+        assert!(told(read(|_, _| false, 0)).contains("(IoU 0.00)"));
+        // What is not labelled does not count.
+        let edges = |x: u32, y: u32| x > 12 || (3..6).contains(&x) && (3..13).contains(&y);
+        assert!(read(edges, 3).is_ok() && read(edges, 0).is_err());
         Ok(())
     }
 }

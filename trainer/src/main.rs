@@ -8,6 +8,7 @@ mod card;
 mod chart;
 mod check;
 mod checkpoint;
+mod classes;
 mod cli;
 mod compare;
 mod dataset;

@@ -7,8 +7,8 @@ use crate::masks;
 use crate::problem::Problem;
 use rbc_model::cells::Labels;
 use rbc_model::decode::{self, Orientation};
-use rbc_model::{GrayImage, RgbImage};
-use std::path::PathBuf;
+use rbc_model::{Error, GrayImage, RgbImage};
+use std::path::{Path, PathBuf};
 
 /// One image and its mask, decoded.
 #[derive(Clone, Debug)]
@@ -42,13 +42,11 @@ impl Entry {
     /// Decodes image and mask, which must be of the same size. Returns warnings as well: about files that look
     /// doubtful, and about labels that can't be used, which the sample then goes without.
     pub fn load(&self) -> Result<(Sample, Vec<Problem>), Problem> {
-        let (image, turned) = files::decoded(&self.image, |bytes, name| {
-            Ok((decode::decode(bytes, name)?, decode::orientation(bytes)))
-        })?;
-        let (mask, faint, mask_turned) = files::decoded(&self.mask, |bytes, name| {
-            let lossy = decode::is_lossy(bytes);
-            let faint = lossy.then(|| decode::decode_faint(bytes, name)).transpose()?;
-            Ok((decode::decode_mask(bytes, name)?, faint, decode::orientation(bytes)))
+        let mut doubts = Vec::new();
+        let (image, turned) =
+            picture(&self.image, &mut doubts, |bytes, name| Ok((decode::decode(bytes, name)?, None)))?;
+        let (mask, mask_turned) = picture(&self.mask, &mut doubts, |bytes, name| {
+            Ok((decode::decode_mask(bytes, name)?, shades(bytes, name)?))
         })?;
         let turned = turned_apart(turned, mask_turned);
         let (width, height) = image.dimensions();
@@ -68,9 +66,8 @@ impl Entry {
                 format!("manifest.csv ignores {} px along each edge, which leaves nothing", self.margin);
             return Err(Problem::new(&self.image, what));
         }
-        let doubts = turned.map(String::from).into_iter().chain(faint.as_ref().and_then(masks::faint));
-        let mut doubts: Vec<Problem> = doubts.map(|what| Problem::new(&self.mask, what)).collect();
-        let instances = self.labels.as_deref().map(|labels| instances::read(labels, (width, height)));
+        doubts.extend(turned.map(|what| Problem::new(&self.mask, what)));
+        let instances = self.labels.as_deref().map(|labels| instances::read(labels, &mask, self.margin));
         let instances = instances.transpose().unwrap_or_else(|Problem { what, path }| {
             let what = format!("ignored, so only the mask separates cells: {what}");
             doubts.push(Problem::new(&path, what));
@@ -79,6 +76,32 @@ impl Entry {
         let (name, source) = (self.name.clone(), self.source.clone());
         Ok((Sample { name, source, image, mask, margin: self.margin, instances }, doubts))
     }
+}
+
+/// Decodes a file with `parse`, which may return a doubt about it; also returns its orientation. Adds that doubt to
+/// `doubts`, and one about pages that are not read.
+fn picture<T>(
+    path: &Path,
+    doubts: &mut Vec<Problem>,
+    parse: impl Fn(&[u8], &str) -> Result<(T, Option<String>), Error>,
+) -> Result<(T, Orientation), Problem> {
+    let (picture, told, turned) = files::decoded(path, |bytes, name| {
+        let (picture, doubt) = parse(bytes, name)?;
+        let told = [decode::unread(bytes).map(String::from), doubt];
+        Ok((picture, told, decode::orientation(bytes)))
+    })?;
+    doubts.extend(told.into_iter().flatten().map(|what| Problem::new(path, what)));
+    Ok((picture, turned))
+}
+
+/// A warning if a mask has shades that make cells come out too large, or not at all. In a lossy file, shades along the
+/// outlines come from the compression and do no harm.
+fn shades(bytes: &[u8], name: &str) -> Result<Option<String>, Error> {
+    Ok(if decode::is_lossy(bytes) {
+        masks::faint(&decode::decode_faint(bytes, name)?)
+    } else {
+        masks::blurred(&decode::decode(bytes, name)?)
+    })
 }
 
 /// A warning if the orientation tags of image and mask differ.

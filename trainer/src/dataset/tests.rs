@@ -50,6 +50,63 @@ fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {
 }
 
 #[test]
+fn labels_of_no_image_or_of_another_are_warned_of() -> Result<()> {
+    let folder = Folder::new("labels-doubt")?;
+    folder.pair("train", "a", 8, 8, 1)?;
+    folder.pair("train", "b", 8, 8, 2)?;
+    folder.image("train/images/alone.png", 8, 8, 3)?;
+    for name in ["a_label", "b.labels", "alone"] {
+        folder.mask(&format!("train/labels/{name}.png"), 8, 8)?;
+    }
+    // The upper half, whereas the mask marks the lower one.
+    let upper = |_, y: u32| image::Luma([u8::from(y < 4)]);
+    GrayImage::from_fn(8, 8, upper).save(folder.path.join("train/labels/b.labels.png"))?;
+    let dataset = Dataset::open(&folder.path)?;
+    let told = |warnings: &[Problem]| warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let left = told(&dataset.warnings);
+    assert!(left.len() == 1 && left[0].starts_with("labels without an image"), "{left:?}");
+    assert!(left[0].ends_with("a_label.png"), "{left:?}");
+    let loaded = dataset.load(Part::Train);
+    assert!(loaded.samples.iter().all(|sample| sample.instances.is_none()));
+    let against = told(&loaded.warnings);
+    assert!(against.len() == 1 && against[0].contains("contradict the mask"), "{against:?}");
+    assert!(against[0].ends_with("b.labels.png"), "{against:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_read_and_masks_that_were_smoothed_are_warned_of() -> Result<()> {
+    use image::codecs::gif::{GifEncoder, Repeat};
+    let folder = Folder::new("doubts")?;
+    let mut animation = Vec::new();
+    let mut gif = GifEncoder::new(&mut animation);
+    gif.set_repeat(Repeat::Infinite)?;
+    for width in [3, 5] {
+        let half = |x: u32, _| image::Rgba(if x < width { [0, 0, 0, 255] } else { [255; 4] });
+        gif.encode_frame(image::Frame::new(image::RgbaImage::from_fn(8, 8, half)))?;
+    }
+    drop(gif);
+    folder.file("images/a.gif", &animation)?;
+    folder.file("masks/a.gif", &animation)?;
+    folder.image("images/b.png", 40, 40, 1)?;
+    let disc = |x: u32, y: u32| {
+        let away = (x as f32 - 19.3).hypot(y as f32 - 19.7);
+        image::Luma([(255.0 * (12.5 - away).clamp(0.0, 1.0)) as u8])
+    };
+    GrayImage::from_fn(40, 40, disc).save(folder.path.join("masks/b.png"))?;
+    let loaded = Dataset::open(&folder.path)?.load(Part::Unsplit);
+    assert_eq!((loaded.samples.len(), loaded.warnings.len()), (2, 3), "{:?}", loaded.warnings);
+    for (told, (what, file)) in loaded.warnings.iter().zip([
+        ("only its first frame", "images/a.gif"),
+        ("only its first frame", "masks/a.gif"),
+        ("levels of grey along its outlines", "masks/b.png"),
+    ]) {
+        assert!(told.what.contains(what) && told.path.ends_with(file), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_manifest_that_does_not_count_is_warned_of() -> Result<()> {
     let folder = Folder::new("manifests")?;
     let told = |root: &Path| -> Result<String> {
