@@ -9,6 +9,8 @@ use std::process::Command;
 #[derive(Debug)]
 pub struct Run {
     pub success: bool,
+    /// The exit status; `None` if the program was killed.
+    pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -37,6 +39,7 @@ pub fn trainer<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Resul
         .with_context(|| format!("cannot start {}", program.display()))?;
     Ok(Run {
         success: output.status.success(),
+        status: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })

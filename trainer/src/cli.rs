@@ -170,7 +170,40 @@ pub struct TrainArgs {
     pub resume: bool,
 }
 
+impl Cli {
+    /// Whether the options make sense together.
+    ///
+    /// # Errors
+    /// What is wrong with them, in one line.
+    fn check(&self) -> Result<(), String> {
+        match &self.command {
+            Command::Train(args) => args.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl TrainArgs {
+    fn check(&self) -> Result<(), String> {
+        // Weights of such a network could not be loaded again.
+        self.config().network.check().map_err(|what| format!("no network has {what}"))?;
+        if self.white_cells > 0.0 && self.synthetic == 0 {
+            return Err(
+                "--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells"
+                    .into(),
+            );
+        }
+        match (self.fold, self.folds) {
+            (Some(_), 1) => {
+                Err("--folds 1 means no cross-validation, so there is no fold to train: omit --fold".into())
+            }
+            (Some(fold), count) if fold >= count => {
+                Err(format!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The settings of the fit: those of the shipped weights unless an option says otherwise.
     pub fn config(&self) -> FitConfig {
         let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };

@@ -51,7 +51,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit status for a command line that cannot be parsed.
+/// Exit status for a command line that makes no sense.
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {

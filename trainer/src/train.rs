@@ -8,20 +8,18 @@ mod watch;
 use crate::cli::TrainArgs;
 use crate::device;
 use crate::files::create_folder;
-use crate::fit::FitConfig;
 use crate::folds::Splits;
 use crate::lock::Lock;
 use crate::run_files::SPLITS;
 use crate::say::plural;
 use crate::shipped::Weights;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use material::Material;
 use rbc_model::network::NetworkConfig;
 use training::Training;
 
 pub fn run(args: &TrainArgs) -> Result<()> {
     let mut config = args.config();
-    check(args, &config)?;
     let start = args.start_from.as_deref().map(Weights::to_start_from).transpose()?;
     if let Some(start) = &start {
         let NetworkConfig { widths, working_diameter, .. } = start.network()?;
@@ -30,6 +28,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
+    // Before smears are made or images read, which takes minutes.
+    let device = device::choose(args.device.device)?;
     earlier::refuse_unfinished(args)?;
     earlier::sweep_partial(args)?;
     let mut material = Material::gather(args)?;
@@ -38,8 +38,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&material.samples, folds, args.seed)?,
     };
-    // Before anything of an earlier run is removed.
-    let device = device::choose(args.device.device)?;
     // A single fold may lie beside others, which must have held out other images.
     splits.write(&args.out.join(SPLITS), args.resume || args.fold.is_some())?;
     if !args.resume {
@@ -56,20 +54,17 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Checks that need no files.
-fn check(args: &TrainArgs, config: &FitConfig) -> Result<()> {
-    // Weights of such a network could not be loaded again.
-    config.network.check().map_err(|what| anyhow!("no network has {what}"))?;
-    if args.white_cells > 0.0 && args.synthetic == 0 {
-        bail!("--white-cells applies only to synthetic smears: add --synthetic N, or omit --white-cells");
-    }
-    match (args.fold, args.folds) {
-        (Some(_), 1) => {
-            bail!("--folds 1 means no cross-validation, so there is no fold to train: omit --fold")
-        }
-        (Some(fold), count) if fold >= count => {
-            bail!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1)
-        }
-        _ => Ok(()),
+#[cfg(all(test, not(feature = "wgpu")))]
+mod tests {
+    use super::*;
+    use crate::fixture::{Folder, train_args};
+
+    #[test]
+    fn a_device_that_cannot_be_used_costs_no_time() -> Result<()> {
+        let folder = Folder::new("no-device")?;
+        let refused = run(&train_args(&folder.path, "--device wgpu")?);
+        assert!(refused.is_err_and(|error| error.to_string().contains("--features wgpu")));
+        assert_eq!(std::fs::read_dir(&folder.path)?.count(), 0, "smears were made first");
+        Ok(())
     }
 }

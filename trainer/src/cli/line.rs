@@ -6,7 +6,9 @@ use clap::Parser;
 /// Parses the command line; the error is the text to print instead: an error in one line, or help or version as they
 /// are.
 pub fn parse() -> Result<Cli, Refused> {
-    Cli::try_parse().map_err(|error| Refused::of(&error))
+    let cli = Cli::try_parse().map_err(|error| Refused::of(&error))?;
+    cli.check().map_err(Refused::Error)?;
+    Ok(cli)
 }
 
 /// The text to print if the command line does not say what to do.
