@@ -268,7 +268,8 @@ pub struct PredictArgs {
     /// Images, or folders of images
     #[arg(value_name = "IMAGE_OR_DIR", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// Enter subfolders too; images of the same name are told apart by the column `file` of summary.csv
+    /// Enter subfolders too, except masks/ and labels/ beside images/; images of the same name are told apart by the
+    /// column `file` of summary.csv
     #[arg(long, short)]
     pub recursive: bool,
     #[command(flatten)]

@@ -153,6 +153,17 @@ pub fn remove(path: &Path) -> Result<(), Problem> {
     }
 }
 
+/// Refuses to replace a file that this program did not write.
+///
+/// # Errors
+/// If there is such a file.
+pub fn refuse_foreign(path: &Path, is_ours: impl FnOnce(&Path) -> bool) -> Result<(), Problem> {
+    if path.exists() && !is_ours(path) {
+        return Err(Problem::foreign(path));
+    }
+    Ok(())
+}
+
 /// Removes the partial files and folders that killed runs left.
 ///
 /// # Errors

@@ -31,9 +31,9 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Gathers the images given by `paths`, whose results will be written to `out`. With `deep`, folders are entered
-    /// recursively.
-    pub fn gather(paths: &[PathBuf], out: &Path, deep: bool) -> Self {
+    /// Gathers the images given by `paths`, whose results, with these `suffixes`, will be written to `out`. With `deep`,
+    /// folders are entered recursively.
+    pub fn gather(paths: &[PathBuf], out: &Path, deep: bool, suffixes: &[&str]) -> Self {
         let mut inputs = Self::default();
         let mut images = Vec::new();
         for path in paths {
@@ -51,10 +51,13 @@ impl Inputs {
         let stems = unique_stems(names.iter().map(String::as_str));
         for (path, stem) in images.into_iter().zip(stems) {
             if stem != self::stem(&path) {
-                let why = match unique_stems([file_name(&path).as_str()]).first() {
-                    // The name would change even without the other images.
-                    Some(alone) if *alone == stem => "a \\ in a file name separates folders on other systems",
-                    _ => "the name is taken by another image",
+                let name = file_name(&path);
+                // Whether the name would change even without the other images.
+                let alone = unique_stems([name.as_str()]).first() == Some(&stem);
+                let why = match (alone, name.contains('\\')) {
+                    (true, true) => "a \\ in a file name separates folders on other systems",
+                    (true, false) => "the file has only an extension for a name",
+                    (false, _) => "the name is taken by another image",
                 };
                 inputs.notes.push(Problem::new(&path, format!("{why}, so the results are {stem}.*")));
             }
@@ -67,9 +70,10 @@ impl Inputs {
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
             }
-            if let Some(foreign) = outputs::foreign(out, &stem) {
+            if let Some(foreign) = outputs::foreign(out, &stem, suffixes) {
                 let what = format!(
-                    "its results would overwrite {}, which `trainer predict` did not write; choose another --out",
+                    "its results would overwrite {}, which `trainer predict` may not have written; move that away or \
+                     choose another --out",
                     foreign.display()
                 );
                 inputs.problems.push(Problem::new(&path, what));
@@ -103,6 +107,9 @@ impl Inputs {
                     continue;
                 }
             };
+            if deep {
+                self.notes.extend(skip_masks(&folder, &mut within));
+            }
             within.retain(|folder| !seen.contains(&canonical(folder)));
             if deep {
                 within.retain(|folder| seen.insert(canonical(folder)));
@@ -120,6 +127,22 @@ impl Inputs {
         }
         Ok(images)
     }
+}
+
+/// Drops the masks and labels of a data set from the folders within `folder`; they are no images to segment. Returns a
+/// note about them.
+fn skip_masks(folder: &Path, within: &mut Vec<PathBuf>) -> Option<Problem> {
+    let has = |name: &str| within.iter().any(|path| file_name(path) == name);
+    if !has("images") || !has("masks") {
+        return None;
+    }
+    let skipped = within.extract_if(.., |path| ["masks", "labels"].contains(&file_name(path).as_str()));
+    let names: Vec<String> = skipped.map(|path| file_name(&path)).collect();
+    let told = format!(
+        "{} beside images/, taken for those of a data set; to segment what is in them, name them on the command line",
+        skipped_folders(&names)
+    );
+    Some(Problem::new(folder, told))
 }
 
 /// Adds the images directly in a folder to `images` and notes what else lies there; returns the folders within.
@@ -161,7 +184,7 @@ fn is_result(folder: &Path, name: &str) -> bool {
 }
 
 /// The files in a folder that are named like the results of one image.
-pub fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
+fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
     let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{stem}{suffix}")));
     paths.filter(|path| path.is_file()).collect()
 }
@@ -199,7 +222,12 @@ mod tests {
         }
         let again = folder.path.join("a.png");
         let missing = folder.path.join("missing.png");
-        let inputs = Inputs::gather(&[folder.path.clone(), again, missing], &folder.path.join("out"), false);
+        let inputs = Inputs::gather(
+            &[folder.path.clone(), again, missing],
+            &folder.path.join("out"),
+            false,
+            &SUFFIXES,
+        );
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!(stems, ["A", "a-2", "a-3", "b"]);
         assert_eq!((inputs.notes.len(), inputs.problems.len()), (3, 1));
@@ -214,7 +242,7 @@ mod tests {
         let folder = Folder::new("backslash")?;
         let paths =
             [folder.file("a\\b.png", b"")?, folder.file("c.png", b"")?, folder.file("sub/c.png", b"")?];
-        let inputs = Inputs::gather(&paths, &folder.path.join("out"), false);
+        let inputs = Inputs::gather(&paths, &folder.path.join("out"), false, &SUFFIXES);
         let notes: Vec<&str> = inputs.notes.iter().map(|note| note.what.as_str()).collect();
         assert_eq!(
             notes,
@@ -231,7 +259,7 @@ mod tests {
         let folder = Folder::new("overwrite")?;
         let image = folder.file("a.png", b"")?;
         let like_a_result = folder.file("a.mask.png", b"")?;
-        let inputs = Inputs::gather(&[image, like_a_result], &folder.path, false);
+        let inputs = Inputs::gather(&[image, like_a_result], &folder.path, false, &SUFFIXES);
         assert_eq!(inputs.images.len(), 1);
         assert!(inputs.problems[0].to_string().contains("would overwrite"));
         Ok(())
@@ -242,7 +270,7 @@ mod tests {
         let folder = Folder::new("by-hand")?;
         folder.file("a.png", b"")?;
         folder.file("a.mask.png", b"")?;
-        let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false);
+        let here = || Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false, &SUFFIXES);
         assert!(here().images.is_empty() && here().problems[0].to_string().contains("a.mask.png"));
         // The same beside other results, as the page saves a mask that was corrected by hand.
         folder.file("a.cells.csv", b"")?;
@@ -259,8 +287,9 @@ mod tests {
         folder.file("out/old.png", b"")?;
         #[cfg(unix)]
         std::os::unix::fs::symlink(&folder.path, folder.path.join("p2/round"))?;
-        let gather =
-            |deep: bool| Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), deep);
+        let gather = |deep: bool| {
+            Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), deep, &SUFFIXES)
+        };
         let told = |inputs: &Inputs| inputs.notes.iter().map(|note| format!("{note}\n")).collect::<String>();
         let stems = |inputs: &Inputs| -> Vec<String> {
             inputs.images.iter().map(|input| input.stem.clone()).collect()
@@ -286,7 +315,7 @@ mod tests {
         }
         let given =
             [folder.path.join("in"), folder.path.join("in/../in/b.png"), folder.path.join("in/./c.png")];
-        let inputs = Inputs::gather(&given, &folder.path.join("out"), false);
+        let inputs = Inputs::gather(&given, &folder.path.join("out"), false, &SUFFIXES);
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!((stems, inputs.notes.len()), (vec!["a", "b", "c"], 0));
         Ok(())
@@ -298,13 +327,15 @@ mod tests {
         for name in ["a.png", "a.mask.png", "a.overlay.png", "s1.mask.png", "s2.geojson"] {
             folder.file(name, b"")?;
         }
-        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), false);
+        let inputs =
+            Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), false, &SUFFIXES);
         let stems: Vec<_> = inputs.images.iter().map(|input| input.stem.as_str()).collect();
         assert_eq!(stems, ["a"]);
         let told: String = inputs.notes.iter().map(|note| format!("{note}\n")).collect();
         assert!(inputs.notes.len() == 2 && told.contains("(s1.mask.png)"), "{told}");
         assert!(told.contains("(s2.geojson)"), "{told}");
-        let named = Inputs::gather(&[folder.path.join("s1.mask.png")], &folder.path.join("out"), false);
+        let named =
+            Inputs::gather(&[folder.path.join("s1.mask.png")], &folder.path.join("out"), false, &SUFFIXES);
         assert_eq!((named.images.len(), named.notes.len()), (1, 0));
         Ok(())
     }
@@ -312,8 +343,51 @@ mod tests {
     #[test]
     fn an_empty_folder_is_a_problem() -> Result<()> {
         let folder = Folder::new("no-inputs")?;
-        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false);
+        let inputs = Inputs::gather(std::slice::from_ref(&folder.path), &folder.path, false, &SUFFIXES);
         assert!(inputs.problems[0].to_string().contains("no images in the folder"));
+        Ok(())
+    }
+
+    #[test]
+    fn no_result_overwrites_a_file_of_others() -> Result<()> {
+        let folder = Folder::new("others")?;
+        let image = folder.file("slide.png", b"")?;
+        let gather = |suffixes: &[&str]| {
+            Inputs::gather(std::slice::from_ref(&image), &folder.path, false, suffixes).problems
+        };
+        for suffix in &SUFFIXES[2..] {
+            let theirs = folder.file(&format!("slide{suffix}"), b"")?;
+            let told: Vec<String> = gather(&SUFFIXES).iter().map(|problem| problem.what.clone()).collect();
+            assert!(told.len() == 1 && told[0].contains(&theirs.display().to_string()), "{told:?}");
+            assert!(gather(&[".mask.png"]).is_empty(), "it is in nobody's way");
+            std::fs::remove_file(theirs)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_is_only_an_extension_is_told_as_that() -> Result<()> {
+        let folder = Folder::new("extension")?;
+        let inputs = Inputs::gather(&[folder.file(".png", b"")?], &folder.path.join("out"), false, &SUFFIXES);
+        let told = &inputs.notes[0].what;
+        assert!(told.starts_with("the file has only an extension") && told.ends_with("image.*"), "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn masks_and_labels_of_a_data_set_are_no_images() -> Result<()> {
+        let folder = Folder::new("deep-data-set")?;
+        for kind in ["train/images", "train/masks", "train/labels", "masks"] {
+            folder.file(&format!("{kind}/a.png"), b"")?;
+        }
+        let gather = |paths: &[PathBuf]| Inputs::gather(paths, &folder.path.join("out"), true, &SUFFIXES);
+        let inputs = gather(std::slice::from_ref(&folder.path));
+        let paths: Vec<&Path> = inputs.images.iter().map(|input| &*input.path).collect();
+        assert_eq!(paths, [folder.path.join("masks/a.png"), folder.path.join("train/images/a.png")]);
+        let told: Vec<String> = inputs.notes.iter().map(|note| note.to_string()).collect();
+        assert!(told[0].starts_with("skipped 2 subfolders (labels, masks) beside images/"), "{told:?}");
+        assert!(told[0].ends_with("train"), "{told:?}");
+        assert_eq!(gather(&[folder.path.clone(), folder.path.join("train/masks")]).images.len(), 3);
         Ok(())
     }
 }

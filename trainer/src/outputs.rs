@@ -1,8 +1,8 @@
 //! The files that `trainer predict` writes for each image.
 
 use crate::cli::PredictArgs;
-use crate::files::{file_name, remove, write_whole};
-use crate::inputs::{Input, results};
+use crate::files::{refuse_foreign, remove, write_whole};
+use crate::inputs::{Input, SUFFIXES};
 use crate::problem::Problem;
 use crate::say::plural;
 use rbc_model::cells::{Cells, Summary};
@@ -12,45 +12,80 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Writes the results of one image. A file that can't be written does not stop the others.
-pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
-        let path = args.out.join(format!("{}{suffix}", input.stem));
-        let written = bytes
-            .map_err(|error| Problem::model(&input.path, error))
-            .and_then(|bytes| write_whole(&path, &bytes));
-        problems.extend(written.err());
+/// What became of an image.
+#[derive(Default)]
+pub struct Outcome {
+    pub notes: Vec<Problem>,
+    /// `None` if it could not be segmented.
+    pub row: Option<Row>,
+    /// Why it could not be segmented, or results could not be written.
+    pub problems: Vec<Problem>,
+}
+
+const MASK: &str = ".mask.png";
+const LABELS: &str = ".labels.png";
+const GEOJSON: &str = ".geojson";
+const ROIS: &str = ".rois.zip";
+
+fn result(out: &Path, stem: &str, suffix: &str) -> PathBuf {
+    out.join(format!("{stem}{suffix}"))
+}
+
+/// The suffixes of the results that were asked for.
+pub fn suffixes(args: &PredictArgs) -> Vec<&'static str> {
+    let asked = |suffix: &str| match suffix {
+        GEOJSON => args.geojson,
+        ROIS => args.rois,
+        _ => true,
     };
-    save(".labels.png", export::labels_png(&cells.labels).map(signed));
+    SUFFIXES.into_iter().filter(|suffix| asked(suffix)).collect()
+}
+
+/// Writes the results of one image in place of an earlier run's. One that can't be written does not stop the others,
+/// except the mask.
+pub fn write(args: &PredictArgs, input: &Input, image: &RgbImage, cells: &Cells, outcome: &mut Outcome) {
+    let save = |suffix: &str, bytes: Result<Vec<u8>, Error>| {
+        let bytes = bytes.map_err(|error| Problem::model(&input.path, error))?;
+        write_whole(&result(&args.out, &input.stem, suffix), &bytes)
+    };
+    // The mask is there at all times, even if the run is killed here: by its mark the files beside it are known as ours.
+    if let Err(problem) = save(MASK, export::mask_png(&cells.labels.mask()).map(signed)) {
+        outcome.problems.push(problem);
+        return clear(args, &input.stem, outcome);
+    }
+    clear_beside_mask(args, &input.stem, outcome);
+    let mut save = |suffix: &str, bytes| outcome.problems.extend(save(suffix, bytes).err());
+    save(LABELS, export::labels_png(&cells.labels).map(signed));
     save(".cells.csv", export::cells_csv(cells).map(String::into_bytes));
     save(".overlay.png", export::overlay_png(image, &cells.labels));
     if args.geojson {
-        save(".geojson", export::geojson(cells).map(String::into_bytes));
+        save(GEOJSON, export::geojson(cells).map(String::into_bytes));
     }
     if args.rois {
-        save(".rois.zip", export::roi_zip(cells));
+        save(ROIS, export::roi_zip(cells));
     }
-    save(".mask.png", export::mask_png(&cells.labels.mask()).map(signed));
-    problems
 }
 
-/// Removes the results of an earlier run: if the image can't be segmented, they would be taken for this run's. Optional
-/// files that are not asked for now may be someone's own; they are kept, and a note is returned for each.
-pub fn clear(args: &PredictArgs, stem: &str) -> Result<Vec<Problem>, Problem> {
-    let kept: Vec<&str> = [(args.geojson, ".geojson"), (args.rois, ".rois.zip")]
-        .into_iter()
-        .filter_map(|(asked, suffix)| (!asked).then_some(suffix))
-        .collect();
-    let mut notes = Vec::new();
-    for path in results(&args.out, stem) {
-        if kept.iter().any(|suffix| file_name(&path) == format!("{stem}{suffix}")) {
-            notes.push(Problem::new(&path, "kept: it may be your own, or of an earlier run"));
+/// Removes the results of an earlier run for an image that can't be segmented: they would be taken for this run's.
+pub fn clear(args: &PredictArgs, stem: &str, outcome: &mut Outcome) {
+    clear_beside_mask(args, stem, outcome);
+    outcome.problems.extend(remove(&result(&args.out, stem, MASK)).err());
+}
+
+/// Removes the other results. Optional files that are not asked for now may be someone's own; they are kept, with a note.
+fn clear_beside_mask(args: &PredictArgs, stem: &str, outcome: &mut Outcome) {
+    let asked = suffixes(args);
+    for suffix in SUFFIXES.iter().filter(|suffix| **suffix != MASK) {
+        let path = result(&args.out, stem, suffix);
+        if !path.is_file() {
+            continue;
+        }
+        if asked.contains(suffix) {
+            outcome.problems.extend(remove(&path).err());
         } else {
-            remove(&path)?;
+            outcome.notes.push(Problem::new(&path, "kept: it may be your own, or of an earlier run"));
         }
     }
-    Ok(notes)
 }
 
 /// A PNG text chunk (tEXt) that marks masks and labels as made by this program, so that it recognises them later.
@@ -67,10 +102,16 @@ fn signed(mut png: Vec<u8>) -> Vec<u8> {
     png
 }
 
-/// A mask or label image of this name in `out` that this program did not make: perhaps drawn or corrected by hand.
-pub fn foreign(out: &Path, stem: &str) -> Option<PathBuf> {
-    let files = [".mask.png", ".labels.png"].map(|suffix| out.join(format!("{stem}{suffix}")));
-    files.into_iter().find(|path| path.exists() && !is_signed(path))
+/// A file in `out` that the results of this stem, with these suffixes, would overwrite and that this program may not have
+/// made: a mask or labels without its mark, perhaps corrected by hand, or another file without such a mask or labels
+/// beside it.
+pub fn foreign(out: &Path, stem: &str, suffixes: &[&str]) -> Option<PathBuf> {
+    let there = |suffixes: &[&str]| -> Vec<PathBuf> {
+        suffixes.iter().map(|suffix| result(out, stem, suffix)).filter(|path| path.exists()).collect()
+    };
+    let marked = there(&[MASK, LABELS]);
+    let all = if marked.is_empty() { there(suffixes) } else { marked };
+    all.into_iter().find(|path| !is_signed(path))
 }
 
 fn is_signed(path: &Path) -> bool {
@@ -89,8 +130,16 @@ pub struct Row {
 }
 
 /// Removes the `summary.csv` of an earlier run: if this run is interrupted, it would be taken for this one's.
+///
+/// # Errors
+/// If it has other columns, so that it is someone else's, or can't be removed.
 pub fn clear_summary(out: &Path) -> Result<(), Problem> {
-    remove(&out.join("summary.csv"))
+    let path = out.join("summary.csv");
+    let header = export::summary_csv([]).map_err(|error| Problem::model(&path, error))?;
+    refuse_foreign(&path, |path| {
+        std::fs::read(path).is_ok_and(|table| table.starts_with(header.as_bytes()))
+    })?;
+    remove(&path)
 }
 
 /// Writes `summary.csv`, a line for each segmented image.

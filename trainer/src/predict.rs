@@ -5,7 +5,7 @@ use crate::device::{self, Device, Job};
 use crate::files::{self, create_folder};
 use crate::inputs::{Input, Inputs};
 use crate::lock::Lock;
-use crate::outputs::{self, Row};
+use crate::outputs::{self, Outcome, Row};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
 use crate::queue;
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive);
+    let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive, &outputs::suffixes(args));
     for note in &inputs.notes {
         say::err!("note: {note}");
     }
@@ -71,6 +71,7 @@ impl Job for Predict<'_> {
             let mut outcome = Outcome::default();
             if let Err(problem) = self.segment(&segmenter, input, &bar, &alone, &mut outcome) {
                 outcome.problems.push(problem);
+                outputs::clear(self.args, &input.stem, &mut outcome);
             }
             bar.inc(1);
             outcome
@@ -92,16 +93,6 @@ impl Job for Predict<'_> {
     }
 }
 
-/// What became of an image.
-#[derive(Default)]
-struct Outcome {
-    notes: Vec<Problem>,
-    /// `None` if it could not be segmented.
-    row: Option<Row>,
-    /// Why it could not be segmented, or results could not be written.
-    problems: Vec<Problem>,
-}
-
 /// Images with more pixels are segmented one at a time, to limit memory; those of small cells need several times as much
 /// memory for their size as others.
 const LARGE: u64 = 10_000_000;
@@ -115,7 +106,7 @@ fn is_large(path: &Path) -> bool {
 
 fn warn(row: &Row) {
     for warning in &row.warnings {
-        say::err!("warning: {}", Problem::new(&row.file, warning.trim_end_matches('.')));
+        say::err!("warning: {}", Problem::doubt(&row.file, warning));
     }
 }
 
@@ -132,7 +123,6 @@ impl Predict<'_> {
     ) -> Result<(), Problem> {
         let path = &input.path;
         let args = self.args;
-        outcome.notes.extend(outputs::clear(args, &input.stem)?);
         // It guards no data that a panic could have left half done.
         let (_alone, _beside) = if is_large(path) {
             (Some(alone.write().unwrap_or_else(PoisonError::into_inner)), None)
@@ -156,7 +146,7 @@ impl Predict<'_> {
                 ..args.mask.cell_options(segmentation.diameter_px)
             },
         );
-        outcome.problems = outputs::write(args, input, &image, &cells);
+        outputs::write(args, input, &image, &cells, outcome);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
         let unread = decode::unread(&bytes).map(String::from);
         let warnings = unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
@@ -172,6 +162,7 @@ mod tests {
     use crate::device::Request;
     use crate::files::file_name;
     use crate::fixture::Folder;
+    use crate::inputs::SUFFIXES;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
 
@@ -228,13 +219,41 @@ mod tests {
         let left = |name: &str| out.join(name).exists();
         // Optional files that may be someone's own and are not asked for now are kept.
         let kept = |suffix: &str| left(&format!("a-2{suffix}")) == (suffix == ".geojson");
-        assert!(crate::inputs::SUFFIXES.iter().all(|suffix| kept(suffix)));
+        assert!(SUFFIXES.iter().all(|suffix| kept(suffix)));
         assert!(left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
 
         // Results that this program wrote are replaced; those that were changed by hand are not.
-        assert_eq!(crate::outputs::foreign(&out, "a"), None);
+        let foreign = || outputs::foreign(&out, "a", &SUFFIXES);
+        assert_eq!(foreign(), None);
         image::open(out.join("a.labels.png"))?.save(out.join("a.labels.png"))?;
-        assert_eq!(crate::outputs::foreign(&out, "a"), Some(out.join("a.labels.png")));
+        assert_eq!(foreign(), Some(out.join("a.labels.png")));
+
+        // Where a killed run left only the mask, with files that were not asked for, the next one may ask for them.
+        for suffix in [".labels.png", ".cells.csv", ".overlay.png"] {
+            std::fs::remove_file(out.join(format!("a{suffix}")))?;
+        }
+        let all = PredictArgs { geojson: true, inputs: vec![folder.path.join("in/a.bmp")], ..fewer };
+        run(&all)?;
+        assert!(SUFFIXES.iter().all(|suffix| left(&format!("a{suffix}"))));
+
+        // Without its mask, nothing of the image is there.
+        let in_the_way = crate::files::partial(&out.join("a.mask.png"));
+        std::fs::create_dir(&in_the_way)?;
+        assert!(run(&all).is_err());
+        assert!(!SUFFIXES.iter().any(|suffix| left(&format!("a{suffix}"))));
+        std::fs::remove_dir(in_the_way)?;
+
+        // Files of others are kept, and only those in the way of something stop the image, or the run.
+        let theirs = |suffix: &str| folder.file(&format!("out/a{suffix}"), b"theirs");
+        let geojson = theirs(".geojson")?;
+        assert!(run(&all).is_err() && !left("a.mask.png"));
+        let fewer = PredictArgs { geojson: false, ..all.clone() };
+        run(&fewer)?;
+        assert_eq!(std::fs::read(geojson)?, b"theirs");
+        let summary = theirs(".csv")?;
+        std::fs::rename(summary, out.join("summary.csv"))?;
+        assert!(run(&fewer).is_err_and(|error| error.to_string().contains("summary.csv")));
+        assert_eq!(std::fs::read(out.join("summary.csv"))?, b"theirs");
         Ok(())
     }
 }

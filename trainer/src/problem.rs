@@ -32,6 +32,17 @@ impl Problem {
         Self::new(folder, what)
     }
 
+    /// A file stands where this program would write one of its own.
+    pub fn foreign(path: &Path) -> Self {
+        let what = "this program did not write this file and does not overwrite it: move it away or choose another --out";
+        Self::new(path, what)
+    }
+
+    /// A sentence of the model that warns about a file.
+    pub fn doubt(path: &Path, sentence: &str) -> Self {
+        Self::new(path, sentence.trim_end_matches('.'))
+    }
+
     /// An error that the model reports about a file. Its own message ends with the file's name, which is not repeated.
     pub fn model(path: &Path, error: rbc_model::Error) -> Self {
         match error {
