@@ -156,6 +156,30 @@ fn a_measurement_tells_what_makes_it_doubtful() -> Result<()> {
     run.line_about("levels of grey").map(drop)
 }
 
+#[test]
+fn what_an_evaluation_doubts_is_told_and_recorded() -> Result<()> {
+    let scratch = Scratch::new("doubted")?;
+    let (data, out) = (scratch.path().join("data"), scratch.path().join("out"));
+    for folder in ["images", "masks"] {
+        std::fs::create_dir_all(data.join(folder))?;
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let gray = if folder == "images" { 200 } else { 0 };
+            let nothing = image::GrayImage::from_pixel(90, 70, image::Luma([gray]));
+            nothing.save(data.join(folder).join(format!("{name}.png")))?;
+        }
+    }
+    let run = evaluate(&data, &out)?.succeeded()?;
+    let told = "the cell diameter could not be estimated";
+    assert_eq!(run.stderr.matches(told).count(), 5, "{}", run.stderr);
+    let more = run.line_about("and 1 more warning")?;
+    ensure!(more.contains("report.json lists"), "{more}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("report.json"))?)?;
+    let last = &report["images"][5];
+    ensure!(last["warnings"][0].as_str().is_some_and(|warning| warning.starts_with(told)), "{last}");
+    ensure!(last["diameter_px"].is_f64(), "{last}");
+    Ok(())
+}
+
 /// A program must not stop halfway because its messages can't be printed.
 #[test]
 #[cfg(target_os = "linux")]

@@ -195,14 +195,7 @@ impl Dataset {
 
     /// Prints the first few warnings on standard error.
     pub fn tell(&self, warnings: &[Problem]) {
-        const SHOWN: usize = 5;
-        for warning in warnings.iter().take(SHOWN) {
-            say::err!("warning: {warning}");
-        }
-        if let more @ 1.. = warnings.len().saturating_sub(SHOWN) {
-            let more = plural(more, "more warning", "more warnings");
-            say::err!("and {more}, which `trainer check --data {}` lists", self.root.display());
-        }
+        say::warnings(warnings, &format!("`trainer check --data {}`", self.root.display()));
     }
 
     /// A warning that concerns only cross-validation: if images of one smear are on both sides, its results look too

@@ -4,11 +4,12 @@ use crate::cli::{EvaluateArgs, command_line};
 use crate::compare;
 use crate::dataset::{Dataset, Entry, Part};
 use crate::device::{self, Job};
-use crate::files::{create_folder, list_images, remove};
+use crate::files::{create_folder, list_images, refuse_foreign, remove};
+use crate::lock::Lock;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
-use crate::records::{Evaluation, ImageRecord, IouSummary, write_json};
+use crate::records::{Evaluation, ImageRecord, IouSummary, read_json, write_json};
 use crate::say::{self, plural};
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
@@ -25,13 +26,37 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let mut dataset = Dataset::open(&args.data)?.sound()?;
     dataset.warnings.extend(dataset.straddlers());
     dataset.warn();
+    refuse_empty(&dataset)?;
     let weights = Weights::find(args.weights.weights.as_deref())?;
     let device = device::choose(args.device.device)?;
     create_folder(&args.out)?;
+    let _lock = Lock::whole(&args.out)?;
     device::dispatch(
         device,
         Measure { args, dataset: &dataset, weights: &weights, device: device.to_string() },
     )
+}
+
+/// Refuses a data set without an image to measure. One whose images have problems goes on, so that they are told.
+fn refuse_empty(dataset: &Dataset) -> Result<(), Problem> {
+    let part = dataset.test_part();
+    if dataset.part(part).next().is_some() || !dataset.problems_of(part).is_empty() {
+        return Ok(());
+    }
+    let (folder, advice) = match part {
+        Part::Test => ("test/images", ", or delete test/ if there is no test set"),
+        Part::Train => ("train/images", ""),
+        Part::Unsplit => ("images", ""),
+    };
+    let what = format!("there is no image to measure in this folder: add some, and their masks{advice}");
+    Err(Problem::new(&dataset.root.join(folder), what))
+}
+
+/// Removes the report of an earlier run: if nothing can be measured, it would be taken for this run's.
+fn clear_report(out: &Path) -> Result<(), Problem> {
+    let path = out.join("report.json");
+    refuse_foreign(&path, |path| read_json::<Evaluation>(path).is_ok())?;
+    remove(&path)
 }
 
 struct Measure<'a> {
@@ -55,7 +80,10 @@ struct Findings<'a> {
     marks: Vec<(String, Marks)>,
     /// Worst first. Only these keep their masks.
     worst: Vec<Candidate<'a>>,
+    /// Doubts about the data set's files.
     warnings: Vec<Problem>,
+    /// Doubts about the results; the records have them too.
+    doubts: Vec<Problem>,
     problems: Vec<Problem>,
     /// Time of segmentation alone.
     seconds: f64,
@@ -80,8 +108,7 @@ impl Job for Measure<'_> {
     fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
-        // If nothing can be measured, an earlier report would be taken for this run's.
-        remove(&self.args.out.join("report.json"))?;
+        clear_report(&self.args.out)?;
         let part = self.dataset.test_part();
         if part != Part::Test {
             let what = "there is no test/, so all images are measured, including those that a network was trained on";
@@ -128,15 +155,18 @@ impl<'a> Measure<'a> {
         found.marks.push((entry.name.clone(), marks));
         found.pixels += u64::from(record.width) * u64::from(record.height);
         found.consider(Candidate { iou: record.iou, entry, mask }, self.args.worst);
-        found.records.push(record);
+        let warnings = segmentation.warnings;
+        found.doubts.extend(warnings.iter().map(|warning| Problem::doubt(&entry.image, warning)));
+        found.records.push(ImageRecord { warnings, ..record });
         Ok(())
     }
 
     /// Prints the findings and writes them to the output folder. Fails if a file could not be read, segmented or written.
     fn report(&self, found: Findings) -> Result<()> {
-        let Findings { records, marks, worst, warnings, mut problems, seconds, pixels } = found;
-        let doubts = masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what));
-        self.dataset.tell(&doubts.chain(warnings).collect::<Vec<_>>());
+        let Findings { records, marks, worst, warnings, doubts, mut problems, seconds, pixels } = found;
+        let of_masks = masks::doubts(&marks).into_iter().map(|what| Problem::new(&self.args.data, what));
+        self.dataset.tell(&of_masks.chain(warnings).collect::<Vec<_>>());
+        say::warnings(&doubts, &self.args.out.join("report.json").display().to_string());
         if records.is_empty() {
             problems.iter().for_each(|problem| say::err!("error: {problem}"));
             bail!("no image could be measured in {}", self.args.data.display());
@@ -228,6 +258,18 @@ mod tests {
     use crate::fixture::Folder;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
+    use std::path::PathBuf;
+
+    fn args(folder: &Path, weights: Option<PathBuf>) -> EvaluateArgs {
+        EvaluateArgs {
+            weights: WeightsArgs { weights },
+            data: folder.into(),
+            out: folder.join("out"),
+            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: Some(1) },
+            worst: 1,
+            device: DeviceArgs { device: Request::Only(Device::Cpu) },
+        }
+    }
 
     #[test]
     fn the_report_has_the_promised_keys_and_bad_files_do_not_stop_it() -> Result<()> {
@@ -242,14 +284,8 @@ mod tests {
         let out = folder.path.join("out");
         let stale = folder.file("out/worst-09-old.png", b"")?;
         let kept = folder.file("out/worst-case.png", b"")?;
-        let result = run(&EvaluateArgs {
-            weights: WeightsArgs { weights: Some(weights) },
-            data: folder.path.clone(),
-            out: out.clone(),
-            mask: MaskArgs { diameter: Some(20.0), threshold: 0.5, no_split: false, orientations: Some(1) },
-            worst: 1,
-            device: DeviceArgs { device: Request::Only(Device::Cpu) },
-        });
+        let args = args(&folder.path, Some(weights));
+        let result = run(&args);
         assert!(result.is_err_and(|error| error.to_string().starts_with("1 file could not")));
         assert!(!stale.exists() && kept.exists());
         assert_eq!(crate::files::list_images(&out)?.len(), 2);
@@ -270,10 +306,61 @@ mod tests {
             "boundary_f1",
             "cells_true",
             "cells_predicted",
+            "diameter_px",
         ] {
             assert!(report["images"][0][key].is_number(), "{key}");
         }
         assert_eq!(report["images"][1]["name"], "b");
+        assert!(report["images"][0]["warnings"].is_array(), "{report}");
+
+        // The next run replaces the report, and one with nothing to measure does not leave it in place.
+        assert!(run(&args).is_err_and(|error| error.to_string().starts_with("1 file could not")));
+        assert!(out.join("report.json").exists());
+        for image in ["a", "b"] {
+            folder.file(&format!("test/images/{image}.png"), b"no picture")?;
+        }
+        assert!(run(&args).is_err() && !out.join("report.json").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn a_report_of_another_program_is_kept() -> Result<()> {
+        let folder = Folder::new("evaluate-foreign")?;
+        let report = folder.file("report.json", b"{\"mean_iou\": 1}")?;
+        let refused = clear_report(&folder.path);
+        assert!(refused.is_err_and(|problem| problem.path == report) && report.exists());
+        // As written before there were diameters and warnings in it.
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model-weights/reports/test.json");
+        std::fs::copy(shipped, &report)?;
+        clear_report(&folder.path)?;
+        assert!(!report.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_where_another_run_is_at_work_is_left_alone() -> Result<()> {
+        let folder = Folder::new("evaluate-lock")?;
+        folder.pair("test", "a", 8, 8, 1)?;
+        let args = args(&folder.path, Some(folder.file("w.safetensors", b"")?));
+        create_folder(&args.out)?;
+        let _training = Lock::whole(&args.out)?;
+        let refused = run(&args);
+        assert!(
+            refused.is_err_and(|error| error.to_string().starts_with("another run is using this folder"))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn an_empty_test_set_is_named() -> Result<()> {
+        let folder = Folder::new("evaluate-empty")?;
+        folder.pair("train", "a", 8, 8, 1)?;
+        for kind in ["images", "masks"] {
+            std::fs::create_dir_all(folder.path.join("test").join(kind))?;
+        }
+        let refused = run(&args(&folder.path, None)).err().map(|error| error.to_string()).unwrap_or_default();
+        let end = format!("test set: {}", folder.path.join("test/images").display());
+        assert!(refused.starts_with("there is no image to measure") && refused.ends_with(&end), "{refused}");
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Small data sets for tests, in a folder that is removed after the test.
 
 use crate::cli::{Cli, Command, TrainArgs};
+use crate::records::ImageRecord;
 use anyhow::{Result, bail};
 use clap::Parser;
 use rbc_model::{GrayImage, RgbImage};
@@ -14,6 +15,26 @@ pub fn train_args(out: &Path, more: &str) -> Result<TrainArgs> {
     match Cli::try_parse_from(words)?.command {
         Command::Train(args) => Ok(args),
         _ => bail!("not train"),
+    }
+}
+
+/// The figures of an image of 128 x 128 pixels.
+pub fn record(name: &str, iou: f64) -> ImageRecord {
+    ImageRecord {
+        name: name.into(),
+        width: 128,
+        height: 128,
+        iou,
+        miou: iou,
+        dice: iou,
+        precision: iou,
+        recall: iou,
+        boundary_f1: iou,
+        cells_true: 9,
+        cells_predicted: 8,
+        instances: Default::default(),
+        diameter_px: Some(30.0),
+        warnings: Vec::new(),
     }
 }
 

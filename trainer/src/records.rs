@@ -45,6 +45,11 @@ pub struct ImageRecord {
     /// Cell by cell, at IoU 0.5. Without instance labels each region of the mask counts as one cell, so the figures
     /// mean something only if the masks separate touching cells.
     pub instances: InstanceScore,
+    /// Cell diameter in pixels that the image was segmented for; absent in older files.
+    pub diameter_px: Option<f32>,
+    /// Doubts about the result; absent in older files.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One fold of the cross-validation.
@@ -240,23 +245,7 @@ pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    pub fn image(name: &str, iou: f64) -> ImageRecord {
-        ImageRecord {
-            name: name.into(),
-            width: 4,
-            height: 3,
-            iou,
-            miou: iou,
-            dice: iou,
-            precision: iou,
-            recall: iou,
-            boundary_f1: iou,
-            cells_true: 2,
-            cells_predicted: 2,
-            instances: InstanceScore::default(),
-        }
-    }
+    use crate::fixture::record as image;
 
     #[test]
     fn a_summary_has_the_middle_of_an_even_list() {

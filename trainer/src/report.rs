@@ -227,29 +227,10 @@ pub fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::compare;
-    use crate::fixture::Folder;
-    use crate::records::{ImageRecord, write_history, write_json};
+    use crate::fixture::{Folder, record as image};
+    use crate::records::{write_history, write_json};
     use rbc_model::{GrayImage, RgbImage};
     use std::path::PathBuf;
-
-    fn image(name: &str, iou: f64) -> ImageRecord {
-        let (width, height, cells_true, cells_predicted) = (128, 128, 9, 8);
-        let name = name.into();
-        ImageRecord {
-            name,
-            width,
-            height,
-            iou,
-            miou: iou,
-            dice: iou,
-            precision: iou,
-            recall: iou,
-            boundary_f1: iou,
-            cells_true,
-            cells_predicted,
-            instances: Default::default(),
-        }
-    }
 
     /// Two folds as a run would leave them. If `RBC_KEEP_REPORT` names a folder, they are kept there for inspection.
     #[test]

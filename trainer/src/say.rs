@@ -1,6 +1,6 @@
 //! Output on the terminal. If nobody reads it any more, or a disk is full, the output is lost, but the work goes on.
 
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 use std::io::Write;
 
 /// Prints a line on standard output; unlike `println!`, it never panics.
@@ -24,6 +24,21 @@ pub fn line(mut to: impl Write, text: Arguments) {
     let _ = writeln!(to, "{}", shown(&text.to_string()));
 }
 
+/// Prints the first few warnings on standard error, then how many more there are and what lists them all.
+pub fn warnings(warnings: &[impl Display], list: &str) {
+    shortened(warnings, list).iter().for_each(|told| err!("{told}"));
+}
+
+fn shortened(warnings: &[impl Display], list: &str) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let mut told: Vec<String> =
+        warnings.iter().take(SHOWN).map(|warning| format!("warning: {warning}")).collect();
+    if let more @ 1.. = warnings.len().saturating_sub(SHOWN) {
+        told.push(format!("and {}, which {list} lists", plural(more, "more warning", "more warnings")));
+    }
+    told
+}
+
 /// A number with its noun: `1 image`, `2 images`.
 pub fn plural(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -42,6 +57,13 @@ mod tests {
     fn only_one_is_singular() {
         let told = [0, 1, 2].map(|number| plural(number, "mask marks", "masks mark"));
         assert_eq!(told, ["0 masks mark", "1 mask marks", "2 masks mark"]);
+    }
+
+    #[test]
+    fn many_warnings_are_shortened() {
+        assert_eq!(shortened(&["a", "b"], "it"), ["warning: a", "warning: b"]);
+        let told = shortened(&["a"; 7], "report.json");
+        assert_eq!((told.len(), told[5].as_str()), (6, "and 2 more warnings, which report.json lists"));
     }
 
     #[test]

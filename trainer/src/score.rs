@@ -45,6 +45,8 @@ pub fn score(sample: &Sample, probability: &GrayImage, options: &CellOptions) ->
         cells_true,
         cells_predicted,
         instances: match_cells(predicted, sample, &labels)?,
+        diameter_px: options.diameter_px,
+        warnings: Vec::new(),
     };
     Ok(Scored { record, mask })
 }
