@@ -120,7 +120,7 @@ pub struct CrossValidation {
 }
 
 /// Number of images listed as the worst.
-const WORST: usize = 12;
+pub const WORST: usize = 12;
 
 impl CrossValidation {
     /// Summarises the folds. `seconds` is the sum over all folds.
@@ -134,9 +134,7 @@ impl CrossValidation {
         let images = || folds.iter().flat_map(|fold| &fold.images);
         let all = IouSummary::of(images().map(|image| image.iou));
         let std_iou = IouSummary::of(folds.iter().map(|fold| fold.mean_iou)).std;
-        let mut worst: Vec<ImageRecord> = images().cloned().collect();
-        sort_worst_first(&mut worst);
-        worst.truncate(WORST);
+        let worst = worst(images()).into_iter().cloned().collect();
         let seconds = folds.iter().map(|fold| fold.seconds).sum();
         Self {
             mean_iou: all.mean,
@@ -207,9 +205,12 @@ impl IouSummary {
     }
 }
 
-/// By IoU; ties are ordered by name.
-pub fn sort_worst_first(images: &mut [ImageRecord]) {
+/// The [`WORST`] images with the lowest IoU, worst first; ties are ordered by name.
+pub fn worst<'a>(images: impl IntoIterator<Item = &'a ImageRecord>) -> Vec<&'a ImageRecord> {
+    let mut images: Vec<&ImageRecord> = images.into_iter().collect();
     images.sort_by(|a, b| a.iou.total_cmp(&b.iou).then_with(|| a.name.cmp(&b.name)));
+    images.truncate(WORST);
+    images
 }
 
 /// Writes indented JSON. The file appears complete or not at all.

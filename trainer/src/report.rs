@@ -160,7 +160,8 @@ fn folds(folds: &[FoldRecord]) -> String {
 }
 
 fn worst(validation: &CrossValidation, picture: impl Fn(usize, &str) -> Option<Vec<u8>>) -> String {
-    let mut html = format!("<h2>Worst images</h2>\n<p class=quiet>{LEGEND}</p>\n");
+    let mut html = String::new();
+    let mut drawn = false;
     for image in &validation.worst {
         let mut folds = validation.folds.iter();
         let Some(fold) = folds.find(|fold| fold.images.iter().any(|other| other.name == image.name)) else {
@@ -169,6 +170,7 @@ fn worst(validation: &CrossValidation, picture: impl Fn(usize, &str) -> Option<V
         let name = escape(&image.name);
         html.push_str("<figure>");
         if let Some(png) = picture(fold.fold, &image.name) {
+            drawn = true;
             let data = base64::engine::general_purpose::STANDARD.encode(png);
             let _ = write!(
                 html,
@@ -181,7 +183,8 @@ fn worst(validation: &CrossValidation, picture: impl Fn(usize, &str) -> Option<V
             fold.fold, image.iou, image.boundary_f1, image.cells_predicted, image.cells_true
         );
     }
-    html
+    let legend = if drawn { format!("<p class=quiet>{LEGEND}</p>\n") } else { String::new() };
+    format!("<h2>Worst images</h2>\n{legend}{html}")
 }
 
 fn images(folds: &[FoldRecord]) -> String {

@@ -1,5 +1,7 @@
 //! The files and folders of a training run; docs/FILES.md says what is in them.
 
+use crate::files::{remove, sweep};
+use crate::problem::Problem;
 use std::path::{Path, PathBuf};
 
 /// The final weights; in the folder of a fold, those of the fold.
@@ -43,4 +45,26 @@ pub fn overlays(fold: &Path) -> PathBuf {
 /// The picture of one image, drawn by `compare::panels`.
 pub fn overlay(fold: &Path, name: &str) -> PathBuf {
     overlays(fold).join(format!("{name}.png"))
+}
+
+/// The pictures that a fold has.
+pub fn pictures(fold: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(overlays(fold)).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "png"))
+        .collect()
+}
+
+/// Removes the pictures of an earlier run, and their folder unless it holds something else.
+///
+/// # Errors
+/// If one of them can't be removed.
+pub fn clear_overlays(fold: &Path) -> Result<(), Problem> {
+    let folder = overlays(fold);
+    sweep(&folder)?;
+    pictures(fold).iter().try_for_each(|picture| remove(picture))?;
+    // Fails, and leaves the folder, if it holds files that are not ours.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
 }

@@ -18,7 +18,7 @@ use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report;
 use crate::run_files::{self, CARD, CROSS_VALIDATION, FIGURES, WEIGHTS, fold_folder};
 use crate::say::{self, plural};
-use crate::score::score;
+use crate::score::{Scored, score};
 use crate::shipped::Weights;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
@@ -131,27 +131,16 @@ impl Training<'_> {
         let network = fitted.network.clone().shift(calibrate::logit_shift(threshold));
         save(&network, &fitted.config, &out.join(WEIGHTS))?;
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
-        let pictures = run_files::overlays(&out);
-        if pictures.exists() {
-            // Pictures of an earlier run would be taken for this one's.
-            std::fs::remove_dir_all(&pictures)
-                .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
-        }
-        let mut images: Vec<ImageRecord> = Vec::new();
-        for sample in &validation {
+        let scored = validation.iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
-            let scored = score(sample, &found.probability, &options)
+            let Scored { record, mask } = score(sample, &found.probability, &options)
                 .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
-            if scored.record.iou < records::GOOD_IOU {
-                files::create_folder(&pictures)?;
-                compare::save(
-                    &compare::panels(&sample.image, &sample.mask, &scored.mask, sample.margin),
-                    &run_files::overlay(&out, &sample.name),
-                )?;
-            }
-            images.push(scored.record);
-        }
+            Ok(Scored { record: ImageRecord { warnings: found.warnings, ..record }, mask })
+        });
+        let scored: Vec<Scored> = scored.collect::<Result<_>>()?;
+        draw(&out, &validation, &scored)?;
+        let images = scored.into_iter().map(|scored| scored.record).collect();
         let seconds = fitted.seconds + started.elapsed().as_secs_f64();
         let record = FoldRecord::new(fold, train.len(), images, fitted.epochs, seconds, threshold);
         records::write_json(&out.join(FIGURES), &record)?;
@@ -268,6 +257,21 @@ struct Fitted<B: Backend> {
     ious: Vec<Ious>,
 }
 
+/// Draws those held-out images that fell short, and the worst in any case: the report may show them.
+fn draw(fold: &Path, samples: &[&Sample], scored: &[Scored]) -> Result<(), Problem> {
+    // Pictures of an earlier run would be taken for this one's.
+    run_files::clear_overlays(fold)?;
+    files::create_folder(&run_files::overlays(fold))?;
+    let worst = records::worst(scored.iter().map(|scored| &scored.record));
+    for (sample, Scored { record, mask }) in samples.iter().zip(scored) {
+        if record.iou < records::GOOD_IOU || worst.contains(&record) {
+            let picture = compare::panels(&sample.image, &sample.mask, mask, sample.margin);
+            compare::save(&picture, &run_files::overlay(fold, &sample.name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes weights; the file appears complete or not at all.
 fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path) -> Result<()> {
     let bytes = weights::to_safetensors(network, config).map_err(|error| Problem::model(file, error))?;
@@ -277,4 +281,47 @@ fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path
 fn segment<B: TileBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
     pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))
         .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Folder, record};
+    use rbc_model::{GrayImage, RgbImage};
+
+    #[test]
+    fn the_worst_images_are_drawn_even_if_they_are_good() -> Result<()> {
+        let folder = Folder::new("drawn")?;
+        folder.file("overlays/of-an-earlier-run.png", b"")?;
+        let notes = folder.file("overlays/notes.txt", b"")?;
+        let mask = GrayImage::new(8, 8);
+        let drawn = |ious: &[f64]| -> Result<Vec<String>> {
+            let name = |index: usize| format!("{index:02}");
+            let sample = |index| Sample {
+                name: name(index),
+                source: name(index),
+                image: RgbImage::new(8, 8),
+                mask: mask.clone(),
+                margin: 0,
+                instances: None,
+            };
+            let samples: Vec<Sample> = (0..ious.len()).map(sample).collect();
+            let one = |(index, iou): (usize, &f64)| Scored {
+                record: record(&name(index), *iou),
+                mask: mask.clone(),
+            };
+            let scored: Vec<Scored> = ious.iter().enumerate().map(one).collect();
+            draw(&folder.path, &samples.iter().collect::<Vec<_>>(), &scored)?;
+            let mut names: Vec<String> =
+                run_files::pictures(&folder.path).iter().map(|path| files::stem(path)).collect();
+            names.sort();
+            Ok(names)
+        };
+        let good: Vec<f64> = (0..15).map(|index| 0.98 - 0.001 * f64::from(index)).collect();
+        let worst: Vec<String> = (15 - records::WORST..15).map(|index| format!("{index:02}")).collect();
+        assert_eq!(drawn(&good)?, worst);
+        assert_eq!(drawn(&[0.5; 14])?.len(), 14, "all that fell short");
+        assert!(notes.exists());
+        Ok(())
+    }
 }
