@@ -328,12 +328,19 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     run.line_about("is replaced")?;
     ensure!(!fold.exists() && !out.join("fold-1").exists(), "the earlier run's folds are left");
 
-    // A run that fails keeps the weights of the one before.
+    // A run that cannot write its folders replaces nothing.
     let before = std::fs::read(&weights)?;
     std::fs::remove_dir_all(out.join("final"))?;
     std::fs::write(out.join("final"), "in the way of the folder")?;
     let run = train(&data, &out, &["--folds", "1"])?;
     ensure!(!run.success && run.line_about("cannot create the folder")?.contains("final"), "{}", run.stderr);
+    ensure!(std::fs::read(&weights)? == before, "they are lost");
+
+    // A run that fails keeps the weights of the one before.
+    std::fs::remove_file(out.join("final"))?;
+    std::fs::create_dir_all(out.join("final/checkpoint-1.bin"))?;
+    let run = train(&data, &out, &["--folds", "1"])?;
+    ensure!(!run.success && run.line_about("cannot write")?.contains("checkpoint-1.bin"), "{}", run.stderr);
     ensure!(
         !weights.exists() && std::fs::read(out.join("rbc.earlier.safetensors"))? == before,
         "they are lost"

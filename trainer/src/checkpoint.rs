@@ -33,6 +33,14 @@ impl State {
     fn is_finished(&self) -> bool {
         self.epochs_done >= self.config.epochs
     }
+
+    /// The settings that differ from those of `config`; `None` if they are the same.
+    fn other_settings(&self, config: &FitConfig) -> serde_json::Result<Option<String>> {
+        // Parsed from JSON like the stored settings, since parsing may change the last bit of a number.
+        let own: FitConfig = serde_json::from_str(&serde_json::to_string(config)?)?;
+        let (before, now) = (self.config.to_json()?, own.to_json()?);
+        Ok((before != now).then(|| differences(&before, &now)))
+    }
 }
 
 /// All that is needed to resume a fit.
@@ -57,15 +65,12 @@ impl Checkpoints<'_> {
     /// # Errors
     /// If one of them can't be read or belongs to another fit.
     pub fn last<B: Backend, R: Record<B>>(&self, device: &B::Device) -> Result<Option<Last<R>>> {
-        let path = state(self.folder);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let state = self.state(&path)?;
+        let Some(state) = self.state()? else { return Ok(None) };
         let path = tensors(self.folder, state.epochs_done);
-        let bytes = std::fs::read(&path)
-            .map_err(|error| self.with_advice(Problem::io(&path, "cannot read the checkpoint", &error)))?;
-        let damaged = || self.with_advice(Problem::new(&path, "the checkpoint is damaged"));
+        let bytes = std::fs::read(&path).map_err(|error| {
+            with_advice(self.folder, Problem::io(&path, "cannot read the checkpoint", &error))
+        })?;
+        let damaged = || with_advice(self.folder, Problem::new(&path, "the checkpoint is damaged"));
         // Damaged bytes may decode without an error or make the decoder panic.
         if state.crc32.is_some_and(|crc32| crc32 != crc32fast::hash(&bytes)) {
             return Err(damaged().into());
@@ -75,46 +80,30 @@ impl Checkpoints<'_> {
         Ok(Some(Last { state, history, record }))
     }
 
-    /// Reads `checkpoint.json` and checks that it belongs to this fit.
-    fn state(&self, path: &Path) -> Result<State> {
-        let found: State = records::read_json(path).map_err(|problem| self.with_advice(problem))?;
-        // Parsed from JSON like the stored settings, since parsing may change the last bit of a number.
-        let own: FitConfig = serde_json::from_str(&serde_json::to_string(self.config)?)?;
-        let (before, now) = (as_json(&found.config)?, as_json(&own)?);
-        let same = before == now;
-        if !same || found.fingerprint != self.fingerprint {
-            let what = if same {
-                "images".to_string()
-            } else {
-                format!("settings ({})", differences(&before, &now))
-            };
-            return Err(Problem::other_run(self.folder, &what).into());
+    /// Reads `checkpoint.json`, if there is one, and checks that it belongs to this fit.
+    fn state(&self) -> Result<Option<State>> {
+        let Some(found) = read_state(self.folder)? else { return Ok(None) };
+        if let Some(other) = found.other_settings(self.config)? {
+            return Err(Problem::other_run(self.folder, &format!("settings ({other})")).into());
         }
-        Ok(found)
+        if found.fingerprint != self.fingerprint {
+            return Err(Problem::other_run(self.folder, "images").into());
+        }
+        Ok(Some(found))
     }
 
     /// The lines of `history.csv` up to the checkpoint. If the run was interrupted between writing the two, there is
     /// one more.
     fn history(&self, epochs_done: usize) -> Result<Vec<EpochRecord>> {
         let path = self.folder.join(HISTORY);
-        let mut history = records::read_history(&path).map_err(|problem| self.with_advice(problem))?;
+        let mut history =
+            records::read_history(&path).map_err(|problem| with_advice(self.folder, problem))?;
         history.truncate(epochs_done);
         if !history.iter().map(|line| line.epoch).eq(1..=epochs_done) {
             let what = format!("the training history lacks some of the {epochs_done} epochs done");
-            return Err(self.with_advice(Problem::new(&path, what)).into());
+            return Err(with_advice(self.folder, Problem::new(&path, what)).into());
         }
         Ok(history)
-    }
-
-    /// Adds to the problem of a damaged file what to do about it without losing the other folds.
-    fn with_advice(&self, Problem { what, path }: Problem) -> Problem {
-        let folder = self.folder.display();
-        Problem::new(
-            &path,
-            format!(
-                "{what}; delete the folder {folder} and continue with --resume, which trains only that part again"
-            ),
-        )
     }
 
     /// Writes the checkpoint of an epoch, then removes the one before.
@@ -130,6 +119,38 @@ impl Checkpoints<'_> {
         records::write_json(&state(self.folder), &found)?;
         Ok(remove_tensors(self.folder, Some(epochs_done))?)
     }
+}
+
+/// Adds to the problem of a damaged file what to do about it without losing the other folds.
+fn with_advice(folder: &Path, Problem { what, path }: Problem) -> Problem {
+    let folder = folder.display();
+    let advice =
+        format!("delete the folder {folder} and continue with --resume, which trains only that part again");
+    Problem::new(&path, format!("{what}; {advice}"))
+}
+
+/// Reads `checkpoint.json`, if there is one.
+fn read_state(folder: &Path) -> Result<Option<State>, Problem> {
+    let path = state(folder);
+    let found = path.exists().then(|| records::read_json(&path)).transpose();
+    found.map_err(|problem| with_advice(folder, problem))
+}
+
+/// The settings of the fit in this folder that differ from those of `config`; `None` if they are the same, or if there
+/// is no fit.
+///
+/// # Errors
+/// If `checkpoint.json` can't be read.
+pub fn other_settings(folder: &Path, config: &FitConfig) -> Result<Option<String>> {
+    match read_state(folder)? {
+        Some(found) => Ok(found.other_settings(config)?),
+        None => Ok(None),
+    }
+}
+
+/// Whether the folder holds a checkpoint of this program.
+pub fn is_ours(folder: &Path) -> bool {
+    read_state(folder).is_ok_and(|found| found.is_some())
 }
 
 /// Whether the fit in this folder has done all its epochs; `None` if it was not begun. A fit whose state can't be read
@@ -172,12 +193,6 @@ fn tensors(folder: &Path, epochs_done: usize) -> PathBuf {
 
 fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
     NamedMpkBytesRecorder::new()
-}
-
-/// The settings as JSON, by way of text: that keeps 32-bit numbers as they were given (1.6), whereas `to_value` would
-/// widen them to 64 bits (1.600000023841858).
-fn as_json(config: &FitConfig) -> serde_json::Result<Value> {
-    serde_json::from_str(&serde_json::to_string(config)?)
 }
 
 /// Lists every setting that differs, in the form `epochs 36, now 12`.
@@ -224,7 +239,7 @@ mod tests {
         );
         let mut other = FitConfig::default();
         other.augmentation.scale = 1.7;
-        let told = [FitConfig::default(), other].map(|config| as_json(&config).unwrap_or_default());
+        let told = [FitConfig::default(), other].map(|config| config.to_json().unwrap_or_default());
         assert_eq!(differences(&told[0], &told[1]), "scale 1.6, now 1.7");
     }
 
@@ -309,10 +324,10 @@ mod tests {
             let found =
                 State { config: config.clone(), fingerprint: 7, epochs_done: 1, seconds: 1.0, crc32: None };
             records::write_json(&state(&folder.path), &found)?;
-            assert_eq!(checkpoints.state(&state(&folder.path))?.epochs_done, 1, "{rate}");
+            assert_eq!(checkpoints.state()?.map(|found| found.epochs_done), Some(1), "{rate}");
             let other = FitConfig { learning_rate: f64::from(rate) * 1.001, ..Default::default() };
             let others = Checkpoints { config: &other, ..checkpoints };
-            assert!(others.state(&state(&folder.path)).is_err(), "{rate}");
+            assert!(others.state().is_err(), "{rate}");
         }
         Ok(())
     }

@@ -69,6 +69,12 @@ impl Default for FitConfig {
 }
 
 impl FitConfig {
+    /// The settings as JSON, by way of text: that keeps 32-bit numbers as they were given (1.6), whereas `to_value`
+    /// would widen them to 64 bits (1.600000023841858).
+    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::from_str(&serde_json::to_string(self)?)
+    }
+
     /// Learning rate of a step, counted from the start of training.
     fn rate(&self, step: usize) -> f64 {
         let total = (self.epochs * STEPS) as f64;
@@ -121,7 +127,7 @@ pub fn fit<B: SegBackward>(
     let last = if resume { checkpoints.last::<Autodiff<B>, _>(device)? } else { None };
     let mut fit = Fit {
         network: match start {
-            Some(weights) if last.is_none() => started(weights, config, pool, device)?,
+            Some(weights) if last.is_none() => from_weights(weights, config, pool, device)?,
             _ => config.network.init::<Autodiff<B>>(device),
         },
         optimiser: KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay),
@@ -215,7 +221,7 @@ fn for_inference<B: SegBackend>(
 }
 
 /// The network to start from: that of a weights file, in which batch normalisation was folded into the layers.
-fn started<B: SegBackward>(
+fn from_weights<B: SegBackward>(
     weights: &[u8],
     config: &FitConfig,
     pool: &Pool,

@@ -12,6 +12,9 @@ use std::path::Path;
 
 const STYLE: &str = include_str!("report.css");
 
+/// The page's title, by which an earlier report is recognised.
+const TITLE: &str = "<title>Training report</title>";
+
 /// The name of a network and its learning curve.
 type History = (String, Vec<EpochRecord>);
 
@@ -32,6 +35,11 @@ pub fn write(out: &Path, validation: &CrossValidation) -> Result<()> {
     Ok(write_whole(&out.join(REPORT), html.as_bytes())?)
 }
 
+/// Whether a file is such a report.
+pub fn is_ours(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|html| html.contains(TITLE))
+}
+
 /// The page; `picture` returns the PNG of an image that a fold was validated on.
 fn page(
     validation: &CrossValidation,
@@ -41,7 +49,7 @@ fn page(
     let mut html = format!(
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <title>Training report</title><style>{STYLE}</style></head><body>\n<h1>Training report</h1>\n"
+         {TITLE}<style>{STYLE}</style></head><body>\n<h1>Training report</h1>\n"
     );
     if validation.folds.is_empty() {
         html.push_str(&without_folds(validation, histories));
@@ -282,6 +290,8 @@ mod tests {
         assert_eq!(html.matches("data:image/png;base64,").count(), 1, "only what is there");
         assert!(html.contains("&lt;other 1&gt;") && !html.contains("<other"));
         assert!(html.contains("2 min 30 s") && html.contains("'a &lt;b&gt;'"));
+        assert!(html.contains(LEGEND) && is_ours(&out.join("report.html")));
+        assert!(!page(&validation, &[], |_, _| None).contains(LEGEND), "a legend to no picture");
         Ok(())
     }
 

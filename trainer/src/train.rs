@@ -30,7 +30,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let _lock = Lock::take(args)?;
     // Before smears are made or images read, which takes minutes.
     let device = device::choose(args.device.device)?;
+    earlier::refuse_others(args)?;
     earlier::refuse_unfinished(args)?;
+    earlier::refuse_other_settings(args, &config)?;
     earlier::sweep_partial(args)?;
     let mut material = Material::gather(args)?;
     // A single fold would leave nothing to train on; it stands for no cross-validation.
@@ -38,6 +40,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&material.samples, folds, args.seed)?,
     };
+    // Before anything of an earlier run is removed.
+    earlier::due(args).iter().try_for_each(|fit| create_folder(fit))?;
     // A single fold may lie beside others, which must have held out other images.
     splits.write(&args.out.join(SPLITS), args.resume || args.fold.is_some())?;
     if !args.resume {

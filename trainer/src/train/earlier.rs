@@ -2,10 +2,15 @@
 
 use crate::checkpoint;
 use crate::cli::TrainArgs;
-use crate::files::{file_name, remove, sweep};
+use crate::files::{file_name, refuse_foreign, remove, sweep};
+use crate::fit::FitConfig;
+use crate::folds::Splits;
 use crate::problem::Problem;
+use crate::records::{CrossValidation, FoldRecord, read_history, read_json};
+use crate::report;
 use crate::run_files::{
-    CARD, CROSS_VALIDATION, FIGURES, HISTORY, REPORT, WEIGHTS, final_folder, fold_folder, is_fit, overlays,
+    CARD, CROSS_VALIDATION, FIGURES, HISTORY, REPORT, SPLITS, WEIGHTS, clear_overlays, final_folder,
+    fold_folder, is_fit, pictures,
 };
 use crate::say;
 use anyhow::{Result, bail};
@@ -64,6 +69,70 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     )
 }
 
+/// Refuses to resume if a fold or the final network was trained with other settings: otherwise this would be found only
+/// when its turn comes, after hours of work on those before it.
+///
+/// # Errors
+/// If there is such a part, or a checkpoint can't be read.
+pub fn refuse_other_settings(args: &TrainArgs, config: &FitConfig) -> Result<()> {
+    if !args.resume {
+        return Ok(());
+    }
+    let mut others = Vec::new();
+    for fit in due(args) {
+        let other = checkpoint::other_settings(&fit, config)?;
+        others.extend(other.map(|other| format!("{} ({other})", file_name(&fit))));
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "trained with different settings: {}; use the original ones, choose another --out, or delete these folders, with \
+         everything trained in them, to train them again",
+        others.join(", ")
+    );
+    Err(Problem::new(&args.out, what).into())
+}
+
+/// Refuses to write over files of others that are called like those of a run.
+///
+/// # Errors
+/// If there is such a file.
+pub fn refuse_others(args: &TrainArgs) -> Result<(), Problem> {
+    if args.fold.is_none() {
+        let path = |name: &str| args.out.join(name);
+        // A run that goes on compares its folds with those in this file and tells what to do about it.
+        if !args.resume {
+            refuse_foreign(&path(SPLITS), |path| read_json::<Splits>(path).is_ok())?;
+        }
+        refuse_foreign(&path(CROSS_VALIDATION), |path| read_json::<CrossValidation>(path).is_ok())?;
+        refuse_foreign(&path(REPORT), report::is_ours)?;
+    }
+    for fit in due(args).iter().filter(|fit| !is_ours(fit)) {
+        let files = [WEIGHTS, FIGURES, HISTORY].map(|name| fit.join(name));
+        files.iter().chain(&pictures(fit)).try_for_each(|path| refuse_foreign(path, |_| false))?;
+    }
+    Ok(())
+}
+
+/// The folders that this run trains a network in.
+pub fn due(args: &TrainArgs) -> Vec<PathBuf> {
+    if let Some(fold) = args.fold {
+        return vec![fold_folder(&args.out, fold)];
+    }
+    // A single fold stands for no cross-validation.
+    let folds = if args.folds > 1 { args.folds } else { 0 };
+    (0..folds).map(|fold| fold_folder(&args.out, fold)).chain([final_folder(&args.out)]).collect()
+}
+
+/// Whether a network was trained in this folder, which may be someone else's of that name.
+fn is_ours(fit: &Path) -> bool {
+    checkpoint::is_ours(fit)
+        || read_json::<FoldRecord>(&fit.join(FIGURES)).is_ok()
+        // All that there is if the run was killed in its first epoch, or while it removed the others.
+        || read_history(&fit.join(HISTORY)).is_ok_and(|history| !history.is_empty())
+}
+
 /// Removes partial files. A single fold leaves them: other processes may be writing beside it.
 ///
 /// # Errors
@@ -83,7 +152,10 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         if folder.join(FIGURES).exists() {
             say::err!("the earlier fold in {} is replaced", folder.display());
         }
-        return Ok(clear_fit(&folder)?);
+        if is_ours(&folder) {
+            clear_fit(&folder)?;
+        }
+        return Ok(());
     }
     if args.out.join(WEIGHTS).exists() {
         say::err!(
@@ -93,8 +165,7 @@ pub fn clear(args: &TrainArgs) -> Result<()> {
         );
     }
     for folder in fits(&args.out)? {
-        // A folder called `final` may be someone else's.
-        if folder != final_folder(&args.out) || checkpoint::is_finished(&folder).is_some() {
+        if is_ours(&folder) {
             clear_fit(&folder)?;
         }
     }
@@ -119,16 +190,13 @@ pub fn forget(out: &Path) -> Result<(), Problem> {
     KEPT.iter().try_for_each(|(_, kept)| remove(&out.join(kept)))
 }
 
-/// Checkpoints are removed first, so that after an interruption here there is nothing to resume from.
+/// Checkpoints are removed first, so that after an interruption here there is nothing to resume from; the history last,
+/// by which the folder is still recognised then.
 fn clear_fit(folder: &Path) -> Result<(), Problem> {
     checkpoint::clear(folder)?;
+    clear_overlays(folder)?;
     for name in [WEIGHTS, FIGURES, HISTORY] {
         remove(&folder.join(name))?;
-    }
-    let pictures = overlays(folder);
-    if pictures.exists() {
-        std::fs::remove_dir_all(&pictures)
-            .map_err(|error| Problem::io(&pictures, "cannot empty the folder", &error))?;
     }
     // Fails, and leaves the folder, if it holds files that are not ours.
     let _ = std::fs::remove_dir(folder);
@@ -212,6 +280,73 @@ mod tests {
         forget(&out)?;
         assert!(!out.join("rbc.earlier.safetensors").exists());
         assert!(kept.iter().all(|path| path.exists()));
+        Ok(())
+    }
+
+    #[test]
+    fn files_of_others_in_folders_of_a_runs_names_are_kept() -> Result<()> {
+        let folder = Folder::new("earlier-others")?;
+        let out = folder.path.join("out");
+        checkpoint(&folder, "out/fold-0", 2)?;
+        let own = folder.image("out/fold-0/overlays/a.png", 4, 4, 1)?;
+        let theirs = [
+            folder.file("out/fold-0/overlays/notes.txt", b"")?,
+            folder.file("out/fold-1/rbc.safetensors", b"")?,
+            folder.image("out/fold-7/overlays/a.png", 4, 4, 1)?,
+            folder.file("out/final/validation.json", b"{}")?,
+        ];
+        clear(&args(&out, "")?)?;
+        clear(&args(&out, "--fold 1")?)?;
+        assert!(!own.exists() && theirs.iter().all(|path| path.exists()));
+
+        let refused = |more: &str| -> Result<Option<PathBuf>> {
+            Ok(refuse_others(&args(&out, more)?).err().map(|problem| problem.path))
+        };
+        assert_eq!(refused("")?.as_ref(), Some(&theirs[1]));
+        assert_eq!(refused("--fold 1")?.as_ref(), Some(&theirs[1]));
+        assert_eq!(refused("--fold 0")?, None, "other folders do not matter");
+        assert_eq!(refused("--folds 1")?.as_ref(), Some(&theirs[3]));
+        for name in ["report.html", "cross-validation.json", "splits.json"] {
+            let file = folder.file(&format!("out/{name}"), b"[]")?;
+            assert_eq!(refused("")?.as_ref(), Some(&file));
+            assert_eq!(refused("--fold 0")?, None);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_recognised() -> Result<()> {
+        let folder = Folder::new("earlier-killed")?;
+        let header = "epoch,steps,train_loss,validation_loss,validation_iou,learning_rate,seconds";
+        let history =
+            folder.file("fold-0/history.csv", format!("{header}\n1,100,0.5,,,0.01,3\n").as_bytes())?;
+        refuse_others(&args(&folder.path, "")?)?;
+        clear(&args(&folder.path, "")?)?;
+        assert!(!history.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn all_parts_with_other_settings_are_told_before_any_is_trained() -> Result<()> {
+        let folder = Folder::new("earlier-settings")?;
+        for fit in ["fold-0", "fold-2", "fold-6", "final"] {
+            checkpoint(&folder, fit, 1)?;
+        }
+        let told = |more: &str| -> Result<String> {
+            let args = args(&folder.path, more)?;
+            let refused = refuse_other_settings(&args, &args.config()).err();
+            Ok(refused.map(|error| error.to_string()).unwrap_or_default())
+        };
+        assert_eq!(told("--resume --epochs 2")?, "");
+        let three = told("--resume --epochs 3")?;
+        assert!(
+            three.contains("fold-0 (epochs 2, now 3), fold-2 (epochs 2, now 3), final (epochs 2"),
+            "{three}"
+        );
+        assert_eq!(told("--epochs 3")?, "", "a run that does not go on replaces them");
+        assert_eq!(told("--resume --epochs 3 --fold 1")?, "", "the others do not matter");
+        folder.file("fold-1/checkpoint.json", b"{")?;
+        assert!(told("--resume --epochs 2")?.contains("fold-1 and continue with --resume"));
         Ok(())
     }
 }

@@ -68,8 +68,7 @@ impl Job for Training<'_> {
             return Ok(());
         }
         let threshold = calibrate::best(fitted.iter().flat_map(|one| &one.ious));
-        // By way of text, which keeps 32-bit numbers as they were given; `to_value` would widen them to 64 bits.
-        let settings = serde_json::from_str(&serde_json::to_string(&self.config)?)?;
+        let settings = self.config.to_json()?;
         let validation = CrossValidation::new(folds, &self.device, self.args.seed, command_line(), settings);
         if validation.folds.is_empty() {
             self.train_final::<B>(None, threshold, &device)?;
