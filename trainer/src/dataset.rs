@@ -9,7 +9,7 @@ mod tests;
 use crate::files::{Listing, file_name, stem};
 use crate::manifest::{Manifest, Row};
 use crate::problem::Problem;
-use crate::say::{self, plural};
+use crate::say;
 use crate::synth::UNFINISHED;
 use anyhow::{Result, bail};
 pub use entry::{Entry, Sample};
