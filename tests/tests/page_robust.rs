@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use xtask::paths;
 
 /// Injects code into every worker that the page starts: on command it destroys the GPU device, makes the worker fail as
-/// if it had run out of memory, or refuses bitmaps.
+/// if it had run out of memory, refuses bitmaps, or no longer hears what it is to open and to measure.
 const HOOK: &str = r#"
     const Plain = Blob;
     window.Blob = function (parts, options) {
@@ -30,12 +30,21 @@ const HOOK: &str = r#"
                 new BroadcastChannel('refused').postMessage('a bitmap');
                 throw new Error('out of memory');
             };
-            addEventListener('message', ({ data }) => { role = { start: 'network', 'join-pool': 'hands' }[data.kind] ?? role; });
+            let deaf = false;
+            addEventListener('message', (event) => {
+                const { kind } = event.data;
+                role = { start: 'network', 'join-pool': 'hands' }[kind] ?? role;
+                if (deaf && ['open', 'measure'].includes(kind)) event.stopImmediatePropagation();
+            });
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
                 if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
                 if (data === 'refuse bitmaps') globalThis.createImageBitmap = refuseBitmap;
                 if (data === 'grant bitmaps') globalThis.createImageBitmap = makeBitmap;
+                if (data === 'deafen desk' && role === 'desk') {
+                    deaf = true;
+                    new BroadcastChannel('deaf').postMessage('yes');
+                }
                 if (data === 'count hands' && role === 'hands') new BroadcastChannel('hands').postMessage('here');
             };
             `;
@@ -107,6 +116,36 @@ fn workers_that_die_are_started_again() -> Result<()> {
     page.wait_until_ready()?;
     assert_eq!(page.result_text("one.png")?, before);
     Ok(())
+}
+
+#[test]
+fn the_image_that_the_desk_died_over_is_told() -> Result<()> {
+    let scratch = Scratch::new("blamed")?;
+    let images = three(&scratch)?;
+    let slow = scratch.write("slow.png", png(&spread(&smear()?, 1800, 1500, 1))?)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[..1])?;
+    let listen =
+        "window.deaf = new BroadcastChannel('deaf'); window.deaf.onmessage = () => { window.isDeaf = true; }";
+    page.js(listen, json!([]))?;
+    page.js("fault('deafen desk')", json!([]))?;
+    page.until("the desk is deaf", "return window.isDeaf", json!([]))?;
+    // It is to open one image, and behind that to measure another.
+    page.pick("file-input", &[slow, images[1].clone()])?;
+    let until_slow_is = |state: &str| {
+        page.wait(&format!("slow.png is {state}"), || {
+            Ok((page.result_state("slow.png")? == state).then_some(()))
+        })
+    };
+    until_slow_is("working")?;
+    page.show_early("two.png")?;
+    until_slow_is("counting")?;
+    page.js("fault('kill desk')", json!([]))?;
+    page.until_shown("[data-testid=error]", "stopped while processing two.png")?;
+    for name in ["slow.png", "two.png"] {
+        assert_eq!(page.until_through(name)?, "done", "{name}");
+    }
+    page.wait_until_ready()
 }
 
 #[test]

@@ -3,9 +3,16 @@
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, dom, files};
-use crate::message::{Measured, Opening, Reply, Request, Truth};
+use crate::message::{Export, Measured, Opening, Reply, Request, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
+
+/// A request that the desk has not finished.
+pub struct Task {
+    image: u32,
+    /// Whether it is over as soon as the image is open; others are over when cells or a file have come.
+    only_opens: bool,
+}
 
 impl App {
     /// Starts the desk worker unless it is running.
@@ -19,6 +26,15 @@ impl App {
     /// Sends a request to the desk.
     pub fn ask_desk(&mut self, ask: Request) {
         self.start_desk();
+        let found = |id| self.item(id).is_some_and(|item| item.probability.is_some());
+        let task = match &ask {
+            Request::Open(opening) => Some((opening.id, opening.probability.is_none())),
+            Request::Measure { id, .. } | Request::Export(Export { id, .. }) => Some((*id, false)),
+            // Before there is a map to compare it with, a truth mask is kept without an answer.
+            Request::Truth { id, .. } if found(*id) => Some((*id, false)),
+            _ => None,
+        };
+        self.desk_tasks.extend(task.map(|(image, only_opens)| Task { image, only_opens }));
         if let Some(desk) = &mut self.desk {
             desk.ask(ask);
         }
@@ -263,8 +279,25 @@ impl App {
         self.refresh();
     }
 
+    /// Strikes off the task that a reply ends. The desk does one after the other, so that those before it are over too.
+    fn strike_off(&mut self, tell: &Reply) {
+        let (image, opened) = match tell {
+            Reply::Opened { id, .. } => (*id, true),
+            Reply::Measured(measured) => (measured.id, false),
+            Reply::Exported { id, .. } => (*id, false),
+            // After an unusable truth mask the cells still come.
+            Reply::Failed { id, task, .. } if task != "truth" => (*id, false),
+            _ => return,
+        };
+        let ended = |task: &Task| task.image == image && (task.only_opens || !opened);
+        if let Some(at) = self.desk_tasks.iter().position(ended) {
+            self.desk_tasks.drain(..=at);
+        }
+    }
+
     /// Handles a reply of the desk.
     pub fn desk_said(&mut self, tell: Reply) {
+        self.strike_off(&tell);
         match tell {
             Reply::Opened { id, width, height } => {
                 if let Some(item) = self.item_mut(id) {
@@ -372,7 +405,9 @@ impl App {
     fn desk_lost(&mut self, message: &str) {
         let absent = self.desk.take().is_some_and(|desk| desk.absent);
         self.view.tiles.forget_asked();
-        let over = self.measuring.first().copied().or(self.desk_open);
+        // The desk died over what it was doing, not over what waited; without a task, over drawing what it had open.
+        let over = self.desk_tasks.front().map(|task| task.image).or(self.desk_has);
+        self.desk_tasks.clear();
         self.measuring.clear();
         self.exporting.clear();
         self.probes.clear();

@@ -1,5 +1,6 @@
 //! The page's state, and dispatch of the workers' messages.
 
+use super::desk::Task;
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
 use super::removal::Removed;
@@ -83,7 +84,9 @@ pub struct App {
     pub desk_open: Option<u32>,
     /// The image that has been sent to the desk; before that, its file may still be being read.
     pub desk_has: Option<u32>,
-    /// Images that the desk is to measure and has not answered for yet.
+    /// Requests that the desk has not finished, in order.
+    pub desk_tasks: VecDeque<Task>,
+    /// Images that the desk is to measure and has not answered for yet, in no order.
     pub measuring: Vec<u32>,
     pub desk_losses: u32,
 
@@ -154,6 +157,7 @@ impl App {
             desk: None,
             desk_open: None,
             desk_has: None,
+            desk_tasks: VecDeque::new(),
             measuring: Vec::new(),
             desk_losses: 0,
             view: View::new(),
