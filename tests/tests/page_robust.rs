@@ -229,6 +229,47 @@ fn a_part_of_the_picture_that_could_not_be_made_is_asked_for_again() -> Result<(
     page.until("the second image is drawn", drawn, json!([])).map(drop)
 }
 
+/// Counts the tiles that are requested and that come, and those that are requested again.
+const TILES: &str = r#"
+    const post = Worker.prototype.postMessage, seen = new Set(), heard = new WeakSet();
+    window.tiles = { asked: 0, come: 0, again: 0 };
+    Worker.prototype.postMessage = function (message, ...rest) {
+        if (message.kind === 'tile') {
+            const { layer, level, column, row, version } = message, tile = [layer, level, column, row, version].join();
+            window.tiles.asked++;
+            if (seen.has(tile)) window.tiles.again++;
+            seen.add(tile);
+            if (!heard.has(this)) this.addEventListener('message', ({ data }) => { if (data.kind === 'tile') window.tiles.come++; });
+            heard.add(this);
+        }
+        return post.call(this, message, ...rest);
+    };
+"#;
+
+#[test]
+fn a_view_of_very_many_tiles_comes_to_rest() -> Result<()> {
+    let scratch = Scratch::new("tiles")?;
+    let image = scratch.write("wide.png", png(&spread(&smear()?, 1024, 768, 1))?)?;
+    let page = Page::blank(&paths::site(), true, &[])?;
+    page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": TILES }))?;
+    // Six canvas pixels for each pixel of the screen, as if it were six times as wide.
+    let screen = json!({ "width": 1400, "height": 800, "deviceScaleFactor": 6, "mobile": false });
+    page.session().chrome("Emulation.setDeviceMetricsOverride", screen)?;
+    page.visit(&format!("{}?backend=cpu", page.url()))?;
+    page.segment(&[image])?;
+    // For six frames nothing is requested or comes, or something has been requested again.
+    let over = "const done = arguments[0], { tiles } = window, before = tiles.come;
+        const still = () => tiles.again > 0 || tiles.asked === tiles.come && tiles.come === before && before;
+        let n = 6; const step = () => n-- ? requestAnimationFrame(step) : done(still()); step()";
+    let number = page.wait("all tiles are there", || {
+        Ok(Some(page.session().script_async(over, json!([]))?)
+            .filter(|number| *number != 0 && *number != false))
+    })?;
+    assert_eq!(page.js("return window.tiles.again", json!([]))?, 0, "a tile in view was dropped");
+    ensure!(number.as_u64() > Some(160), "{number} tiles are not many");
+    Ok(())
+}
+
 #[test]
 fn a_tab_in_the_background_goes_on() -> Result<()> {
     let scratch = Scratch::new("background")?;

@@ -4,7 +4,7 @@ use crate::message::Tile;
 use std::collections::{HashMap, HashSet};
 use web_sys::ImageBitmap;
 
-/// Maximum number of tiles, of a megabyte each: enough for two large screens with overlay.
+/// Maximum number of tiles, of a megabyte each, unless the view itself consists of more.
 const MOST: usize = 160;
 /// Maximum number of tiles that are on their way.
 const MOST_ASKED: usize = 32;
@@ -23,9 +23,17 @@ pub struct Tiles {
     /// Tiles that the desk could not make, not requested again until [`Tiles::retry`].
     failed: HashSet<(Tile, u32)>,
     clock: u64,
+    /// The time at which the last drawing began.
+    drawn: u64,
 }
 
 impl Tiles {
+    /// Called when drawing begins. What is drawn or arrives from then on is kept, however many there are: a tile in view
+    /// that was dropped would be requested again at once, and push out another.
+    pub fn begin_drawing(&mut self) {
+        self.drawn = self.clock;
+    }
+
     /// Stores a tile that has arrived, unless a newer version is already here.
     pub fn insert(&mut self, tile: Tile, version: u32, bitmap: ImageBitmap) {
         self.asked.remove(&(tile.clone(), version));
@@ -38,11 +46,9 @@ impl Tiles {
             old.bitmap.close();
         }
         while self.pieces.len() > MOST {
-            let Some(oldest) =
-                self.pieces.iter().min_by_key(|(_, piece)| piece.used).map(|(tile, _)| tile.clone())
-            else {
-                return;
-            };
+            let unused = self.pieces.iter().filter(|(_, piece)| piece.used <= self.drawn);
+            let oldest = unused.min_by_key(|(_, piece)| piece.used);
+            let Some(oldest) = oldest.map(|(tile, _)| tile.clone()) else { return };
             if let Some(piece) = self.pieces.remove(&oldest) {
                 piece.bitmap.close();
             }

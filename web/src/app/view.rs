@@ -249,6 +249,7 @@ impl App {
         let _ = self.view.canvas.class_list().toggle_with_force("still", still);
         dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);
+        self.view.tiles.begin_drawing();
         let mut asks = self.view.draw_layer("image", 0, 0);
         let layer = self.view.layer.clone();
         let measured = self.active_item().is_some_and(Item::is_measured);
