@@ -149,6 +149,32 @@ fn the_image_that_the_desk_died_over_is_told() -> Result<()> {
 }
 
 #[test]
+fn a_page_that_fails_says_so_and_does_not_hang() -> Result<()> {
+    let page = Page::blank(&paths::site(), true, &[])?;
+    let faults = [
+        // A panic.
+        ("document.getElementById('engine-text').remove()", "engine-text"),
+        // An error of the browser, in the middle of an action.
+        (
+            "CanvasRenderingContext2D.prototype.clearRect = () => { throw new Error('no canvas') }",
+            "no canvas",
+        ),
+    ];
+    for (fault, words) in faults {
+        page.visit(&format!("{}?backend=cpu", page.url()))?;
+        page.js(fault, json!([]))?;
+        page.set("#backend", "cpu")?;
+        let said = page.until_shown("[data-testid=error]", words)?;
+        ensure!(said.contains("The page has failed") && said.contains("Reload it"), "{said}");
+        assert_eq!(page.attribute("state")?, "error");
+        // What happens from now on has no effect, but it ends.
+        page.set("#threshold", "0.6")?;
+        assert_eq!(page.js("return document.readyState", json!([]))?, "complete");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_program_that_does_not_come_is_an_error_and_no_endless_trial() -> Result<()> {
     let scratch = Scratch::new("no-program")?;
     for file in xtask::size::list(&paths::site())?.iter().filter(|file| !file.ends_with("worker_bg.wasm")) {

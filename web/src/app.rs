@@ -8,6 +8,7 @@ mod controls;
 mod copy;
 mod desk;
 mod dom;
+mod failure;
 mod figures;
 mod files;
 mod focus;
@@ -36,21 +37,33 @@ mod view;
 pub use state::App;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+
+type Action = Box<dyn FnOnce(&mut App)>;
 
 thread_local! {
     /// The page's state. The page is single-threaded; its events take turns.
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
+    /// Actions that came while another was using the state.
+    static LATER: RefCell<VecDeque<Action>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Runs an action on the page's state: immediately, or right after the event that is currently using it.
+/// Runs an action on the page's state: immediately, or right after the one that is currently using it.
 pub fn act(what: impl FnOnce(&mut App) + 'static) {
+    take_turn(Box::new(what));
+}
+
+fn take_turn(what: Action) {
     APP.with(|app| match app.try_borrow_mut() {
         Ok(mut app) => {
-            if let Some(app) = app.as_mut() {
-                what(app);
+            let Some(app) = app.as_mut() else { return };
+            what(app);
+            while let Some(next) = LATER.with_borrow_mut(VecDeque::pop_front) {
+                next(app);
             }
         }
-        Err(_) => wasm_bindgen_futures::spawn_local(async move { act(what) }),
+        // Not tried again and again: if the other one broke off, the state stays in use for ever.
+        Err(_) => LATER.with_borrow_mut(|later| later.push_back(what)),
     });
 }
 
@@ -61,6 +74,7 @@ pub fn ask(what: impl FnOnce(&App) -> bool) -> bool {
 
 /// Initialises the page and starts the workers.
 pub fn start() {
+    failure::listen();
     APP.with(|app| *app.borrow_mut() = Some(App::new()));
     controls::listen();
     focus::listen();
