@@ -102,20 +102,26 @@ fn dropped_files_and_folders_come_in() -> Result<()> {
     let image = piece(100, 100, 200, 160)?;
     scratch.write("set/images/five.png", png(&image)?)?;
     let mask = image::GrayImage::from_fn(200, 160, |x, _| image::Luma([if x < 100 { 255 } else { 0 }]));
-    scratch.write("set/masks/five.png", encoded(mask, ImageFormat::Png)?)?;
+    let mask = encoded(mask, ImageFormat::Png)?;
+    scratch.write("set/masks/five.png", mask.clone())?;
+    // The suffix may stand there too, as in the names of the page's own masks.
+    scratch.write("set/images/six.png", png(&image)?)?;
+    scratch.write("set/masks/six.mask.png", mask)?;
 
     let page = Page::open(Backend::Cpu)?;
     page.drop_paths(&[one, two])?;
     page.drop_paths(&[scratch.path().join("slides")])?;
     page.drop_paths(&[scratch.path().join("set")])?;
-    for name in ["one.png", "two.png", "three.png", "four.JPG", "five.png"] {
+    for name in ["one.png", "two.png", "three.png", "four.JPG", "five.png", "six.png"] {
         assert_eq!(page.until_through(name)?, "done", "{name}");
     }
     page.wait_until_ready()?;
     let count = page.js("return document.querySelectorAll('[data-testid=result]').length", json!([]))?;
-    assert_eq!(count, 5, "only the pictures are taken from a folder");
-    page.show("five.png")?;
-    page.until_shown("[data-testid=truth-iou]", "%")?;
+    assert_eq!(count, 6, "only the pictures are taken from a folder");
+    for name in ["five.png", "six.png"] {
+        page.show(name)?;
+        page.until_shown("[data-testid=truth-iou]", "%")?;
+    }
 
     // A folder without pictures is reported.
     scratch.write("notes/readme.txt", "no picture")?;

@@ -60,15 +60,16 @@ pub fn is_of_weights(name: &str) -> bool {
 }
 
 /// The lower-case stem of the image that a file is the truth mask of. By name: `smear.mask.png`, `Smear_MASK.tif` and
-/// `smear-truth.png` belong to `smear`. By folder: `masks/smear.png`, the usual layout of data sets.
+/// `smear-truth.png` belong to `smear`. By folder: `masks/smear.png`, the usual layout of data sets. The name counts first:
+/// no image in the list has such a suffix, since a file with one is never taken for an image.
 fn truth_of(name: &str, folder: &str) -> Option<String> {
     let stem = stem(name).to_lowercase();
-    let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
-    if matches!(folder.as_str(), "mask" | "masks" | "truth" | "labels") {
-        return Some(stem);
-    }
     let marks = ["mask", "truth", "gt"].iter().find_map(|mark| stem.strip_suffix(mark));
-    marks.and_then(|rest| rest.strip_suffix(['.', '_', '-', ' '])).map(str::to_string)
+    if let Some(of) = marks.and_then(|rest| rest.strip_suffix(['.', '_', '-', ' '])) {
+        return Some(of.to_string());
+    }
+    let folder = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
+    matches!(folder.as_str(), "mask" | "masks" | "truth" | "labels").then_some(stem)
 }
 
 /// Whether a file is an output of this page or of `trainer predict`, which is never meant as input.
