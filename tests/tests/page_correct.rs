@@ -63,9 +63,14 @@ fn cells_are_cut_drawn_and_joined_and_all_is_taken_back() -> Result<()> {
     let table = std::fs::read_to_string(page.save("export-csv", "cells.csv")?)?;
     assert_eq!(table.lines().count(), all + 2, "a line of each cell, and a head: {table}");
 
-    // A line that ends inside a cell splits nothing; the page says so and counts no correction.
+    // A line that ends inside a cell splits nothing; the page says so and counts no correction. What was undone before it can
+    // still be redone.
+    page.click("undo")?;
+    until_count(&page, all)?;
     page.trace(&[place(x - d, y), place(x - d * 0.7, y)])?;
     page.until_shown("#pen-hint", "splits no cell")?;
+    until_count(&page, all)?;
+    page.click("redo")?;
     until_count(&page, all + 1)?;
     page.until_shown("#picture-facts", "1 correction by hand")?;
 

@@ -61,9 +61,11 @@ pub struct Item {
     /// For each left-out point, the number of the cell that it lies in now; 0 if none.
     pub hits: Vec<f64>,
     /// The states before each correction, for undo.
-    before: Vec<(ByHand, Vec<f64>)>,
+    before: Vec<ByHand>,
     /// Undone corrections, latest last, for redo.
     undone: Vec<ByHand>,
+    /// What was undone before the last stroke, until it is known whether that has an effect.
+    undone_before: Vec<ByHand>,
     /// Version numbers of the corrections and of the truth mask; they identify outdated answers.
     pub corrections_version: u32,
     pub truth_version: u32,
@@ -120,6 +122,7 @@ impl Item {
             by_hand: ByHand::default(),
             before: Vec::new(),
             undone: Vec::new(),
+            undone_before: Vec::new(),
             hits: Vec::new(),
             corrections_version: 0,
             truth_version: 0,
@@ -227,7 +230,7 @@ impl Item {
     /// Leaves a cell out, or takes it in again.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
-        self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.before.push(self.by_hand.clone());
         self.undone.clear();
         row.excluded = !row.excluded;
         if row.excluded {
@@ -255,8 +258,8 @@ impl Item {
 
     /// Adds a stroke, which adds or splits cells.
     pub fn draw(&mut self, stroke: Stroke) {
-        self.before.push((self.by_hand.clone(), self.hits.clone()));
-        self.undone.clear();
+        self.before.push(self.by_hand.clone());
+        self.undone_before = std::mem::take(&mut self.undone);
         if !stroke.cut {
             // The new cell counts even if a cell was left out in its place; what remains of that cell stays left out.
             let inside: HashMap<u32, (f64, f64)> = self.rows.iter().map(|row| (row.id, row.inside)).collect();
@@ -280,23 +283,23 @@ impl Item {
 
     /// Undoes the last correction; returns whether there was one.
     pub fn undo(&mut self) -> bool {
-        let Some((before, _)) = self.before.pop() else { return false };
+        let Some(before) = self.before.pop() else { return false };
         self.undone.push(self.by_hand.clone());
         self.put(before);
         true
     }
 
-    /// Removes a stroke that had no effect, without making it available for redo.
+    /// Removes the last stroke, which had no effect: it is not available for redo, but what was before it is.
     pub fn take_back(&mut self) -> bool {
         let done = self.undo();
-        self.undone.pop();
+        self.undone = std::mem::take(&mut self.undone_before);
         done
     }
 
     /// Redoes the correction undone last; returns whether there was one.
     pub fn redo(&mut self) -> bool {
         let Some(after) = self.undone.pop() else { return false };
-        self.before.push((self.by_hand.clone(), self.hits.clone()));
+        self.before.push(self.by_hand.clone());
         self.put(after);
         true
     }
