@@ -8,17 +8,21 @@ use crate::message::{Reply, Request};
 use wasm_bindgen_futures::spawn_local;
 
 impl App {
-    /// Runs the active image on the back end that is not in use, and times it.
+    /// Runs the active image with the same weights on the back end that its result is not from, and times it.
     pub fn race(&mut self) {
         if self.racer.is_some() {
             return;
         }
-        let done = self.active_item().filter(|item| item.phase == Phase::Done).map(|item| item.id);
-        let (Some(weights), Some(id)) = (self.weights.clone(), done) else {
+        let done = self.active_item().filter(|item| item.phase == Phase::Done);
+        let (Some(weights), Some(item)) = (self.weights.clone(), done) else {
             dom::set_text("race-text", "Segment an image first.");
             return;
         };
-        let other = if self.backend == "webgpu" { "cpu" } else { "webgpu" };
+        if item.weights_serial != weights.serial {
+            let text = "This image was segmented with other weights. Run it again with this model first.";
+            return dom::set_text("race-text", text);
+        }
+        let (id, other) = (item.id, if item.backend == "webgpu" { "cpu" } else { "webgpu" });
         let mut link = Link::start(Role::Racer, self.next_generation());
         link.ask(Request::Start {
             weights_serial: weights.serial,
@@ -58,6 +62,9 @@ impl App {
             }
             Reply::Segmented(result) => {
                 let Some(item) = self.item(result.id) else { return self.race_over(GONE) };
+                if item.backend == result.backend || item.weights_serial != result.weights_serial {
+                    return self.race_over("The image was run again meanwhile. Compare once more.");
+                }
                 let text = format!(
                     "{}: {:.2} s. {}: {:.2} s. ({})",
                     backend_name(&item.backend),
