@@ -45,12 +45,6 @@ async function update() {
   }
 }
 
-self.addEventListener('install', (event) => {
-  event.waitUntil(fetchSet().then(store).then(() => self.skipWaiting()));
-});
-
-self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
-
 /** When a page last asked for a file. */
 let asked = 0;
 
@@ -58,6 +52,26 @@ let asked = 0;
 async function quiet() {
   do await new Promise((done) => setTimeout(done, 1000)); while (Date.now() - asked < 4000);
 }
+
+/** Replaces the set by a newer one, if there is one, when no page needs the line itself. */
+function renew() {
+  asked = Date.now();
+  return quiet().then(update).catch(() => {});
+}
+
+/** Whether an earlier worker has stored the set. Pages may be loading from it, so that only `update` may replace it. */
+let renews = false;
+
+self.addEventListener('install', (event) => {
+  renews = Boolean(self.registration.active);
+  event.waitUntil((renews ? Promise.resolve() : fetchSet().then(store)).then(() => self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(self.clients.claim());
+  // This worker's list of files may be another, of which the earlier one could not fetch all. No page waits for this.
+  if (renews) renew();
+});
 
 async function answer(request) {
   asked = Date.now();
@@ -79,6 +93,6 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   if (request.method !== 'GET' || new URL(request.url).origin !== self.location.origin) return;
   event.respondWith(answer(request));
-  // A page that opens looks for news in the background, when it no longer needs the line itself.
-  if (request.mode === 'navigate') event.waitUntil(quiet().then(update).catch(() => {}));
+  // A page that opens looks for news in the background.
+  if (request.mode === 'navigate') event.waitUntil(renew());
 });
