@@ -1,5 +1,5 @@
-//! The worker program. It sends messages only in response to requests, and keeps nothing that the page would miss if
-//! the worker were lost.
+//! The worker program. Except when it starts, and when it or the graphics processor fails, it sends messages only in
+//! response to requests. It keeps nothing that the page would miss if the worker were lost.
 
 mod batch;
 mod desk;

@@ -24,13 +24,6 @@ impl Link {
         self.get(name)
             .with_context(|| format!("a data-trunk link with rel=\"{rel}\" lacks {name}: index.html"))
     }
-
-    /// The attributes that are meant for the browser, formatted for insertion into an element.
-    pub fn plain_attributes(&self) -> String {
-        let ours = |name: &str| name.starts_with("data-") || name == "rel" || name == "href";
-        let kept = self.attributes.iter().filter(|(name, _)| !ours(name));
-        kept.map(|(name, value)| format!(" {name}=\"{value}\"")).collect()
-    }
 }
 
 /// All `<link data-trunk …>` elements outside comments, in document order.
@@ -120,7 +113,7 @@ mod tests {
         assert_eq!(links[0].get("data-bin"), Some("app"));
         assert_eq!(links[0].get("data-trunk"), Some(""));
         assert_eq!(links[1].get("href"), Some("a>b.svg"));
-        assert_eq!(links[1].plain_attributes(), " type=\"image/svg+xml\"");
+        assert_eq!(links[1].get("type"), Some("image/svg+xml"));
         assert!(links[1].need("data-bin").is_err());
     }
 

@@ -73,15 +73,7 @@ fn without_trunk(profile: Profile, toolchain: Toolchain, bindgen: &Path, folder:
     for link in html::trunk_links(&page) {
         let text = match link.need("rel")? {
             "rust" => program(&link, profile, toolchain, bindgen, &stage)?,
-            "css" => {
-                let file = copied(&link, &stage)?;
-                format!("<link rel=\"stylesheet\" href=\"./{file}\"{}/>", link.plain_attributes())
-            }
-            "icon" => {
-                let file = copied(&link, &stage)?;
-                format!("<link rel=\"icon\" href=\"./{file}\"{}/>", link.plain_attributes())
-            }
-            "copy-file" | "copy-dir" => copied(&link, &stage).map(|_| String::new())?,
+            "copy-file" | "copy-dir" => bring(&link, &stage).map(|()| String::new())?,
             other => bail!("data-trunk links with rel=\"{other}\" need trunk: {}", index.display()),
         };
         replaced.push((link, text));
@@ -131,8 +123,8 @@ fn pattern(name: &str) -> Result<String> {
     found.map(String::from).with_context(|| format!("{name} is missing: {}", path.display()))
 }
 
-/// Copies the file or folder named by a link into the page; returns its name there.
-fn copied(link: &Link, stage: &Path) -> Result<String> {
+/// Copies the file or folder named by a link into the page.
+fn bring(link: &Link, stage: &Path) -> Result<()> {
     let href = link.need("href")?;
     let from = paths::root().join(href);
     process::must_exist(&from, "index.html asks for it")?;
@@ -143,8 +135,7 @@ fn copied(link: &Link, stage: &Path) -> Result<String> {
         (Some(path), true) => path.to_string(),
         (Some(path), false) => format!("{path}/{own}"),
     };
-    copy(&from, &stage.join(&name)).with_context(|| format!("cannot copy {}", from.display()))?;
-    Ok(name)
+    copy(&from, &stage.join(name)).with_context(|| format!("cannot copy {}", from.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
