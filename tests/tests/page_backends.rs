@@ -59,13 +59,48 @@ fn an_image_that_is_removed_ends_its_comparison() -> Result<()> {
         scratch.write("two.png", png(&piece(120, 0, 120, 100)?)?)?,
     ];
     let page = Page::open(Backend::Cpu)?;
-    page.segment(&images[..1])?;
+    page.segment(&images)?;
+    page.show("one.png")?;
     page.js("document.getElementById('machine').open = true", json!([]))?;
-    let both = "document.getElementById('race').click(); document.querySelector('[data-testid=result] .remove').click()";
-    page.js(both, json!([]))?;
-    page.until_shown("#race-text", "removed")?;
+    let both = "document.getElementById('race').click(); document.querySelector('[data-name=\"one.png\"] .remove').click();
+        return document.getElementById('race-text').textContent";
+    assert_eq!(page.js(both, json!([]))?, "The image was removed.");
     // Another image can still be compared.
-    page.segment(&images[1..])?;
+    page.show("two.png")?;
+    page.session().click("#race")?;
+    page.until_shown("#race-text", "two.png").map(drop)
+}
+
+#[test]
+fn a_comparison_can_be_stopped_and_outlasts_a_look_at_another_image() -> Result<()> {
+    let scratch = Scratch::new("race-stopped")?;
+    let images = [
+        scratch.write("one.png", png(&piece(0, 0, 120, 100)?)?)?,
+        scratch.write("two.png", png(&piece(120, 0, 120, 100)?)?)?,
+    ];
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images)?;
+    page.js("document.getElementById('machine').open = true", json!([]))?;
+    // The comparison stands still before it has begun.
+    page.hold("start")?;
+    page.session().click("#race")?;
+    page.until_held()?;
+    assert_eq!(page.shown("#race")?, "Stop comparing");
+    page.show_early("two.png")?;
+    page.until_shown("#picture-name", "two.png")?;
+    page.until_shown("#race-text", "Trying")?;
+    // The second click of a double click stops nothing.
+    let click =
+        "document.getElementById('race').dispatchEvent(new MouseEvent('click', { detail: arguments[0] }))";
+    page.js(click, json!([2]))?;
+    assert_eq!(page.shown("#race")?, "Stop comparing");
+    page.js(click, json!([1]))?;
+    assert_eq!(
+        (page.shown("#race")?, page.shown("#race-text")?),
+        ("Compare both on this image".into(), "Stopped.".into())
+    );
+    page.let_go(None)?;
     page.session().click("#race")?;
     page.until_shown("#race-text", "two.png").map(drop)
 }

@@ -1,6 +1,7 @@
 //! Sliders, check boxes, fields and buttons.
 
 use super::{App, act, dom};
+use crate::js::View;
 use crate::message::{DIAMETERS, Rules, UM_PER_PX};
 use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
@@ -11,6 +12,15 @@ const THRESHOLDS: RangeInclusive<f64> = 0.05..=0.95;
 
 fn on_click(id: &str, what: fn(&mut App)) {
     dom::on(&dom::element(id), "click", move |_: Event| act(what));
+}
+
+/// The same for a button whose second press cancels the first. A double click is one press.
+fn on_press(id: &str, what: fn(&mut App)) {
+    dom::on(&dom::element(id), "click", move |event: Event| {
+        if View(&event).number("detail") < 2.0 {
+            act(what);
+        }
+    });
 }
 
 pub fn listen() {
@@ -48,7 +58,7 @@ pub fn listen() {
     on_click("more-rows", App::more_rows);
     on_click("export-images", App::save_images_table);
     on_click("export-zip", App::pack_all);
-    on_click("race", App::race);
+    on_press("race", App::race);
     on_click("dismiss", App::dismiss_complaints);
     dom::on(&dom::element("engine"), "click", |_: Event| {
         let details = dom::element("machine");

@@ -47,7 +47,9 @@ impl App {
         }
         self.active = Some(id);
         self.pointed_at_nothing();
-        dom::set_text("race-text", "");
+        if self.racer.is_none() {
+            dom::set_text("race-text", "");
+        }
         self.speak_soon();
         if !std::mem::take(&mut self.exports_wanted).is_empty() {
             self.complain("The file was not saved: another image was selected before it was ready.");

@@ -8,10 +8,10 @@ use crate::message::{Reply, Request};
 use wasm_bindgen_futures::spawn_local;
 
 impl App {
-    /// Runs the active image with the same weights on the back end that its result is not from, and times it.
+    /// Runs the active image with the same weights on the back end that its result is not from, and times it; or stops that.
     pub fn race(&mut self) {
         if self.racer.is_some() {
-            return;
+            return self.race_over("Stopped.");
         }
         let done = self.active_item().filter(|item| item.phase == Phase::Done);
         let (Some(weights), Some(item)) = (self.weights.clone(), done) else {
@@ -30,21 +30,22 @@ impl App {
             weights: weights.bytes.slice(0),
         });
         (self.racer, self.raced) = (Some(link), id);
+        dom::set_text("race", "Stop comparing");
         dom::set_text("race-text", &format!("Trying {}…", backend_name(other)));
     }
 
     /// Shows the outcome and ends the worker.
-    fn race_over(&mut self, text: &str) {
+    pub fn race_over(&mut self, text: &str) {
+        dom::set_text("race", "Compare both on this image");
         dom::set_text("race-text", text);
         self.racer = None;
     }
 
     /// Handles a reply of the racer.
     pub fn racer_said(&mut self, tell: Reply) {
-        const GONE: &str = "The image was removed.";
         match tell {
             Reply::Ready { .. } => {
-                let Some(item) = self.item(self.raced) else { return self.race_over(GONE) };
+                let Some(item) = self.item(self.raced) else { return };
                 let (id, name, file) = (item.id, item.name.clone(), item.file.clone());
                 // The same work as before: the diameter is estimated again if it was.
                 let diameter = item.found_with;

@@ -50,6 +50,9 @@ impl App {
         if let (Some(next), None) = (next, self.active) {
             self.activate(next);
         }
+        if self.racer.is_some() && self.raced == id {
+            self.race_over("The image was removed.");
+        }
         // Focus moves to the neighbouring card, so that several can be removed in a row.
         if !next.is_some_and(focus_card) {
             let _ = dom::element(if self.items.is_empty() { "pick" } else { "add" }).focus();
