@@ -1,6 +1,7 @@
 //! Changes while something is under way, mistyped numbers, failed images: page and files always agree.
 
 use anyhow::{Context, Result, ensure};
+use rbc_tests::hands::ESCAPE;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{piece, plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
@@ -140,6 +141,47 @@ fn all_images_take_a_diameter_and_give_it_back() -> Result<()> {
         page.show(name)?;
         page.until_shown("#diameter-hint", "Estimated")?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_diameter_for_all_leaves_what_was_stopped_or_failed_and_ends_a_run_with_another() -> Result<()> {
+    let scratch = Scratch::new("all-but")?;
+    let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
+    let images = [small("done.png", 0)?, scratch.write("letter.png", "no picture")?];
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images)?;
+    page.until_shown("#error", "letter.png")?;
+    page.session().click("#dismiss")?;
+    // One runs, one was stopped.
+    page.hold("segment")?;
+    page.pick("file-input", &[small("runs.png", 60)?, small("stopped.png", 120)?])?;
+    page.until_held()?;
+    page.show_early("stopped.png")?;
+    page.key(ESCAPE)?;
+    page.wait("it is stopped", || Ok((page.result_state("stopped.png")? == "stopped").then_some(())))?;
+
+    page.show_early("done.png")?;
+    page.set("#diameter", "50")?;
+    page.session().click("#diameter-all")?;
+    page.until("another worker takes over", "return window.held.length === 2", json!([]))?;
+    assert_eq!(page.result_state("stopped.png")?, "stopped");
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    let state = |name: &str| page.result_state(name);
+    assert_eq!(
+        [state("done.png")?, state("runs.png")?, state("stopped.png")?, state("letter.png")?],
+        ["done", "done", "stopped", "failed"]
+    );
+    assert_eq!(page.shown("#error")?, "", "the file is read again");
+    for name in ["done.png", "runs.png"] {
+        page.show(name)?;
+        page.until_shown("#diameter-hint", "Set by hand")?;
+    }
+    // It has taken the diameter for its next run.
+    page.show("stopped.png")?;
+    page.until("the field follows", "return document.getElementById('diameter').value === '50'", json!([]))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Sliders, check boxes, fields and buttons.
 
+use super::item::{Item, Phase};
 use super::{App, act, dom};
 use crate::js::View;
 use crate::message::{DIAMETERS, Rules, UM_PER_PX};
@@ -164,10 +165,7 @@ impl App {
         if item.diameter != diameter {
             item.diameter = diameter;
             let id = item.id;
-            if self.running == Some(id) {
-                // Restarted, because running with the wrong diameter may take long.
-                self.restart_network();
-            }
+            self.end_outdated_run();
             self.retry(id);
         }
         self.sync_controls();
@@ -180,17 +178,23 @@ impl App {
         }
         // An empty field means that each image is estimated: the estimate of one does not apply to another.
         let diameter = self.active_item().and_then(|item| item.diameter);
-        let ids: Vec<u32> = self
-            .items
-            .iter()
-            .filter(|item| item.diameter != diameter && !item.pending())
-            .map(|item| item.id)
-            .collect();
+        // What was stopped or failed takes the diameter, but stays as it is.
+        let redo = |item: &&Item| item.diameter != diameter && item.phase == Phase::Done;
+        let ids: Vec<u32> = self.items.iter().filter(redo).map(|item| item.id).collect();
         for item in &mut self.items {
             item.diameter = diameter;
         }
+        self.end_outdated_run();
         self.sync_controls();
         ids.into_iter().for_each(|id| self.retry(id));
+    }
+
+    /// Restarts the network if it runs with another diameter than its image has now, because that may take long.
+    fn end_outdated_run(&mut self) {
+        let item = self.running.and_then(|id| self.item(id));
+        if item.is_some_and(|item| item.ran_with != item.diameter) {
+            self.restart_network();
+        }
     }
 
     /// Shows the active image's own settings in the panel.

@@ -406,9 +406,9 @@ impl App {
         self.items.iter().filter(move |item| item.phase == Phase::Done && item.weights_serial != serial)
     }
 
-    /// Runs an image again with its present settings.
+    /// Runs an image again with its present settings, unless its file is no readable image.
     pub fn retry(&mut self, id: u32) {
-        if let Some(item) = self.item_mut(id).filter(|item| !item.pending()) {
+        if let Some(item) = self.item_mut(id).filter(|item| !item.pending() && !item.unreadable) {
             item.phase = Phase::Waiting;
             item.losses = 0;
             self.pump();
