@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
 use rbc_tests::page::{Backend, Page};
-use rbc_tests::pictures::{plain_field, png, smear};
+use rbc_tests::pictures::{piece, plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::predict;
 use rbc_tests::unzip;
@@ -282,4 +282,58 @@ fn cells_left_out_quickly_stay_left_out() -> Result<()> {
     assert_eq!(out()?, json!(["5"]));
     assert_eq!(page.text("cell-count")?, (count - 1).to_string());
     Ok(())
+}
+
+#[test]
+fn what_waits_or_is_being_packed_can_be_cancelled() -> Result<()> {
+    let scratch = Scratch::new("cancelled")?;
+    let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
+    let images = [small("one.png", 0)?, small("two.png", 60)?];
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images)?;
+    let saved = "const click = HTMLAnchorElement.prototype.click; window.saved = [];
+        HTMLAnchorElement.prototype.click = function () { window.saved.push(this.download); click.call(this); }";
+    page.js(saved, json!([]))?;
+    // As a click of a mouse: the first of a double click, or its second.
+    let click = |button: &str, nth: u32| {
+        let body = "document.getElementById(arguments[0]).dispatchEvent(new MouseEvent('click', { detail: arguments[1] }))";
+        page.js(body, json!([button, nth]))
+    };
+    let buttons = [("export-images", "All images, CSV"), ("export-zip", "Everything, zip")];
+
+    // Both wait for the cells, with a double click too, and are called off.
+    page.hold("measure")?;
+    page.set("#threshold", "0.6")?;
+    page.until_held()?;
+    for (button, _) in buttons {
+        click(button, 1)?;
+        click(button, 2)?;
+        assert_eq!(page.text(button)?, "Counting 2…");
+    }
+    for (button, rest) in buttons {
+        click(button, 1)?;
+        assert_eq!(page.text(button)?, rest);
+    }
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+
+    // A zip is called off while it is packed; the next one is whole.
+    page.hold("pack")?;
+    click("export-zip", 1)?;
+    page.until_held()?;
+    assert_eq!(page.text("export-zip")?, "Packing 1 of 2…");
+    click("export-zip", 1)?;
+    assert_eq!(page.text("export-zip")?, "Everything, zip");
+    page.wait_until_ready()?;
+    page.let_go(None)?;
+    let zip = unzip::files(&fs::read(page.save("export-zip", ".zip")?)?)?;
+    for name in ["one.cells.csv", "two.cells.csv", "summary.csv"] {
+        ensure!(zip.iter().any(|(file, _)| file == name), "no {name}");
+    }
+    assert_eq!(page.js("return window.saved", json!([]))?, json!(["red-blood-cells.zip"]));
+    page.wait(
+        "the button is free again",
+        || Ok((page.text("export-zip")? == "Everything, zip").then_some(())),
+    )
 }

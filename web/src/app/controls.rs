@@ -57,8 +57,8 @@ pub fn listen() {
     on_click("run-again", App::run_again);
     on_click("shipped", App::back_to_shipped);
     on_click("more-rows", App::more_rows);
-    on_click("export-images", App::save_images_table);
-    on_click("export-zip", App::pack_all);
+    on_press("export-images", App::press_table);
+    on_press("export-zip", App::press_zip);
     on_press("race", App::race);
     on_click("dismiss", App::dismiss_complaints);
     dom::on(&dom::element("engine"), "click", |_: Event| {

@@ -245,7 +245,7 @@ impl App {
     }
 
     /// Items with results that do not match the present rules, corrections or truth mask.
-    fn stale(&self) -> impl Iterator<Item = &Item> {
+    pub fn stale(&self) -> impl Iterator<Item = &Item> {
         let found = |item: &&Item| item.probability.is_some() && !matches!(item.phase, Phase::Failed(_));
         self.items.iter().filter(found).filter(|item| !item.up_to_date(self.rules_version))
     }

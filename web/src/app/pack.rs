@@ -36,6 +36,13 @@ pub struct Packing {
     parts: Array,
 }
 
+impl Packing {
+    /// How far it is, for the user.
+    pub fn progress(&self) -> String {
+        format!("Packing {} of {}…", self.total - self.todo.len(), self.total)
+    }
+}
+
 impl App {
     pub fn pack_all(&mut self) {
         if self.packing.is_some() {
@@ -71,18 +78,20 @@ impl App {
 
     fn pack_next(&mut self) {
         let Some(packing) = &mut self.packing else { return };
-        let done = packing.total - packing.todo.len();
-        dom::set_text("export-zip", &format!("Packing {done} of {}…", packing.total));
         let Some(job) = packing.todo.pop() else {
             packing.link.ask(Request::PackEnd { table: std::mem::take(&mut packing.table) });
             return;
         };
+        let generation = packing.link.generation;
+        self.show_saves();
         self.show_state();
         spawn_local(async move {
             let file = files::read(&job.file).await;
             let probability = files::read_maybe(job.probability.as_ref()).await;
             act(move |app| {
-                let Some(packing) = &mut app.packing else { return };
+                // It may have been cancelled meanwhile, and another begun.
+                let packing = app.packing.as_mut().filter(|packing| packing.link.generation == generation);
+                let Some(packing) = packing else { return };
                 let name = job.name.clone();
                 match file {
                     Ok(file) => {
@@ -154,7 +163,6 @@ impl App {
 
     fn pack_over(&mut self) {
         self.packing = None;
-        dom::set_text("export-zip", "Everything, zip");
         self.refresh();
     }
 }

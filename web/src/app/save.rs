@@ -1,10 +1,13 @@
 //! Saving files to the user's disk.
 
+use super::pack::Packing;
 use super::{App, dom};
 use crate::message::{Export, Request, Truth};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+
+const CANCELLED: &str = "Cancelled; no file was saved.";
 
 pub fn download(name: &str, mime: &str, bytes: &Uint8Array) {
     let kind = BlobPropertyBag::new();
@@ -26,6 +29,49 @@ pub fn download_blob(name: &str, blob: &Blob) {
 }
 
 impl App {
+    /// Saves the table of all images; pressed again while that waits, cancels it.
+    pub fn press_table(&mut self) {
+        if std::mem::take(&mut self.table_wanted) {
+            dom::set_text("spoken", CANCELLED);
+        } else {
+            self.save_images_table();
+        }
+        self.pressed_save(self.table_wanted);
+    }
+
+    /// Saves the zip; pressed again while that waits or packs, cancels it.
+    pub fn press_zip(&mut self) {
+        if std::mem::take(&mut self.zip_wanted) || self.packing.take().is_some() {
+            dom::set_text("spoken", CANCELLED);
+        } else {
+            self.pack_all();
+        }
+        self.pressed_save(self.zip_wanted);
+    }
+
+    fn pressed_save(&mut self, waits: bool) {
+        if waits {
+            dom::set_text(
+                "spoken",
+                "The cells of some images are being counted; then it is saved. Press again to cancel.",
+            );
+        }
+        self.show_saves();
+        self.refresh();
+    }
+
+    /// Says on the buttons that save all images what they are waiting for.
+    pub fn show_saves(&self) {
+        let counting = |wanted: bool| wanted.then(|| format!("Counting {}…", self.stale().count().max(1)));
+        let packing = self.packing.as_ref().map(Packing::progress);
+        let table = ("export-images", "All images, CSV", counting(self.table_wanted));
+        let zip = ("export-zip", "Everything, zip", counting(self.zip_wanted).or(packing));
+        for (id, rest, busy) in [table, zip] {
+            dom::set_flag(&dom::element(id), "aria-busy", busy.is_some());
+            dom::set_text(id, busy.as_deref().unwrap_or(rest));
+        }
+    }
+
     /// Saves one file of the active image.
     pub fn export(&mut self, what: &str) {
         if self.exporting.iter().any(|making| making == what) {

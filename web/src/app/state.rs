@@ -313,10 +313,8 @@ impl App {
     /// Schedules an update of the page in the next frame; several calls cause one update.
     pub fn refresh(&mut self) {
         if self.state() == "ready" {
-            // Scripts read the list, figures and tables as soon as the state is "ready".
-            self.show_results();
-            self.show_figures();
-            self.show_tables();
+            // Scripts read the page as soon as the state is "ready".
+            self.show_parts();
         }
         self.show_state();
         if !self.refresh_asked {
@@ -327,12 +325,17 @@ impl App {
         }
     }
 
+    fn show_parts(&mut self) {
+        self.show_results();
+        self.show_figures();
+        self.show_tables();
+        self.show_saves();
+    }
+
     fn show_all(&mut self) {
         if self.refresh_asked {
             self.refresh_asked = false;
-            self.show_results();
-            self.show_figures();
-            self.show_tables();
+            self.show_parts();
             self.draw();
             self.keep_focus();
         }
