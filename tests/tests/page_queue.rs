@@ -82,6 +82,32 @@ fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> 
 }
 
 #[test]
+fn the_image_looked_at_comes_next_and_one_that_waits_can_be_stopped() -> Result<()> {
+    let scratch = Scratch::new("next")?;
+    let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.hold("segment")?;
+    page.pick("file-input", &[small("one.png", 0)?, small("two.png", 60)?, small("three.png", 120)?])?;
+    page.until_held()?;
+    page.show_early("three.png")?;
+    page.let_go(Some("segment"))?;
+    page.until_held()?;
+    let now = json!({ "done": 1, "waiting": 1, "working": 1 });
+    page.wait("one is done, one runs", || Ok((states(&page)? == now).then_some(())))?;
+    assert_eq!(page.result_state("three.png")?, "working");
+
+    let stop = "const b = document.querySelector('[data-name=\"two.png\"] .again');
+        const told = [b.hidden, b.textContent]; b.click(); return told";
+    assert_eq!(page.js(stop, json!([]))?, json!([false, "Stop"]));
+    page.wait("it is stopped", || Ok((page.result_state("two.png")? == "stopped").then_some(())))?;
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    assert_eq!(states(&page)?, json!({ "done": 2, "stopped": 1 }));
+    Ok(())
+}
+
+#[test]
 fn a_second_run_keeps_the_first_result_until_it_has_another() -> Result<()> {
     let scratch = Scratch::new("again")?;
     let image = scratch.write("smear.png", png(&spread(&smear()?, 1800, 1500, 1))?)?;

@@ -1,6 +1,6 @@
 //! The queue, and the worker that runs the model on it.
 
-use super::item::Phase;
+use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::state::Weights;
 use super::{App, act, dom, files};
@@ -134,13 +134,15 @@ impl App {
         self.load_next();
     }
 
-    /// Gives the network its next image, if it is free.
+    /// Gives the network its next image, if it is free: the one being looked at, else the first that waits.
     pub fn pump(&mut self) {
         self.refresh();
         if !self.network_ready || self.running.is_some() {
             return;
         }
-        let Some(item) = self.items.iter_mut().find(|item| item.phase == Phase::Waiting) else { return };
+        let waits = |item: &&Item| item.phase == Phase::Waiting;
+        let next = self.active_item().filter(waits).or_else(|| self.items.iter().find(waits));
+        let Some(item) = next.map(|item| item.id).and_then(|id| self.item_mut(id)) else { return };
         item.phase = Phase::Working(0.0);
         item.ran_with = item.diameter;
         let (id, name, file, diameter) = (item.id, item.name.clone(), item.file.clone(), item.diameter);
@@ -178,7 +180,7 @@ impl App {
 
     /// Activates another image if the active one has failed, unless the user chose it.
     fn leave_failed(&mut self, id: u32) {
-        let failed = |item: &super::item::Item| matches!(item.phase, Phase::Failed(_));
+        let failed = |item: &Item| matches!(item.phase, Phase::Failed(_));
         if self.chosen || self.active != Some(id) || !self.item(id).is_some_and(failed) {
             return;
         }
@@ -362,14 +364,14 @@ impl App {
 
     /// Stops one image: the active one if it is unfinished, else the one being processed.
     pub fn cancel_current(&mut self) {
-        let begun = |item: &&super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
+        let begun = |item: &&Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
         if let Some(id) = self.active_item().filter(begun).map(|item| item.id).or(self.running) {
             self.stop(id);
         }
     }
 
     pub fn stop(&mut self, id: u32) {
-        let begun = |item: &&mut super::item::Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
+        let begun = |item: &&mut Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
         if let Some(item) = self.item_mut(id).filter(begun) {
             item.fall_back(Phase::Stopped);
         }
@@ -401,7 +403,7 @@ impl App {
     }
 
     /// Items with results of other weights than the present ones.
-    pub fn outdated(&self) -> impl Iterator<Item = &super::item::Item> {
+    pub fn outdated(&self) -> impl Iterator<Item = &Item> {
         let serial = self.weights.as_ref().map_or(0, |weights| weights.serial);
         self.items.iter().filter(move |item| item.phase == Phase::Done && item.weights_serial != serial)
     }

@@ -97,7 +97,7 @@ pub struct Face {
 impl Face {
     fn of(item: &Item, active: bool) -> Self {
         let (state, action) = match item.phase {
-            Phase::Waiting => ("waiting", ""),
+            Phase::Waiting => ("waiting", "Stop"),
             Phase::Working(_) => ("working", "Stop"),
             Phase::Counting => ("counting", ""),
             Phase::Done => ("done", ""),
@@ -194,11 +194,11 @@ impl App {
         }
     }
 
-    /// Handles the small button of a card: retries a failed image, stops a running one.
+    /// Handles the small button of a card: retries a failed image, stops a waiting or running one.
     fn stop_or_retry(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
             Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
-            Some(Phase::Working(_)) => self.stop(id),
+            Some(Phase::Waiting | Phase::Working(_)) => self.stop(id),
             _ => {}
         }
     }
