@@ -22,6 +22,12 @@ fn until_state(page: &Page, state: &str, count: usize) -> Result<()> {
     page.until(&format!("{count} images are {state}"), body, json!([state, count])).map(drop)
 }
 
+/// The names of the images in the list, in its order.
+fn names(page: &Page) -> Result<Vec<String>> {
+    let body = "return [...document.querySelectorAll('[data-testid=result]')].map((e) => e.dataset.name)";
+    Ok(serde_json::from_value(page.js(body, json!([]))?)?)
+}
+
 /// An image that keeps the CPU busy for some seconds.
 fn slow(scratch: &Scratch, name: &str) -> Result<PathBuf> {
     scratch.write(name, png(&spread(&smear()?, 3600, 3000, 1))?)
@@ -196,10 +202,6 @@ fn what_was_removed_last_can_be_put_back_with_its_corrections() -> Result<()> {
     let write = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
     let page = Page::open(Backend::Cpu)?;
     page.segment(&[write(one, 0)?, write(two, 60)?, write(three, 120)?])?;
-    let names = |page: &Page| -> Result<Vec<String>> {
-        let body = "return [...document.querySelectorAll('[data-testid=result]')].map((e) => e.dataset.name)";
-        Ok(serde_json::from_value(page.js(body, json!([]))?)?)
-    };
     let remove = |name: &str| {
         let body =
             "document.querySelector(`[data-testid=result][data-name='${arguments[0]}'] .remove`).click()";
@@ -243,4 +245,53 @@ fn what_was_removed_last_can_be_put_back_with_its_corrections() -> Result<()> {
     page.session().click("#put-back")?;
     assert_eq!(page.until_through("four.png")?, "done");
     Ok(())
+}
+
+#[test]
+fn the_whole_list_can_be_removed_and_put_back_and_the_settings_stay() -> Result<()> {
+    let scratch = Scratch::new("remove-all")?;
+    let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&[small("one.png", 0)?])?;
+    ensure!(page.shown("#remove-all")?.is_empty(), "for one image its own button will do");
+    page.segment(&[small("two.png", 60)?, scratch.write("letter.png", "no picture")?])?;
+    page.set("#scale", "0.1")?;
+    page.show("two.png")?;
+    page.js("document.querySelector('#cells-body tr input').click()", json!([]))?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+    page.wait_until_ready()?;
+    let count = page.text("cell-count")?;
+    // One more is under way, and one waits.
+    page.hold("segment")?;
+    page.pick("file-input", &[small("runs.png", 90)?, small("waits.png", 120)?])?;
+    page.until_held()?;
+    page.wait("all are listed", || Ok((names(&page)?.len() == 5).then_some(())))?;
+
+    page.session().click("#remove-all")?;
+    page.until_shown("#welcome", "Drop smear images here")?;
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    assert_eq!((names(&page)?, page.shown("#error")?.as_str()), (Vec::new(), ""));
+    let scale = page.js("return document.getElementById('scale').value", json!([]))?;
+    assert_eq!(scale, "0.1");
+
+    // The next slide goes behind them.
+    page.segment(&[small("next.png", 30)?])?;
+    page.until_shown("#put-back", "Put back 5 images")?;
+    page.session().click("#put-back")?;
+    assert_eq!(names(&page)?, ["one.png", "two.png", "letter.png", "runs.png", "waits.png", "next.png"]);
+    ensure!(page.shown("#put-back")?.is_empty(), "they are back");
+    page.wait_until_ready()?;
+    assert_eq!(states(&page)?, json!({ "done": 5, "failed": 1 }));
+    page.show("two.png")?;
+    page.until_shown("#picture-facts", "1 correction by hand")?;
+    assert_eq!(page.text("cell-count")?, count);
+
+    // Only the last removal is kept.
+    page.session().click("#remove-all")?;
+    page.until_shown("#put-back", "Put back 6 images")?;
+    page.segment(&[small("last.png", 45)?])?;
+    page.js("document.querySelector('[data-testid=result] .remove').click()", json!([]))?;
+    page.until_shown("#put-back", "Put back last.png").map(drop)
 }

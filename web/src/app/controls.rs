@@ -52,6 +52,7 @@ pub fn listen() {
     on_click("zoom-full", App::zoom_full);
     on_click("cancel", App::cancel);
     on_click("retry-all", App::retry_all);
+    on_click("remove-all", App::remove_all);
     on_click("put-back", App::put_back);
     on_click("copy-table", App::copy_table);
     on_click("run-again", App::run_again);

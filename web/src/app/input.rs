@@ -280,7 +280,7 @@ impl App {
     }
 
     /// Reports a problem with one or several files.
-    fn complain_of(&mut self, names: &[String], what: &str) {
+    pub fn complain_of(&mut self, names: &[String], what: &str) {
         if let Some((first, others)) = names.split_first() {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
             self.complain(&format!("{first}{more}: {what}."));

@@ -12,6 +12,11 @@ use web_sys::Blob;
 /// Maximum number of consecutive losses of the worker (without an answer in between) after which it is restarted.
 const MOST_LOSSES: u32 = 2;
 
+/// Whether an image waits for the model or is being processed by it.
+fn begun(item: &Item) -> bool {
+    matches!(item.phase, Phase::Waiting | Phase::Working(_))
+}
+
 /// The name of a back end for the user.
 pub fn backend_name(backend: &str) -> &'static str {
     if backend == "webgpu" { "WebGPU" } else { "CPU" }
@@ -347,36 +352,25 @@ impl App {
         self.given_up();
     }
 
-    /// Stops everything unfinished. A computing worker cannot receive messages, so it is replaced.
+    /// Stops everything unfinished.
     pub fn cancel(&mut self) {
-        let was_running = self.running.is_some();
-        for item in &mut self.items {
-            if matches!(item.phase, Phase::Waiting | Phase::Working(_)) {
-                item.fall_back(Phase::Stopped);
-            }
-        }
-        if was_running {
-            self.running = None;
-            self.restart_network();
-        }
-        self.given_up();
+        self.stop(&self.ids());
     }
 
     /// Stops one image: the active one if it is unfinished, else the one being processed.
     pub fn cancel_current(&mut self) {
-        let begun = |item: &&Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
-        if let Some(id) = self.active_item().filter(begun).map(|item| item.id).or(self.running) {
-            self.stop(id);
+        let active = self.active_item().filter(|item| begun(item)).map(|item| item.id);
+        if let Some(id) = active.or(self.running) {
+            self.stop(&[id]);
         }
     }
 
-    pub fn stop(&mut self, id: u32) {
-        let begun = |item: &&mut Item| matches!(item.phase, Phase::Waiting | Phase::Working(_));
-        if let Some(item) = self.item_mut(id).filter(begun) {
+    /// Stops these images, if they are unfinished. A computing worker cannot receive messages, so it is replaced.
+    pub fn stop(&mut self, ids: &[u32]) {
+        for item in self.items.iter_mut().filter(|item| ids.contains(&item.id) && begun(item)) {
             item.fall_back(Phase::Stopped);
         }
-        if self.running == Some(id) {
-            self.running = None;
+        if self.running.take_if(|id| ids.contains(id)).is_some() {
             self.restart_network();
         }
         self.given_up();

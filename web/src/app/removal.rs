@@ -1,10 +1,11 @@
-//! Taking images off the list, and putting the last one back.
+//! Taking images off the list, and putting the last ones back.
 
 use super::input::is_same_file;
 use super::item::Item;
 use super::results::card_id;
 use super::state::AGAIN;
 use super::{App, dom};
+use std::mem::take;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
@@ -21,23 +22,46 @@ pub struct Removed {
 
 impl App {
     pub fn remove(&mut self, id: u32) {
-        let (pending, diameter) =
-            self.item(id).map(|item| (item.pending(), item.diameter)).unwrap_or_default();
-        self.stop(id);
-        let Some(at) = self.items.iter().position(|item| item.id == id) else { return };
-        let item = self.items.remove(at);
-        self.forget_complaints(&item.name);
-        self.faces.remove(&id);
-        let card = dom::document().get_element_by_id(&card_id(id));
-        if let Some(card) = &card {
-            card.remove();
+        self.take_off(&[id]);
+    }
+
+    pub fn remove_all(&mut self) {
+        self.take_off(&self.ids());
+    }
+
+    /// Takes images off the list. They can be put back until others are.
+    fn take_off(&mut self, ids: &[u32]) {
+        let before: Vec<_> = self.items.iter().map(|item| (item.pending(), item.diameter)).collect();
+        self.stop(ids);
+        let mut removed = Vec::new();
+        for (at, (item, (pending, diameter))) in take(&mut self.items).into_iter().zip(before).enumerate() {
+            if ids.contains(&item.id) {
+                let card = dom::document().get_element_by_id(&card_id(item.id));
+                removed.push(Removed { at, item, card, pending, diameter });
+            } else {
+                self.items.push(item);
+            }
         }
-        dom::set_text(
-            "spoken",
-            &format!("{} was removed. Put back, above the list, undoes that.", item.name),
-        );
-        self.removed = Some(Removed { at, item, card, pending, diameter });
-        if self.active == Some(id) {
+        let Some(at) = removed.first().map(|first| first.at) else { return };
+        for Removed { item, card, .. } in &removed {
+            self.forget_complaints(&item.name);
+            self.faces.remove(&item.id);
+            if let Some(card) = card {
+                card.remove();
+            }
+        }
+        self.removed = removed;
+        self.leave_removed(ids, at);
+        let place = if self.items.is_empty() { "" } else { ", above the list," };
+        let what = self.named_removed().unwrap_or_default();
+        dom::set_text("spoken", &format!("Removed: {what}. Put back{place} undoes that."));
+        // Pending saves may have been waiting for these images only.
+        self.go_on();
+    }
+
+    /// Turns from images that were removed to another one; `at`: the place of the first of them.
+    fn leave_removed(&mut self, ids: &[u32], at: usize) {
+        if self.active.is_some_and(|active| ids.contains(&active)) {
             (self.active, self.hovered) = (None, None);
             (self.desk_open, self.desk_has) = (None, None);
             self.view.forget();
@@ -50,26 +74,36 @@ impl App {
         if let (Some(next), None) = (next, self.active) {
             self.activate(next);
         }
-        if self.racer.is_some() && self.raced == id {
+        if self.racer.is_some() && ids.contains(&self.raced) {
             self.race_over("The image was removed.");
         }
         // Focus moves to the neighbouring card, so that several can be removed in a row.
         if !next.is_some_and(focus_card) {
             let _ = dom::element(if self.items.is_empty() { "pick" } else { "add" }).focus();
         }
-        // Pending saves may have been waiting for this image only.
-        self.go_on();
     }
 
-    /// Puts the image that was removed last back to its place, with its corrections.
+    /// Puts the images that were removed last back to their places, with their corrections.
     pub fn put_back(&mut self) {
-        let Some(Removed { at, mut item, card, pending, diameter }) = self.removed.take() else { return };
-        let id = item.id;
+        let removed = take(&mut self.removed);
+        let Some(first) = removed.first().map(|first| first.item.id) else { return };
+        let pending: Vec<u32> =
+            removed.iter().filter(|removed| removed.pending).map(|removed| removed.item.id).collect();
+        let again: Vec<String> =
+            removed.into_iter().filter_map(|removed| self.put_back_one(removed)).collect();
+        self.complain_of(&again, AGAIN);
+        self.choose(first);
+        pending.into_iter().for_each(|id| self.retry(id));
+        self.go_on();
+        let _ = focus_card(first);
+    }
+
+    /// Puts one image back to its place. Returns its name if its file is in the list twice now.
+    fn put_back_one(&mut self, removed: Removed) -> Option<String> {
+        let Removed { at, mut item, card, pending, diameter } = removed;
         // What was saved may follow other rules by now.
         item.saved &= item.measured_rules == self.rules_version;
-        if self.items.iter().any(|other| is_same_file(&other.file, &item.file)) {
-            self.complain(&format!("{}: {AGAIN}.", item.name));
-        }
+        let again = self.items.iter().any(|other| is_same_file(&other.file, &item.file));
         // Another image may have come by the name of its files meanwhile.
         if self.items.iter().any(|other| other.stem.to_lowercase() == item.stem.to_lowercase()) {
             item.stem = self.new_stem(&item.name);
@@ -86,22 +120,29 @@ impl App {
                 self.items.get(at).and_then(|next| dom::document().get_element_by_id(&card_id(next.id)));
             let _ = dom::element("results").insert_before(&card, next.as_deref());
         }
+        let again = again.then(|| item.name.clone());
         self.items.insert(at, item);
-        self.choose(id);
-        if pending {
-            self.retry(id);
-        }
-        self.go_on();
-        let _ = focus_card(id);
+        again
     }
 
-    pub fn show_put_back(&self) {
-        let name = self.removed.as_ref().map(|removed| removed.item.name.as_str());
-        dom::show("put-back", name.is_some());
-        let text = name.map(|name| format!("Put back {name}")).unwrap_or_default();
+    /// What was removed last, for the user.
+    fn named_removed(&self) -> Option<String> {
+        match &self.removed[..] {
+            [] => None,
+            [one] => Some(one.item.name.clone()),
+            all => Some(format!("{} images", all.len())),
+        }
+    }
+
+    /// Offers to remove all images, and to put back what was removed.
+    pub fn show_removal(&self) {
+        dom::show("remove-all", self.items.len() > 1);
+        let named = self.named_removed();
+        dom::show("put-back", named.is_some());
+        let text = named.map(|named| format!("Put back {named}")).unwrap_or_default();
         dom::set_text("put-back", &text);
         // The text may be cut off.
-        dom::set(&dom::element("put-back"), "title", &format!("{text}, to its place, with its corrections"));
+        dom::set(&dom::element("put-back"), "title", &format!("{text}, in place and with all corrections"));
         // Above the list; among the welcoming buttons if the list is empty and not shown.
         let button = dom::element("put-back");
         let place = dom::element(if self.items.is_empty() { "welcome-buttons" } else { "put-back-place" });

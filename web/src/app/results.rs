@@ -171,7 +171,7 @@ impl App {
         dom::show("retry-all", pending == 0 && over > 0);
         dom::set_text("retry-all", &format!("Try {over} again"));
         dom::show("overall", pending > 0);
-        self.show_put_back();
+        self.show_removal();
         let bar = dom::element("progress");
         dom::set(&bar, "value", &format!("{:.4}", self.share_done()));
         let waits = if self.network_ready { "" } else { ", waiting for the model" };
@@ -198,7 +198,7 @@ impl App {
     fn stop_or_retry(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
             Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
-            Some(Phase::Waiting | Phase::Working(_)) => self.stop(id),
+            Some(Phase::Waiting | Phase::Working(_)) => self.stop(&[id]),
             _ => {}
         }
     }

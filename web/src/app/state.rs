@@ -42,8 +42,8 @@ pub struct App {
     pub items: Vec<Item>,
     /// What each image's card shows.
     pub faces: HashMap<u32, Face>,
-    /// The image that was removed last.
-    pub removed: Option<Removed>,
+    /// The images that were removed last, with one press.
+    pub removed: Vec<Removed>,
     pub active: Option<u32>,
     pub next_id: u32,
     pub rules: Rules,
@@ -134,7 +134,7 @@ impl App {
         Self {
             items: Vec::new(),
             faces: HashMap::new(),
-            removed: None,
+            removed: Vec::new(),
             active: None,
             next_id: 1,
             rules: Rules::default(),
@@ -203,6 +203,11 @@ impl App {
 
     pub fn item_mut(&mut self, id: u32) -> Option<&mut Item> {
         self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    /// Ids of all images, in the order of the list.
+    pub fn ids(&self) -> Vec<u32> {
+        self.items.iter().map(|item| item.id).collect()
     }
 
     pub fn active_item(&self) -> Option<&Item> {
