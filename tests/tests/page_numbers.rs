@@ -60,9 +60,14 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let expected = within / (f64::from(SIZE.0 * SIZE.1) * 0.01 / 1e6);
     ensure!((number(&density)? / expected - 1.0).abs() < 0.01, "{density}, {expected} expected");
 
-    // The scale is drawn along a scale bar: 180 image pixels are set to 45 µm.
+    // The scale is drawn along a scale bar: 180 image pixels are set to 45 µm. A misplaced line is drawn again with one press.
     page.session().click("#draw-scale")?;
     let canvas = page.canvas()?;
+    page.drag(canvas.place(SIZE, (60.0, 100.0)), canvas.place(SIZE, (140.0, 150.0)))?;
+    page.until_shown("#scale-form", "px. In µm")?;
+    page.session().click("#draw-scale")?;
+    page.until("it draws", "return document.getElementById('draw-scale').ariaPressed === 'true'", json!([]))?;
+    assert_eq!(page.shown("#scale-form")?, "");
     page.drag(canvas.place(SIZE, (60.0, 150.0)), canvas.place(SIZE, (240.0, 150.0)))?;
     page.until_shown("#scale-form", "px. In µm")?;
     let pixels = number(&page.shown("#scale-pixels")?)?;

@@ -95,9 +95,10 @@ impl Ruler {
 
 impl App {
     pub fn toggle_ruler(&mut self) {
-        if self.ruler.active || self.ruler.length() > 0.0 {
-            self.ruler.stop();
-        } else if !self.items.is_empty() {
+        let drawing = self.ruler.active;
+        // A line that is there already was misplaced: it is drawn again. Esc only removes it.
+        self.ruler.stop();
+        if !drawing && !self.items.is_empty() {
             self.put_pen_down();
             self.ruler.start();
         }
