@@ -85,9 +85,13 @@ impl Page {
     }
 
     /// Clicks with the right button, as for a context menu.
-    pub fn click_right_at(&self, (x, y): (f64, f64)) -> Result<()> {
-        let press = |kind: &str| json!({ "type": kind, "button": 2 });
-        self.mouse(json!([step(x, y), press("pointerDown"), press("pointerUp")]))
+    pub fn click_right_at(&self, at: (f64, f64)) -> Result<()> {
+        self.trace_with(2, &[at])
+    }
+
+    /// Drags with the middle button, the wheel.
+    pub fn drag_with_middle(&self, from: (f64, f64), to: (f64, f64)) -> Result<()> {
+        self.trace_with(1, &[from, to])
     }
 
     pub fn drag(&self, from: (f64, f64), to: (f64, f64)) -> Result<()> {
@@ -97,9 +101,14 @@ impl Page {
 
     /// Draws a line through these points with the button held down.
     pub fn trace(&self, points: &[(f64, f64)]) -> Result<()> {
+        self.trace_with(0, points)
+    }
+
+    fn trace_with(&self, button: u8, points: &[(f64, f64)]) -> Result<()> {
+        let press = |kind: &str| json!({ "type": kind, "button": button });
         let mut actions: Vec<_> = points.iter().map(|&(x, y)| step(x, y)).collect();
-        actions.insert(actions.len().min(1), down());
-        actions.push(up());
+        actions.insert(actions.len().min(1), press("pointerDown"));
+        actions.push(press("pointerUp"));
         self.mouse(Value::Array(actions))
     }
 

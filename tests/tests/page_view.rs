@@ -1,7 +1,7 @@
 //! Viewing: zooming and panning by wheel, keys and touch, overlays, hovering, clicks, live threshold, magnification.
 
 use anyhow::{Context, Result, ensure};
-use rbc_tests::hands::{RIGHT, SPACE};
+use rbc_tests::hands::{ESCAPE, RIGHT, SPACE};
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{png, smear};
 use rbc_tests::scratch::Scratch;
@@ -110,6 +110,17 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
     page.hover((at.0, at.1 + 40.0))?;
     until_tip(&page, &id)?;
 
+    // The middle button moves the picture even with a pen in hand, and the browser does not scroll.
+    let watch = "document.addEventListener('mousedown', (event) => { window.pressed = [event.button, event.defaultPrevented]; })";
+    page.js(watch, json!([]))?;
+    page.key("c")?;
+    page.drag_with_middle((at.0, at.1 + 40.0), (at.0 - 60.0, at.1 + 10.0))?;
+    page.key(ESCAPE)?;
+    page.hover((at.0 - 60.0, at.1 + 10.0))?;
+    until_tip(&page, &id)?;
+    assert_eq!(page.js("return window.pressed", json!([]))?, json!([1, true]));
+    ensure!(!page.shown("#picture-facts")?.contains("correction"), "the middle button drew");
+
     // A pinch zooms in.
     page.key("0")?;
     until_zoom(&page, "0 shows all", |zoom| (zoom / fit - 1.0).abs() < 0.01)?;
@@ -158,6 +169,8 @@ fn cells_are_hovered_left_out_and_taken_in() -> Result<()> {
     // The right button opens the browser's menu: the picture does not move and no cell is left out.
     let before = settled(&page)?;
     page.click_right_at(at)?;
+    // Neither does the middle one leave it out.
+    page.drag_with_middle(at, at)?;
     page.hover((at.0 + 1.0, at.1))?;
     page.wait_until_ready()?;
     assert_eq!((count(&page)?, settled(&page)?), (all, before));

@@ -11,6 +11,9 @@ use web_sys::{HtmlCanvasElement, MouseEvent, PointerEvent, WheelEvent};
 /// A press that moves less than this, in screen pixels, counts as a click.
 const CLICK: f64 = 5.0;
 
+/// Number of the middle mouse button in events.
+const MIDDLE: i16 = 1;
+
 /// Pointers that are down (id and position), and the distance moved since the first went down.
 #[derive(Default)]
 struct Fingers {
@@ -36,6 +39,12 @@ pub fn listen() {
     listen_to("pointerup", Fingers::lift);
     listen_to("pointercancel", Fingers::lift);
     dom::on(&canvas, "wheel", wheel_turned);
+    // Else the browser would scroll by itself after a press of the middle button.
+    dom::on(&canvas, "mousedown", |event: MouseEvent| {
+        if event.button() == MIDDLE {
+            event.prevent_default();
+        }
+    });
     dom::on(&canvas, "pointerleave", |_: PointerEvent| {
         act(|app| {
             app.pointer = None;
@@ -61,19 +70,23 @@ fn wheel_turned(event: WheelEvent) {
 
 impl Fingers {
     fn press(&mut self, event: &PointerEvent) {
-        // Other buttons open menus etc.
-        if event.button() != 0 {
+        // The middle button moves the picture, whatever is in hand; others open menus etc.
+        let middle = event.button() == MIDDLE;
+        if event.button() != 0 && !middle {
             return;
         }
         let (x, y) = place(event);
         let canvas: HtmlCanvasElement = dom::find("canvas");
         let _ = canvas.set_pointer_capture(event.pointer_id());
         if self.down.is_empty() {
-            self.travelled = 0.0;
+            // The middle button never clicks.
+            self.travelled = if middle { f64::INFINITY } else { 0.0 };
         }
         self.down.push((event.pointer_id(), x, y));
         let fingers = self.down.len();
-        act(move |app| app.pressed(fingers, x, y));
+        if !middle {
+            act(move |app| app.pressed(fingers, x, y));
+        }
     }
 
     fn shift(&mut self, event: &PointerEvent) {
