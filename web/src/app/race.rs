@@ -62,7 +62,7 @@ impl App {
                 });
             }
             Reply::Segmented(result) => {
-                let Some(item) = self.item(result.id) else { return self.race_over(GONE) };
+                let Some(item) = self.item(result.id) else { return };
                 if item.backend == result.backend || item.weights_serial != result.weights_serial {
                     return self.race_over("The image was run again meanwhile. Compare once more.");
                 }
