@@ -116,7 +116,7 @@ pub struct Labels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
     pub labels: Labels,
-    /// Sorted by id. Ids are consecutive from 1, except for gaps left by [`Cells::leave_out`].
+    /// Sorted by id. Ids are consecutive from 1, except for gaps left by [`Cells::erase`].
     pub cells: Vec<Cell>,
     /// The cell diameter in pixels, given or estimated from the mask; `None` if there are no cells.
     pub diameter_px: Option<f32>,
@@ -170,14 +170,14 @@ impl Cells {
     }
 
     /// Leaves out the cells that the edge cuts, renumbers the others, and adds the number left out to `cut_left_out`.
-    pub fn leave_out_cut(&mut self) {
+    pub fn drop_cut_and_renumber(&mut self) {
         let all = self.cells.len();
         self.retain(|cell| !cell.touches_edge);
         self.cut_left_out += all - self.cells.len();
     }
 
-    /// Removes the cells for which `out` holds; the others keep their ids.
-    pub fn leave_out(&mut self, out: impl Fn(&Cell) -> bool) {
+    /// Removes the cells for which `out` holds; the others keep their ids, and `cut_left_out` its value.
+    pub fn erase(&mut self, out: impl Fn(&Cell) -> bool) {
         let gone: HashSet<u32> = self.cells.iter().filter(|cell| out(cell)).map(|cell| cell.id).collect();
         self.cells.retain(|cell| !gone.contains(&cell.id));
         self.labels.ids.iter_mut().filter(|id| gone.contains(id)).for_each(|id| *id = 0);
@@ -249,7 +249,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
     }
     cells.number_and_measure(count as usize, probability);
     if options.skip_edge {
-        cells.leave_out_cut();
+        cells.drop_cut_and_renumber();
     }
     cells
 }

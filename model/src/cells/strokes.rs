@@ -26,7 +26,7 @@ impl Cells {
         if strokes.is_empty() {
             return Vec::new();
         }
-        // Ids removed by `leave_out` stay unused.
+        // Ids removed by `erase` stay unused.
         let most = self.cells.iter().map(|cell| cell.id as usize).max().unwrap_or(0);
         let mut extents = vec![Extent { bounds: [0; 4], area: 0 }; most];
         for cell in &self.cells {
@@ -369,7 +369,7 @@ mod tests {
     fn cells_that_were_left_out_before_stay_out() {
         let map = disc_map(&[(12.0, 30.0, 9.0), (40.0, 30.0, 9.0), (68.0, 30.0, 9.0)]);
         let mut cells = found(&map);
-        cells.leave_out(|cell| cell.x < 20.0);
+        cells.erase(|cell| cell.x < 20.0);
         assert_eq!(cells.cells.iter().map(|cell| cell.id).collect::<Vec<_>>(), [2, 3]);
         let strokes = [square(2.0, 2.0, 6.0), Stroke::Cut(vec![(68.0, 10.0), (68.0, 50.0)])];
         assert_eq!(cells.correct(&strokes, &map), [true, true]);

@@ -79,11 +79,12 @@ impl Summary {
 
     /// Statistics of all cells of an image.
     pub fn of(cells: &Cells) -> Self {
-        Self::of_some(cells, |_| true)
+        Self::of_some(cells, |_| true, cells.cut_left_out)
     }
 
-    /// Statistics of the cells for which `keep` holds, for example after manual removals.
-    pub fn of_some(cells: &Cells, keep: impl Fn(&Cell) -> bool) -> Self {
+    /// Statistics of the cells for which `keep` holds, for example after manual removals. `cut_left_out` is the number of
+    /// cells cut by the edge that are not among `cells` but count in the density.
+    pub fn of_some(cells: &Cells, keep: impl Fn(&Cell) -> bool, cut_left_out: usize) -> Self {
         let kept: Vec<&Cell> = cells.cells.iter().filter(|cell| keep(cell)).collect();
         let whole = || kept.iter().filter(|cell| !cell.touches_edge);
         let spread = |value: fn(&Cell) -> f64| Spread::of(whole().map(|cell| value(cell)).collect());
@@ -91,7 +92,7 @@ impl Summary {
         let pixels = cells.lit_px as f64;
         let count = kept.len();
         let whole_count = whole().count();
-        let cut = count - whole_count + cells.cut_left_out;
+        let cut = count - whole_count + cut_left_out;
         let per_pixel = if pixels > 0.0 { (whole_count as f64 + cut as f64 / 2.0) / pixels } else { 0.0 };
         let um = cells.um_per_px.map(f64::from);
         let (area_px, diameter_px) = (spread(|cell| cell.area_px), spread(|cell| cell.diameter_px));
@@ -153,9 +154,13 @@ mod tests {
         });
         for skip_edge in [false, true] {
             let options = CellOptions { diameter_px: Some(20.0), skip_edge, ..CellOptions::default() };
-            let summary = Summary::of(&find_cells(&map, &options));
+            let cells = find_cells(&map, &options);
+            let summary = Summary::of(&cells);
             assert_eq!(summary.count, if skip_edge { 1 } else { 2 });
             assert_eq!(summary.density_per_megapixel, 1.5 / 4000.0 * 1e6);
+            // As if the cut cell had been left out by hand.
+            let inner = Summary::of_some(&cells, |cell| !cell.touches_edge, 0);
+            assert_eq!(inner.density_per_megapixel, 1.0 / 4000.0 * 1e6);
         }
     }
 

@@ -59,7 +59,7 @@ impl Basis {
         let mut missed = Missed::new();
         if self.skip_edge {
             let before: Vec<u32> = points.iter().map(|&[x, y]| cut_at(&cells, x, y)).collect();
-            cells.leave_out_cut();
+            cells.drop_cut_and_renumber();
             let there = points.iter().zip(before).filter(|([x, y], _)| cell_at(&cells, *x, *y) == 0);
             missed = there.map(|(point, cut)| (point.map(f64::to_bits), cut)).collect();
         }
@@ -172,13 +172,11 @@ impl Found {
         cells.um_per_px = rules.um_per_px.map(|scale| scale as f32);
         let hits: Vec<u32> = points.iter().map(|&[x, y]| cell_at(&cells, x, y)).collect();
         let excluded: HashSet<u32> = hits.iter().copied().filter(|id| *id != 0).collect();
-        let all_cut = cells.cut_left_out;
         // Cells left out by hand do not count at all, so they must not count again as cut cells (which count as half).
         let cut = points.iter().filter_map(|point| missed.get(&point.map(f64::to_bits)));
         let cut: HashSet<&u32> = cut.filter(|id| **id != 0).collect();
-        cells.cut_left_out = all_cut.saturating_sub(cut.len());
-        let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id));
-        cells.cut_left_out = all_cut;
+        let cut = cells.cut_left_out.saturating_sub(cut.len());
+        let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id), cut);
         let found = Self { cells, excluded, missed, by };
         // Compared with the mask as it would be saved.
         let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
@@ -218,7 +216,7 @@ impl Found {
         // Borrowed where possible: the labels of a large image take a gigabyte.
         let mut cells = Cow::Borrowed(&self.cells);
         if !self.excluded.is_empty() {
-            cells.to_mut().leave_out(|cell| self.excluded.contains(&cell.id));
+            cells.to_mut().erase(|cell| self.excluded.contains(&cell.id));
         }
         cells
     }
