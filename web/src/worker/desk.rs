@@ -46,10 +46,7 @@ fn passing(
 ) -> Result<(), Error> {
     let map = map.ok_or_else(|| no_map(name))?;
     let truth_version = truth.version;
-    let truth = truth.file.and_then(|file| {
-        let mask = read_truth(&bytes(&file), &truth.name, map.dimensions());
-        mask.map_err(|error| refuse_truth(id, truth_version, &error)).ok()
-    });
+    let truth = truth.decode(id, map.dimensions());
     let (_, measured) = Found::measure(id, &map, rules, by_hand, (truth.as_ref(), truth_version), None)?;
     tell(Reply::Measured(measured));
     Ok(())
@@ -93,7 +90,8 @@ impl Desk {
                 tell(Reply::Probed { id, cell, corrections_version, rules_version });
             }
             Request::Truth { id, name, file, truth_version } => {
-                if let Err(error) = self.truth(id, &name, &bytes(&file), truth_version) {
+                let truth = Truth { file: Some(file), name, version: truth_version };
+                if let Err(error) = self.truth(id, truth) {
                     failed(id, "measure", &error);
                 }
             }
@@ -124,10 +122,7 @@ impl Desk {
         let probability = probability.and_then(|map| GrayImage::from_raw(width, height, bytes(&map)));
         tell(Reply::Opened { id, width, height });
         let truth_version = truth.version;
-        let truth = truth.file.and_then(|file| {
-            let mask = read_truth(&bytes(&file), &truth.name, image.dimensions());
-            mask.map_err(|error| refuse_truth(id, truth_version, &error)).ok()
-        });
+        let truth = truth.decode(id, image.dimensions());
         let mut open =
             Open { id, name, image, probability, truth, truth_version, found: None, rules, by_hand };
         open.measure()?;
@@ -135,12 +130,11 @@ impl Desk {
         Ok(())
     }
 
-    fn truth(&mut self, id: u32, name: &str, file: &[u8], truth_version: u32) -> Result<(), Error> {
+    fn truth(&mut self, id: u32, truth: Truth) -> Result<(), Error> {
         if let Some(open) = self.open.as_mut().filter(|open| open.id == id) {
             // An unusable mask still replaces the previous one.
-            let truth = read_truth(file, name, open.image.dimensions());
-            open.truth = truth.map_err(|error| refuse_truth(id, truth_version, &error)).ok();
-            open.truth_version = truth_version;
+            open.truth_version = truth.version;
+            open.truth = truth.decode(id, open.image.dimensions());
             open.measure()?;
         }
         Ok(())
@@ -169,9 +163,15 @@ impl Desk {
     }
 }
 
-/// Reports that a truth mask cannot be used; its image is measured without one.
-fn refuse_truth(id: u32, truth_version: u32, error: &Error) {
-    tell(Reply::Failed { id, task: "truth".into(), truth_version, message: error.to_string() });
+impl Truth {
+    /// The truth mask of an image of this size. One that cannot be used is reported, and the image measured without.
+    fn decode(self, id: u32, size: (u32, u32)) -> Option<GrayImage> {
+        let refuse = |error: Error| {
+            let (task, message) = ("truth".into(), error.to_string());
+            tell(Reply::Failed { id, task, truth_version: self.version, message });
+        };
+        read_truth(&bytes(&self.file?), &self.name, size).map_err(refuse).ok()
+    }
 }
 
 /// Reads a truth mask, which must have the size of its image.
