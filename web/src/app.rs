@@ -19,6 +19,7 @@ mod item;
 mod keys;
 mod link;
 mod network;
+mod opening;
 mod pack;
 mod pen;
 mod race;

@@ -3,7 +3,7 @@
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::{App, act, dom, files};
-use crate::message::{Export, Measured, Opening, Reply, Request, Truth};
+use crate::message::{Export, Measured, Reply, Request, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
@@ -69,67 +69,6 @@ impl App {
         if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
             self.set_view("outline");
         }
-    }
-
-    /// Sends the active image to the desk, with everything known about it.
-    pub fn open_active(&mut self) {
-        let Some(item) = self.active_item() else { return };
-        let (id, name) = (item.id, item.name.clone());
-        let (file, map) = (item.file.clone(), item.probability.clone());
-        let (truth, version) = (item.truth.clone(), item.truth_version);
-        (self.desk_open, self.desk_has) = (Some(id), None);
-        spawn_local(async move {
-            let bytes = files::read(&file).await;
-            let probability = match &map {
-                Some(map) => files::read(map).await.map(Some),
-                None => Ok(None),
-            };
-            let truth = files::read_maybe(truth.as_ref()).await;
-            act(move |app| {
-                if app.desk_open != Some(id) {
-                    return;
-                }
-                let Some(item) = app.item(id) else { return };
-                let file = match bytes {
-                    Ok(file) => file,
-                    Err(problem) => {
-                        // If the network is yet to read the file, it will report the problem.
-                        let over = !item.pending();
-                        app.desk_open = None;
-                        let wanted = !std::mem::take(&mut app.exports_wanted).is_empty();
-                        if wanted {
-                            app.complain(&format!("{name}: nothing was saved, for it {problem}"));
-                        } else if over {
-                            app.complain(&format!("{name}: {problem}"));
-                        }
-                        // Its cells can still be found from the probability map alone.
-                        return app.go_on();
-                    }
-                };
-                if item.probability != map || item.truth_version != version {
-                    // The map or the truth mask changed while the files were being read.
-                    return app.open_active();
-                }
-                let (rules, by_hand) = (app.rules_of(id), item.by_hand.clone());
-                let truth_name = item.truth_name.clone();
-                let probability = probability.unwrap_or_else(|_| {
-                    if let Some(item) = app.item_mut(id) {
-                        item.lose_map();
-                    }
-                    None
-                });
-                if probability.is_some() {
-                    app.measuring.push(id);
-                }
-                app.desk_has = Some(id);
-                let truth = Truth { file: truth, name: truth_name, version };
-                app.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
-                for what in std::mem::take(&mut app.exports_wanted) {
-                    app.export(&what);
-                }
-                app.go_on();
-            });
-        });
     }
 
     /// The rules for one image: the common ones, with its own cell diameter, scale and version of the corrections.
