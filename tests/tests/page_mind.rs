@@ -52,6 +52,54 @@ fn a_result_that_waits_for_the_model_follows_the_rules() -> Result<()> {
 }
 
 #[test]
+fn what_is_counted_again_is_marked_and_not_summed_up() -> Result<()> {
+    let scratch = Scratch::new("counted-again")?;
+    let images =
+        [scratch.write("a.png", png(&smear()?)?)?, scratch.write("b.png", png(&piece(0, 0, 200, 160)?)?)?];
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
+    page.segment(&images)?;
+    page.show("a.png")?;
+    page.session().click("[data-table=images]")?;
+    let total = page.until_shown("#images-foot", "2 images")?;
+    ensure!(!total.contains('–'), "{total}");
+    let before = count(&page)?;
+    let row = |number: u32| page.shown(&format!("#images-body tr:nth-child({number})"));
+    // In the list, in the table of all images.
+    let counting = |name: &str, number: u32| -> Result<[bool; 3]> {
+        let state = page.result_state(name)? == "counting";
+        Ok([state, page.result_text(name)?.contains("counting…"), row(number)?.contains("counting…")])
+    };
+    let until = |what: &str, a: bool, b: bool| {
+        page.wait(what, || {
+            let now = [counting("a.png", 1)?, counting("b.png", 2)?];
+            Ok((now == [[a; 3], [b; 3]]).then_some(()))
+        })
+    };
+
+    page.hold("measure")?;
+    page.set("#threshold", "0.7")?;
+    page.until_held()?;
+    until("both are counted again", true, true)?;
+    page.until_shown("#images-foot", "–")?;
+    assert_eq!(count(&page)?, before, "the figures of the image shown stay until there are others");
+    // The image shown comes first.
+    page.let_go(Some("measure"))?;
+    page.until_held()?;
+    until("one is counted", false, true)?;
+    ensure!(page.shown("#images-foot")?.contains('–'), "{}", page.shown("#images-foot")?);
+    page.let_go(None)?;
+    page.wait_until_ready()?;
+    until("all are counted", false, false)?;
+    let sum = "const cells = (row) => parseInt(row.cells[1].innerText), all = (where) => [...document.querySelectorAll(where)].map(cells);
+        return [all('#images-body tr').reduce((a, b) => a + b), ...all('#images-foot tr')]";
+    let sum: [usize; 2] = serde_json::from_value(page.js(sum, json!([]))?)?;
+    assert_eq!(sum[0], sum[1]);
+    ensure!(!page.shown("#images-foot")?.contains('–'), "{}", page.shown("#images-foot")?);
+    Ok(())
+}
+
+#[test]
 fn a_zip_is_of_the_moment_it_was_asked_for() -> Result<()> {
     let scratch = Scratch::new("zip")?;
     let images = [

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
-use rbc_tests::pictures::{calibrated_tiff, piece, png, smear};
+use rbc_tests::pictures::{calibrated_tiff, piece, png, smear, spread};
 use rbc_tests::scratch::Scratch;
 use serde_json::json;
 
@@ -18,6 +18,13 @@ fn column(page: &Page, index: usize) -> Result<Vec<f64>> {
     Ok(serde_json::from_value(page.js(body, json!([index]))?)?)
 }
 
+/// The diameters in the table of cells, and whether the edge cuts the cell.
+fn diameters_and_cuts(page: &Page) -> Result<Vec<(f64, bool)>> {
+    let cut = "return [...document.querySelectorAll('#cells-body tr')].map((row) => row.innerText.includes('edge'))";
+    let cut: Vec<bool> = serde_json::from_value(page.js(cut, json!([]))?)?;
+    Ok(column(page, 4)?.into_iter().zip(cut).collect())
+}
+
 #[test]
 fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let scratch = Scratch::new("numbers")?;
@@ -28,14 +35,11 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
     page.show("smear.png")?;
-    let (diameters, areas) = (column(&page, 4)?, column(&page, 5)?);
+    let (diameters, areas) = (diameters_and_cuts(&page)?, column(&page, 5)?);
     let count = number(&page.text("cell-count")?)?;
     assert_eq!(diameters.len() as f64, count);
     // Means are taken over the cells that the edge does not cut.
-    let cut = "return [...document.querySelectorAll('#cells-body tr')].map((row) => row.innerText.includes('edge'))";
-    let cut: Vec<bool> = serde_json::from_value(page.js(cut, json!([]))?)?;
-    let whole: Vec<f64> =
-        diameters.iter().zip(&cut).filter(|(_, cut)| !**cut).map(|(value, _)| *value).collect();
+    let whole: Vec<f64> = diameters.iter().filter(|(_, cut)| !cut).map(|(value, _)| *value).collect();
     ensure!(!whole.is_empty() && whole.len() < diameters.len(), "{} of {count} are whole", whole.len());
     let mean = whole.iter().sum::<f64>() / whole.len() as f64;
     let diameter = number(&page.shown("#mean-diameter")?)?;
@@ -144,6 +148,35 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     )?;
     page.until_shown("#histogram-text", "")?;
     page.screenshot("numbers").map(drop)
+}
+
+#[test]
+fn totals_are_of_the_cells_of_all_images() -> Result<()> {
+    let scratch = Scratch::new("totals")?;
+    // Cells twice as large, so that the spread of all is not that of either image.
+    let large = spread(&smear()?, 720, 600, 2);
+    let images = [
+        scratch.write("small.png", png(&piece(0, 0, 200, 160)?)?)?,
+        scratch.write("large.png", png(&large)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    let mut whole = Vec::new();
+    for name in ["small.png", "large.png"] {
+        page.show(name)?;
+        let cells = diameters_and_cuts(&page)?;
+        whole.extend(cells.into_iter().filter(|(_, cut)| !cut).map(|(diameter, _)| diameter));
+    }
+    let mean = whole.iter().sum::<f64>() / whole.len() as f64;
+    let squares: f64 = whole.iter().map(|diameter| (diameter - mean).powi(2)).sum();
+    let deviation = (squares / (whole.len() - 1) as f64).sqrt();
+    page.session().click("[data-table=images]")?;
+    let total = page.until_shown("#images-foot td:nth-child(5)", "±")?;
+    let (told_mean, told_deviation) = total.split_once('±').context("no spread")?;
+    for (told, value) in [(told_mean, mean), (told_deviation, deviation)] {
+        ensure!((number(told)? / value - 1.0).abs() < 0.01, "{total}, {mean} ± {deviation} expected");
+    }
+    Ok(())
 }
 
 #[test]

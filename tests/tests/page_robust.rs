@@ -175,6 +175,28 @@ fn a_page_that_fails_says_so_and_does_not_hang() -> Result<()> {
 }
 
 #[test]
+fn an_image_that_the_desk_failed_at_is_not_summed_up() -> Result<()> {
+    let scratch = Scratch::new("failed-later")?;
+    let images = three(&scratch)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[..2])?;
+    page.show("one.png")?;
+    page.session().click("[data-table=images]")?;
+    page.until_shown("#images-foot", "2 images")?;
+    // The first time, the desk opens the image again.
+    let kill = "fault('kill desk');
+        return document.querySelector('[data-testid=result][data-name=\"one.png\"]').dataset.state === 'failed'";
+    page.until("the desk fails at it again", kill, json!([]))?;
+    page.until_shown("#images-body tr:nth-child(1)", "failed")?;
+    page.until_shown("#images-foot", "1 image")?;
+    let same = "const texts = (row) => [1, 2, 4].map((column) => parseFloat(row.cells[column].innerText));
+        return JSON.stringify(texts(document.querySelector('#images-body tr:nth-child(2)'))) === JSON.stringify(texts(document.querySelector('#images-foot tr')))";
+    ensure!(page.js(same, json!([]))? == true, "{}", page.shown("#table-images")?);
+    assert_eq!(page.text("cell-count")?, "–");
+    Ok(())
+}
+
+#[test]
 fn a_program_that_does_not_come_is_an_error_and_no_endless_trial() -> Result<()> {
     let scratch = Scratch::new("no-program")?;
     for file in xtask::size::list(&paths::site())?.iter().filter(|file| !file.ends_with("worker_bg.wasm")) {

@@ -30,6 +30,7 @@ mod samples;
 mod save;
 mod sorted;
 mod state;
+mod statistics;
 mod summary;
 mod table;
 mod tiles;

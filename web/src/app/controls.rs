@@ -214,7 +214,7 @@ impl App {
                 "The model is running again. Until it finishes, everything stays as it was found before."
                     .into()
             }
-            (Some(_), None) if item.rows.is_empty() && item.is_measured() => {
+            (Some(_), None) if item.rows.is_empty() && item.has_result() => {
                 "No cells were found to estimate it from. Enter the diameter; the model runs again.".into()
             }
             (Some(estimate), None)

@@ -3,7 +3,8 @@
 //! decimals, so that a wrong mark is no mark of thousands.
 
 use super::figures::{density, sized};
-use super::item::{Item, mean_and_spread};
+use super::item::Item;
+use super::statistics::Spread;
 use super::summary::NOTHING;
 use super::{App, act, dom};
 use js_sys::{Array, Intl, Object, Reflect};
@@ -104,9 +105,8 @@ fn cells(item: &Item, order: &[usize], scale: Option<f64>) -> String {
     lines.text
 }
 
-/// A row for each measured image. Micrometres if the scale of all is known.
-fn images(items: &[(&Item, Option<f64>)]) -> String {
-    let scaled = items.iter().all(|(_, scale)| scale.is_some());
+/// A row for each measured image, in micrometres if `scaled`.
+fn images(items: &[(&Item, Option<f64>)], scaled: bool) -> String {
     let one = Some(1.0).filter(|_| scaled);
     let ((_, length), (_, square)) = (sized(0.0, one, 1), sized(0.0, one, 2));
     let per_area = if scaled { "per mm²" } else { "per Mpx" };
@@ -137,19 +137,18 @@ fn images(items: &[(&Item, Option<f64>)]) -> String {
     let mut lines = Lines::new(&titles(&names, &units));
     for &(item, scale) in items {
         let scale = scale.filter(|_| scaled);
-        let some = item.whole().next().is_some();
-        let spread = |lines: &mut Lines, values: (f64, Option<f64>), power| {
-            lines.number(Some(sized(values.0, scale, power).0).filter(|_| some), 4);
-            lines.number(values.1.map(|deviation| sized(deviation, scale, power).0).filter(|_| some), 4);
+        let spread = |lines: &mut Lines, values: Spread, power| {
+            let values = values.sized(scale, power);
+            lines.number(values.mean(), 4);
+            lines.number(values.deviation(), 4);
         };
         lines.word(&item.label());
-        lines.number(Some(item.count() as f64), 0);
+        lines.number(Some(item.figures.count as f64), 0);
         lines.number(Some(item.covered * 100.0), 2);
         lines.number(Some(density(item, scale).0), 4);
-        spread(&mut lines, mean_and_spread(item.whole().map(|row| row.diameter)), 1);
-        spread(&mut lines, mean_and_spread(item.whole().map(|row| row.area)), 2);
-        let circularity = mean_and_spread(item.whole().map(|row| row.circularity)).0;
-        lines.number(Some(circularity).filter(|_| some), 4);
+        spread(&mut lines, item.figures.diameter, 1);
+        spread(&mut lines, item.figures.area, 2);
+        lines.number(item.figures.circularity.mean(), 4);
         lines.number(item.iou.map(|share| share * 100.0), 2);
         lines.number(item.dice.map(|share| share * 100.0), 2);
         lines.number(Some(item.seconds), 2);
@@ -169,7 +168,7 @@ impl App {
         let done: Vec<_> = self.exportable().map(|item| (item, self.scale_of(item))).collect();
         let shown = done.iter().find(|(item, _)| Some(item.id) == self.active);
         let text = match shown {
-            _ if all && !self.unsettled() => images(&done),
+            _ if all && !self.unsettled() => images(&done, self.all_scaled()),
             Some((item, scale)) if !all => cells(item, &self.sorting.order(&item.rows), *scale),
             _ => return self.complain(if self.unsettled() { COUNTING } else { NOTHING }),
         };

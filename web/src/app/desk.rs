@@ -185,8 +185,7 @@ impl App {
 
     /// Items with results that do not match the present rules, corrections or truth mask.
     pub fn stale(&self) -> impl Iterator<Item = &Item> {
-        let found = |item: &&Item| item.probability.is_some() && !matches!(item.phase, Phase::Failed(_));
-        self.items.iter().filter(found).filter(|item| !item.up_to_date(self.rules_version))
+        self.items.iter().filter(|item| item.is_stale(self.rules_version))
     }
 
     /// The image open at the desk, if it must be measured again.
@@ -302,24 +301,15 @@ impl App {
     }
 
     fn measured(&mut self, measured: Measured) {
-        let id = measured.id;
+        let (id, version, vain) = (measured.id, measured.corrections_version, measured.vain);
         self.answered(id);
         let active = self.active == Some(id);
         let pointed_at = self.row_pointed_at().map(|row| (row.x, row.y));
         let mut again = false;
         // An answer for older corrections would revert the latest one; it is ignored and the image measured again
         // below.
-        let latest = |item: &&mut Item| item.corrections_version == measured.corrections_version;
-        if let Some(item) = self.item_mut(id).filter(latest) {
-            item.measured_rules = measured.rules_version;
-            item.measured_corrections = measured.corrections_version;
-            item.measured_truth = measured.truth_version;
-            item.measurings += 1;
-            item.rows = measured.rows;
-            (item.density, item.covered) = (measured.density, measured.covered);
-            item.hits = measured.hits;
-            (item.doubt, item.summary) = (measured.doubt, measured.summary);
-            (item.iou, item.dice) = (measured.iou, measured.dice);
+        if let Some(item) = self.item_mut(id).filter(|item| item.corrections_version == version) {
+            item.measured(measured);
             if item.phase == Phase::Counting && item.diameter != item.found_with {
                 // Another diameter was typed in the meantime.
                 item.phase = Phase::Waiting;
@@ -331,7 +321,7 @@ impl App {
         }
         if active {
             self.view.overlay_changed();
-            self.stroke_measured(id, measured.corrections_version, measured.vain);
+            self.stroke_measured(id, version, vain);
             self.point_again(pointed_at);
             self.speak_soon();
         }

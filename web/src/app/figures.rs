@@ -1,7 +1,8 @@
 //! The figures of the active image.
 
-use super::item::{Item, Phase, mean_and_spread};
+use super::item::{Item, Phase};
 use super::network::backend_name;
+use super::statistics::Spread;
 use super::{App, dom};
 use crate::message::{CellRow, RED_CELLS};
 
@@ -61,18 +62,25 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
 }
 
 /// Mean and, if known, standard deviation. The line may break before the sign but not after it.
-pub fn spread(mean: f64, deviation: Option<f64>) -> String {
-    match deviation {
-        Some(deviation) => format!("{} ±\u{a0}{}", short(mean), short(deviation)),
-        None => short(mean),
+pub fn spread(values: Spread) -> String {
+    match (values.mean(), values.deviation()) {
+        (None, _) => NONE.into(),
+        (Some(mean), Some(deviation)) => format!("{} ±\u{a0}{}", short(mean), short(deviation)),
+        (Some(mean), None) => short(mean),
     }
 }
 
-fn spread_of(values: impl Iterator<Item = f64>, um_per_px: Option<f64>, power: i32) -> String {
-    let (mean, deviation) = mean_and_spread(values);
-    let (mean, unit) = sized(mean, um_per_px, power);
-    let deviation = deviation.map(|deviation| sized(deviation, um_per_px, power).0);
-    format!("{}\u{a0}{unit}", spread(mean, deviation))
+/// The same with the unit; `None` without values.
+fn spread_with_unit(values: Spread, um_per_px: Option<f64>, power: i32) -> Option<String> {
+    let (_, unit) = sized(values.mean()?, um_per_px, power);
+    Some(format!("{}\u{a0}{unit}", spread(values.sized(um_per_px, power))))
+}
+
+/// The same of a number without unit.
+fn spread_of_share(values: Spread) -> Option<String> {
+    let mean = values.mean()?;
+    let deviation = values.deviation().map(|deviation| format!(" ± {deviation:.2}"));
+    Some(format!("{mean:.2}{}", deviation.unwrap_or_default()))
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -95,8 +103,7 @@ impl App {
             (Some(typed), Some(own)) if (typed / own - 1.0).abs() > 0.01 => format!("The file says {own}."),
             _ => String::new(),
         };
-        let item = item.filter(|item| item.whole().next().is_some());
-        let diameter = item.map(|item| mean_and_spread(item.whole().map(|row| row.diameter)).0);
+        let diameter = item.filter(|item| item.has_result()).and_then(|item| item.figures.diameter.mean());
         let size = typed.or(own).zip(diameter).map(|(scale, diameter)| scale * diameter);
         let doubt = size.filter(|size| !RED_CELLS.contains(size)).map(|size| {
             format!("Mean cell diameter {} µm; red cells measure 6 to 9 µm. Check the scale.", short(size))
@@ -111,9 +118,9 @@ impl App {
         self.sync_controls();
         let item = self.active_item();
         let scale = item.and_then(|item| self.scale_of(item));
-        let done = item.filter(|item| item.is_measured() && !matches!(item.phase, Phase::Failed(_)));
-        let some = done.filter(|item| item.whole().next().is_some());
-        dom::set_text("cell-count", &done.map_or(NONE.into(), |item| item.count().to_string()));
+        let done = item.filter(|item| item.has_result());
+        let figures = done.map(|item| item.figures);
+        dom::set_text("cell-count", &figures.map_or(NONE.into(), |figures| figures.count.to_string()));
         dom::set_text("coverage", &percent(done.map(|item| item.covered)));
         let density = done.map(|item| density(item, scale));
         dom::set_text(
@@ -121,15 +128,9 @@ impl App {
             &density.map_or(NONE.into(), |(value, unit)| format!("{} {unit}", short(value))),
         );
         let show = |id: &str, text: Option<String>| dom::set_text(id, &text.unwrap_or_else(|| NONE.into()));
-        show("mean-diameter", some.map(|item| spread_of(item.whole().map(|row| row.diameter), scale, 1)));
-        show("mean-area", some.map(|item| spread_of(item.whole().map(|row| row.area), scale, 2)));
-        show(
-            "mean-circularity",
-            some.map(|item| {
-                let (mean, deviation) = mean_and_spread(item.whole().map(|row| row.circularity));
-                deviation.map_or(format!("{mean:.2}"), |deviation| format!("{mean:.2} ± {deviation:.2}"))
-            }),
-        );
+        show("mean-diameter", figures.and_then(|figures| spread_with_unit(figures.diameter, scale, 1)));
+        show("mean-area", figures.and_then(|figures| spread_with_unit(figures.area, scale, 2)));
+        show("mean-circularity", figures.and_then(|figures| spread_of_share(figures.circularity)));
         show(
             "timing",
             done.map(|item| format!("{} s, {}", short(item.seconds), backend_name(&item.backend))),
@@ -187,7 +188,7 @@ impl App {
         let facts: Vec<String> = [size, truth, corrections].into_iter().flatten().collect();
         dom::set_text("picture-facts", &facts.join(", "));
         let label = match &item.phase {
-            Phase::Done => format!("{}: {}", item.name, cells(item.count())),
+            Phase::Done => format!("{}: {}", item.name, cells(item.figures.count)),
             Phase::Failed(why) => why.clone(),
             _ => format!("{}: not done yet", item.name),
         };
@@ -214,7 +215,7 @@ impl App {
         for button in dom::all("[data-export]") {
             let what = button.get_attribute("data-export").unwrap_or_default();
             let busy = self.exporting.contains(&what);
-            let _ = button.toggle_attribute_with_force("disabled", !item.is_measured() || busy);
+            let _ = button.toggle_attribute_with_force("disabled", !item.has_result() || busy);
             dom::set_flag(&button, "aria-busy", busy);
         }
     }

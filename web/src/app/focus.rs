@@ -3,7 +3,7 @@
 use super::dom;
 use std::cell::RefCell;
 use wasm_bindgen::JsCast;
-use web_sys::{Event, FocusOptions, HtmlButtonElement, HtmlElement};
+use web_sys::{Element, Event, FocusOptions, HtmlButtonElement, HtmlElement};
 
 thread_local! {
     /// The element that last received focus.
@@ -36,5 +36,23 @@ pub fn keep(id: &str) {
         let here = FocusOptions::new();
         here.set_prevent_scroll(true);
         let _ = dom::element(id).focus_with_options(&here);
+    }
+}
+
+/// Replaces the rows of a table. If one of them has the focus, it goes to the same place in the new row with the same
+/// value of `attribute`.
+pub fn rebuild(body: &HtmlElement, attribute: &str, rows: Vec<Element>) {
+    let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
+    let focused = focused.and_then(|element| {
+        let value = element.closest("tr").ok()??.get_attribute(attribute)?;
+        Some(format!("tr[{attribute}='{value}'] {}", element.tag_name().to_lowercase()))
+    });
+    body.set_inner_html("");
+    for row in rows {
+        dom::append(body, &row);
+    }
+    let focused = focused.and_then(|selector| body.query_selector(&selector).ok().flatten());
+    if let Some(element) = focused.as_ref().and_then(|element| element.dyn_ref::<HtmlElement>()) {
+        let _ = element.focus();
     }
 }

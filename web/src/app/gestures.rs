@@ -226,7 +226,7 @@ impl App {
         let (Some((id, width, height)), false) = (self.view.image, busy) else { return };
         let (x, y) = self.view.to_image(x, y);
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
-        if inside && self.active_item().is_some_and(Item::is_measured) {
+        if inside && self.active_item().is_some_and(Item::has_result) {
             self.probes.push_back(click.then_some((x, y)));
             self.ask_desk(Request::Probe { id, x, y });
         } else {

@@ -1,7 +1,7 @@
 //! Histogram of the diameters of counted cells, without those cut by the image edge.
 
 use super::figures::{cells, short, sized};
-use super::item::mean_and_spread;
+use super::statistics::whole;
 use super::{App, dom};
 use web_sys::Element;
 
@@ -126,14 +126,14 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let scale = self.scale_of(item);
         let (_, unit) = sized(1.0, scale, 1);
-        let sizes: Vec<f64> = item.whole().map(|row| sized(row.diameter, scale, 1).0).collect();
+        let sizes: Vec<f64> = whole(&item.rows).map(|row| sized(row.diameter, scale, 1).0).collect();
         let place = dom::element("histogram");
         place.set_inner_html("");
-        let (mean, deviation) = mean_and_spread(sizes.iter().copied());
-        let text = match deviation {
-            _ if sizes.is_empty() => "No whole cells.".to_string(),
-            None => format!("A single whole cell: {} {unit}.", short(mean)),
-            Some(deviation) => {
+        let spread = item.figures.diameter.sized(scale, 1);
+        let text = match (spread.mean(), spread.deviation()) {
+            (None, _) => "No whole cells.".to_string(),
+            (Some(mean), None) => format!("A single whole cell: {} {unit}.", short(mean)),
+            (Some(mean), Some(deviation)) => {
                 let histogram = Histogram::of(&sizes);
                 let text = histogram.describe(mean, deviation, unit);
                 if let Some(picture) = histogram.picture(&text, unit) {

@@ -1,6 +1,7 @@
 //! One image of the queue, and everything known about it.
 
-use crate::message::{ByHand, CellRow, Stroke};
+use super::statistics::Figures;
+use crate::message::{ByHand, CellRow, Measured, Stroke};
 use std::collections::HashMap;
 use std::rc::Rc;
 use web_sys::Blob;
@@ -16,6 +17,13 @@ pub enum Phase {
     Done,
     Failed(String),
     Stopped,
+}
+
+impl Phase {
+    /// Whether processing is not finished yet.
+    pub fn pending(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Working(_) | Self::Counting)
+    }
 }
 
 /// One image of the queue.
@@ -49,6 +57,8 @@ pub struct Item {
     pub backend: String,
     /// The cells as last measured.
     pub rows: Vec<CellRow>,
+    /// The figures of `rows`.
+    pub figures: Figures,
     /// Cells per megapixel of the picture, and the share of it that they cover.
     pub density: f64,
     pub covered: f64,
@@ -113,6 +123,7 @@ impl Item {
             seconds: 0.0,
             backend: String::new(),
             rows: Vec::new(),
+            figures: Figures::default(),
             density: 0.0,
             covered: 0.0,
             iou: None,
@@ -160,7 +171,7 @@ impl Item {
 
     /// Whether processing is not finished yet.
     pub fn pending(&self) -> bool {
-        matches!(self.phase, Phase::Waiting | Phase::Working(_) | Phase::Counting)
+        self.phase.pending()
     }
 
     /// Whether another run may succeed.
@@ -190,15 +201,39 @@ impl Item {
         corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
-    /// Whether its cells have been found from the present probability map.
-    pub fn is_measured(&self) -> bool {
-        self.measured_rules > 0
+    /// Whether its cells have been found from the present probability map, and nothing has failed since.
+    pub fn has_result(&self) -> bool {
+        self.measured_rules > 0 && !matches!(self.phase, Phase::Failed(_))
+    }
+
+    /// Takes over the cells that the desk has found.
+    pub fn measured(&mut self, measured: Measured) {
+        self.measured_rules = measured.rules_version;
+        self.measured_corrections = measured.corrections_version;
+        self.measured_truth = measured.truth_version;
+        self.measurings += 1;
+        (self.figures, self.rows) = (Figures::of(&measured.rows), measured.rows);
+        (self.density, self.covered) = (measured.density, measured.covered);
+        self.hits = measured.hits;
+        (self.doubt, self.summary) = (measured.doubt, measured.summary);
+        (self.iou, self.dice) = (measured.iou, measured.dice);
     }
 
     /// Whether the rows match this version of the rules and everything the user changed in this image.
     pub fn up_to_date(&self, rules_version: u32) -> bool {
         (self.measured_rules, self.measured_corrections, self.measured_truth)
             == (rules_version, self.corrections_version, self.truth_version)
+    }
+
+    /// Whether its cells are still to be found, or to be found again, under this version of the rules.
+    pub fn is_stale(&self, rules_version: u32) -> bool {
+        let failed = matches!(self.phase, Phase::Failed(_));
+        self.probability.is_some() && !failed && !self.up_to_date(rules_version)
+    }
+
+    /// The phase as shown: a result under other rules than these is being counted again.
+    pub fn shown_phase(&self, rules_version: u32) -> &Phase {
+        if self.phase == Phase::Done && self.is_stale(rules_version) { &Phase::Counting } else { &self.phase }
     }
 
     /// All warnings about this image.
@@ -208,23 +243,9 @@ impl Item {
 
     /// Announcement for screen readers: number of cells, and warnings.
     pub fn spoken(&self) -> String {
-        let cells = super::figures::cells(self.count());
+        let cells = super::figures::cells(self.figures.count);
         let warnings: String = self.notices().map(|warning| format!("; warning: {warning}")).collect();
         format!("{}: {cells}{warnings}", self.name)
-    }
-
-    /// The cells that count.
-    pub fn counted(&self) -> impl Iterator<Item = &CellRow> {
-        self.rows.iter().filter(|row| !row.excluded)
-    }
-
-    /// The counted cells not cut by the edge; means are taken over these, as in the tables.
-    pub fn whole(&self) -> impl Iterator<Item = &CellRow> {
-        self.counted().filter(|row| !row.edge)
-    }
-
-    pub fn count(&self) -> usize {
-        self.counted().count()
     }
 
     /// Leaves a cell out, or takes it in again.
@@ -240,6 +261,7 @@ impl Item {
         } else {
             self.change_left_out(|point, hit| (hit != f64::from(cell)).then_some(point));
         }
+        self.figures = Figures::of(&self.rows);
         self.corrected();
     }
 
@@ -323,16 +345,4 @@ impl Item {
         self.corrections_version += 1;
         self.saved = false;
     }
-}
-
-/// Mean and sample standard deviation: `(0, None)` without values, no deviation for a single one.
-pub fn mean_and_spread(values: impl Iterator<Item = f64>) -> (f64, Option<f64>) {
-    let values: Vec<f64> = values.collect();
-    if values.is_empty() {
-        return (0.0, None);
-    }
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
 }

@@ -151,7 +151,7 @@ impl App {
             cut: tool == Tool::Cut,
             points: self.pen.line.iter().flat_map(|&(x, y)| [x, y]).collect(),
         };
-        match self.active_item_mut().filter(|item| item.is_measured()) {
+        match self.active_item_mut().filter(|item| item.has_result()) {
             Some(item) => {
                 item.draw(stroke);
                 let awaited = Some((item.id, item.corrections_version));

@@ -63,9 +63,9 @@ pub fn bring_into_sight(id: u32) {
     }
 }
 
-/// Text under the name on the card.
-fn note(item: &Item) -> String {
-    match &item.phase {
+/// Text under the name on the card of an image in this phase.
+fn note(item: &Item, phase: &Phase) -> String {
+    match phase {
         Phase::Waiting => "waiting".into(),
         Phase::Working(share) if *share <= 0.0 => "starting…".into(),
         Phase::Working(share) => format!("{:.0} %", share * 100.0),
@@ -73,7 +73,11 @@ fn note(item: &Item) -> String {
         Phase::Done => {
             let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
             let doubt = if item.notices().next().is_none() { "" } else { " ⚠" };
-            format!("{}, {:.1} %{iou}{doubt}", super::figures::cells(item.count()), item.covered * 100.0)
+            format!(
+                "{}, {:.1} %{iou}{doubt}",
+                super::figures::cells(item.figures.count),
+                item.covered * 100.0
+            )
         }
         Phase::Failed(why) => why.clone(),
         Phase::Stopped => "stopped".into(),
@@ -95,8 +99,9 @@ pub struct Face {
 }
 
 impl Face {
-    fn of(item: &Item, active: bool) -> Self {
-        let (state, action) = match item.phase {
+    fn of(item: &Item, active: bool, rules_version: u32) -> Self {
+        let phase = item.shown_phase(rules_version);
+        let (state, action) = match phase {
             Phase::Waiting => ("waiting", "Stop"),
             Phase::Working(_) => ("working", "Stop"),
             Phase::Counting => ("counting", ""),
@@ -114,9 +119,10 @@ impl Face {
         Self {
             state,
             active,
-            note: note(item),
+            note: note(item, phase),
             title: format!("{folder}{} (J next, K previous){more}", item.name),
             action,
+            // Without a bar while it is counted again: the list would jump with every move of the threshold.
             working: matches!(item.phase, Phase::Working(_) | Phase::Counting),
             share,
         }
@@ -159,23 +165,25 @@ impl App {
 
     pub fn show_results(&mut self) {
         for item in &self.items {
-            let face = Face::of(item, Some(item.id) == self.active);
+            let face = Face::of(item, Some(item.id) == self.active, self.rules_version);
             if self.faces.get(&item.id) != Some(&face) {
                 face.show(item);
                 self.faces.insert(item.id, face);
             }
         }
-        let (total, pending) = (self.items.len(), self.items.iter().filter(|item| item.pending()).count());
+        let total = self.items.len();
+        let pending = self.items.iter().any(Item::pending);
+        let open = self.items.iter().filter(|item| item.shown_phase(self.rules_version).pending()).count();
         dom::set_text("image-count", &if total > 0 { format!("({total})") } else { String::new() });
         let over = self.items.iter().filter(|item| item.can_retry()).count();
-        dom::show("retry-all", pending == 0 && over > 0);
+        dom::show("retry-all", !pending && over > 0);
         dom::set_text("retry-all", &format!("Try {over} again"));
-        dom::show("overall", pending > 0);
+        dom::show("overall", pending);
         self.show_removal();
         let bar = dom::element("progress");
         dom::set(&bar, "value", &format!("{:.4}", self.share_done()));
         let waits = if self.network_ready { "" } else { ", waiting for the model" };
-        dom::set_text("progress-text", &format!("{} of {total} done{waits}", total - pending));
+        dom::set_text("progress-text", &format!("{} of {total} done{waits}", total - open));
     }
 
     pub fn show_thumb(&mut self, id: u32, pixels: &Uint8ClampedArray, width: u32, height: u32) {

@@ -265,7 +265,7 @@ impl App {
         dom::after(700, move || {
             super::act(move |app| {
                 if let Some(item) =
-                    app.active_item().filter(|item| app.speeches == speech && item.is_measured())
+                    app.active_item().filter(|item| app.speeches == speech && item.has_result())
                 {
                     dom::set_text("spoken", &item.spoken());
                 }
@@ -380,7 +380,7 @@ impl App {
         let parts: f64 = self
             .items
             .iter()
-            .map(|item| match item.phase {
+            .map(|item| match item.shown_phase(self.rules_version) {
                 Phase::Waiting => 0.0,
                 Phase::Working(share) => share * 0.95,
                 Phase::Counting => 0.97,

@@ -1,50 +1,65 @@
 //! The table of all images, on the page and as a file.
 
-use super::figures::{density, short, sized, spread};
-use super::item::{Item, Phase, mean_and_spread};
-use super::{App, dom, input, save};
+use super::figures::{NONE, density, short, spread};
+use super::item::{Item, Phase};
+use super::statistics::Spread;
+use super::{App, dom, focus, input, save};
 use std::collections::HashSet;
-use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 const COLUMNS: [&str; 9] =
     ["Image", "Cells", "Covered", "Density", "Diameter", "Area", "Circularity", "IoU", "Time, s"];
 
-/// A table row with a cell of type `tag` for each text.
-fn line(tag: &str, texts: &[String]) -> Element {
+/// A table row with a cell for each text.
+fn line(texts: &[String]) -> Element {
     let row = dom::make("tr", "", "");
     for text in texts {
-        dom::append(&row, &dom::make(tag, "", text));
+        dom::append(&row, &dom::make("td", "", text));
     }
     row
 }
 
-/// The cells of an image's row. `scale`: micrometres per pixel.
-fn texts(item: &Item, scale: Option<f64>) -> Vec<String> {
+/// The row of an image, with the texts of its cells.
+fn row_element(id: u32, texts: &[String]) -> Element {
+    let row = line(&texts[1..]);
+    if texts.len() < COLUMNS.len() {
+        row.set_class_name("quiet");
+    }
+    let first = dom::make("td", "", "");
+    let go = dom::make("button", "small", &texts[0]);
+    dom::set(&go, "type", "button");
+    dom::set(&go, "title", "Show this image");
+    dom::append(&first, &go);
+    let _ = row.prepend_with_node_1(&first);
+    dom::set(&row, "data-image", &id.to_string());
+    row
+}
+
+/// The cells of an image's row: its figures or, if there are none under the present rules, why. `scale`: micrometres per
+/// pixel.
+fn texts(item: &Item, scale: Option<f64>, rules_version: u32) -> Vec<String> {
     let doubt = if item.notices().next().is_none() { "" } else { " ⚠" };
     let name = format!("{}{doubt}", item.label());
-    if let Phase::Failed(_) = &item.phase {
-        return vec![name, "failed".into()];
-    }
-    if !item.is_measured() {
-        let stands = if item.phase == Phase::Stopped { "stopped" } else { "…" };
-        return vec![name, stands.into()];
-    }
-    let some = item.whole().next().is_some();
-    let figure = |text: String| if some { text } else { super::figures::NONE.into() };
-    let spread = |(mean, deviation): (f64, Option<f64>), power: i32| {
-        let deviation = deviation.map(|deviation| sized(deviation, scale, power).0);
-        figure(spread(sized(mean, scale, power).0, deviation))
+    let instead = match item.phase {
+        Phase::Failed(_) => "failed",
+        _ if item.has_result() && item.is_stale(rules_version) => "counting…",
+        _ if item.has_result() => "",
+        Phase::Stopped => "stopped",
+        _ => "…",
     };
+    if !instead.is_empty() {
+        return vec![name, instead.into()];
+    }
+    let figures = item.figures;
     let (per_area, unit) = density(item, scale);
     vec![
         name,
-        item.count().to_string(),
+        figures.count.to_string(),
         format!("{:.1} %", item.covered * 100.0),
         format!("{} {unit}", short(per_area)),
-        spread(mean_and_spread(item.whole().map(|row| row.diameter)), 1),
-        spread(mean_and_spread(item.whole().map(|row| row.area)), 2),
-        figure(format!("{:.2}", mean_and_spread(item.whole().map(|row| row.circularity)).0)),
+        spread(figures.diameter.sized(scale, 1)),
+        spread(figures.area.sized(scale, 2)),
+        figures.circularity.mean().map_or(NONE.into(), |mean| format!("{mean:.2}")),
         item.iou.map(|iou| format!("{:.1} %", iou * 100.0)).unwrap_or_default(),
         short(item.seconds),
     ]
@@ -62,67 +77,41 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// Names the columns of the table, unless that is done.
+fn show_head() {
+    let head = dom::element("images-head");
+    if head.child_element_count() > 0 {
+        return;
+    }
+    for title in COLUMNS {
+        let cell = dom::make("th", "", title);
+        dom::set(&cell, "scope", "col");
+        dom::append(&head, &cell);
+    }
+}
+
 impl App {
+    /// Images with a result, even if it is being counted again.
+    fn with_result(&self) -> impl Iterator<Item = &Item> + Clone {
+        self.items.iter().filter(|item| item.has_result())
+    }
+
+    /// Whether the table of all images is in micrometres: one unit for all rows.
+    pub fn all_scaled(&self) -> bool {
+        self.with_result().all(|item| self.scale_of(item).is_some())
+    }
+
     pub fn show_summary(&mut self) {
-        let head = dom::element("images-head");
-        if head.child_element_count() == 0 {
-            for title in COLUMNS {
-                let cell = dom::make("th", "", title);
-                dom::set(&cell, "scope", "col");
-                dom::append(&head, &cell);
-            }
-        }
-        let done: Vec<&Item> = self.items.iter().filter(|item| item.is_measured()).collect();
-        // The same unit for all rows.
-        let scaled = !done.is_empty() && done.iter().all(|item| self.scale_of(item).is_some());
-        let scale = |item: &Item| self.scale_of(item).filter(|_| scaled);
-        let rows: Vec<(u32, Vec<String>)> =
-            self.items.iter().map(|item| (item.id, texts(item, scale(item)))).collect();
-        let cells: usize = done.iter().map(|item| item.count()).sum();
-        let sizes = |item: &&Item| {
-            let scale = scale(item);
-            item.whole().map(|row| sized(row.diameter, scale, 1).0).collect::<Vec<_>>()
-        };
-        let sizes: Vec<f64> = done.iter().flat_map(sizes).collect();
-        let some = !sizes.is_empty();
-        let diameters = mean_and_spread(sizes.into_iter());
+        show_head();
+        let scaled = self.all_scaled();
+        let row =
+            |item: &Item| (item.id, texts(item, self.scale_of(item).filter(|_| scaled), self.rules_version));
+        let rows: Vec<(u32, Vec<String>)> = self.items.iter().map(row).collect();
         // Rebuilt only when it changes, so that a text selection survives while other images are being processed.
         if self.images_shown != rows {
-            let body = dom::element("images-body");
-            // The focused row keeps the focus.
-            let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
-            let focused =
-                focused.and_then(|element| element.closest("tr").ok()??.get_attribute("data-image"));
-            body.set_inner_html("");
-            for (id, texts) in &rows {
-                let row = line("td", &texts[1..]);
-                let first = dom::make("td", "", "");
-                let go = dom::make("button", "small", &texts[0]);
-                dom::set(&go, "type", "button");
-                dom::set(&go, "title", "Show this image");
-                dom::append(&first, &go);
-                let _ = row.prepend_with_node_1(&first);
-                dom::set(&row, "data-image", &id.to_string());
-                dom::append(&body, &row);
-            }
-            let button = focused.map(|id| format!("tr[data-image='{id}'] button"));
-            let button = button.and_then(|selector| body.query_selector(&selector).ok().flatten());
-            if let Some(button) = button.and_then(|button| button.dyn_into::<web_sys::HtmlElement>().ok()) {
-                let _ = button.focus();
-            }
-            let foot = dom::element("images-foot");
-            foot.set_inner_html("");
-            let none = || super::figures::NONE.to_string();
-            let figure = |text: String, known: bool| if known { text } else { none() };
-            let covered = mean_and_spread(done.iter().map(|item| item.covered)).0;
-            let total = [
-                if done.len() == 1 { "1 image".into() } else { format!("{} images", done.len()) },
-                cells.to_string(),
-                figure(format!("{:.1} % on average", covered * 100.0), !done.is_empty()),
-                String::new(),
-                figure(spread(diameters.0, diameters.1), some),
-            ];
-            dom::append(&foot, &line("td", &total));
+            let elements = rows.iter().map(|(id, texts)| row_element(*id, texts)).collect();
+            focus::rebuild(&dom::element("images-body"), "data-image", elements);
+            self.show_totals(scaled);
             self.images_shown = rows;
         }
         for row in dom::all("#images-body tr") {
@@ -136,6 +125,29 @@ impl App {
                 "in {unit} and {unit}²; mean ± standard deviation of whole cells, those not cut by the edge"
             ),
         );
+    }
+
+    /// The figures of all images together, once all follow the same rules.
+    fn show_totals(&self, scaled: bool) {
+        let settled = self.with_result().all(|item| !item.is_stale(self.rules_version));
+        let figure = |text: String| if settled { text } else { NONE.into() };
+        let cells: usize = self.with_result().map(|item| item.figures.count).sum();
+        let covered = Spread::of(self.with_result().map(|item| item.covered)).mean().unwrap_or_default();
+        let diameter = |item: &Item| item.figures.diameter.sized(self.scale_of(item).filter(|_| scaled), 1);
+        let diameters = self.with_result().map(diameter).fold(Spread::default(), Spread::and);
+        let foot = dom::element("images-foot");
+        foot.set_inner_html("");
+        let total = [
+            match self.with_result().count() {
+                1 => "1 image".into(),
+                count => format!("{count} images"),
+            },
+            figure(cells.to_string()),
+            figure(format!("{:.1} % on average", covered * 100.0)),
+            String::new(),
+            figure(spread(diameters)),
+        ];
+        dom::append(&foot, &line(&total));
     }
 
     /// Base name of a new image's files, as in `trainer predict`: a repeated name gets a number.

@@ -2,7 +2,7 @@
 
 use super::figures::{short, sized};
 use super::item::Item;
-use super::{App, act, dom};
+use super::{App, act, dom, focus};
 use crate::message::CellRow;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlInputElement};
@@ -147,6 +147,34 @@ fn row_element(row: &CellRow, scale: Option<f64>) -> Element {
     line
 }
 
+/// The line above the table of cells, of which at most this many rows are shown.
+fn note(item: &Item, scale: Option<f64>, rows: usize) -> String {
+    let counted = super::figures::cells(item.figures.count);
+    let out = match item.rows.len() - item.figures.count {
+        0 => String::new(),
+        out => format!(" and {out} left out"),
+    };
+    let first = if rows == MOST && item.rows.len() > MOST {
+        format!(", the first {MOST} in this order; the CSV has all")
+    } else {
+        String::new()
+    };
+    let unit = if scale.is_some() { "µm" } else { "px" };
+    format!("{counted}{out}{first}; sizes in {unit}, x and y in px")
+}
+
+/// Marks the column by which the table of cells is sorted.
+fn show_order(column: usize, falling: bool) {
+    for (index, head) in dom::all("#cells-head th").iter().enumerate() {
+        let order = match (index == column, falling) {
+            (false, _) => "none",
+            (true, false) => "ascending",
+            (true, true) => "descending",
+        };
+        dom::set(head, "aria-sort", order);
+    }
+}
+
 impl App {
     fn sort_by(&mut self, column: usize) {
         let falling = self.sorting.column == column && !self.sorting.falling;
@@ -173,7 +201,7 @@ impl App {
     }
 
     pub fn show_tables(&mut self) {
-        dom::show("numbers", self.items.iter().any(Item::is_measured));
+        dom::show("numbers", self.items.iter().any(Item::has_result));
         if !dom::element("table-cells").hidden() {
             self.show_cells();
         }
@@ -192,20 +220,7 @@ impl App {
         }
         let Some(item) = self.active_item() else { return };
         let scale = self.scale_of(item);
-        let unit = if scale.is_some() { "µm" } else { "px" };
-        let first = if self.sorting.rows == MOST && item.rows.len() > MOST {
-            format!(", the first {MOST} in this order; the CSV has all")
-        } else {
-            String::new()
-        };
-        let out = match item.rows.len() - item.count() {
-            0 => String::new(),
-            out => format!(" and {out} left out"),
-        };
-        dom::set_text(
-            "table-note",
-            &format!("{}{out}{first}; sizes in {unit}, x and y in px", super::figures::cells(item.count())),
-        );
+        dom::set_text("table-note", &note(item, scale, self.sorting.rows));
         let Sorting { column, falling, rows, .. } = self.sorting;
         let shown = Shown {
             image: item.id,
@@ -221,37 +236,13 @@ impl App {
             return;
         }
         let sorted = self.sorting.order(&item.rows);
-        let body = dom::element("cells-body");
-        let focused = dom::document().active_element().filter(|element| body.contains(Some(element)));
-        let focused = focused.and_then(|element| {
-            let kind = element.tag_name().to_lowercase();
-            Some(format!(
-                "tr[data-cell='{}'] {kind}",
-                element.closest("tr").ok()??.get_attribute("data-cell")?
-            ))
-        });
-        body.set_inner_html("");
-        for row in sorted.iter().take(rows) {
-            dom::append(&body, &row_element(&item.rows[*row], scale));
-        }
-        // The focused row keeps the focus.
-        if let Some(element) = focused.and_then(|selector| body.query_selector(&selector).ok().flatten())
-            && let Some(element) = element.dyn_ref::<web_sys::HtmlElement>()
-        {
-            let _ = element.focus();
-        }
+        let elements = sorted.iter().take(rows).map(|at| row_element(&item.rows[*at], scale)).collect();
+        focus::rebuild(&dom::element("cells-body"), "data-cell", elements);
         if (sorted.len() <= rows || rows == MOST) && dom::has_focus("more-rows") {
             let _ = dom::element("table-cells").focus();
         }
         dom::show("more-rows", sorted.len() > rows && rows < MOST);
-        for (index, head) in dom::all("#cells-head th").iter().enumerate() {
-            let order = match (index == column, falling) {
-                (false, _) => "none",
-                (true, false) => "ascending",
-                (true, true) => "descending",
-            };
-            dom::set(head, "aria-sort", order);
-        }
+        show_order(column, falling);
         self.sorting.shown = Some(shown);
     }
 }

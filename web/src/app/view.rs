@@ -252,7 +252,7 @@ impl App {
         self.view.tiles.begin_drawing();
         let mut asks = self.view.draw_layer("image", 0, 0);
         let layer = self.view.layer.clone();
-        let measured = self.active_item().is_some_and(Item::is_measured);
+        let measured = self.active_item().is_some_and(Item::has_result);
         if layer != "none" && measured && !self.view.peeking {
             context.set_image_smoothing_enabled(true);
             context.set_global_alpha(dom::input("opacity").value_as_number());
