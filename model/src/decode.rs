@@ -25,8 +25,8 @@ const NOT_FILLED: &str = "the pixels do not fill the image; save it as 8-bit RGB
 
 /// Decodes a picture to upright 8-bit RGB. Transparent parts are composited over white, the colour of an empty field.
 /// 16-bit samples are scaled by the camera's bit depth: the least of 8, 10, 12, 14 and 16 bits that holds the brightest
-/// sample. Float samples are taken as 0 to 1 if none exceeds that by more than a tenth, else as those of a camera of 8,
-/// 10, 12, 14 or 16 bits, else stretched from minimum to maximum.
+/// sample. Float and signed samples are taken as 0 to 1 if none lies outside by more than a tenth, else as those of a camera
+/// of 8, 10, 12, 14 or 16 bits, else stretched from minimum to maximum.
 ///
 /// `name` is used only in error messages.
 ///
@@ -50,12 +50,7 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, Error> {
 ///
 /// As [`decode`].
 pub fn decode_mask(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
-    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
-    let orientation = raw.orientation;
-    let mask = levels::mask(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))?;
-    let mut image = DynamicImage::ImageLuma8(mask);
-    image.apply_orientation(orientation);
-    Ok(image.into_luma8())
+    gray(bytes, name, levels::mask)
 }
 
 /// Decodes an instance image: 0 is background, and each other grey level or colour is a cell, numbered from 1 in the
@@ -74,14 +69,13 @@ pub fn decode_labels(bytes: &[u8], name: &str) -> Result<Labels, Error> {
 }
 
 /// The pixels of a lossy mask that are brighter than black but too dark for [`decode_mask`] to count: 255 there, 0
-/// elsewhere. In file orientation, not upright. All zeros for lossless files.
+/// elsewhere. The result is upright. All zeros for lossless files.
 ///
 /// # Errors
 ///
 /// As [`decode`].
 pub fn decode_faint(bytes: &[u8], name: &str) -> Result<GrayImage, Error> {
-    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
-    levels::faint(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))
+    gray(bytes, name, levels::faint)
 }
 
 /// The transformation that makes a file's picture upright, without decoding pixels; [`Orientation::NoTransforms`] if
@@ -112,6 +106,15 @@ pub fn unread(bytes: &[u8]) -> Option<&'static str> {
     start::is_animation(bytes, format).then_some(
         "the file is an animation; only its first frame was processed: save the others as separate files",
     )
+}
+
+/// What `levels` makes of a file's samples, upright.
+fn gray(bytes: &[u8], name: &str, levels: fn(&raw::Raw) -> Option<GrayImage>) -> Result<GrayImage, Error> {
+    let raw = raw::read(bytes).map_err(|reason| refused(reason, name))?;
+    let gray = levels(&raw).ok_or_else(|| refused(NOT_FILLED.into(), name))?;
+    let mut image = DynamicImage::ImageLuma8(gray);
+    image.apply_orientation(raw.orientation);
+    Ok(image.into_luma8())
 }
 
 fn refused(reason: String, name: &str) -> Error {

@@ -6,18 +6,19 @@ use crate::{GrayImage, RgbImage};
 /// 8-bit RGB, composited over white. `None` if there are too few samples for the image's size.
 pub fn rgb(raw: Raw) -> Option<RgbImage> {
     let (width, height, channels) = (raw.width, raw.height, raw.channels);
+    let premultiplied = raw.premultiplied;
     let data = match raw.samples {
         Samples::U8(samples) if channels == 3 => samples,
         Samples::U8(samples) => {
-            to_rgb(&samples, channels, |s| f32::from(s) / 255.0, |a| f32::from(a) / 255.0)
+            to_rgb(&samples, channels, premultiplied, |s| f32::from(s) / 255.0, |a| f32::from(a) / 255.0)
         }
         Samples::U16(samples) => {
             let full = depth(colour(&samples, channels).max().unwrap_or(0));
-            to_rgb(&samples, channels, |s| f32::from(s) / full, |a| f32::from(a) / 65535.0)
+            to_rgb(&samples, channels, premultiplied, |s| f32::from(s) / full, |a| f32::from(a) / 65535.0)
         }
         Samples::F32(samples) => {
             let (zero, full) = range(colour(&samples, channels));
-            to_rgb(&samples, channels, |s| (s - zero) / (full - zero), |a| a)
+            to_rgb(&samples, channels, premultiplied, |s| (s - zero) / (full - zero), |a| a)
         }
     };
     RgbImage::from_raw(width, height, data)
@@ -77,8 +78,9 @@ fn depth(brightest: u16) -> f32 {
 
 /// Values that may mean white in float and signed samples: 1, or the full scale of a camera of 8 to 16 bits.
 const FULL: [f32; 6] = [1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0];
-/// How far above white a sample may lie, as a factor, after resampling or division by an empty field's image.
-const OVERSHOOT: f32 = 1.1;
+/// How far beyond white and black a sample may lie, as a share of white, after resampling, subtraction of a dark frame or
+/// division by an empty field's image.
+const OVERSHOOT: f32 = 0.1;
 
 /// The values of float samples that mean black and white.
 fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
@@ -87,8 +89,8 @@ fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
     if least > greatest {
         return (0.0, 1.0);
     }
-    if least >= 0.0
-        && let Some(full) = FULL.into_iter().find(|&full| greatest <= full * OVERSHOOT)
+    if let Some(full) = FULL.into_iter().find(|&full| greatest <= full * (1.0 + OVERSHOOT))
+        && least >= -full * OVERSHOOT
     {
         return (0.0, full);
     }
@@ -98,6 +100,7 @@ fn range(samples: impl Iterator<Item = f32>) -> (f32, f32) {
 fn to_rgb<T: Copy>(
     samples: &[T],
     channels: usize,
+    premultiplied: bool,
     level: impl Fn(T) -> f32,
     alpha: impl Fn(T) -> f32,
 ) -> Vec<u8> {
@@ -108,7 +111,8 @@ fn to_rgb<T: Copy>(
         let over_white = |sample: T| {
             let value = level(sample).clamp(0.0, 1.0);
             // `as` turns a NaN into 0.
-            ((value * opacity + (1.0 - opacity)) * 255.0 + 0.5) as u8
+            let seen = if premultiplied { value } else { value * opacity };
+            ((seen + (1.0 - opacity)) * 255.0 + 0.5) as u8
         };
         if colours(channels) == 1 {
             out.extend([over_white(pixel[0]); 3]);

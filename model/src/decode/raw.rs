@@ -22,6 +22,8 @@ pub struct Raw {
     pub orientation: Orientation,
     /// Whether the compression may change zeros.
     pub lossy: bool,
+    /// Whether the colours are already multiplied by alpha.
+    pub premultiplied: bool,
 }
 
 /// Reads any supported file. The error is a sentence without the file's name.
@@ -59,7 +61,8 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let (channels, samples) = samples(DynamicImage::from_decoder(decoder)?);
     let lossy = is_lossy(bytes, format);
-    Ok(Ok(Raw { width, height, channels, samples, orientation, lossy }))
+    let premultiplied = format == ImageFormat::Tiff && tiff_rest::is_premultiplied(bytes);
+    Ok(Ok(Raw { width, height, channels, samples, orientation, lossy, premultiplied }))
 }
 
 /// The transformation that makes the picture upright, from the file's header.

@@ -1,7 +1,9 @@
 //! Identifies a file by its first bytes, and words the reasons why it cannot be read.
 
 use image::ImageFormat;
+use image::codecs::{png::PngDecoder, webp::WebPDecoder};
 use image::error::{ImageError, LimitErrorKind};
+use std::io::Cursor;
 
 pub const CUT_SHORT: &str = "the image ends too early (a broken copy or download?); fetch it again";
 
@@ -113,16 +115,41 @@ pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether the file's head declares an animation.
+/// Whether the file has more than one frame.
 pub fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
-    let head = &bytes[..bytes.len().min(2048)];
-    let says = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+    let file = Cursor::new(bytes);
     match format {
-        // Chunk names, and the GIF extension block that makes browsers loop.
-        ImageFormat::Png => says(b"acTL"),
-        ImageFormat::WebP => says(b"ANIM"),
-        ImageFormat::Gif => says(b"NETSCAPE2.0"),
+        ImageFormat::Png => PngDecoder::new(file).is_ok_and(|decoder| decoder.is_apng().unwrap_or(false)),
+        ImageFormat::WebP => WebPDecoder::new(file).is_ok_and(|decoder| decoder.has_animation()),
+        ImageFormat::Gif => has_two_images(bytes),
         _ => false,
+    }
+}
+
+/// Whether a GIF has a second image. Walks its blocks (GIF89a specification, appendix A).
+fn has_two_images(bytes: &[u8]) -> bool {
+    // A table of colours follows if the highest of these flags is set; the lowest three tell its size.
+    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let mut at = 13 + bytes.get(10).map_or(0, |flags| table(*flags));
+    let mut images = 0;
+    loop {
+        match bytes.get(at) {
+            // An extension: its label.
+            Some(0x21) => at += 2,
+            // An image: position, size and flags, its table, and the size of its codes.
+            Some(0x2c) => {
+                images += 1;
+                at += 11 + bytes.get(at + 9).map_or(0, |flags| table(*flags));
+            }
+            _ => return images > 1,
+        }
+        // Both go on with sub-blocks, the last of which is empty.
+        while let Some(&length) = bytes.get(at) {
+            at += 1 + usize::from(length);
+            if length == 0 {
+                break;
+            }
+        }
     }
 }
 

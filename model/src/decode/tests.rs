@@ -68,6 +68,9 @@ fn white_of_float_tiffs_is_the_camera_s() {
         ([0.0, 2048.0, 4095.0], [0, 128, 255]),
         ([0.0, 8192.0, 16383.0], [0, 128, 255]),
         ([0.0, 32768.0, 65535.0], [0, 128, 255]),
+        // A sample below zero, as the subtraction of a dark frame leaves it, and a range around zero.
+        ([-0.02, 0.5, 0.9], [0, 128, 230]),
+        ([-1.0, 0.0, 1.0], [0, 128, 255]),
     ] {
         let mut bytes = Cursor::new(Vec::new());
         let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
@@ -158,13 +161,36 @@ fn jpegs_in_tiffs_have_the_colours_of_jpegs() {
 
 #[test]
 fn animations_are_told_of() {
-    let mut bytes = encoded(&picture().into(), ImageFormat::Gif);
-    assert_eq!(unread(&bytes), None);
-    // Insert the block that requests looping after the palette.
-    let at = bytes.iter().position(|&b| b == b'!').unwrap();
-    bytes.splice(at..at, *b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
-    assert!(unread(&bytes).is_some_and(|told| told.contains("animation")));
-    assert!(decode(&bytes, "a").is_ok());
+    let told = |bytes: &[u8]| unread(bytes).is_some_and(|told| told.contains("animation"));
+    let mut gif = encoded(&picture().into(), ImageFormat::Gif);
+    // The block that requests looping, after the palette, does not make one image an animation.
+    let at = gif.iter().position(|&b| b == b'!').unwrap();
+    gif.splice(at..at, *b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
+    assert_eq!(unread(&gif), None);
+    assert!(decode(&gif, "a").is_ok());
+
+    let mut two = Vec::new();
+    let frame = || image::Frame::new(DynamicImage::ImageRgb8(picture()).into_rgba8());
+    image::codecs::gif::GifEncoder::new(&mut two).encode_frames([frame(), frame()]).unwrap();
+    assert!(told(&two));
+    assert!(!told(&two[..two.len() / 2]), "the second image is gone");
+
+    // The chunk that declares an animation may lie far behind the first one.
+    let mut png = encoded(&picture().into(), ImageFormat::Png);
+    assert_eq!(unread(&png), None);
+    let note = [&b"tEXt"[..], b"Comment\0", &[b'x'; 9000]].concat();
+    let chunks = [png_chunk(&note), png_chunk(b"acTL\0\0\0\x02\0\0\0\0")].concat();
+    png.splice(33..33, chunks);
+    assert!(told(&png));
+}
+
+/// A chunk of a PNG file, given its type and data.
+fn png_chunk(content: &[u8]) -> Vec<u8> {
+    let crc = !content.iter().fold(u32::MAX, |crc, &byte| {
+        let shift = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        (0..8).fold(crc ^ u32::from(byte), shift)
+    });
+    [&(content.len() as u32 - 4).to_be_bytes()[..], content, &crc.to_be_bytes()].concat()
 }
 
 #[test]
@@ -206,12 +232,15 @@ fn gray_tiffs_with_alpha_are_laid_over_white() {
         let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
         let mut page = encoder.new_image::<GrayA8>(3, 1).unwrap();
         page.encoder().write_tag(tiff::tags::Tag::ExtraSamples, extra).unwrap();
-        page.write_data(&[100, 255, 100, 0, 0, 128]).unwrap();
+        page.write_data(&[100, 255, 0, 0, 60, 128]).unwrap();
         bytes.into_inner()
     };
-    let gray: Vec<u8> = decode(&tiff(2), "a").unwrap().pixels().map(|pixel| pixel.0[0]).collect();
-    assert_eq!(gray, [100, 255, 127]);
-    assert_eq!(decode_mask(&tiff(2), "a").unwrap().as_raw(), &[255, 255, 0]);
+    let gray = |extra: u16| -> Vec<u8> {
+        decode(&tiff(extra), "a").unwrap().pixels().map(|pixel| pixel.0[0]).collect()
+    };
+    assert_eq!(gray(2), [100, 255, 157]);
+    assert_eq!(gray(1), [100, 255, 187], "multiplied by alpha already");
+    assert_eq!(decode_mask(&tiff(2), "a").unwrap().as_raw(), &[255, 0, 255]);
     assert!(has_alpha(&tiff(2)) && !has_alpha(&tiff(0)));
     // If the second channel is something other than alpha, the file is not a picture.
     assert!(decode(&tiff(0), "a").is_err());

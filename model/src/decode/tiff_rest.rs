@@ -84,15 +84,13 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
             DecodingResult::U8(data) => (3, Samples::U8(rgb_of_luma_and_chroma(&data))),
             _ => return Err(unsupported("YCbCr")),
         },
-        // ExtraSamples (TIFF tag 338) says what the second sample is: 1 and 2 are alpha.
-        (ColorType::Multiband { num_samples: 2, .. }, None)
-            if matches!(decoder.get_tag_u16_vec(Tag::ExtraSamples).as_deref(), Ok([1 | 2])) =>
-        {
+        (ColorType::Multiband { num_samples: 2, .. }, None) if has_alpha(bytes) => {
             (2, numbers(decoder.read_image().map_err(reason)?)?)
         }
         (other, _) => return Err(unsupported(&format!("{other:?}"))),
     };
-    Ok(Raw { width, height, channels, samples, orientation, lossy: is_lossy(bytes) })
+    let (lossy, premultiplied) = (is_lossy(bytes), is_premultiplied(bytes));
+    Ok(Raw { width, height, channels, samples, orientation, lossy, premultiplied })
 }
 
 /// The transformation that makes the first page upright (TIFF tag 274).
@@ -101,11 +99,24 @@ pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(value.into_u16().ok()?.min(255) as u8)
 }
 
-/// Whether a sample of the first page is alpha, premultiplied or not (TIFF tag 338).
-pub fn has_alpha(bytes: &[u8]) -> bool {
+/// Values of ExtraSamples (TIFF tag 338): alpha by which the colours are multiplied already, and alpha on its own.
+const ASSOCIATED: u16 = 1;
+const UNASSOCIATED: u16 = 2;
+
+/// What the samples of the first page beyond its colours are.
+fn extra_samples(bytes: &[u8]) -> Vec<u16> {
     let extra = Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.find_tag(Tag::ExtraSamples));
-    let extra = extra.ok().flatten().and_then(|value| value.into_u16_vec().ok()).unwrap_or_default();
-    extra.into_iter().any(|kind| kind == 1 || kind == 2)
+    extra.ok().flatten().and_then(|value| value.into_u16_vec().ok()).unwrap_or_default()
+}
+
+/// Whether a sample of the first page is alpha.
+pub fn has_alpha(bytes: &[u8]) -> bool {
+    extra_samples(bytes).into_iter().any(|kind| kind == ASSOCIATED || kind == UNASSOCIATED)
+}
+
+/// Whether the colours of the first page are already multiplied by alpha.
+pub fn is_premultiplied(bytes: &[u8]) -> bool {
+    extra_samples(bytes).first() == Some(&ASSOCIATED)
 }
 
 /// Whether the first page is compressed as JPEG or WebP (TIFF tag 259).
