@@ -19,15 +19,15 @@ const COMPOSITE: u8 = 1;
 const MOVE: f32 = 0.0;
 const LINE: f32 = 1.0;
 const CLOSE: f32 = 4.0;
-/// Largest coordinate that fits the format's signed 16-bit fields.
-const MOST: u32 = 32_767;
+/// Largest coordinate: the fields have 16 bits, of which ImageJ reads the highest values, from -5000 on, as negative.
+const MOST: u32 = 60_535;
 
 /// One `.roi` file: a traced polygon, or a composite region if there are holes. `rings` starts with the outer outline;
 /// points are in image pixels with the origin at the top left.
 ///
 /// # Errors
 ///
-/// [`Error::Export`] if there are no points, more than 65 535 points in a single outline, or coordinates above 32 767,
+/// [`Error::Export`] if there are no points, more than 65 535 points in a single outline, or coordinates above 60 535,
 /// which the format cannot represent.
 pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> {
     let outer = rings.first().map_or(&[][..], Vec::as_slice);

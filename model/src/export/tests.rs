@@ -124,7 +124,10 @@ fn imagej_regions_hold_name_bounds_and_points() {
     let name: Vec<u16> = (0..length).map(|i| word(name + 2 * i)).collect();
     assert_eq!(String::from_utf16(&name).unwrap(), "cell α");
     assert_eq!(bytes.len(), 80 + 64 + 12);
-    assert!(roi_bytes("far", &[vec![[0, 0], [40_000, 0], [0, 1]]]).is_err());
+    // Above 32 767 the coordinates are those that ImageJ reads as unsigned.
+    let far = roi_bytes("far", &[vec![[40_000, 0], [40_001, 0], [40_001, 1], [40_000, 1]]]).unwrap();
+    assert_eq!(u16::from_be_bytes([far[10], far[11]]), 40_000);
+    assert!(roi_bytes("too far", &[vec![[0, 0], [60_536, 0], [0, 1]]]).is_err());
     assert!(roi_bytes("none", &[]).is_err());
 }
 
