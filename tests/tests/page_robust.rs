@@ -154,11 +154,8 @@ fn a_page_that_fails_says_so_and_does_not_hang() -> Result<()> {
     let faults = [
         // A panic.
         ("document.getElementById('engine-text').remove()", "engine-text"),
-        // An error of the browser, in the middle of an action.
-        (
-            "CanvasRenderingContext2D.prototype.clearRect = () => { throw new Error('no canvas') }",
-            "no canvas",
-        ),
+        // An error of the browser, in the middle of an action. The words of an injected script's errors are withheld.
+        ("CanvasRenderingContext2D.prototype.clearRect = () => { throw new Error() }", "error"),
     ];
     for (fault, words) in faults {
         page.visit(&format!("{}?backend=cpu", page.url()))?;
