@@ -10,6 +10,7 @@ mod field_of_view;
 mod hills;
 mod holes;
 mod measure;
+mod moments;
 mod outline;
 mod oval;
 mod pieces;
@@ -59,8 +60,8 @@ pub struct CellOptions {
     pub threshold: f32,
     /// Whether touching cells are split.
     pub split: bool,
-    /// Expected equivalent diameter of one cell in pixels of this image. Sets the minimum area and the smoothing of the
-    /// split. `None`: estimated from the mask itself.
+    /// Expected equivalent diameter of one cell in pixels of this image, by which specks, holes and the necks between cells
+    /// are judged. `None`: estimated from the mask itself.
     pub diameter_px: Option<f32>,
     /// Micrometres per pixel, if known.
     pub um_per_px: Option<f32>,
@@ -118,7 +119,7 @@ pub struct Cells {
     pub labels: Labels,
     /// Sorted by id. Ids are consecutive from 1, except for gaps left by [`Cells::erase`].
     pub cells: Vec<Cell>,
-    /// The cell diameter in pixels, given or estimated from the mask; `None` if there are no cells.
+    /// The cell diameter in pixels, given, or estimated from the mask, where there may be no cells: then `None`.
     pub diameter_px: Option<f32>,
     /// Micrometres per pixel, if known.
     pub um_per_px: Option<f32>,
@@ -214,7 +215,7 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
             .and_then(|mask| estimate_diameter_within(&mask, &field));
     }
     let Some(diameter) = cells.diameter_px else { return cells };
-    let cell_area = PI / 4.0 * diameter * diameter;
+    let cell_area = disc_area(diameter);
     holes::fill(&mut mask, width, height, Some(f64::from(cell_area)));
     // The cells of a region; none where it is a speck.
     let taken_apart = |region: &Region| {
@@ -252,6 +253,11 @@ pub fn find_cells(probability: &GrayImage, options: &CellOptions) -> Cells {
         cells.drop_cut_and_renumber();
     }
     cells
+}
+
+/// Area of a disc.
+pub(crate) fn disc_area(diameter: f32) -> f32 {
+    PI / 4.0 * diameter * diameter
 }
 
 /// The least grey value that counts as cell; always above [`UNLIT`], so that unlit pixels stay out even at threshold 0.

@@ -6,8 +6,8 @@
 //! hold.
 
 use crate::cells::distance::squared_distance_within;
-use crate::cells::{Cell, CellOptions, find_cells};
-use crate::segment::UNLIT;
+use crate::cells::{Cell, CellOptions, Cells, find_cells};
+use crate::segment::{HALF, UNLIT};
 use crate::window::Density;
 use crate::{GrayImage, RgbImage, scale};
 use image::imageops::{FilterType, crop_imm, resize};
@@ -75,57 +75,21 @@ impl Quality {
     ///
     /// [`Unmeasured`] if there is nothing to measure.
     pub fn measure(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Result<Self, Unmeasured> {
-        let to_size = DIAMETER / diameter;
-        let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= 128)
-            .part((PART / to_size) as u32);
-        let [left, top, width, height] = part;
-        let image = scale::resample(&crop_imm(image, left, top, width, height).to_image(), to_size);
-        let probability = resampled_map(probability, part, to_size);
-        let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
-        let found = find_cells(&probability, &options);
-        let cells = &found.cells;
-        if cells.is_empty() {
-            return Err(Unmeasured::NoCells);
-        }
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let inside = |at: usize| found.labels.ids[at] != 0;
-        let reach = RIM[1].max(BACKGROUND).max(EDGE).ceil() as usize;
-        let depth = squared_distance_within(reach, width, height, |at| !inside(at));
-        let away = squared_distance_within(reach, width, height, inside);
-        // Pixels near an unlit area are excluded: cells are cut off there, and the image shows neither background nor
-        // outline.
-        let dark = squared_distance_within(reach, width, height, |at| probability.as_raw()[at] == UNLIT);
-        let lit = |at: usize| dark[at] > RIM[1] * RIM[1];
-        let green = green(&image);
-
-        let within = |[low, high]: [f32; 2], value: f32| value > low * low && value < high * high;
-        // The upper quartile: white cells, darker than red ones, may cover most of the non-cell area of a small image.
-        let background =
-            quantile(&green, 0.75, |at| lit(at) && !inside(at) && away[at] > BACKGROUND * BACKGROUND)
-                .ok_or(Unmeasured::NoBackground)?;
-        let rim = quantile(&green, 0.5, |at| lit(at) && inside(at) && within(RIM, depth[at]))
-            .or_else(|| quantile(&green, 0.5, |at| lit(at) && inside(at)))
-            .or_else(|| quantile(&green, 0.5, inside))
-            .ok_or(Unmeasured::NoCells)?;
-        let contrast = background - rim;
-
-        let on_edge = |at: usize| lit(at) && depth[at].max(away[at]) <= EDGE * EDGE;
-        let mut slopes = slopes(&green, &probability, on_edge);
+        let seen = Examined::of(image, probability, diameter)?;
+        let contrast = seen.contrast()?;
+        let mut slopes = seen.slopes();
         if slopes.is_empty() {
             return Err(Unmeasured::NoBackground);
         }
         let outline = rising(&slopes, contrast);
         slopes.sort_by(f32::total_cmp);
         let sharpness = slopes[slopes.len() / 2] / contrast.max(1.0);
-        let whole: Vec<&Cell> = cells.iter().filter(|cell| !cell.touches_edge).collect();
-        let round = whole.iter().filter(|cell| cell.circularity >= ROUND).count() as f32 / whole.len() as f32;
-        let area: f64 = cells.iter().map(|cell| cell.area_px).sum();
-        let certain: f64 = cells.iter().map(|cell| cell.area_px * cell.mean_probability).sum();
+        let cells = &seen.found.cells;
         Ok(Self {
             cells: cells.len(),
             outline,
-            certainty: (certain / area) as f32,
-            round: (whole.len() >= MIN_WHOLE_CELLS).then_some(round),
+            certainty: certainty(cells),
+            round: round_share(cells),
             contrast,
             sharpness,
         })
@@ -160,6 +124,93 @@ impl Quality {
     }
 }
 
+/// The part of an image that is examined, with cells of [`DIAMETER`] pixels.
+struct Examined {
+    green: Vec<f32>,
+    probability: GrayImage,
+    found: Cells,
+    /// Squared distances in pixels, where they are small: from a cell's pixels to what is outside cells, from there to the
+    /// nearest cell, and from everywhere to unlit pixels.
+    depth: Vec<f32>,
+    away: Vec<f32>,
+    dark: Vec<f32>,
+}
+
+impl Examined {
+    fn of(image: &RgbImage, probability: &GrayImage, diameter: f32) -> Result<Self, Unmeasured> {
+        let to_size = DIAMETER / diameter;
+        let part = Density::of(probability.dimensions(), |x, y| probability.get_pixel(x, y).0[0] >= HALF)
+            .part((PART / to_size) as u32);
+        let [left, top, width, height] = part;
+        let image = scale::resample(&crop_imm(image, left, top, width, height).to_image(), to_size);
+        let probability = resampled_map(probability, part, to_size);
+        let options = CellOptions { diameter_px: Some(DIAMETER), ..CellOptions::default() };
+        let found = find_cells(&probability, &options);
+        if found.cells.is_empty() {
+            return Err(Unmeasured::NoCells);
+        }
+        let reach = RIM[1].max(BACKGROUND).max(EDGE).ceil() as usize;
+        let squared = |to: &dyn Fn(usize) -> bool| {
+            squared_distance_within(reach, image.width() as usize, image.height() as usize, to)
+        };
+        let inside = |at: usize| found.labels.ids[at] != 0;
+        Ok(Self {
+            depth: squared(&|at| !inside(at)),
+            away: squared(&inside),
+            dark: squared(&|at| probability.as_raw()[at] == UNLIT),
+            green: green(&image),
+            probability,
+            found,
+        })
+    }
+
+    fn inside(&self, at: usize) -> bool {
+        self.found.labels.ids[at] != 0
+    }
+
+    /// Whether a pixel is far from unlit areas: near them, cells are cut off, and the image shows neither background nor
+    /// outline.
+    fn lit(&self, at: usize) -> bool {
+        self.dark[at] > RIM[1] * RIM[1]
+    }
+
+    /// Brightness of the background minus that of the cells' rims.
+    fn contrast(&self) -> Result<f32, Unmeasured> {
+        let [low, high] = RIM.map(|distance| distance * distance);
+        let of_background =
+            |at: usize| self.lit(at) && !self.inside(at) && self.away[at] > BACKGROUND * BACKGROUND;
+        // The upper quartile: white cells, darker than red ones, may cover most of the non-cell area of a small image.
+        let background = quantile(&self.green, 0.75, of_background).ok_or(Unmeasured::NoBackground)?;
+        let median = |wanted: &dyn Fn(usize) -> bool| quantile(&self.green, 0.5, wanted);
+        let lit_cell = |at: usize| self.lit(at) && self.inside(at);
+        let rim = median(&|at| lit_cell(at) && self.depth[at] > low && self.depth[at] < high)
+            .or_else(|| median(&lit_cell))
+            .or_else(|| median(&|at| self.inside(at)))
+            .ok_or(Unmeasured::NoCells)?;
+        Ok(background - rim)
+    }
+
+    /// Brightness slopes outwards along the outlines.
+    fn slopes(&self) -> Vec<f32> {
+        let on_edge = |at: usize| self.lit(at) && self.depth[at].max(self.away[at]) <= EDGE * EDGE;
+        slopes(&self.green, &self.probability, on_edge)
+    }
+}
+
+/// Mean probability of the cells' pixels, 0 to 1.
+fn certainty(cells: &[Cell]) -> f32 {
+    let area: f64 = cells.iter().map(|cell| cell.area_px).sum();
+    let certain: f64 = cells.iter().map(|cell| cell.area_px * cell.mean_probability).sum();
+    (certain / area) as f32
+}
+
+/// Share of the whole cells that are round; `None` if there are too few to tell.
+fn round_share(cells: &[Cell]) -> Option<f32> {
+    let whole: Vec<&Cell> = cells.iter().filter(|cell| !cell.touches_edge).collect();
+    let round = whole.iter().filter(|cell| cell.circularity >= ROUND).count() as f32;
+    (whole.len() >= MIN_WHOLE_CELLS).then(|| round / whole.len() as f32)
+}
+
 /// How much the objects found resemble cells, 0 to 1: mean probability inside times the share of the outline along
 /// which the image gets darker inwards. A quick score for comparing several looks at the same image.
 pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
@@ -167,7 +218,7 @@ pub(crate) fn likeness(image: &RgbImage, probability: &GrayImage) -> f32 {
     let p = probability.as_raw();
     let mean = |inside: bool, of: &dyn Fn(usize) -> f32| {
         let (sum, count) = (0..p.len())
-            .filter(|&at| (p[at] >= 128) == inside)
+            .filter(|&at| (p[at] >= HALF) == inside)
             .fold((0.0f64, 0usize), |(sum, count), at| (sum + f64::from(of(at)), count + 1));
         (count > 0).then(|| (sum / count as f64) as f32)
     };

@@ -8,7 +8,7 @@
 use crate::cells::{FieldOfView, estimate_diameter_within};
 use crate::light::Correction;
 use crate::quality::likeness;
-use crate::segment::{Logits, TileNetwork};
+use crate::segment::{HALF, Logits, TileNetwork};
 use crate::surround::Surround;
 use crate::window::Density;
 use crate::{Error, GrayImage, RgbImage};
@@ -248,7 +248,7 @@ async fn look(
     let probability = logits.probability((width as u32, height as u32));
     let likeness = likeness(&working, &probability);
     let mut mask = probability.clone();
-    mask.iter_mut().for_each(|p| *p = if *p >= 128 { 255 } else { 0 });
+    mask.iter_mut().for_each(|p| *p = if *p >= HALF { 255 } else { 0 });
     let measured = estimate_diameter_within(&mask, &FieldOfView::of(&probability));
     let measured = measured.filter(|diameter| *diameter > 4.0).map(|diameter| diameter / scale);
     Ok(Look { guess, measured, likeness })

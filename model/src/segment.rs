@@ -10,6 +10,7 @@ use crate::quality::{Quality, Unmeasured};
 use crate::tiling::{Tile, padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale};
 use futures_util::stream::{self, StreamExt};
+pub(crate) use logits::HALF;
 pub use logits::{Logits, UNLIT};
 pub use segmenter::Segmenter;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,13 @@
 //! The unlit surround of a picture: the view through an eyepiece is round, so a camera behind it also captures black
 //! corners. They contain no cells, and their rim must not be mistaken for the outline of one.
 
+use crate::cells::disc_area;
 use crate::cells::distance::squared_distance_within;
 use crate::cells::regions::{Neighbours, regions};
 use crate::light::{self, UNLIT_LEVEL};
 use crate::segment::Logits;
 use crate::{RgbImage, grid};
 use std::collections::VecDeque;
-use std::f32::consts::PI;
 
 /// Minimum size of an unlit region, in areas of a typical cell.
 const LEAST: f32 = 0.5;
@@ -36,7 +36,7 @@ impl Surround {
         if !edge.any(|at| level(at) < UNLIT_LEVEL) {
             return None;
         }
-        let least = LEAST * PI / 4.0 * diameter * diameter;
+        let least = LEAST * disc_area(diameter);
         let mut black = vec![false; (width * height) as usize];
         let dark = regions(width, height, Neighbours::Four, |at| level(at) < UNLIT_LEVEL);
         let surround =

@@ -1,7 +1,9 @@
 //! Hills of one region's height map, and which of them belong to the same cell.
 
 use super::crop::Crop;
+use super::disc_area;
 use super::split::{OUTSIDE, STEPS};
+use std::collections::BTreeMap;
 
 /// Two hills are one cell if the pass between them is at least this high relative to the lower top: limit for tops near
 /// each other, and for tops far apart, which any dip separates. For two equal discs of radius r with centres d apart,
@@ -103,7 +105,7 @@ impl Hills {
     fn is_fragment(&self, id: u32) -> bool {
         let hill = &self.hills[id as usize];
         let least = if hill.at_edge { FRAGMENT_AT_EDGE } else { FRAGMENT };
-        (hill.area as f32) < least * std::f32::consts::PI / 4.0 * self.diameter * self.diameter
+        (hill.area as f32) < least * disc_area(self.diameter)
     }
 
     /// Merges parts too small for a cell into the neighbour with the longest common border, smallest part first.
@@ -114,7 +116,7 @@ impl Hills {
             return;
         }
         small.sort_by_key(|&id| (self.hills[id as usize].area, id));
-        let mut seams = std::collections::BTreeMap::<u32, std::collections::BTreeMap<u32, u32>>::new();
+        let mut seams = BTreeMap::<u32, BTreeMap<u32, u32>>::new();
         let mut seam = |a: u32, b: u32| *seams.entry(a).or_default().entry(b).or_default() += 1;
         for (at, &id) in of_pixel.iter().enumerate() {
             let right = if (at + 1) % crop.width == 0 { OUTSIDE } else { of_pixel[at + 1] };
@@ -135,13 +137,16 @@ impl Hills {
             if !self.is_fragment(root) {
                 continue;
             }
-            let mut lengths = std::collections::BTreeMap::<u32, u32>::new();
-            for (&other, &length) in seams.get(&id).into_iter().flatten() {
+            let mut lengths = BTreeMap::<u32, u32>::new();
+            for (other, length) in seams.remove(&root).unwrap_or_default() {
                 *lengths.entry(self.root(other)).or_default() += length;
             }
             lengths.remove(&root);
             if let Some((&neighbour, _)) = lengths.iter().max_by_key(|&(&other, &length)| (length, other)) {
                 self.join(root, neighbour);
+                // What bordered on the fragment now borders on the part that it joined, which may be a fragment too.
+                let joined = seams.entry(neighbour).or_default();
+                lengths.into_iter().for_each(|(other, length)| *joined.entry(other).or_default() += length);
             }
         }
     }
@@ -159,5 +164,32 @@ impl Hills {
             *id = numbers[root];
         }
         (of_pixel, tops)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field_of_view::FieldOfView;
+    use super::super::regions::{Neighbours, regions};
+    use super::*;
+
+    #[test]
+    fn a_fragment_between_a_fragment_and_a_cell_joins_both_to_it() {
+        // From left to right: 40 pixels, 20 pixels, and a cell; a fragment has less than 75.
+        let (width, height) = (40, 20);
+        let mut hills = Hills::new(40.0);
+        let cell = hills.rise(100, 20, 10, false);
+        let middle = hills.rise(3, 2, 10, false);
+        let outer = hills.rise(5, 0, 10, false);
+        let of_column = |x: usize| [outer, outer, middle].get(x).copied().unwrap_or(cell);
+        let of_pixel: Vec<u32> = (0..width * height).map(|at| of_column(at % width)).collect();
+        for id in [cell, middle, outer] {
+            let area = of_pixel.iter().filter(|of| **of == id).count();
+            (1..area).for_each(|_| _ = hills.grow(id, false));
+        }
+        let all = &regions(width as u32, height as u32, Neighbours::Four, |_| true)[0];
+        let crop = Crop::of(all, &FieldOfView::whole(width as u32, height as u32));
+        hills.absorb_fragments(&crop, &of_pixel);
+        assert_eq!([cell, middle, outer].map(|id| hills.root(id)), [cell; 3]);
     }
 }

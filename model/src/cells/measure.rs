@@ -1,19 +1,16 @@
-//! Measures all cells in one pass over the labels.
+//! Measures all cells together: one pass over the labels for areas, one for perimeters.
 
+use super::moments::Moments;
 use super::{Cell, Labels};
 use crate::GrayImage;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Sums over the pixels of one cell. Coordinates are relative to its first pixel, for precision.
+/// Sums over the pixels of one cell.
 #[derive(Clone)]
 struct Sums {
-    origin: [f64; 2],
-    area: u64,
-    x: f64,
-    y: f64,
-    xx: f64,
-    yy: f64,
-    xy: f64,
+    /// The first pixel, from which the moments are counted.
+    origin: Option<[f64; 2]>,
+    moments: Moments,
     probability: u64,
     /// Number of changes between inside and outside along rows and columns (`straight`) and along diagonals.
     straight: u64,
@@ -24,13 +21,8 @@ struct Sums {
 /// Measures the cells 1 to `count`, each of which must have at least one pixel.
 pub fn measure(labels: &Labels, count: usize, probability: &GrayImage) -> Vec<Cell> {
     let empty = Sums {
-        origin: [0.0; 2],
-        area: 0,
-        x: 0.0,
-        y: 0.0,
-        xx: 0.0,
-        yy: 0.0,
-        xy: 0.0,
+        origin: None,
+        moments: Moments::default(),
         probability: 0,
         straight: 0,
         diagonal: 0,
@@ -50,16 +42,8 @@ fn add_pixels(labels: &Labels, probability: &GrayImage, sums: &mut [Sums]) {
         }
         let (x, y) = ((at % width) as u32, (at / width) as u32);
         let cell = &mut sums[id as usize - 1];
-        if cell.area == 0 {
-            cell.origin = [f64::from(x), f64::from(y)];
-        }
-        let (dx, dy) = (f64::from(x) - cell.origin[0], f64::from(y) - cell.origin[1]);
-        cell.area += 1;
-        cell.x += dx;
-        cell.y += dy;
-        cell.xx += dx * dx;
-        cell.yy += dy * dy;
-        cell.xy += dx * dy;
+        let [left, top] = *cell.origin.get_or_insert([f64::from(x), f64::from(y)]);
+        cell.moments.add(f64::from(x) - left, f64::from(y) - top);
         cell.probability += u64::from(probability.as_raw()[at]);
         let [x0, y0, x1, y1] = &mut cell.bounds;
         (*x0, *y0) = ((*x0).min(x), (*y0).min(y));
@@ -99,25 +83,21 @@ fn add_changes(labels: &Labels, sums: &mut [Sums]) {
 
 impl Sums {
     fn cell(&self, id: u32, labels: &Labels) -> Cell {
-        let area = self.area as f64;
-        let (x, y) = (self.x / area, self.y / area);
-        // 1/12: second moment of a unit square about its centre, as a pixel is not a point.
-        let xx = self.xx / area - x * x + 1.0 / 12.0;
-        let yy = self.yy / area - y * y + 1.0 / 12.0;
-        let xy = self.xy / area - x * y;
-        let (mean, spread) = ((xx + yy) / 2.0, ((xx - yy) / 2.0).hypot(xy));
-        let perimeter = perimeter(self.straight, self.diagonal);
+        let area = self.moments.area();
+        let [left, top] = self.origin.unwrap_or_default();
+        let [x, y] = self.moments.centroid();
+        let perimeter = crofton(self.straight, self.diagonal);
         let [x0, y0, x1, y1] = self.bounds;
         Cell {
             id,
             // A pixel's centre lies half a pixel from its corner.
-            x: self.origin[0] + x + 0.5,
-            y: self.origin[1] + y + 0.5,
+            x: left + x + 0.5,
+            y: top + y + 0.5,
             area_px: area,
             perimeter_px: perimeter,
             diameter_px: (4.0 * area / PI).sqrt(),
             circularity: (4.0 * PI * area / (perimeter * perimeter)).min(1.0),
-            eccentricity: (1.0 - ((mean - spread) / (mean + spread)).max(0.0)).sqrt(),
+            eccentricity: (1.0 - self.moments.axes()).sqrt(),
             mean_probability: self.probability as f64 / 255.0 / area,
             touches_edge: x0 == 0 || y0 == 0 || x1 == labels.width || y1 == labels.height,
             bounds: [x0, y0, x1 - x0, y1 - y0],
@@ -128,7 +108,7 @@ impl Sums {
 /// Cauchy-Crofton formula: half the sum, over directions, of angle step × line spacing × number of crossings. With four
 /// directions π/4 apart; diagonal lines are 1/√2 pixels apart. Unbiased over all orientations; a straight edge is off
 /// by up to 5 %.
-fn perimeter(straight: u64, diagonal: u64) -> f64 {
+pub fn crofton(straight: u64, diagonal: u64) -> f64 {
     PI / 8.0 * (straight as f64 + diagonal as f64 * FRAC_1_SQRT_2)
 }
 
@@ -187,7 +167,7 @@ mod tests {
         assert_eq!(inner.perimeter_px, whole.perimeter_px);
         assert!(whole.touches_edge && !inner.touches_edge);
         assert_eq!((inner.bounds, whole.bounds), ([1, 1, 20, 20], [0, 0, 20, 20]));
-        let exact = perimeter(80, 4 * 39);
+        let exact = crofton(80, 4 * 39);
         assert!((whole.perimeter_px - exact).abs() < 1e-9 && (exact / 80.0 - 1.0).abs() < 0.07, "{exact}");
     }
 

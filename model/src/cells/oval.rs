@@ -7,6 +7,7 @@
 //! one; for an oval of any length it is near zero. Nothing here depends on the expected size.
 
 use super::crop::Crop;
+use super::moments::Moments;
 use std::f64::consts::PI;
 
 /// One cell differs from its ellipse by less than this times (1 - a)². The least seen for two or three cells away from
@@ -16,7 +17,7 @@ const MISFIT: f64 = 0.3;
 /// Whether the region is one elongated oval. Round regions are not: they are no longer than one cell.
 pub fn is_long_oval(crop: &Crop) -> bool {
     let Some(ellipse) = Ellipse::like(crop) else { return false };
-    1.0 - ellipse.iou(crop) < MISFIT * (1.0 - ellipse.aspect()).powi(2)
+    1.0 - ellipse.iou(crop) < MISFIT * (1.0 - ellipse.aspect).powi(2)
 }
 
 /// The points p around a centre c with (p - c)ᵀ S⁻¹ (p - c) at most `reach`, where S is the covariance.
@@ -26,34 +27,25 @@ struct Ellipse {
     spread: [f64; 3],
     reach: f64,
     area: f64,
+    /// Ratio of the short axis to the long one.
+    aspect: f64,
 }
 
 impl Ellipse {
     /// The ellipse with the region's area, centroid, axis ratio and orientation. `None` for a region without pixels.
     fn like(crop: &Crop) -> Option<Self> {
-        let mut sums = [0.0; 6];
-        for (x, y) in pixels(crop) {
-            for (sum, value) in sums.iter_mut().zip([1.0, x, y, x * x, y * y, x * y]) {
-                *sum += value;
-            }
-        }
-        let [area, x, y, xx, yy, xy] = sums;
-        let centre = [x / area, y / area];
-        // 1/12: second moment of a unit square about its centre, as a pixel is not a point.
-        let spread = [
-            xx / area - centre[0] * centre[0] + 1.0 / 12.0,
-            yy / area - centre[1] * centre[1] + 1.0 / 12.0,
-            xy / area - centre[0] * centre[1],
-        ];
-        let root = (spread[0] * spread[1] - spread[2] * spread[2]).sqrt();
-        (root > 0.0).then(|| Self { centre, spread, reach: area / (PI * root), area })
-    }
-
-    /// Ratio of the short axis to the long one.
-    fn aspect(&self) -> f64 {
-        let [xx, yy, xy] = self.spread;
-        let (mean, half) = ((xx + yy) / 2.0, ((xx - yy) / 2.0).hypot(xy));
-        ((mean - half).max(0.0) / (mean + half)).sqrt()
+        let mut region = Moments::default();
+        pixels(crop).for_each(|(x, y)| region.add(x, y));
+        let (area, spread) = (region.area(), region.covariance());
+        let [xx, yy, xy] = spread;
+        let root = (xx * yy - xy * xy).sqrt();
+        (root > 0.0).then(|| Self {
+            centre: region.centroid(),
+            spread,
+            reach: area / (PI * root),
+            area,
+            aspect: region.axes().sqrt(),
+        })
     }
 
     fn holds(&self, x: f64, y: f64) -> bool {

@@ -1,5 +1,7 @@
 //! Connected components of a mask, by run-length encoding and union-find in linear time.
 
+use super::moments::Moments;
+
 /// A run of set pixels in one row: columns `start..end` of row `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -34,23 +36,14 @@ impl Region {
         x0 == 0 || y0 == 0 || x1 == width || y1 == height
     }
 
-    /// Area² / (2π J), J being the second moment of area about the centroid: 1 for a disc, less for any other shape
-    /// (square 0.95, ellipse with axes 2 : 1 0.8).
+    /// [`Moments::roundness`].
     pub fn roundness(&self) -> f64 {
-        let (mut sx, mut sy, mut sxx, mut syy) = (0.0, 0.0, 0.0, 0.0);
+        let mut moments = Moments::default();
+        let [x0, y0, ..] = self.bounds;
         for run in &self.runs {
-            let n = f64::from(run.end - run.start);
-            let middle = f64::from(run.start + run.end - 1) / 2.0;
-            let y = f64::from(run.y);
-            sx += n * middle;
-            sy += n * y;
-            sxx += n * middle * middle + n * (n * n - 1.0) / 12.0;
-            syy += n * y * y;
+            (run.start..run.end).for_each(|x| moments.add(f64::from(x - x0), f64::from(run.y - y0)));
         }
-        let area = self.area as f64;
-        // Each pixel is a unit square: 1/12 about each axis.
-        let moment = sxx - sx * sx / area + syy - sy * sy / area + area / 6.0;
-        area * area / (std::f64::consts::TAU * moment)
+        moments.roundness()
     }
 }
 

@@ -6,10 +6,10 @@
 //! 1987). The shorter of the two seams is used.
 
 use super::crop::Crop;
+use super::measure::crofton;
 use super::split::OUTSIDE;
 use crate::grid;
 use std::collections::BTreeMap;
-use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 /// Range of a disc's radius, in expected diameters.
 const RADIUS: (f32, f32) = (0.3, 0.65);
@@ -146,12 +146,12 @@ impl Pair<'_> {
             }
             let other = self.a + self.b - here;
             let (right, below) = (x + 1 < self.frame.x1, y + 1 < self.frame.y1);
-            straight += u32::from(right && part(at + 1) == other);
-            straight += u32::from(below && part(at + width) == other);
-            diagonal += u32::from(right && below && part(at + width + 1) == other);
-            diagonal += u32::from(x > self.frame.x0 && below && part(at + width - 1) == other);
+            straight += u64::from(right && part(at + 1) == other);
+            straight += u64::from(below && part(at + width) == other);
+            diagonal += u64::from(right && below && part(at + width + 1) == other);
+            diagonal += u64::from(x > self.frame.x0 && below && part(at + width - 1) == other);
         });
-        PI / 8.0 * (straight as f32 + diagonal as f32 * FRAC_1_SQRT_2)
+        crofton(straight, diagonal) as f32
     }
 
     /// Reassigns the pixels of both parts by their power with respect to the two discs; other pixels of the frame are

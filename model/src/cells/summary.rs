@@ -28,7 +28,7 @@ pub struct Summary {
     pub density_per_megapixel: f64,
     /// Cells per square millimetre, if the scale is known.
     pub density_per_mm2: Option<f64>,
-    /// Share of the picture covered by cells, 0 to 1.
+    /// Share of the picture covered by the cells counted, 0 to 1; without those left out.
     pub covered: f64,
     /// Spread over the whole cells; likewise in the following fields.
     pub area_px: Option<Spread>,

@@ -57,7 +57,7 @@ pub struct SummaryRow<'a> {
     /// Base name of the image's output files.
     pub name: &'a str,
     pub summary: &'a Summary,
-    /// See [`Quality::warnings`](crate::quality::Quality::warnings).
+    /// Reasons not to trust this row, in sentences.
     pub warnings: &'a [String],
     /// Path of the image, as base names from different folders may coincide.
     pub file: &'a str,

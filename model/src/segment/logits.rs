@@ -4,6 +4,8 @@ use crate::{GrayImage, parallel};
 
 /// Value in a probability map that marks an unlit pixel, outside the picture. Probabilities never have this value.
 pub const UNLIT: u8 = 1;
+/// Least grey value in a probability map that is at least one half.
+pub(crate) const HALF: u8 = 128;
 
 /// Logit of red blood cell against background for each pixel of the working image.
 #[derive(Clone, Debug)]
