@@ -95,16 +95,16 @@ pub fn is_lossy(bytes: &[u8]) -> bool {
     start::format(bytes).is_ok_and(|format| raw::is_lossy(bytes, format))
 }
 
-/// A sentence for the user about parts of the file that are not read; `None` if everything is.
+/// A sentence for the user, without semicolons, about parts of the file that are not read; `None` if everything is.
 pub fn unread(bytes: &[u8]) -> Option<&'static str> {
     let format = start::format(bytes).ok()?;
     if format == image::ImageFormat::Tiff && tiff_rest::has_more_pages(bytes) {
         return Some(
-            "the file has more than one page; only the first was processed: save the others as separate files",
+            "the file has more than one page, of which only the first was processed: save the others as separate files",
         );
     }
     start::is_animation(bytes, format).then_some(
-        "the file is an animation; only its first frame was processed: save the others as separate files",
+        "the file is an animation, of which only the first frame was processed: save the others as separate files",
     )
 }
 

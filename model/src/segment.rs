@@ -74,7 +74,8 @@ pub struct Segmentation {
     pub scale: f32,
     /// Quality measurements; `None` if there are no cells, or no background.
     pub quality: Option<Quality>,
-    /// Reasons not to trust this result, in sentences for the user; empty if there are none.
+    /// Reasons not to trust this result, in sentences for the user, without semicolons, which separate them in tables; empty
+    /// if there are none.
     pub warnings: Vec<String>,
 }
 
@@ -88,7 +89,7 @@ const NO_BACKGROUND: &str =
     "cells all over, with no background to compare them with: check the outlines before you use the numbers";
 
 const TOO_LARGE: &str = "the image is too large for cells this small: it was processed at a coarser scale than the network was \
-                         trained for; cut it into pieces";
+                         trained for: cut it into pieces";
 /// Working pixels, over all orientations, that a CPU processes in a fraction of a second.
 const UNNOTICED: u32 = 1 << 17;
 

@@ -86,7 +86,8 @@ fn more_pages_than_the_first_are_told_of() {
     let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
     encoder.write_image::<tiff::encoder::colortype::Gray8>(2, 1, &[7, 9]).unwrap();
     encoder.write_image::<tiff::encoder::colortype::Gray8>(3, 1, &[1, 2, 3]).unwrap();
-    assert!(unread(bytes.get_ref()).is_some_and(|told| told.contains("page")));
+    let told = unread(bytes.get_ref()).unwrap_or_default();
+    assert!(told.contains("page") && !told.contains(';'), "{told}");
     assert_eq!(decode(bytes.get_ref(), "two").unwrap().dimensions(), (2, 1));
     for format in [ImageFormat::Tiff, ImageFormat::Png] {
         assert_eq!(unread(&encoded(&picture().into(), format)), None);
@@ -161,7 +162,8 @@ fn jpegs_in_tiffs_have_the_colours_of_jpegs() {
 
 #[test]
 fn animations_are_told_of() {
-    let told = |bytes: &[u8]| unread(bytes).is_some_and(|told| told.contains("animation"));
+    let told =
+        |bytes: &[u8]| unread(bytes).is_some_and(|told| told.contains("animation") && !told.contains(';'));
     let mut gif = encoded(&picture().into(), ImageFormat::Gif);
     // The block that requests looping, after the palette, does not make one image an animation.
     let at = gif.iter().position(|&b| b == b'!').unwrap();

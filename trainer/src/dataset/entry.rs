@@ -22,7 +22,7 @@ pub struct Sample {
     pub mask: GrayImage,
     /// Width in pixels of the border that has no labels and is ignored.
     pub margin: u32,
-    /// The cell that each pixel belongs to, if the data set has `labels/NAME.png`.
+    /// The cell that each pixel belongs to, if the data set has `labels/NAME.*`.
     pub instances: Option<Labels>,
 }
 
