@@ -6,14 +6,30 @@
 # 1. the tests of the kernels on CUDA, 2. the speed of network and training step, 3. the same in PyTorch, if it is
 # installed, 4. training of the five folds and the final network, timed.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-out=${2:-runs/cuda}
+here=$(realpath "$(dirname "$0")/..")
 data=()
-if [ -n "${1:-}" ]; then data=(--data "$1/rbc-164" --fields "$1/fields" --synthetic 72); fi
+if [ -n "${1:-}" ]; then
+    folder=$(realpath "$1")
+    data=(--data "$folder/rbc-164" --fields "$folder/fields" --synthetic 72)
+fi
+out=$(realpath -m "${2:-$here/runs/cuda}")
+cd "$here"
 
+# What would otherwise be found after all the builds.
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
+# The kernels are compiled at run time, by NVRTC and with CUDA's headers, which are looked for in these places.
+toolkit=$(ls -d ${CUDA_PATH:-/usr/local/cuda /opt/cuda /usr}/include/cuda_runtime.h 2>/dev/null | head -n 1 || true)
+if [ -z "$toolkit" ]; then
+    echo "no CUDA toolkit (NVRTC and headers) found: install it, or set CUDA_PATH to its folder" >&2
+    exit 1
+fi
+if [ -e "$out" ]; then
+    echo "$out is there already: delete it, or name another folder for the training run" >&2
+    exit 1
+fi
+
 cargo test --release -p rbc-model --features cuda,train --test gpu
 cargo run --release -p rbc-model --features cuda,train --example speed -- model-weights/rbc.safetensors
 if python3 -c 'import torch' 2>/dev/null; then python3 bench/pytorch.py; else echo 'no PyTorch here: not compared'; fi
 cargo build --release -p trainer
-time target/release/trainer train "${data[@]}" --device cuda --out "$out"
+time cargo run --release -q -p trainer -- train "${data[@]}" --device cuda --out "$out"

@@ -1,5 +1,6 @@
 //! Segmentation of one image: light, scale, tiles, network, probability map.
 
+mod agreement;
 mod logits;
 mod segmenter;
 
@@ -9,6 +10,7 @@ use crate::network::NetworkConfig;
 use crate::quality::{Quality, Unmeasured};
 use crate::tiling::{Tile, padded, tiles};
 use crate::{Error, GrayImage, RgbImage, scale};
+pub use agreement::{agree, sample};
 use futures_util::stream::{self, StreamExt};
 pub(crate) use logits::HALF;
 pub use logits::{Logits, UNLIT};

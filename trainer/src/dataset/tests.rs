@@ -97,8 +97,8 @@ fn what_is_not_read_and_masks_that_were_smoothed_are_warned_of() -> Result<()> {
     let loaded = Dataset::open(&folder.path)?.load(Part::Unsplit);
     assert_eq!((loaded.samples.len(), loaded.warnings.len()), (2, 3), "{:?}", loaded.warnings);
     for (told, (what, file)) in loaded.warnings.iter().zip([
-        ("only its first frame", "images/a.gif"),
-        ("only its first frame", "masks/a.gif"),
+        ("only the first frame", "images/a.gif"),
+        ("only the first frame", "masks/a.gif"),
         ("levels of grey along its outlines", "masks/b.png"),
     ]) {
         assert!(told.what.contains(what) && told.path.ends_with(file), "{told}");

@@ -4,11 +4,10 @@ use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
 use futures_util::lock::Mutex;
 use js_sys::{Function, Promise, Reflect};
-use rbc_model::backend::{MOST, STEPS};
 use rbc_model::cells::{CellOptions, find_cells};
 use rbc_model::decode::decode;
 use rbc_model::export::png_of_rgb;
-use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork};
+use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork, agree, sample};
 use rbc_model::{Error, RgbImage};
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
@@ -197,33 +196,6 @@ async fn gpu(
     } else {
         Err(format!("WebGPU computes wrong results on this computer{adapter}"))
     }
-}
-
-/// A small image with a cell, edges and noise.
-fn sample() -> RgbImage {
-    RgbImage::from_fn(72, 64, |x, y| {
-        let (dx, dy) = (x as f32 - 34.0, y as f32 - 30.0);
-        let inside = (dx * dx + dy * dy).sqrt() < 20.0;
-        let noise = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 23;
-        let base: [u32; 3] = if inside { [180, 110, 130] } else { [228, 214, 219] };
-        image::Rgb(base.map(|value| (value + noise) as u8))
-    })
-}
-
-/// Whether both networks give the same logits, apart from their rounding on a GPU. In all orientations, because a GPU's
-/// kernels turn and add them.
-async fn agree(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> Result<bool, Error> {
-    let image = sample();
-    let expected = answer(cpu, &image).await?;
-    let found = answer(gpu, &image).await?;
-    let scale = expected.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
-    let apart = |(a, b): (&f32, &f32)| (a.clamp(-MOST, MOST) - b).abs();
-    let error = expected.iter().zip(&found).map(apart).fold(0.0, f32::max);
-    Ok(expected.len() == found.len() && error <= scale * 0.01 + 1.0 / STEPS)
-}
-
-async fn answer(network: &impl TileNetwork, image: &RgbImage) -> Result<Vec<f32>, Error> {
-    Ok(network.logits(image, SegmentOptions::default().tile, 8, &mut |_| {}).await?.values)
 }
 
 /// What answers to WebGPU.

@@ -103,12 +103,14 @@ pub fn packed(pixels: &RgbImage) -> TensorData {
 
 /// [`packed`] pixels on the device to the network's input, `[1, 3, rows, columns]`.
 pub fn input<R: CubeRuntime>(pixels: CubeTensor<R>, turned: &Turned, float: DType) -> CubeTensor<R> {
+    // CUDA pads the rows of what is uploaded.
+    let pixels = into_contiguous(pixels);
     countable(&pixels);
     let out = empty(&pixels, [1, 3, turned.rows, turned.columns], float);
     let (count, dim) = grid(&pixels, turned.rows * turned.columns);
     let dtypes = [float.into(), pixels.dtype.into()];
     let client = pixels.client.clone();
-    // SAFETY: one thread per pixel, surplus threads exit; the way visits each pixel once.
+    // SAFETY: one thread per pixel, surplus threads exit; the way visits each pixel once, and no row is padded.
     unsafe {
         input_kernel::launch_unchecked(
             &client,
