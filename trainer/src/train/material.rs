@@ -68,6 +68,7 @@ impl Material {
         }
         if args.folds > 1 {
             dataset.tell(&duplicate_pictures(&data, &samples));
+            dataset.tell(&duplicate_pictures(&data, &fields));
         }
         Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
     }

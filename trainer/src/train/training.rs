@@ -235,13 +235,24 @@ impl Training<'_> {
     /// The pool that crops are drawn from: those images and the synthetic smears.
     fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
         let samples: Vec<&Sample> = self.crop_sources(train, held_out).chain(&self.material.smears).collect();
-        // A field counts as often as training images were cut from it, which keeps their mixture of smears.
-        let mut cuts: HashMap<&str, usize> = HashMap::new();
-        for sample in train {
-            *cuts.entry(&sample.source).or_default() += 1;
-        }
-        let share = |of: &Sample| cuts.get(of.source.as_str()).copied().unwrap_or(0);
+        let share = shares(train, &self.material.fields);
         Pool::new(&samples, self.config.network.working_diameter, share)
+    }
+}
+
+/// How often something is drawn. The fields of a source together count as often as training images were cut from it, which
+/// keeps the images' mixture of smears; everything else counts once.
+fn shares<'a>(train: &[&'a Sample], fields: &'a [Sample]) -> impl Fn(&Sample) -> usize + use<'a> {
+    let mut of_source: HashMap<&str, (usize, usize)> = HashMap::new();
+    for field in fields {
+        of_source.entry(&field.source).or_default().0 += 1;
+    }
+    for sample in train {
+        of_source.entry(&sample.source).or_default().1 += 1;
+    }
+    move |sample| match of_source.get(sample.source.as_str()) {
+        Some(&(fields, cuts)) if fields > 0 => (cuts / fields).max(1),
+        _ => 1,
     }
 }
 
@@ -287,6 +298,25 @@ mod tests {
     use super::*;
     use crate::fixture::{Folder, record};
     use rbc_model::{GrayImage, RgbImage};
+
+    #[test]
+    fn the_mixture_of_smears_is_that_of_the_images() {
+        let sample = |source: &str| Sample {
+            name: "a".into(),
+            source: source.into(),
+            image: RgbImage::new(8, 8),
+            mask: GrayImage::new(8, 8),
+            margin: 0,
+            instances: None,
+        };
+        let train: Vec<Sample> = ["a", "a", "a", "a", "b", "c", "c"].map(sample).into();
+        let share = shares(&train.iter().collect::<Vec<_>>(), &[]);
+        assert_eq!(["a", "b", "c", "synthetic-0"].map(|source| share(&sample(source))), [1; 4]);
+        // Two fields of one smear, and one that no image was cut from.
+        let fields = ["a", "a", "b", "d"].map(sample);
+        let share = shares(&train.iter().collect::<Vec<_>>(), &fields);
+        assert_eq!(["a", "b", "c", "d"].map(|source| share(&sample(source))), [2, 1, 1, 1]);
+    }
 
     #[test]
     fn the_worst_images_are_drawn_even_if_they_are_good() -> Result<()> {
