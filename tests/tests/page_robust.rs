@@ -325,7 +325,7 @@ fn a_tab_in_the_background_goes_on() -> Result<()> {
     page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": still }))?;
     page.visit(&format!("{}?backend=cpu", page.url()))?;
     page.segment(&three(&scratch)?)?;
-    page.until_shown("[data-testid=cell-count]", "")?;
+    page.wait("its cells are counted", || Ok(page.text("cell-count")?.parse::<usize>().ok()))?;
     for name in ["one.png", "two.png", "three.png"] {
         assert_eq!(page.result_state(name)?, "done", "{name}");
         ensure!(page.result_text(name)?.contains("cell"), "{}", page.result_text(name)?);
