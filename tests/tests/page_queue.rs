@@ -33,57 +33,70 @@ fn slow(scratch: &Scratch, name: &str) -> Result<PathBuf> {
     scratch.write(name, png(&spread(&smear()?, 3600, 3000, 1))?)
 }
 
+/// Counts the frames in which `slow.png` shows how far it is.
+const FRAMES: &str = "window.frames_at_work = 0;
+    const step = () => {
+        const card = document.querySelector('[data-name=\"slow.png\"]'), bar = card.querySelector('progress');
+        if (card.dataset.state === 'working' && bar.checkVisibility() && bar.value > 0 && bar.value < 1) window.frames_at_work++;
+        if (card.dataset.state !== 'done') requestAnimationFrame(step);
+    };
+    step()";
+
 #[test]
 fn images_come_one_by_one_and_can_be_stopped_and_taken_up_again() -> Result<()> {
     let scratch = Scratch::new("queue")?;
-    let first = scratch.write("first.png", png(&smear()?)?)?;
-    let slow = [slow(&scratch, "slow-1.png")?, slow(&scratch, "slow-2.png")?, slow(&scratch, "slow-3.png")?];
-    let page = Page::open(Backend::Cpu)?;
+    let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);
+    let page = Page::holding(None)?;
+    page.wait_until_ready()?;
     ensure!(!page.would_ask()?, "there is nothing to lose yet");
-    page.pick("file-input", &[&[first][..], &slow].concat())?;
+    page.hold("segment")?;
+    let first = scratch.write("first.png", png(&smear()?)?)?;
+    let rest = [small("third.png", 0)?, small("fourth.png", 60)?, small("fifth.png", 120)?];
+    page.pick("file-input", &[&[first, slow(&scratch, "slow.png")?][..], &rest].concat())?;
 
-    // The first result can be saved while the others are being computed; each image and the whole queue show their
-    // progress.
+    // The first result can be saved while the others are to come; the whole queue shows its progress.
+    page.until_held()?;
+    page.let_go(Some("segment"))?;
     assert_eq!(page.until_through("first.png")?, "done");
+    page.until_held()?;
     ensure!(page.attribute("state")? == "busy", "all done already: {}", states(&page)?);
     ensure!(page.would_ask()?, "leaving would lose the queue");
     let saved = page.save("export-csv", "first.cells.csv")?;
     ensure!(std::fs::read_to_string(saved)?.lines().count() > 5, "the first result is empty");
-    let share = "const e = document.querySelector('[data-testid=result][data-state=working] progress');
-        return e && e.checkVisibility() && e.value > 0 && e.value < 1 && document.getElementById('progress').value > 0.2";
-    page.until("an image says how far it is", share, json!([]))?;
-    page.until_shown("#progress-text", "of 4 done")?;
+    page.until_shown("#progress-text", "1 of 5 done")?;
+    assert_eq!(page.js("return document.getElementById('progress').value", json!([]))?, 0.2);
 
-    // The page stays responsive while the model computes: it draws two frames within a second.
-    let late = page.session().script_async(
-        "const done = arguments[0], start = performance.now();
-         requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)))",
-        json!([]),
-    )?;
-    ensure!(late.as_f64().is_some_and(|ms| ms < 1000.0), "the page froze for {late} ms");
+    // The page stays responsive while the model computes: it draws how far an image is before that ends.
+    page.js(FRAMES, json!([]))?;
+    page.let_go(Some("segment"))?;
+    assert_eq!(page.until_through("slow.png")?, "done");
+    let frames = page.js("return window.frames_at_work", json!([]))?;
+    ensure!(frames.as_u64() > Some(1), "the page froze: {frames} frames");
 
     // Escape stops the selected image; the others continue.
-    let running = page.js(
-        "const e = document.querySelector('[data-testid=result][data-state=working]'); e.querySelector('button').click(); return e.dataset.name",
-        json!([]),
-    )?;
+    let until = |name: &str, state: &str| {
+        page.wait(&format!("{name} is {state}"), || Ok((page.result_state(name)? == state).then_some(())))
+    };
+    page.until_held()?;
+    until("third.png", "working")?;
+    page.show_early("third.png")?;
     page.key(ESCAPE)?;
-    let name = running.as_str().unwrap_or_default();
-    page.wait("the image is stopped", || Ok((page.result_state(name)? == "stopped").then_some(())))?;
-    until_state(&page, "working", 1)?;
+    until("third.png", "stopped")?;
+    until("fourth.png", "working")?;
 
     // Cancel stops all the others; finished results stay.
     page.session().click("#cancel")?;
     page.wait_until_ready()?;
-    assert_eq!(states(&page)?, json!({ "done": 1, "stopped": 3 }));
+    assert_eq!(states(&page)?, json!({ "done": 2, "stopped": 3 }));
 
     // All stopped images are queued again at once.
     page.session().click("#retry-all")?;
     ensure!(page.attribute("state")? == "busy", "nothing was taken up again");
     // More images can be added while the page is busy.
-    let second = scratch.write("second.png", png(&piece(0, 0, 200, 160)?)?)?;
-    page.pick("file-input", &[second])?;
-    until_state(&page, "done", 5)?;
+    page.pick("file-input", &[small("sixth.png", 180)?])?;
+    page.wait("it is listed", || Ok((names(&page)?.len() == 6).then_some(())))?;
+    page.let_go(None)?;
+    until_state(&page, "done", 6)?;
     page.wait_until_ready()
 }
 
