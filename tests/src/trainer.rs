@@ -68,12 +68,14 @@ pub fn synth(folder: &Path, images: usize, seed: u64) -> Result<Vec<PathBuf>> {
 }
 
 /// The program that was built along with the tests.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let name = format!("trainer{}", std::env::consts::EXE_SUFFIX);
     // The test programs are one folder below the other programs.
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|file| file.is_file());
+    // Without `--release` the tests lie in another folder, and the program must too.
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
     found.with_context(|| {
-        format!("no trainer beside {}; type\n    cargo build --release -p trainer", own.display())
+        format!("no trainer beside {}; type\n    cargo build{profile} -p trainer", own.display())
     })
 }
