@@ -31,11 +31,11 @@ impl Peak {
         Self { over, watcher }
     }
 
-    /// Stops measuring. Megabytes; `None` where there is no `/proc`, from which it is read.
-    pub fn megabytes(self) -> Option<f64> {
+    /// Stops measuring. Megabytes as text; a dash where there is no `/proc`, from which it is read.
+    pub fn megabytes(self) -> String {
         self.over.store(true, Ordering::Relaxed);
-        let most = self.watcher.join().ok().filter(|most| *most > 0)?;
-        Some(most as f64 / 1024.0)
+        let most = self.watcher.join().ok().filter(|most| *most > 0);
+        most.map_or_else(|| "-".to_string(), |most| format!("{:.0}", most as f64 / 1024.0))
     }
 }
 

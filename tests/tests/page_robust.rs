@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use image::ImageFormat;
 use image::imageops::{FilterType, resize};
+use rbc_tests::memory::Peak;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{encoded, piece, png, smear, spread};
 use rbc_tests::scratch::Scratch;
@@ -369,8 +370,12 @@ fn a_hundred_megapixels_are_segmented() -> Result<()> {
     let large = resize(&smear()?, 1080, 900, FilterType::CatmullRom);
     let file = scratch.write("huge.bmp", encoded(spread(&large, 12_000, 9_000, 1), ImageFormat::Bmp)?)?;
     let page = Page::open(Backend::Cpu)?;
+    // Not before: while another test has the browser, this one waits.
+    let peak = Peak::watch();
     page.segment(&[file])?;
+    let peak = peak.megabytes();
     assert_eq!(page.result_state("huge.bmp")?, "done", "{}", page.result_text("huge.bmp")?);
-    println!("108 megapixels: {} cells, {}", page.text("cell-count")?, page.text("timing")?);
+    let (count, time) = (page.text("cell-count")?, page.text("timing")?);
+    println!("108 megapixels: {count} cells, {time}, at most {peak} MB in all processes of the browser");
     page.save("export-mask", "huge.mask.png").map(drop)
 }

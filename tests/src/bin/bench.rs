@@ -47,7 +47,7 @@ fn main() -> Result<()> {
                 Some(backend) => in_page(&folder, backend, &image, rounds(side))?,
                 None => native(&image, &scratch.path().join("out"), rounds(side))?,
             };
-            let peak = peak.megabytes().map_or_else(|| "-".to_string(), |peak| format!("{peak:.0}"));
+            let peak = peak.megabytes();
             let [first, rest @ ..] = seconds.as_slice() else { continue };
             let steady = median(rest);
             let speed = f64::from(side * side) / 1e6 / steady;
