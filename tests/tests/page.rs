@@ -1,4 +1,4 @@
-//! The built page in headless Chromium gives the same masks as `trainer predict`.
+//! The built page gives the same masks as `trainer predict`, in Chromium, Firefox and WebKit.
 
 use anyhow::{Context, Result, ensure};
 use rbc_tests::mask;
