@@ -11,6 +11,8 @@ pub mod page;
 pub mod pictures;
 pub mod recorder;
 pub mod scratch;
+pub mod table;
 pub mod trainer;
 pub mod unzip;
 pub mod webdriver;
+pub mod weights;

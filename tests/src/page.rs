@@ -156,6 +156,12 @@ impl Page {
         self.session.send_keys(&format!("[data-testid={testid}]"), &names.join("\n"))
     }
 
+    /// Waits until the page offers its samples.
+    pub fn until_samples(&self) -> Result<()> {
+        let count = "return document.querySelectorAll('[data-testid=sample]').length";
+        self.until("the samples are offered", count, json!([])).map(drop)
+    }
+
     /// Gives images to the page and waits until it has finished all of them, successfully or not.
     pub fn segment(&self, files: &[PathBuf]) -> Result<()> {
         self.pick("file-input", files)?;

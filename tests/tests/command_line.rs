@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use rbc_tests::pictures::{self, calibrated_tiff};
 use rbc_tests::scratch::Scratch;
-use rbc_tests::trainer::{Run, predict, synth, trainer};
+use rbc_tests::trainer::{Run, predict, program, synth, trainer};
+use rbc_tests::{table, weights};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -92,11 +93,8 @@ fn a_tiff_that_tells_its_scale_is_measured_in_micrometres() -> Result<()> {
     let told = |out: &str, more: &[&str]| -> Result<(String, String)> {
         let out = scratch.path().join(out);
         let run = predict(&[&image], &out, more)?.succeeded()?;
-        let mut table = csv::Reader::from_path(out.join("summary.csv"))?;
-        let column =
-            table.headers()?.iter().position(|name| name == "um_per_px").context("no such column")?;
-        let row = table.records().next().context("no image")??;
-        Ok((row[column].to_string(), run.stderr))
+        let mut scales = table::column(&out.join("summary.csv"), "um_per_px")?;
+        Ok((scales.pop().context("no image")?, run.stderr))
     };
     let (own, warnings) = told("own", &[])?;
     assert_eq!((own.as_str(), warnings.contains("check the scale")), ("0.13", false), "{warnings}");
@@ -187,8 +185,7 @@ fn work_is_done_where_nothing_can_be_told() -> Result<()> {
     let scratch = Scratch::new("unheard")?;
     let data = scratch.path().join("data");
     synth(&data, 1, 13)?;
-    let own = std::env::current_exe()?;
-    let program = own.ancestors().nth(2).context("the tests lie below the program")?.join("trainer");
+    let program = program()?;
     for (out, closed) in [("full", false), ("closed", true)] {
         let stream = || -> Result<std::process::Stdio> {
             Ok(if closed {
@@ -206,33 +203,13 @@ fn work_is_done_where_nothing_can_be_told() -> Result<()> {
     Ok(())
 }
 
-/// The shipped weights with a changed JSON header.
-fn with_header(change: impl Fn(&mut serde_json::Value)) -> Result<Vec<u8>> {
-    let path = xtask::paths::root().join("model-weights/rbc.safetensors");
-    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into()?))?;
-    let mut header = serde_json::from_slice(&bytes[8..8 + length])?;
-    change(&mut header);
-    let header = serde_json::to_vec(&header)?;
-    Ok([&u64::try_from(header.len())?.to_le_bytes(), header.as_slice(), &bytes[8 + length..]].concat())
-}
-
 #[test]
 fn weights_that_do_not_fit_are_refused_in_one_line() -> Result<()> {
     let scratch = Scratch::new("weights")?;
     let good = smear(&scratch)?;
-    let other_architecture = with_header(|header| {
-        let config = header["__metadata__"]["rbc.config"].as_str().unwrap_or_default().to_string();
-        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
-        for width in config["widths"].as_array_mut().into_iter().flatten() {
-            *width = serde_json::json!(width.as_u64().unwrap_or(1) + 8);
-        }
-        header["__metadata__"]["rbc.config"] = config.to_string().into();
-    })?;
-    let other_program = with_header(|header| drop(header["__metadata__"].take()))?;
     let files = [
-        ("architecture.safetensors", other_architecture),
-        ("program.safetensors", other_program),
+        ("architecture.safetensors", weights::of_other_widths()?),
+        ("program.safetensors", weights::of_another_program()?),
         ("text.safetensors", b"not weights at all".to_vec()),
         ("empty.safetensors", Vec::new()),
     ];

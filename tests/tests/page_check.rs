@@ -5,6 +5,7 @@ use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{encoded, piece, png, sample, smear};
 use rbc_tests::scratch::Scratch;
 use rbc_tests::trainer::trainer;
+use rbc_tests::weights;
 use serde_json::json;
 use std::ffi::OsStr;
 
@@ -15,9 +16,9 @@ fn percent(text: &str) -> Result<f64> {
 #[test]
 fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     let scratch = Scratch::new("truth")?;
-    let jpg = std::fs::read(sample("synthetic-overlaps.webp"))?;
+    let picture = std::fs::read(sample("synthetic-overlaps.webp"))?;
     let exact = std::fs::read(sample("synthetic-overlaps.mask.webp"))?;
-    let image = scratch.write("smear.webp", jpg)?;
+    let image = scratch.write("smear.webp", picture)?;
     let truth = scratch.write("smear.mask.webp", &exact)?;
     let page = Page::open(Backend::Cpu)?;
     // A mask beside its image is recognised by its name and not listed as an image.
@@ -108,20 +109,11 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
 
 /// Writes weights that the page must refuse, each with a word that the error must contain.
 fn wrong_weights(scratch: &Scratch) -> Result<Vec<(std::path::PathBuf, &'static str)>> {
-    let shipped = std::fs::read(xtask::paths::root().join("model-weights/rbc.safetensors"))?;
-    let length = usize::try_from(u64::from_le_bytes(shipped[..8].try_into()?))?;
-    let mut header: serde_json::Value = serde_json::from_slice(&shipped[8..8 + length])?;
-    let config = header["__metadata__"]["rbc.config"].as_str().context("no configuration")?;
-    let mut config: serde_json::Value = serde_json::from_str(config)?;
-    config["widths"] = json!([8, 8, 8]);
-    header["__metadata__"]["rbc.config"] = config.to_string().into();
-    let header = serde_json::to_vec(&header)?;
-    let other =
-        [&u64::try_from(header.len())?.to_le_bytes(), header.as_slice(), &shipped[8 + length..]].concat();
+    let shipped = weights::shipped()?;
     Ok(vec![
         (scratch.write("text.safetensors", "no weights at all")?, "weights"),
         (scratch.write("half.safetensors", &shipped[..shipped.len() / 2])?, "weights"),
-        (scratch.write("other.safetensors", other)?, "architecture"),
+        (scratch.write("other.safetensors", weights::of_other_widths()?)?, "architecture"),
     ])
 }
 
@@ -176,7 +168,7 @@ fn own_weights_are_taken_and_wrong_ones_leave_the_old() -> Result<()> {
 #[test]
 fn weights_that_come_while_others_load_wait_their_turn() -> Result<()> {
     let scratch = Scratch::new("weights-in-turn")?;
-    let shipped = std::fs::read(xtask::paths::root().join("model-weights/rbc.safetensors"))?;
+    let shipped = weights::shipped()?;
     let bad = scratch.write("bad.safetensors", "no weights at all")?;
     let [first, second] =
         ["first.safetensors", "second.safetensors"].map(|name| scratch.write(name, &shipped));

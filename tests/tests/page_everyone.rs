@@ -88,11 +88,7 @@ fn nothing_is_cut_off_from_phone_to_wide_screen() -> Result<()> {
 #[test]
 fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
-    page.until(
-        "the samples are offered",
-        "return document.querySelectorAll('[data-testid=sample]').length",
-        json!([]),
-    )?;
+    page.until_samples()?;
     page.tab_to(".skip")?;
     page.tab_to("#pick")?;
     page.tab_to("[data-testid=sample]")?;
@@ -208,11 +204,7 @@ fn less_motion_is_respected_and_a_missing_webgpu_is_said() -> Result<()> {
 #[test]
 fn the_focus_goes_on_with_the_work_and_counts_are_said() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
-    page.until(
-        "the samples are offered",
-        "return document.querySelectorAll('[data-testid=sample]').length",
-        json!([]),
-    )?;
+    page.until_samples()?;
     let on_canvas =
         || page.wait("the picture has the focus", || Ok((page.focused()? == "canvas").then_some(())));
     page.tab_to("[data-testid=sample]")?;

@@ -180,11 +180,7 @@ fn pasted_pictures_samples_and_the_camera() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     // The samples are labelled as synthetic and come with their truth.
     ensure!(page.shown("#samples")?.to_lowercase().contains("synthetic"), "samples are not labelled");
-    page.until(
-        "the samples are offered",
-        "return document.querySelectorAll('[data-testid=sample]').length",
-        json!([]),
-    )?;
+    page.until_samples()?;
     page.click("sample")?;
     page.until(
         "a synthetic sample is in the list",

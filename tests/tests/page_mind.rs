@@ -131,8 +131,7 @@ fn a_zip_is_of_the_moment_it_was_asked_for() -> Result<()> {
         assert_eq!(text(&format!("{stem}.cells.csv"))?.lines().count(), cells(&table, stem)? + 1, "{stem}");
     }
     page.wait_until_ready()?;
-    let asks = "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)";
-    ensure!(page.js(asks, json!([]))? == true, "what was found since is not in the zip");
+    ensure!(page.would_ask()?, "what was found since is not in the zip");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{calibrated_tiff, piece, png, smear, spread};
 use rbc_tests::scratch::Scratch;
+use rbc_tests::table;
 use serde_json::json;
 
 const SIZE: (u32, u32) = (360, 300);
@@ -199,10 +200,7 @@ fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Res
     page.session().click("[data-table=images]")?;
     page.until_shown("#table-note", "in px and px²")?;
     let scales = |page: &Page| -> Result<Vec<String>> {
-        let mut table = csv::Reader::from_path(page.save("export-images", "summary.csv")?)?;
-        let column =
-            table.headers()?.iter().position(|name| name == "um_per_px").context("no such column")?;
-        table.records().map(|row| Ok(row?[column].to_string())).collect()
+        table::column(&page.save("export-images", "summary.csv")?, "um_per_px")
     };
     assert_eq!(scales(&page)?, ["0.13", ""]);
     let cells = std::fs::read_to_string(page.save("export-csv", "own.cells.csv")?)?;
