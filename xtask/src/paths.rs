@@ -1,5 +1,6 @@
 //! Locations of files and folders.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
@@ -44,8 +45,26 @@ pub fn tools() -> PathBuf {
 
 /// The folder of real images, if this machine has one: `RBC_DATA`, or `../shared/data` beside the clone.
 pub fn real_images() -> Option<PathBuf> {
-    match std::env::var_os("RBC_DATA") {
-        Some(dir) => Some(PathBuf::from(dir)),
-        None => root().join("../shared/data").canonicalize().ok(),
+    named(std::env::var_os("RBC_DATA")).or_else(|| root().join("../shared/data").canonicalize().ok())
+}
+
+/// The full path of a folder that a variable names, for cargo runs the tests in another working folder than ours; an
+/// empty value names none.
+fn named(value: Option<OsString>) -> Option<PathBuf> {
+    let folder = PathBuf::from(value.filter(|value| !value.is_empty())?);
+    Some(std::path::absolute(&folder).unwrap_or(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_named_by_a_variable_is_the_same_in_every_working_folder() -> std::io::Result<()> {
+        let here = std::env::current_dir()?;
+        assert_eq!(named(Some("data".into())), Some(here.join("data")));
+        assert_eq!(named(Some(here.clone().into())), Some(here));
+        assert_eq!((named(Some("".into())), named(None)), (None, None));
+        Ok(())
     }
 }
