@@ -134,7 +134,8 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     step("tests in the browser", &mut || {
         let mut test = toolchain.command("cargo", std::slice::from_ref(&bindgen))?;
         test.arg("test").args(WASM).args(WASM_TESTS).arg("--no-fail-fast");
-        test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
+        // Found on `PATH`: cargo would split a path at its spaces.
+        test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
         test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &settings);
         test.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_SECONDS).env("CHROMEDRIVER", &browser.driver);
         // It would take these first.
