@@ -58,11 +58,17 @@ impl Engine {
         }
     }
 
-    /// The same, installed if there is none.
+    /// The same, installed if there is none. Fails if its driver does not fit: better now than after the build.
     pub fn ensure(self) -> Result<Browser> {
-        if let Some(found) = self.look()? {
-            return Ok(found);
-        }
+        let browser = match self.look()? {
+            Some(found) => found,
+            None => self.install()?,
+        };
+        browser.check_versions()?;
+        Ok(browser)
+    }
+
+    fn install(self) -> Result<Browser> {
         println!("setup: {} and its driver are missing; the tests open the page in it", self.name());
         let installed = match self {
             Self::Chromium => chromium::install(),
@@ -75,7 +81,7 @@ impl Engine {
         self.find()
     }
 
-    /// The same, which must be there.
+    /// This machine's browser with this engine, which must be there.
     pub fn find(self) -> Result<Browser> {
         self.look()?.with_context(|| {
             let advice = match self {
@@ -105,7 +111,7 @@ impl fmt::Display for Browser {
 impl Browser {
     /// Fails if browser and driver are of different major versions: such a driver opens no window. One that doesn't
     /// tell its version is given the benefit of the doubt. Firefox's driver counts its own versions.
-    pub fn check_versions(&self) -> Result<()> {
+    fn check_versions(&self) -> Result<()> {
         if self.engine != Engine::Chromium {
             return Ok(());
         }

@@ -101,11 +101,7 @@ fn setup() -> Result<()> {
         ("wasm-opt", || Ok(shown(tools::wasm_opt()))),
         ("formatter and linter", || components().map(|()| "cargo fmt, cargo clippy".into())),
         ("accessibility checker", || Ok(shown(tools::axe()))),
-        ("browser for the tests", || {
-            let browser = Engine::Chromium.ensure()?;
-            browser.check_versions()?;
-            Ok(browser.to_string())
-        }),
+        ("browser for the tests", || Ok(Engine::Chromium.ensure()?.to_string())),
         ("Firefox for the tests", || Ok(optional(Engine::Firefox))),
         ("WebKit for the tests", || Ok(optional(Engine::WebKit))),
     ];
