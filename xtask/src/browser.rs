@@ -8,6 +8,8 @@ mod webkit;
 use crate::{paths, process, tools};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -162,8 +164,25 @@ fn named(variable: &str) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// Whether apt has packages of Chromium and Firefox. Ubuntu's are snaps instead, which can't write to the tests' temporary
-/// folders.
+/// The first of these programs that is on `PATH` and no snap.
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    names.iter().filter_map(|name| process::which(name)).find(|program| !is_snap(program))
+}
+
+/// Whether a program is a snap, which can't write to the tests' temporary folders. Ubuntu also has scripts in /usr/bin
+/// that start snaps.
+fn is_snap(program: &Path) -> bool {
+    let real = program.canonicalize().unwrap_or_else(|_| program.into());
+    let mut start = Vec::new();
+    // What can't be read is no script.
+    let _ = File::open(program).and_then(|file| file.take(4096).read_to_end(&mut start));
+    program.starts_with("/snap")
+        || real.starts_with("/snap")
+        || real == Path::new("/usr/bin/snap")
+        || start.starts_with(b"#!") && String::from_utf8_lossy(&start).contains("/snap/bin/")
+}
+
+/// Whether apt has packages of Chromium and Firefox. Ubuntu's are snaps instead.
 fn debian() -> bool {
     tools::has_apt() && !ubuntu()
 }
@@ -200,6 +219,24 @@ mod tests {
         assert_eq!(major("Google Chrome 141.0.7390.54"), Some(141));
         assert_eq!(major("ChromeDriver 140.0.7339.80 (7a2d2f1-refs/branch-heads/7339@{#1234})"), Some(140));
         assert_eq!(major("Chromium"), None);
+    }
+
+    #[test]
+    fn a_snap_is_known_by_its_path_or_by_the_script_that_starts_it() -> Result<()> {
+        assert!(is_snap(Path::new("/snap/bin/chromium")));
+        let folder = std::env::temp_dir().join(format!("rbc-snap-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let script = |name: &str, text: &str| -> Result<bool> {
+            let file = folder.join(name);
+            std::fs::write(&file, text)?;
+            Ok(is_snap(&file))
+        };
+        let ubuntus = script("chromium-browser", "#!/bin/sh\nset -eu\nexec /snap/bin/chromium \"$@\"\n");
+        let debians = script("chromium", "#!/bin/sh\nexec /usr/lib/chromium/chromium \"$@\"\n");
+        let program = script("chrome", "\x7fELF /snap/bin/");
+        std::fs::remove_dir_all(&folder)?;
+        assert_eq!((ubuntus?, debians?, program?), (true, false, false));
+        Ok(())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Chromium or Chrome, and chromedriver.
 
-use super::{Browser, Engine, debian, named, quoted};
-use crate::{process, tools};
+use super::{Browser, Engine, debian, is_snap, named, on_path, quoted};
+use crate::tools;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -36,12 +36,12 @@ const DEBS: [&str; 2] = ["chromium", "chromium-driver"];
 /// The programs in `CHROME` and `CHROMEDRIVER`, else the usual ones.
 pub fn look() -> Result<Option<Browser>> {
     let installed = || APPLICATIONS.map(PathBuf::from).into_iter().find(|file| file.is_file());
-    let program =
-        named("CHROME")?.or_else(|| BROWSERS.iter().find_map(|name| process::which(name))).or_else(installed);
+    let program = named("CHROME")?.or_else(|| on_path(&BROWSERS)).or_else(installed);
     let mut folders = DRIVER_FOLDERS.map(PathBuf::from).to_vec();
     folders.extend(std::env::var_os("CHROMEWEBDRIVER").map(PathBuf::from));
-    let nearby = || folders.iter().map(|dir| dir.join("chromedriver")).find(|file| file.is_file());
-    let driver = named("CHROMEDRIVER")?.or_else(|| process::which("chromedriver")).or_else(nearby);
+    let file = format!("chromedriver{}", std::env::consts::EXE_SUFFIX);
+    let nearby = || folders.iter().map(|dir| dir.join(&file)).find(|file| file.is_file() && !is_snap(file));
+    let driver = named("CHROMEDRIVER")?.or_else(|| on_path(&["chromedriver"])).or_else(nearby);
     Ok(program.zip(driver).map(|(program, driver)| Browser { engine: Engine::Chromium, program, driver }))
 }
 
@@ -57,7 +57,7 @@ pub fn advice() -> String {
     } else if debian() {
         format!("Type\n    sudo apt-get install {}", DEBS.join(" "))
     } else {
-        "Put Chrome and its chromedriver on PATH, for example from\n    \
+        "Put Chrome and its chromedriver, no snaps, on PATH, for example from\n    \
          https://googlechromelabs.github.io/chrome-for-testing/"
             .to_string()
     };

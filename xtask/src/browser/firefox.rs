@@ -1,7 +1,7 @@
 //! Firefox and geckodriver.
 
-use super::{Browser, Engine, debian, named, quoted, ubuntu};
-use crate::{process, tools};
+use super::{Browser, Engine, debian, is_snap, named, on_path, quoted};
+use crate::tools;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,9 @@ const APPLICATION: &str = "/Applications/Firefox.app/Contents/MacOS/firefox";
 /// The programs in `FIREFOX` and `GECKODRIVER`, else the usual ones.
 pub fn look() -> Result<Option<Browser>> {
     let installed = || Some(PathBuf::from(APPLICATION)).filter(|file| file.is_file());
-    // Ubuntu's is a snap, which can't write to the tests' temporary folders.
-    let known = || BROWSERS.iter().find_map(|name| process::which(name)).filter(|_| !ubuntu());
-    let program = named("FIREFOX")?.or_else(known).or_else(installed);
-    let driver = named("GECKODRIVER")?.or_else(tools::find_geckodriver);
+    let known = || tools::find_geckodriver().filter(|driver| !is_snap(driver));
+    let program = named("FIREFOX")?.or_else(|| on_path(&BROWSERS)).or_else(installed);
+    let driver = named("GECKODRIVER")?.or_else(known);
     Ok(program.zip(driver).map(|(program, driver)| Browser { engine: Engine::Firefox, program, driver }))
 }
 
@@ -24,7 +23,7 @@ pub fn install() -> Result<()> {
     if !debian() {
         return Ok(());
     }
-    if named("FIREFOX")?.is_none() && BROWSERS.iter().all(|name| process::which(name).is_none()) {
+    if named("FIREFOX")?.is_none() && on_path(&BROWSERS).is_none() {
         tools::apt_install(&["firefox-esr"])?;
     }
     tools::geckodriver().map(drop)
