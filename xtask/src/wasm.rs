@@ -50,7 +50,9 @@ impl Toolchain {
             Some(found) => Ok(found),
             None => bail!(
                 "no Rust toolchain here can compile for {TARGET}. Type\n    rustup target add {TARGET}\n\
-                 or, on Debian 12,\n    sudo apt-get install {} lld-22",
+                 or, on Debian 12,\n    sudo apt-get install {} lld-22\n\
+                 or, on Fedora,\n    sudo dnf install rust-std-static-{TARGET}\n\
+                 or install Rust with rustup, https://rustup.rs",
                 DEBIAN_PACKAGES.join(" ")
             ),
         }
