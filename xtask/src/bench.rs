@@ -83,7 +83,7 @@ const TENSORFLOW: Script = Script { file: "bench/tensorflow_cpu.py", packages: &
 /// this Python has no wheel of must not stop the other script.
 fn python(script: &Script) -> Result<Command> {
     let folder = paths::target().join("bench-python");
-    let program = folder.join("bin/python");
+    let program = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     // An interrupted run leaves an environment without pip, a newer Python of the system one that doesn't start.
     if process::output(Command::new(&program).args(["-m", "pip", "--version"])).is_none() {
         process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))

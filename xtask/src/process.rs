@@ -48,8 +48,10 @@ pub fn output(command: &mut Command) -> Option<String> {
 /// The program on `PATH` with this name.
 pub fn which(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&path).map(|dir| dir.join(&file)).find(|file| file.is_file())
+    // On Windows some programs are scripts, such as npm.
+    let suffixes: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
+    let files = |dir: PathBuf| suffixes.iter().map(move |suffix| dir.join(format!("{name}{suffix}")));
+    std::env::split_paths(&path).flat_map(files).find(|file| file.is_file())
 }
 
 /// `PATH` with these folders in front.

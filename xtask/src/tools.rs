@@ -73,7 +73,8 @@ pub fn trunk() -> Option<PathBuf> {
 
 /// geckodriver, if this machine has it.
 pub fn find_geckodriver() -> Option<PathBuf> {
-    let installed = cargo_folder("geckodriver", GECKODRIVER).join("geckodriver");
+    let program = format!("geckodriver{}", std::env::consts::EXE_SUFFIX);
+    let installed = cargo_folder("geckodriver", GECKODRIVER).join(program);
     process::which("geckodriver").or(Some(installed)).filter(|program| program.is_file())
 }
 
@@ -107,7 +108,8 @@ pub fn wasm_opt() -> Option<PathBuf> {
     {
         return Some(found);
     }
-    npm_install("binaryen", BINARYEN, ".bin/wasm-opt", "wasm-opt; without it the page is larger")
+    let program = if cfg!(windows) { ".bin/wasm-opt.cmd" } else { ".bin/wasm-opt" };
+    npm_install("binaryen", BINARYEN, program, "wasm-opt; without it the page is larger")
 }
 
 /// The script of axe-core; `None` if it can't be installed, in which case accessibility is not tested.
@@ -139,12 +141,12 @@ fn npm_install(package: &str, version: &str, file: &str, what: &str) -> Option<P
     if found.exists() {
         return Some(found);
     }
-    if process::which("npm").is_none() {
+    let Some(npm) = process::which("npm") else {
         println!("setup: npm is missing, cannot install {what}; install Node.js to get it");
         return None;
-    }
+    };
     println!("setup: installing {package} {version} from npm for {what}");
-    let mut npm = Command::new("npm");
+    let mut npm = Command::new(npm);
     npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&folder);
     npm.arg(format!("{package}@{version}"));
     let done = std::fs::create_dir_all(&folder).map_err(Into::into).and_then(|()| process::run(&mut npm));
