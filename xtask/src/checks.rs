@@ -127,6 +127,19 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
                 .args(["--", "-D", "warnings"]),
         )
     });
+    if process::output(process::cargo().args(["deny", "--version"])).is_some() {
+        step("licences", &mut || {
+            let mut deny = process::cargo();
+            // Without the advisories: their database must be downloaded, and a new one says nothing about a change.
+            deny.args(["deny", "check", "bans", "licenses", "sources"]);
+            plain(deny.current_dir(paths::root()))
+        });
+    } else {
+        skipped.push(
+            "licences and sources of all dependencies: cargo-deny is not installed (cargo install cargo-deny)"
+                .into(),
+        );
+    }
     step("build", &mut || plain(process::cargo().arg("build").args(NATIVE)));
     step("build of the page", &mut || {
         page::build(Profile::Release, trunk, &paths::site()).map(|()| Counts::default())
