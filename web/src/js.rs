@@ -69,3 +69,12 @@ impl View<'_> {
             .unwrap_or_default()
     }
 }
+
+/// A panic's message, for the user; the console gets its place as well.
+pub fn told_of(panic: &std::panic::PanicHookInfo) -> String {
+    let text = panic.payload_as_str().unwrap_or_default();
+    let place =
+        panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+    web_sys::console::error_1(&format!("{text}{place}").into());
+    text.lines().next().unwrap_or_default().into()
+}

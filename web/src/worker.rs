@@ -68,13 +68,7 @@ fn failed(id: u32, task: &str, error: &impl ToString) {
 /// Installs the message handler.
 pub fn start() {
     std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        let place =
-            info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-        web_sys::console::error_1(&format!("{text}{place}").into());
-        tell(Reply::Crashed { message: text.lines().next().unwrap_or_default().to_string() });
+        tell(Reply::Crashed { message: crate::js::told_of(info) });
     }));
     let heard = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
         if let Some(ask) = Request::read(&event.data()) {

@@ -166,7 +166,7 @@ fn named(variable: &str) -> Result<Option<PathBuf>> {
 
 /// The first of these programs that is on `PATH` and no snap.
 fn on_path(names: &[&str]) -> Option<PathBuf> {
-    names.iter().filter_map(|name| process::which(name)).find(|program| !is_snap(program))
+    names.iter().flat_map(|name| process::which_all(name)).find(|program| !is_snap(program))
 }
 
 /// Whether a program is a snap, which can't write to the tests' temporary folders. Ubuntu also has scripts in /usr/bin

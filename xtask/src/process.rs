@@ -47,11 +47,16 @@ pub fn output(command: &mut Command) -> Option<String> {
 
 /// The program on `PATH` with this name.
 pub fn which(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
+    which_all(name).into_iter().next()
+}
+
+/// All programs of this name on `PATH`, in its order.
+pub fn which_all(name: &str) -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
     // On Windows some programs are scripts, such as npm.
     let suffixes: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
     let files = |dir: PathBuf| suffixes.iter().map(move |suffix| dir.join(format!("{name}{suffix}")));
-    std::env::split_paths(&path).flat_map(files).find(|file| file.is_file())
+    std::env::split_paths(&path).flat_map(files).filter(|file| file.is_file()).collect()
 }
 
 /// `PATH` with these folders in front.

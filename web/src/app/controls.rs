@@ -2,7 +2,6 @@
 
 use super::item::{Item, Phase};
 use super::{App, act, dom};
-use crate::js::View;
 use crate::message::{DIAMETERS, Rules, UM_PER_PX};
 use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
@@ -15,13 +14,9 @@ fn on_click(id: &str, what: fn(&mut App)) {
     dom::on(&dom::element(id), "click", move |_: Event| act(what));
 }
 
-/// The same for a button whose second press cancels the first. A double click is one press.
+/// The same for a button whose second press cancels the first.
 fn on_press(id: &str, what: fn(&mut App)) {
-    dom::on(&dom::element(id), "click", move |event: Event| {
-        if View(&event).number("detail") < 2.0 {
-            act(what);
-        }
-    });
+    dom::on_press(&dom::element(id), move || act(what));
 }
 
 pub fn listen() {
@@ -167,7 +162,7 @@ impl App {
             item.diameter = diameter;
             let id = item.id;
             self.end_outdated_run();
-            self.retry(id);
+            self.retry(&[id]);
         }
         self.sync_controls();
     }
@@ -187,7 +182,7 @@ impl App {
         }
         self.end_outdated_run();
         self.sync_controls();
-        ids.into_iter().for_each(|id| self.retry(id));
+        self.retry(&ids);
     }
 
     /// Restarts the network if it runs with another diameter than its image has now, because that may take long.

@@ -2,7 +2,9 @@
 
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, Element, Event, EventTarget, HtmlElement, HtmlInputElement, Window};
+use web_sys::{Document, Element, Event, EventTarget, HtmlElement, HtmlInputElement, KeyboardEvent, Window};
+
+use crate::js::View;
 
 pub fn window() -> Window {
     web_sys::window().expect("the app runs in a page")
@@ -114,6 +116,21 @@ pub fn on<E: JsCast>(target: &EventTarget, event: &str, mut heard: impl FnMut(E)
     });
     let _ = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
     closure.forget();
+}
+
+/// Calls a function when a button is pressed whose next press means something else: a double click is one press, and so is a
+/// key held down, which browsers report as many.
+pub fn on_press(button: &EventTarget, mut pressed: impl FnMut() + 'static) {
+    on(button, "click", move |event: Event| {
+        if View(&event).number("detail") < 2.0 {
+            pressed();
+        }
+    });
+    on(button, "keydown", |event: KeyboardEvent| {
+        if event.repeat() && event.key() == "Enter" {
+            event.prevent_default();
+        }
+    });
 }
 
 /// Calls a function once, after the given delay.

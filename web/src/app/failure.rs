@@ -1,4 +1,4 @@
-//! Tells the user when the page's own program has failed: its state is then out of use for good.
+//! Tells the user when the page's own program has failed.
 
 use super::{ask, dom};
 use crate::js::View;
@@ -10,7 +10,7 @@ thread_local! {
 }
 
 pub fn listen() {
-    std::panic::set_hook(Box::new(|info| tell(&info.to_string().replace('\n', " "))));
+    std::panic::set_hook(Box::new(|info| tell(&crate::js::told_of(info))));
     // Traps, and what browser functions throw, break an action off without a panic.
     dom::on(&dom::window(), "error", |event: Event| {
         let problem = View(&event).text("message");
@@ -35,5 +35,6 @@ fn tell(problem: &str) {
         ),
     );
     dom::show("error-box", true);
+    dom::show("dismiss", false);
     dom::set(&dom::body(), "data-state", "error");
 }

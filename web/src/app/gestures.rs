@@ -309,7 +309,7 @@ impl App {
 
     /// Leaves a cell out or takes it in again; `at` is the point that was clicked.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
-        if let Some(item) = self.active_item_mut() {
+        if let Some(item) = self.active_item_mut().filter(|item| item.has_result()) {
             item.toggle(cell, at);
             // The results of other images are unaffected.
             self.measure_next();

@@ -126,11 +126,12 @@ impl App {
         let Some(item) = self.active_item() else { return };
         let scale = self.scale_of(item);
         let (_, unit) = sized(1.0, scale, 1);
-        let sizes: Vec<f64> = whole(&item.rows).map(|row| sized(row.diameter, scale, 1).0).collect();
+        let sizes: Vec<f64> = whole(item.shown_rows()).map(|row| sized(row.diameter, scale, 1).0).collect();
         let place = dom::element("histogram");
         place.set_inner_html("");
         let spread = item.figures.diameter.sized(scale, 1);
         let text = match (spread.mean(), spread.deviation()) {
+            _ if !item.has_result() => String::new(),
             (None, _) => "No whole cells.".to_string(),
             (Some(mean), None) => format!("A single whole cell: {} {unit}.", short(mean)),
             (Some(mean), Some(deviation)) => {

@@ -192,14 +192,9 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
 }
 
 /// What identifies a file, as far as a page can tell: name, size, date.
-fn identity(file: &File) -> (String, u64, u64) {
+/// What tells a file from others, as far as a page can know.
+pub fn identity(file: &File) -> (String, u64, u64) {
     (file.name(), file.size().to_bits(), file.last_modified().to_bits())
-}
-
-/// Whether both are the same file, as far as a page can tell.
-pub fn is_same_file(one: &Blob, other: &Blob) -> bool {
-    let of = |blob: &Blob| blob.dyn_ref::<File>().map(identity);
-    of(one).is_some_and(|one| of(other) == Some(one))
 }
 
 /// The folder part of a path.
@@ -242,10 +237,14 @@ impl App {
         self.pump();
     }
 
+    /// The identities of the files in the list.
+    pub fn files_here(&self) -> HashSet<(String, u64, u64)> {
+        self.items.iter().filter_map(|item| item.file.dyn_ref::<File>()).map(identity).collect()
+    }
+
     /// Adds images to the queue. Returns the names of those that are in the list twice now.
     fn enqueue_all(&mut self, images: Vec<Dropped>) -> Vec<String> {
-        let files_here = self.items.iter().filter_map(|item| item.file.dyn_ref::<File>());
-        let mut known: HashSet<_> = files_here.map(identity).collect();
+        let mut known = self.files_here();
         let mut again = Vec::new();
         for Dropped { file, folder } in images {
             let name = file.name();

@@ -206,6 +206,11 @@ impl Item {
         self.measured_rules > 0 && !matches!(self.phase, Phase::Failed(_))
     }
 
+    /// Its cells; none without a result.
+    pub fn shown_rows(&self) -> &[CellRow] {
+        if self.has_result() { &self.rows } else { &[] }
+    }
+
     /// Takes over the cells that the desk has found.
     pub fn measured(&mut self, measured: Measured) {
         self.measured_rules = measured.rules_version;
@@ -231,9 +236,18 @@ impl Item {
         self.probability.is_some() && !failed && !self.up_to_date(rules_version)
     }
 
+    /// Whether its cells are to be found again because a rule for all images has changed. Corrections show at once.
+    pub fn is_recounted(&self, rules_version: u32) -> bool {
+        self.is_stale(rules_version) && self.measured_rules != rules_version
+    }
+
     /// The phase as shown: a result under other rules than these is being counted again.
     pub fn shown_phase(&self, rules_version: u32) -> &Phase {
-        if self.phase == Phase::Done && self.is_stale(rules_version) { &Phase::Counting } else { &self.phase }
+        if self.phase == Phase::Done && self.is_recounted(rules_version) {
+            &Phase::Counting
+        } else {
+            &self.phase
+        }
     }
 
     /// All warnings about this image.

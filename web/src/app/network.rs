@@ -387,13 +387,13 @@ impl App {
     /// Retries everything that was stopped or failed.
     pub fn retry_all(&mut self) {
         let ids: Vec<u32> = self.items.iter().filter(|item| item.can_retry()).map(|item| item.id).collect();
-        ids.into_iter().for_each(|id| self.retry(id));
+        self.retry(&ids);
     }
 
     /// Reruns results of other weights with the present model.
     pub fn run_again(&mut self) {
         let ids: Vec<u32> = self.outdated().map(|item| item.id).collect();
-        ids.into_iter().for_each(|id| self.retry(id));
+        self.retry(&ids);
     }
 
     /// Items with results of other weights than the present ones.
@@ -402,12 +402,13 @@ impl App {
         self.items.iter().filter(move |item| item.phase == Phase::Done && item.weights_serial != serial)
     }
 
-    /// Runs an image again with its present settings, unless its file is no readable image.
-    pub fn retry(&mut self, id: u32) {
-        if let Some(item) = self.item_mut(id).filter(|item| !item.pending() && !item.unreadable) {
+    /// Runs images again with their present settings, except those whose files are no readable images.
+    pub fn retry(&mut self, ids: &[u32]) {
+        let again = |item: &&mut Item| ids.contains(&item.id) && !item.pending() && !item.unreadable;
+        for item in self.items.iter_mut().filter(again) {
             item.phase = Phase::Waiting;
             item.losses = 0;
-            self.pump();
         }
+        self.pump();
     }
 }

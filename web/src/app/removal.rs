@@ -1,6 +1,6 @@
 //! Taking images off the list, and putting the last ones back.
 
-use super::input::is_same_file;
+use super::input::identity;
 use super::item::Item;
 use super::results::card_id;
 use super::state::AGAIN;
@@ -43,8 +43,9 @@ impl App {
             }
         }
         let Some(at) = removed.first().map(|first| first.at) else { return };
+        let names: Vec<String> = removed.iter().map(|removed| removed.item.name.clone()).collect();
+        self.forget_complaints(&names);
         for Removed { item, card, .. } in &removed {
-            self.forget_complaints(&item.name);
             self.faces.remove(&item.id);
             if let Some(card) = card {
                 card.remove();
@@ -68,6 +69,9 @@ impl App {
             self.leave_difference();
             if self.items.is_empty() {
                 self.put_pen_down();
+                // The next images are another list.
+                self.chosen = false;
+                self.exports_wanted.clear();
             }
         }
         let next = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id);
@@ -89,21 +93,25 @@ impl App {
         let Some(first) = removed.first().map(|first| first.item.id) else { return };
         let pending: Vec<u32> =
             removed.iter().filter(|removed| removed.pending).map(|removed| removed.item.id).collect();
+        let known = self.files_here();
+        let twice = |removed: &&Removed| {
+            removed.item.file.dyn_ref().is_some_and(|file| known.contains(&identity(file)))
+        };
         let again: Vec<String> =
-            removed.into_iter().filter_map(|removed| self.put_back_one(removed)).collect();
+            removed.iter().filter(twice).map(|removed| removed.item.name.clone()).collect();
+        removed.into_iter().for_each(|removed| self.put_back_one(removed));
         self.complain_of(&again, AGAIN);
         self.choose(first);
-        pending.into_iter().for_each(|id| self.retry(id));
+        self.retry(&pending);
         self.go_on();
         let _ = focus_card(first);
     }
 
-    /// Puts one image back to its place. Returns its name if its file is in the list twice now.
-    fn put_back_one(&mut self, removed: Removed) -> Option<String> {
+    /// Puts one image back to its place.
+    fn put_back_one(&mut self, removed: Removed) {
         let Removed { at, mut item, card, pending, diameter } = removed;
         // What was saved may follow other rules by now.
         item.saved &= item.measured_rules == self.rules_version;
-        let again = self.items.iter().any(|other| is_same_file(&other.file, &item.file));
         // Another image may have come by the name of its files meanwhile.
         if self.items.iter().any(|other| other.stem.to_lowercase() == item.stem.to_lowercase()) {
             item.stem = self.new_stem(&item.name);
@@ -120,9 +128,7 @@ impl App {
                 self.items.get(at).and_then(|next| dom::document().get_element_by_id(&card_id(next.id)));
             let _ = dom::element("results").insert_before(&card, next.as_deref());
         }
-        let again = again.then(|| item.name.clone());
         self.items.insert(at, item);
-        again
     }
 
     /// What was removed last, for the user.

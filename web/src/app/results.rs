@@ -48,7 +48,7 @@ fn card(item: &Item) -> Element {
     dom::append(&card, &button);
     dom::append(&card, &side);
     dom::on(&button, "click", move |_: Event| act(move |app| app.choose(id)));
-    dom::on(&again, "click", move |_: Event| act(move |app| app.stop_or_retry(id)));
+    dom::on_press(&again, move || act(move |app| app.stop_or_retry(id)));
     dom::on(&remove, "click", move |_: Event| act(move |app| app.remove(id)));
     dom::append(&dom::element("results"), &card);
     card
@@ -205,7 +205,7 @@ impl App {
     /// Handles the small button of a card: retries a failed image, stops a waiting or running one.
     fn stop_or_retry(&mut self, id: u32) {
         match self.item(id).map(|item| item.phase.clone()) {
-            Some(Phase::Failed(_) | Phase::Stopped) => self.retry(id),
+            Some(Phase::Failed(_) | Phase::Stopped) => self.retry(&[id]),
             Some(Phase::Waiting | Phase::Working(_)) => self.stop(&[id]),
             _ => {}
         }

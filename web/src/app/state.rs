@@ -226,16 +226,26 @@ impl App {
         self.show_complaints();
     }
 
-    /// Removes messages about an image that is no longer in the list.
-    pub fn forget_complaints(&mut self, name: &str) {
-        // If a duplicate was removed, only the message about the duplication is obsolete.
-        let other = self.items.iter().any(|item| item.name == name);
-        let again = format!("{name}: {AGAIN}");
-        let (first, last) = (format!("{name}: "), format!(": {name}"));
-        let of_it = |line: &str| {
-            if other { line.starts_with(&again) } else { line.starts_with(&first) || line.ends_with(&last) }
-        };
-        self.complaints.retain(|line| !of_it(line));
+    /// Removes messages about images that are no longer in the list.
+    pub fn forget_complaints(&mut self, names: &[String]) {
+        if self.items.is_empty() {
+            // All that speak of several images too.
+            self.complaints.clear();
+        }
+        for name in names {
+            // If a duplicate was removed, only the message about the duplication is obsolete.
+            let other = self.items.iter().any(|item| item.name == *name);
+            let again = format!("{name}: {AGAIN}");
+            let (first, last) = (format!("{name}: "), format!(": {name}"));
+            let of_it = |line: &str| {
+                if other {
+                    line.starts_with(&again)
+                } else {
+                    line.starts_with(&first) || line.ends_with(&last)
+                }
+            };
+            self.complaints.retain(|line| !of_it(line));
+        }
         self.show_complaints();
     }
 
@@ -254,7 +264,7 @@ impl App {
             1 => "\n1 earlier message is not shown; failed images say why in the list".into(),
             more => format!("\n{more} earlier messages are not shown; failed images say why in the list"),
         };
-        dom::element("error").set_text_content(Some(&format!("{}{more}", latest.join("\n"))));
+        dom::set_text("error", &format!("{}{more}", latest.join("\n")));
         dom::show("error-box", !latest.is_empty());
     }
 

@@ -42,7 +42,7 @@ fn texts(item: &Item, scale: Option<f64>, rules_version: u32) -> Vec<String> {
     let name = format!("{}{doubt}", item.label());
     let instead = match item.phase {
         Phase::Failed(_) => "failed",
-        _ if item.has_result() && item.is_stale(rules_version) => "counting…",
+        _ if item.has_result() && item.is_recounted(rules_version) => "counting…",
         _ if item.has_result() => "",
         Phase::Stopped => "stopped",
         _ => "…",
@@ -129,7 +129,7 @@ impl App {
 
     /// The figures of all images together, once all follow the same rules.
     fn show_totals(&self, scaled: bool) {
-        let settled = self.with_result().all(|item| !item.is_stale(self.rules_version));
+        let settled = self.with_result().all(|item| !item.is_recounted(self.rules_version));
         let figure = |text: String| if settled { text } else { NONE.into() };
         let cells: usize = self.with_result().map(|item| item.figures.count).sum();
         let covered = Spread::of(self.with_result().map(|item| item.covered)).mean().unwrap_or_default();

@@ -149,6 +149,9 @@ fn row_element(row: &CellRow, scale: Option<f64>) -> Element {
 
 /// The line above the table of cells, of which at most this many rows are shown.
 fn note(item: &Item, scale: Option<f64>, rows: usize) -> String {
+    if !item.has_result() {
+        return String::new();
+    }
     let counted = super::figures::cells(item.figures.count);
     let out = match item.rows.len() - item.figures.count {
         0 => String::new(),
@@ -219,14 +222,14 @@ impl App {
             self.sorting.rows = PORTION;
         }
         let Some(item) = self.active_item() else { return };
-        let scale = self.scale_of(item);
+        let (scale, cells) = (self.scale_of(item), item.shown_rows());
         dom::set_text("table-note", &note(item, scale, self.sorting.rows));
         let Sorting { column, falling, rows, .. } = self.sorting;
         let shown = Shown {
             image: item.id,
             measurings: item.measurings,
-            cells: item.rows.len(),
-            left_out: item.rows.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum(),
+            cells: cells.len(),
+            left_out: cells.iter().filter(|row| row.excluded).map(|row| row.id as usize + 1).sum(),
             scale,
             column,
             falling,
@@ -235,8 +238,8 @@ impl App {
         if self.sorting.shown.as_ref() == Some(&shown) {
             return;
         }
-        let sorted = self.sorting.order(&item.rows);
-        let elements = sorted.iter().take(rows).map(|at| row_element(&item.rows[*at], scale)).collect();
+        let sorted = self.sorting.order(cells);
+        let elements = sorted.iter().take(rows).map(|at| row_element(&cells[*at], scale)).collect();
         focus::rebuild(&dom::element("cells-body"), "data-cell", elements);
         if (sorted.len() <= rows || rows == MOST) && dom::has_focus("more-rows") {
             let _ = dom::element("table-cells").focus();
