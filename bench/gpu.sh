@@ -18,7 +18,10 @@ cd "$here"
 # What would otherwise be found after all the builds.
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
 # The kernels are compiled at run time, by NVRTC and with CUDA's headers, which are looked for in these places.
-toolkit=$(ls -d ${CUDA_PATH:-/usr/local/cuda /opt/cuda /usr}/include/cuda_runtime.h 2>/dev/null | head -n 1 || true)
+toolkit=
+for home in "${CUDA_PATH:-/usr/local/cuda}" /opt/cuda /usr; do
+    if [ -f "$home/include/cuda_runtime.h" ]; then toolkit=$home; fi
+done
 if [ -z "$toolkit" ]; then
     echo "no CUDA toolkit (NVRTC and headers) found: install it, or set CUDA_PATH to its folder" >&2
     exit 1

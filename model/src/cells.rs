@@ -40,11 +40,11 @@ use std::ops::RangeInclusive;
 
 /// A region smaller than this share of the expected cell area is a speck, not a cell.
 const SPECK: f32 = 0.1;
-/// The same for a region at the image edge, where little of its cell may be visible.
+/// The same for a region at the edge of the field of view, where little of its cell may be visible.
 const SPECK_AT_EDGE: f32 = 0.02;
 /// A region smaller than this share of the expected cell area is not split.
 const SPLIT_FROM: f32 = 0.5;
-/// The same for a region at the image edge, where little of two cells may be visible.
+/// The same for a region at that edge, where little of two cells may be visible.
 const SPLIT_FROM_AT_EDGE: f32 = 0.15;
 
 /// Number of regions that are split in parallel before their cells are painted into the label image.
@@ -97,8 +97,8 @@ pub struct Cell {
     pub eccentricity: f64,
     /// Mean probability of its pixels, 0 to 1.
     pub mean_probability: f64,
-    /// Whether it touches the image edge or comes within two pixels of an unlit area, so that part of it may be out of
-    /// view.
+    /// Whether it touches the edge of the image, or of the picture in a frame, or comes within two pixels of an eyepiece's
+    /// rim, so that part of it may be out of view.
     pub touches_edge: bool,
     /// Bounding box: x, y, width, height.
     pub bounds: [u32; 4],

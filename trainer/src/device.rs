@@ -1,13 +1,11 @@
 //! The device to compute on. In Burn 0.21 back ends are types; here, and only here, a choice made at run time becomes a
 //! type: [`dispatch`] runs a [`Job`] on the back end that was chosen.
 
-use crate::say;
+use crate::{say, shipped};
 use anyhow::{Result, bail};
 use burn::backend::Flex;
 use rbc_model::backend::SegBackward;
-use rbc_model::network::NetworkConfig;
 use rbc_model::segment::{Segmenter, agree};
-use rbc_model::weights;
 use std::fmt;
 use std::str::FromStr;
 
@@ -160,10 +158,11 @@ impl Job for Trial {
     type Out = ();
 
     fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
-        let (config, cpu) = (NetworkConfig::default().folded(), Default::default());
-        let network = weights::to_safetensors(&config.init::<Flex>(&cpu), &config)?;
-        let (tried, known) =
-            (Segmenter::<B>::load(&network, &device)?, Segmenter::<Flex>::load(&network, &cpu)?);
+        // Not with random weights: where two values in a pooling window are nearly equal, rounding decides which is the
+        // greater, and unpooling puts it elsewhere.
+        let Some(network) = shipped::built_in() else { return Ok(()) };
+        let tried = Segmenter::<B>::load(network, &device)?;
+        let known = Segmenter::<Flex>::load(network, &Default::default())?;
         if pollster::block_on(agree(&tried, &known))? {
             return Ok(());
         }

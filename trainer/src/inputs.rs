@@ -133,7 +133,7 @@ impl Inputs {
 /// note about them.
 fn skip_masks(folder: &Path, within: &mut Vec<PathBuf>) -> Option<Problem> {
     let has = |name: &str| within.iter().any(|path| file_name(path) == name);
-    if !has("images") || !has("masks") {
+    if !has("images") || !has("masks") && !has("labels") {
         return None;
     }
     let skipped = within.extract_if(.., |path| ["masks", "labels"].contains(&file_name(path).as_str()));

@@ -200,11 +200,12 @@ fn with_slashes(path: &str) -> String {
     path.replace('\\', "/")
 }
 
-/// The split that a folder of the path stands for: `test` for `test/images/a.png`. The one nearest to the file counts.
+/// The split that a folder of the path stands for, directly above the file or above its `images`: `test` for
+/// `test/images/a.png`.
 fn split_by_folder(path: &str) -> Option<String> {
     let (folders, _) = path.rsplit_once('/')?;
-    let parts = [Part::Train.name(), Part::Test.name()];
-    folders.rsplit('/').map(str::to_lowercase).find(|folder| parts.contains(&folder.as_str()))
+    let mut above = folders.rsplit('/').map(str::to_lowercase).skip_while(|folder| folder == "images");
+    above.next().filter(|folder| [Part::Train.name(), Part::Test.name()].contains(&folder.as_str()))
 }
 
 /// The name without an image extension; `smear.10x` has none.

@@ -11,7 +11,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 /// values made equal (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024), scaled to the
 /// length of an AdamW step (Liu et al., Muon is Scalable for LLM Training, 2025) so that one learning rate serves both.
 /// For a deconvolution `a` are the inputs, since its kernel is stored transposed: an equal step in another basis than that
-/// of the layer's linear map. The last layer is not left to AdamW, as the authors would. Biases and the parameters of batch normalisation are not matrices and are left to AdamW.
+/// of the layer's linear map. The last layer is not left to AdamW, as the authors would. Biases and the parameters of batch
+/// normalisation are not matrices and are left to AdamW.
 #[derive(Clone)]
 pub struct KernelMuon<B: Backend> {
     kernels: Muon<B>,

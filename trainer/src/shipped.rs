@@ -14,6 +14,11 @@ const SHIPPED: Option<&[u8]> = Some(include_bytes!("../../model-weights/rbc.safe
 #[cfg(not(shipped_weights))]
 const SHIPPED: Option<&[u8]> = None;
 
+/// The built-in weights, if any.
+pub fn built_in() -> Option<&'static [u8]> {
+    SHIPPED
+}
+
 /// Weights as bytes, and their name in records and messages.
 pub struct Weights {
     pub name: String,

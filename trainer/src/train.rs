@@ -40,10 +40,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         1 => Splits { seed: args.seed, folds: Vec::new() },
         folds => Splits::new(&material.samples, folds, args.seed)?,
     };
-    // Before anything of an earlier run is removed.
-    earlier::due(args).iter().try_for_each(|fit| create_folder(fit))?;
     // A single fold may lie beside others, which must have held out other images.
     splits.write(&args.out.join(SPLITS), args.resume || args.fold.is_some())?;
+    // Before anything of an earlier run is removed.
+    earlier::due(args).iter().try_for_each(|fit| create_folder(fit))?;
     if !args.resume {
         earlier::clear(args)?;
     }

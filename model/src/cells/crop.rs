@@ -16,7 +16,7 @@ pub struct Crop {
     pub height: usize,
     /// Whether each pixel belongs to the region, row by row.
     pub inside: Vec<bool>,
-    /// Whether there is background on all sides.
+    /// Whether the edge of the field of view does not cut the region, so that there is background on all sides.
     within: bool,
     /// Whether each pixel of the box is beyond the field of view, where a region comes so near to such pixels that they cut
     /// it.
@@ -44,7 +44,7 @@ impl Crop {
         Self { x, y, width, height, inside, within, hidden }
     }
 
-    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside. `None` if the region fills
+    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside, but not at hidden pixels. `None` if the region fills
     /// the whole field of view and so has no outline.
     pub fn depth(&self) -> Option<Vec<f32>> {
         let outside = |at: usize| !self.inside[at] && !self.is_hidden(at);

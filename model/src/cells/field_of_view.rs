@@ -84,13 +84,12 @@ impl<'a> FieldOfView<'a> {
     }
 
     fn unlit(&self, x: u32, y: u32) -> bool {
-        let [x0, y0, x1, y1] = self.bounds;
-        let within = (x0..x1).contains(&x) && (y0..y1).contains(&y);
-        self.map.is_some_and(|map| within && map.get_pixel(x, y).0[0] == UNLIT)
+        let pixel = self.map.and_then(|map| map.get_pixel_checked(x, y));
+        pixel.is_some_and(|pixel| pixel.0[0] == UNLIT)
     }
 
     fn near(&self, x: u32, y: u32) -> bool {
-        // Left of column 0 the subtraction wraps around to a value beyond the bounds; likewise for rows.
+        // Left of column 0 the subtraction wraps around to a value beyond the image; likewise for rows.
         self.map.is_some()
             && (1..=REACH).any(|n| {
                 self.unlit(x.wrapping_sub(n), y)

@@ -13,15 +13,15 @@ const PASS: (f32, f32) = (0.83, 1.0);
 const APART: (f32, f32) = (0.35, 0.75);
 /// A top lower than this share of the expected cell radius is not a cell of its own.
 const LEAST_HEIGHT: f32 = 0.1;
-/// The same at the image edge, where little of a cell may be visible.
+/// The same at the edge of the field of view, where little of a cell may be visible.
 const LEAST_HEIGHT_AT_EDGE: f32 = 0.02;
 /// A dip shallower than this many pixels is an artefact of the pixel grid.
 const GRID: f32 = 0.4;
-/// The same at the image edge: a cut cell is a lower hill with a shallower dip.
+/// The same at that edge: a cut cell is a lower hill with a shallower dip.
 const GRID_AT_EDGE: f32 = 0.3;
 /// A part smaller than this share of the expected cell area is merged into its neighbour.
 const FRAGMENT: f32 = 0.06;
-/// The same at the image edge.
+/// The same at that edge.
 const FRAGMENT_AT_EDGE: f32 = 0.03;
 
 struct Hill {
@@ -29,7 +29,7 @@ struct Hill {
     parent: u32,
     height: u16,
     area: u32,
-    /// Whether it reaches the image edge.
+    /// Whether it reaches the edge of the field of view.
     at_edge: bool,
     /// Position of the top in the crop.
     x: f32,

@@ -27,7 +27,7 @@ impl Moments {
         self.pixels
     }
 
-    /// NaN without pixels, as is all that follows.
+    /// NaN without pixels.
     pub fn centroid(&self) -> [f64; 2] {
         [self.x / self.pixels, self.y / self.pixels]
     }

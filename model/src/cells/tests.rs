@@ -283,6 +283,25 @@ fn the_rim_of_an_eyepiece_cuts_cells_as_the_edge_of_an_image_does() {
 }
 
 #[test]
+fn the_outermost_point_of_a_rim_cuts_cells_too() {
+    let cell = discs(&[(14.0, 30.0, 8.0)]);
+    let round = GrayImage::from_fn(60, 60, |x, y| {
+        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+        image::Luma([match (x - 30.0).hypot(y - 30.0) {
+            away if away > 25.0 => crate::segment::UNLIT,
+            _ if cell(x, y) => 255,
+            _ => 0,
+        }])
+    });
+    // A line of background lies between the cell and the leftmost lit pixels.
+    let found = find_cells(&round, &CellOptions { diameter_px: Some(16.0), ..Default::default() });
+    assert_eq!(
+        found.cells.iter().map(|cell| (cell.bounds[0], cell.touches_edge)).collect::<Vec<_>>(),
+        [(6, true)]
+    );
+}
+
+#[test]
 fn the_diameter_is_read_off_cells_clumps_and_specks() {
     let single = [(40.0, 40.0, 20.0), (110.0, 40.0, 20.0), (180.0, 50.0, 19.0)];
     let clump = [(40.0, 150.0, 20.0), (74.0, 150.0, 20.0), (108.0, 150.0, 20.0), (142.0, 140.0, 20.0)];

@@ -115,7 +115,7 @@ pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether the file has more than one frame.
+/// Whether the file is an animation: declares one (PNG, WebP), or has a second image (GIF).
 pub fn is_animation(bytes: &[u8], format: ImageFormat) -> bool {
     let file = Cursor::new(bytes);
     match format {

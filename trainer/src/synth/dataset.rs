@@ -79,6 +79,7 @@ pub fn run(args: &SynthArgs) -> Result<()> {
 /// If something else lies in `out`, or a file can't be written.
 pub fn write_dataset(out: &Path, options: &SynthOptions) -> Result<()> {
     refuse_real(out)?;
+    sweep(out)?;
     for split in ["train", "test"] {
         for kind in ["images", "masks", "labels"] {
             let folder = out.join(split).join(kind);

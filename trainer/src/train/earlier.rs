@@ -107,6 +107,13 @@ pub fn refuse_others(args: &TrainArgs) -> Result<(), Problem> {
         }
         refuse_foreign(&path(CROSS_VALIDATION), |path| read_json::<CrossValidation>(path).is_ok())?;
         refuse_foreign(&path(REPORT), report::is_ours)?;
+        // Weights or a card that no run lies around: copied here, perhaps the only copy.
+        let run = [SPLITS, CROSS_VALIDATION].iter().any(|name| path(name).exists())
+            || fits(&args.out).is_ok_and(|fits| fits.iter().any(|fit| is_ours(fit)));
+        if !run {
+            let kept = KEPT.iter().flat_map(|(name, kept)| [*name, *kept]);
+            kept.map(path).try_for_each(|path| refuse_foreign(&path, |_| false))?;
+        }
     }
     for fit in due(args).iter().filter(|fit| !is_ours(fit)) {
         let files = [WEIGHTS, FIGURES, HISTORY].map(|name| fit.join(name));
@@ -323,6 +330,21 @@ mod tests {
         refuse_others(&args(&folder.path, "")?)?;
         clear(&args(&folder.path, "")?)?;
         assert!(!history.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn weights_around_which_there_is_no_run_are_kept() -> Result<()> {
+        for name in [WEIGHTS, CARD, KEPT[0].1] {
+            let folder = Folder::new("earlier-copied")?;
+            folder.file(name, b"of others")?;
+            let refused = refuse_others(&args(&folder.path, "")?).err().map(|problem| problem.to_string());
+            assert!(refused.as_ref().is_some_and(|told| told.contains(name)), "{refused:?}");
+            // A fold on its own writes no weights there; those of a run are replaced.
+            refuse_others(&args(&folder.path, "--fold 1")?)?;
+            checkpoint(&folder, "final", 1)?;
+            refuse_others(&args(&folder.path, "")?)?;
+        }
         Ok(())
     }
 

@@ -54,6 +54,9 @@ impl Material {
                 say::err!("warning: {}", Problem::new(folder, what));
             }
             warn_about_masks(folder, &extra.samples);
+            if args.folds > 1 {
+                whole.tell(&duplicate_pictures(folder, &extra.samples));
+            }
             fields.extend(known_fields(folder, extra.samples, &samples, &dataset));
         }
         let marks = warn_about_masks(&data, &samples);
@@ -68,7 +71,6 @@ impl Material {
         }
         if args.folds > 1 {
             dataset.tell(&duplicate_pictures(&data, &samples));
-            dataset.tell(&duplicate_pictures(&data, &fields));
         }
         Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
     }

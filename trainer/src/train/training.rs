@@ -240,8 +240,8 @@ impl Training<'_> {
     }
 }
 
-/// How often something is drawn. The fields of a source together count as often as training images were cut from it, which
-/// keeps the images' mixture of smears; everything else counts once.
+/// How often something is drawn. The fields of a source together count about as often as training images were cut from it,
+/// which keeps the images' mixture of smears; everything else counts once.
 fn shares<'a>(train: &[&'a Sample], fields: &'a [Sample]) -> impl Fn(&Sample) -> usize + use<'a> {
     let mut of_source: HashMap<&str, (usize, usize)> = HashMap::new();
     for field in fields {
