@@ -204,14 +204,13 @@ impl Page {
         self.wait_until_ready()
     }
 
-    /// The same without waiting.
+    /// The same without waiting for it, only for its card.
     pub fn show_early(&self, name: &str) -> Result<()> {
-        self.session
-            .script(
-                "document.querySelector(`[data-testid=result][data-name=${CSS.escape(arguments[0])}] button`).click()",
-                json!([name]),
-            )
-            .map(drop)
+        let click = "const card = `[data-testid=result][data-name=${CSS.escape(arguments[0])}] button`;
+            const button = document.querySelector(card);
+            button?.click();
+            return Boolean(button)";
+        self.until(&format!("{name} is in the list"), click, json!([name])).map(drop)
     }
 
     /// Clicks an element by its `data-testid`.

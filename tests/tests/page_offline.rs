@@ -58,15 +58,21 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_update_of_the_service_worker_is_announced_and_taken_as_a_whole() -> Result<()> {
-    let scratch = Scratch::new("update-worker")?;
+/// A page, kept for offline use, of files that can be changed. Returns its server and address too.
+fn kept(scratch: &Scratch) -> Result<(Recorder, Page, String)> {
     copy(&paths::site(), scratch.path())?;
     let recorder = Recorder::start(scratch.path())?;
     let page = Page::blank(&paths::site(), true, &[])?;
     let url = format!("{}?backend=cpu", recorder.url());
     page.visit(&url)?;
     until_kept(&page)?;
+    Ok((recorder, page, url))
+}
+
+#[test]
+fn an_update_of_the_service_worker_is_announced_and_taken_as_a_whole() -> Result<()> {
+    let scratch = Scratch::new("update-worker")?;
+    let (_server, page, url) = kept(&scratch)?;
 
     let change = |file: &str, old: &str, new: &str| -> Result<()> {
         let file = scratch.path().join(file);
@@ -92,12 +98,7 @@ fn an_update_of_the_service_worker_is_announced_and_taken_as_a_whole() -> Result
 #[test]
 fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     let scratch = Scratch::new("update")?;
-    copy(&paths::site(), scratch.path())?;
-    let recorder = Recorder::start(scratch.path())?;
-    let page = Page::blank(&paths::site(), true, &[])?;
-    let url = format!("{}?backend=cpu", recorder.url());
-    page.visit(&url)?;
-    until_kept(&page)?;
+    let (_server, page, url) = kept(&scratch)?;
     page.visit(&url)?;
     ensure!(page.shown("#update")?.is_empty(), "nothing is new");
 

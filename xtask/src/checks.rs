@@ -142,6 +142,8 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     }
     step("build", &mut || plain(process::cargo().arg("build").args(NATIVE)));
     step("build of the page", &mut || {
+        // If this fails, the tests must not find the page of another day.
+        let _ = std::fs::remove_dir_all(paths::site());
         page::build(Profile::Release, trunk, &paths::site()).map(|()| Counts::default())
     });
     step("tests in the browser", &mut || {
