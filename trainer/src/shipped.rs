@@ -10,14 +10,9 @@ use std::path::Path;
 
 /// Built into the program so that a copied binary works anywhere; see `build.rs`.
 #[cfg(shipped_weights)]
-const SHIPPED: Option<&[u8]> = Some(include_bytes!("../../model-weights/rbc.safetensors"));
+pub const SHIPPED: Option<&[u8]> = Some(include_bytes!("../../model-weights/rbc.safetensors"));
 #[cfg(not(shipped_weights))]
-const SHIPPED: Option<&[u8]> = None;
-
-/// The built-in weights, if any.
-pub fn built_in() -> Option<&'static [u8]> {
-    SHIPPED
-}
+pub const SHIPPED: Option<&[u8]> = None;
 
 /// Weights as bytes, and their name in records and messages.
 pub struct Weights {

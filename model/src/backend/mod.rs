@@ -16,7 +16,8 @@ pub use crate::kernels::norm::EPSILON;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};
-pub use tile::{MOST, STEPS, TileBackend, normalise};
+pub(crate) use tile::{MOST, STEPS};
+pub use tile::{TileBackend, normalise};
 
 /// Gradients of [`SegBackend::conv3x3`].
 pub struct ConvGradients<B: Backend> {

@@ -97,7 +97,7 @@ impl Sums {
             perimeter_px: perimeter,
             diameter_px: (4.0 * area / PI).sqrt(),
             circularity: (4.0 * PI * area / (perimeter * perimeter)).min(1.0),
-            eccentricity: (1.0 - self.moments.axes()).sqrt(),
+            eccentricity: (1.0 - self.moments.axis_ratio_squared()).sqrt(),
             mean_probability: self.probability as f64 / 255.0 / area,
             touches_edge: x0 == 0 || y0 == 0 || x1 == labels.width || y1 == labels.height,
             bounds: [x0, y0, x1 - x0, y1 - y0],

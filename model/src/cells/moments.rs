@@ -44,7 +44,7 @@ impl Moments {
     }
 
     /// Ratio of the short axis to the long one of the ellipse with this covariance, squared: 1 for a disc, 0 for a line.
-    pub fn axes(&self) -> f64 {
+    pub fn axis_ratio_squared(&self) -> f64 {
         let [xx, yy, xy] = self.covariance();
         let (mean, half) = ((xx + yy) / 2.0, ((xx - yy) / 2.0).hypot(xy));
         ((mean - half) / (mean + half)).max(0.0)

@@ -44,7 +44,7 @@ impl Ellipse {
             spread,
             reach: area / (PI * root),
             area,
-            aspect: region.axes().sqrt(),
+            aspect: region.axis_ratio_squared().sqrt(),
         })
     }
 
