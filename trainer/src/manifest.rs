@@ -106,8 +106,7 @@ impl Manifest {
     fn parse(text: &str) -> Result<Self> {
         // Spreadsheets often put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // The reader counts only these line breaks, and one record late if there is a carriage return before each.
-        let text = &text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = &numbered(text);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(separator(text))
             .trim(csv::Trim::All)
@@ -168,6 +167,16 @@ impl Manifest {
 /// Number of the line on which a record begins, from 1.
 fn line(record: &StringRecord) -> u64 {
     record.position().map_or(0, |position| position.line())
+}
+
+/// The text in a form whose lines the CSV reader numbers correctly: it counts line feeds only, and leaves out empty lines
+/// unless there is something in them, be it a space.
+fn numbered(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let table = text.trim_start_matches('\n');
+    let before = &text[..text.len() - table.len()];
+    let lines: Vec<&str> = table.split('\n').map(|line| if line.is_empty() { " " } else { line }).collect();
+    format!("{before}{}", lines.join("\n"))
 }
 
 /// Refuses a record that a quote extends over several lines: those that it swallows would be lost silently.
@@ -348,6 +357,13 @@ mod tests {
         assert_eq!(manifest.errors.len(), 3);
         let margin = |name| manifest.find(name, Part::Train).map(|row| row.margin);
         assert_eq!(["a", "b", "d"].map(margin), [Some(110), None, Some(0)]);
+        // Empty lines count as lines.
+        let manifest = Manifest::parse("\r\n\r\nname,unlabelled_margin_px\r\n\r\n\r\na,1\r\n\r\nb,wide\r\n")?;
+        assert!(
+            manifest.errors.len() == 1 && manifest.errors[0].starts_with("line 8: "),
+            "{:?}",
+            manifest.errors
+        );
         assert!(Manifest::parse("title\na\n").is_err_and(|error| error.to_string().contains("`name`")));
         Ok(())
     }
