@@ -23,6 +23,12 @@ const HOOK: &str = r#"
                 const request = GPUAdapter.prototype.requestDevice;
                 GPUAdapter.prototype.requestDevice = async function (...all) {
                     return globalThis.device = await request.apply(this, all); };
+                const create = GPUDevice.prototype.createBuffer;
+                GPUDevice.prototype.createBuffer = function (wanted) {
+                    // More than any GPU has.
+                    const size = globalThis.full && wanted.size > 200_000 ? 2 ** 50 : wanted.size;
+                    return create.call(this, { ...wanted, size }); };
+                PRETEND
             }
             // All workers run one program; the first message tells them apart. Hands are workers of the worker.
             let role = 'desk';
@@ -39,6 +45,7 @@ const HOOK: &str = r#"
             });
             new BroadcastChannel('fault').onmessage = ({ data }) => {
                 if (data === 'lose' && globalThis.device) globalThis.device.destroy();
+                if (data === 'fill the GPU') globalThis.full = true;
                 if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
                 if (data === 'refuse bitmaps') globalThis.createImageBitmap = refuseBitmap;
                 if (data === 'grant bitmaps') globalThis.createImageBitmap = makeBitmap;
@@ -54,9 +61,21 @@ const HOOK: &str = r#"
     window.fault = (what) => new BroadcastChannel('fault').postMessage(what);
 "#;
 
+/// What makes the emulated GPU pass for a real one.
+const REAL: &str =
+    "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get() { return false } });";
+
 fn hooked(query: &str) -> Result<Page> {
+    pretending("", query)
+}
+
+/// A page whose workers run a script of their own first.
+fn pretending(script: &str, query: &str) -> Result<Page> {
     let page = Page::blank(&paths::site(), true, &[])?;
-    page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": HOOK }))?;
+    page.session().chrome(
+        "Page.addScriptToEvaluateOnNewDocument",
+        json!({ "source": HOOK.replace("PRETEND", script) }),
+    )?;
     page.visit(&format!("{}{query}", page.url()))?;
     Ok(page)
 }
@@ -87,6 +106,43 @@ fn a_lost_graphics_processor_costs_no_result() -> Result<()> {
     assert_eq!(page.result_text("one.png")?, before);
     page.show("one.png")?;
     page.save("export-mask", "one.mask.png").map(drop)
+}
+
+#[test]
+fn a_graphics_processor_without_memory_gives_no_wrong_result() -> Result<()> {
+    let scratch = Scratch::new("full")?;
+    let images = three(&scratch)?;
+    let page = hooked("?backend=cpu")?;
+    page.segment(&images[1..2])?;
+    let right = page.result_text("two.png")?;
+    let page = hooked("?backend=webgpu")?;
+    page.segment(&images[..1])?;
+    page.js("fault('fill the GPU')", json!([]))?;
+    page.pick("file-input", &images[1..2])?;
+    page.until("the page goes over to the CPU", "return document.body.dataset.backend === 'cpu'", json!([]))?;
+    assert_eq!(page.until_through("two.png")?, "done");
+    page.wait_until_ready()?;
+    page.until_shown("[data-testid=error]", "graphics processor failed")?;
+    assert_eq!(page.result_text("two.png")?, right);
+    Ok(())
+}
+
+#[test]
+fn a_graphics_processor_that_is_slower_or_lacks_a_feature_leaves_the_work_to_the_cpu() -> Result<()> {
+    let lacking = format!(
+        "{REAL} const has = GPUSupportedFeatures.prototype.has;
+        GPUSupportedFeatures.prototype.has = function (feature) {{
+            return feature !== 'timestamp-query' && has.call(this, feature); }};"
+    );
+    for (script, told) in [(REAL, "faster than WebGPU"), (lacking.as_str(), "lacks timestamps")] {
+        let page = pretending(script, "")?;
+        page.wait_until_ready()?;
+        assert_eq!(page.attribute("backend")?, "cpu");
+        page.js("document.getElementById('machine').open = true", json!([]))?;
+        page.until_shown("#engine-note", told)?;
+        assert_eq!(page.shown("[data-testid=error]")?, "");
+    }
+    Ok(())
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod desk;
 mod engine;
 mod exports;
 mod found;
+mod gpu;
 mod render;
 mod tile_pool;
 

@@ -1,18 +1,14 @@
 //! The model on its back end: WebGPU if it computes correctly here, else the CPU.
 
-use burn::backend::wgpu::{WgpuDevice, graphics, init_setup_async};
 use burn::backend::{Flex, WebGpu};
 use futures_util::lock::Mutex;
-use js_sys::{Function, Promise, Reflect};
 use rbc_model::cells::{CellOptions, find_cells};
 use rbc_model::decode::decode;
 use rbc_model::export::png_of_rgb;
-use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork, agree, sample};
+use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork, sample};
 use rbc_model::{Error, RgbImage};
-use std::cell::RefCell;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 
+use super::gpu::{self, Refusal};
 use super::tile_pool::TilePool;
 use crate::message::Reply;
 
@@ -30,11 +26,6 @@ pub struct Engine {
     turn: Mutex<()>,
 }
 
-thread_local! {
-    /// Name of the GPU adapter once the device is set up, which can be done only once.
-    static ADAPTER: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
 impl Engine {
     /// Loads the weights onto the back end `wish` (`auto`, `webgpu`, `cpu`).
     ///
@@ -47,16 +38,27 @@ impl Engine {
         if wish == "cpu" {
             return Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), "Runs on the CPU, as selected."));
         }
-        match gpu(weights, &cpu, wish).await {
-            Ok((gpu, adapter)) => Ok(Self::new(Network::Gpu(gpu), &format!("Runs on WebGPU{adapter}."))),
-            Err(why) if wish == "webgpu" => Err(format!("WebGPU was selected, but {why}.")),
-            Err(why) => {
-                let longer = if why == EMULATED { "" } else { "; a large image may take longer" };
-                let facts =
-                    format!("Runs on the CPU because {why}. The results are practically the same{longer}.");
-                Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), &facts))
+        let refusal = match gpu::start(weights, &cpu, wish == "webgpu").await {
+            Ok((gpu, adapter)) if wish == "webgpu" || !is_slower(&gpu, &cpu).await => {
+                return Ok(Self::new(Network::Gpu(gpu), &format!("Runs on WebGPU{adapter}.")));
             }
-        }
+            Ok((_, adapter)) => {
+                Refusal::Slower(format!("it is faster than WebGPU on this computer{adapter}"))
+            }
+            Err(refusal) => refusal,
+        };
+        let facts = match refusal {
+            Refusal::Absent(why) if wish == "webgpu" => {
+                return Err(format!("WebGPU was selected, but {why}."));
+            }
+            Refusal::Absent(why) => format!(
+                "Runs on the CPU because {why}. The results are practically the same; a large image may take longer."
+            ),
+            Refusal::Slower(why) => {
+                format!("Runs on the CPU because {why}. The results are practically the same.")
+            }
+        };
+        Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), &facts))
     }
 
     fn new(network: Network, facts: &str) -> Self {
@@ -114,10 +116,7 @@ impl Engine {
     /// [`Error::Compute`] if the device fails.
     pub async fn time(&self, side: u32, rounds: u32) -> Result<Reply, Error> {
         let _turn = self.turn.lock().await;
-        let image = RgbImage::from_fn(side, side, |x, y| {
-            let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
-            image::Rgb([0, 3, 6].map(|shift| (noise >> shift) as u8))
-        });
+        let image = noise(side);
         let (alone, together) = match &self.network {
             Network::Gpu(gpu) => (timed(gpu, &image, rounds).await?, Vec::new()),
             Network::Cpu(cpu) => {
@@ -127,6 +126,39 @@ impl Engine {
         };
         Ok(Reply::Timed { alone, together })
     }
+}
+
+/// Side of the image by which the back ends are compared.
+const TRIAL: u32 = 256;
+/// A GPU that takes no more seconds than this is not compared: it is as fast as anyone needs.
+const FAST: f64 = 0.02;
+
+/// Whether the GPU takes longer than the CPU on all its cores, as old ones in thin laptops do. In doubt it does not: the
+/// browser may still be compiling the fast form of the CPU's program.
+async fn is_slower(gpu: &Segmenter<WebGpu>, cpu: &Segmenter<Flex>) -> bool {
+    let Ok(gpu) = pace(gpu).await else { return true };
+    gpu > FAST && pace(cpu).await.is_ok_and(|cpu| gpu > cpu / TilePool::size() as f64)
+}
+
+/// Seconds for the trial image, the less of two passes after a first one.
+async fn pace(network: &impl TileNetwork) -> Result<f64, Error> {
+    let image = noise(TRIAL);
+    let mut seconds = f64::INFINITY;
+    for round in 0..3 {
+        let begun = super::now();
+        network.logits(&image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
+        if round > 0 {
+            seconds = seconds.min((super::now() - begun) / 1000.0);
+        }
+    }
+    Ok(seconds)
+}
+
+fn noise(side: u32) -> RgbImage {
+    RgbImage::from_fn(side, side, |x, y| {
+        let noise = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
+        image::Rgb([0, 3, 6].map(|shift| (noise >> shift) as u8))
+    })
 }
 
 /// From a file to its cells.
@@ -154,70 +186,4 @@ async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Res
         seconds.push(pass().await?);
     }
     Ok(seconds)
-}
-
-/// Why the CPU computes although the browser has WebGPU.
-const EMULATED: &str = "WebGPU is emulated by the CPU on this computer, which is slower";
-
-/// The network on the GPU, if there is one and it gives the same results as the CPU; also the adapter's name. An
-/// emulated GPU is used only if the `wish` is `webgpu`.
-async fn gpu(
-    weights: &[u8],
-    cpu: &Segmenter<Flex>,
-    wish: &str,
-) -> Result<(Segmenter<WebGpu>, String), String> {
-    match adapter().await {
-        None => return Err("this browser offers no WebGPU on this computer".into()),
-        Some(Adapter::Emulated) if wish != "webgpu" => return Err(EMULATED.into()),
-        Some(_) => {}
-    }
-    let device = WgpuDevice::default();
-    let known = ADAPTER.with_borrow(Option::clone);
-    let adapter = match known {
-        Some(adapter) => adapter,
-        None => {
-            let setup = init_setup_async::<graphics::WebGpu>(&device, Default::default()).await;
-            setup.device.set_device_lost_callback(|_, message| {
-                super::tell(Reply::Crashed {
-                    message: format!("the graphics processor was lost: {message}"),
-                });
-            });
-            let info = setup.adapter.get_info();
-            let name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };
-            ADAPTER.set(Some(name.clone()));
-            name
-        }
-    };
-    let gpu = Segmenter::<WebGpu>::load(weights, &device).map_err(|error| error.to_string())?;
-    // A shader that does not compile only causes a console message; the output is then zeros or garbage.
-    let agrees = agree(&gpu, cpu).await;
-    if agrees.unwrap_or(false) {
-        Ok((gpu, adapter))
-    } else {
-        Err(format!("WebGPU computes wrong results on this computer{adapter}"))
-    }
-}
-
-/// What answers to WebGPU.
-enum Adapter {
-    Gpu,
-    /// A program that computes shaders on the CPU (SwiftShader, Mesa's lavapipe), many times slower than our own kernels
-    /// there.
-    Emulated,
-}
-
-/// The GPU adapter that the browser provides, if any. Asked for beforehand, because Burn panics without one.
-async fn adapter() -> Option<Adapter> {
-    async fn ask() -> Result<JsValue, JsValue> {
-        let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
-        let gpu = Reflect::get(&navigator, &"gpu".into())?;
-        let request: Function = Reflect::get(&gpu, &"requestAdapter".into())?.dyn_into()?;
-        JsFuture::from(request.call0(&gpu)?.dyn_into::<Promise>()?).await
-    }
-    let adapter = ask().await.ok().filter(JsValue::is_truthy)?;
-    // Browsers from before 2025 tell it on the adapter itself.
-    let told_by = |object: &JsValue| Reflect::get(object, &"isFallbackAdapter".into());
-    let info = Reflect::get(&adapter, &"info".into()).unwrap_or_default();
-    let emulated = [told_by(&info), told_by(&adapter)].into_iter().flatten().any(|told| told.is_truthy());
-    Some(if emulated { Adapter::Emulated } else { Adapter::Gpu })
 }

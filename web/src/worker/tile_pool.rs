@@ -30,10 +30,14 @@ pub struct TilePool {
 struct PoolWorker(Worker);
 
 impl TilePool {
+    /// How many threads compute where there is a pool.
+    pub fn size() -> usize {
+        (scope().navigator().hardware_concurrency() as usize).clamp(1, MOST)
+    }
+
     pub fn new(own: Segmenter<Flex>, weights: &[u8]) -> Self {
-        let cores = scope().navigator().hardware_concurrency() as usize;
         // On a single core a pool does not help.
-        let wanted = if cores > 1 { cores.min(MOST) } else { 0 };
+        let wanted = if Self::size() > 1 { Self::size() } else { 0 };
         Self { own, weights: weights.to_vec(), wanted, started: Cell::new(false), idle: RefCell::default() }
     }
 
