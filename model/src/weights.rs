@@ -12,6 +12,8 @@ use crate::network::{Network, NetworkConfig};
 use burn::tensor::Bytes;
 use burn_store::{BurnpackStore, ModuleSnapshot, SafetensorsStore};
 use precision::{Convert, NOT_FINITE};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Metadata key of the [`NetworkConfig`], stored as JSON.
 const CONFIG: &str = "rbc.config";
@@ -126,7 +128,7 @@ pub fn to_safetensors<B: SegBackend>(network: &Network<B>, config: &NetworkConfi
     safetensors_bytes(network, config, Precision::F32)
 }
 
-/// Serialises a network as safetensors.
+/// Serialises a network as safetensors. The same network always gives the same bytes.
 ///
 /// # Errors
 ///
@@ -141,7 +143,7 @@ pub fn safetensors_bytes<B: SegBackend>(
     network.save_into(&mut store).map_err(|error| Error::Export(error.to_string()))?;
     let bytes = store.get_bytes().map_err(|error| Error::Export(error.to_string()))?;
     if finite(&bytes) {
-        return Ok(bytes);
+        return sorted(&bytes).ok_or_else(|| Error::Export("the header is not one of safetensors".into()));
     }
     Err(Error::Export(match precision {
         Precision::F32 => format!("the weights hold {NOT_FINITE}"),
@@ -163,7 +165,19 @@ fn finite(bytes: &[u8]) -> bool {
     })
 }
 
-/// Serialises a network as burnpack, Burn's own format.
+/// The safetensors file with its header in alphabetical order: Burn keeps the metadata in a hash map, which has another
+/// order every time. `None` if it is no such file.
+fn sorted(file: &[u8]) -> Option<Vec<u8>> {
+    let (length, rest) = file.split_first_chunk()?;
+    let (header, values) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let header: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_slice(header).ok()?;
+    let mut header = serde_json::to_vec(&header).ok()?;
+    // So that the values are aligned.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Some([&(header.len() as u64).to_le_bytes(), header.as_slice(), values].concat())
+}
+
+/// Serialises a network as burnpack, Burn's own format. The same network always gives the same bytes.
 ///
 /// # Errors
 ///

@@ -32,7 +32,7 @@ impl ModuleAdapter for Convert {
             Precision::F16 => DType::F16,
         };
         let (data, strict) = (snapshot.clone_data_fn(), self.strict);
-        TensorSnapshot::from_closure(
+        let mut converted = TensorSnapshot::from_closure(
             Rc::new(move || {
                 let data = data()?;
                 if !data.dtype.is_float() {
@@ -61,7 +61,10 @@ impl ModuleAdapter for Convert {
             snapshot.path_stack.clone().unwrap_or_default(),
             snapshot.container_stack.clone().unwrap_or_default(),
             snapshot.tensor_id.unwrap_or_default(),
-        )
+        );
+        // Drawn anew for every network that is loaded: files of the same weights would differ.
+        converted.tensor_id = None;
+        converted
     }
 
     fn clone_box(&self) -> Box<dyn ModuleAdapter> {

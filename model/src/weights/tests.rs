@@ -54,6 +54,19 @@ fn files_of_both_formats_and_precisions_give_the_network_back() -> Result<(), Er
 }
 
 #[test]
+fn the_same_network_gives_the_same_file() -> Result<(), Error> {
+    let network = config().init::<Flex>(&Default::default());
+    for save in [safetensors_bytes::<Flex> as Save, burnpack_bytes::<Flex>] {
+        let once = save(&network, &config(), Precision::F32)?;
+        for _ in 0..4 {
+            let (loaded, config) = load::<Flex>(&once, &Default::default())?;
+            assert!(save(&loaded, &config, Precision::F32)? == once);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_refused() -> Result<(), Error> {
     let mut bytes = to_safetensors(&config().init::<Flex>(&Default::default()), &config())?;
     let end = bytes.len();
