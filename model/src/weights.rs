@@ -1,9 +1,11 @@
 //! Weight files: safetensors (with the network's configuration in the metadata) and burnpack.
 
+mod fingerprint;
 mod precision;
 #[cfg(test)]
 mod tests;
 
+pub use fingerprint::fingerprint;
 pub use precision::Precision;
 
 use crate::Error;

@@ -67,6 +67,37 @@ fn the_same_network_gives_the_same_file() -> Result<(), Error> {
 }
 
 #[test]
+fn a_fingerprint_tells_networks_apart_and_not_files() -> Result<(), Error> {
+    let network = config().init::<Flex>(&Default::default());
+    let file = to_safetensors(&network, &config())?;
+    let own = fingerprint(&file)?;
+    assert_eq!(own, fingerprint(&burnpack_bytes(&network, &config(), Precision::F32)?)?);
+    // Rounding changes it; exporting rounded weights again, in either precision, does not.
+    let rounded = safetensors_bytes(&network, &config(), Precision::F16)?;
+    assert_ne!(own, fingerprint(&rounded)?);
+    let (again, _) = load::<Flex>(&rounded, &Default::default())?;
+    for precision in [Precision::F16, Precision::F32] {
+        assert_eq!(fingerprint(&safetensors_bytes(&again, &config(), precision)?)?, fingerprint(&rounded)?);
+    }
+    // One bit of one weight, and one number of the configuration.
+    let mut other = file.clone();
+    *other.last_mut().expect("a file") ^= 1;
+    assert_ne!(own, fingerprint(&other)?);
+    let larger = NetworkConfig { working_diameter: 35.0, ..config() };
+    assert_ne!(own, fingerprint(&to_safetensors(&network, &larger)?)?);
+    Ok(())
+}
+
+#[test]
+fn fingerprints_stay_as_they_were_written_down() -> Result<(), Error> {
+    let config = config().folded();
+    let zeros = config.blank::<Flex>(&Default::default());
+    assert_eq!(fingerprint(&to_safetensors(&zeros, &config)?)?, "fedba10d");
+    assert!(fingerprint(b"no weights at all").is_err());
+    Ok(())
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_refused() -> Result<(), Error> {
     let mut bytes = to_safetensors(&config().init::<Flex>(&Default::default()), &config())?;
     let end = bytes.len();
