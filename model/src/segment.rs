@@ -203,21 +203,18 @@ async fn segment_picture(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Segmentation, Error> {
     let light = network.config().correction(image);
-    let (diameter_px, mut warnings) = match options.diameter_px {
-        Some(diameter) => (diameter, Vec::new()),
+    let (diameter_px, origin) = match options.diameter_px {
+        Some(diameter) => (diameter, Origin::Given),
         None => match scale::estimate(network, image, light).await? {
-            Some(diameter) => (diameter, Vec::new()),
-            None => (scale::fallback(image), vec![NO_CELLS.to_string()]),
+            Some(diameter) => (diameter, Origin::Estimated),
+            None => (scale::fallback(image), Origin::Unknown),
         },
     };
     let working_diameter = network.config().working_diameter;
     let scale = (working_diameter / diameter_px).min(scale::max_scale(image));
+    let too_large = scale * diameter_px < 0.99 * working_diameter;
     // Cell diameter in the working image.
-    let mut across = working_diameter;
-    if scale * diameter_px < 0.99 * working_diameter {
-        across = scale * diameter_px;
-        warnings.push(TOO_LARGE.to_string());
-    }
+    let across = if too_large { scale * diameter_px } else { working_diameter };
     let (working, surround) = scale::working(image, scale, light, across);
     let orientations = options.orientations.unwrap_or_else(|| affordable(&working));
     let mut logits = network.logits(&working, options.tile, orientations, progress).await?;
@@ -225,18 +222,34 @@ async fn segment_picture(
         surround.clear(&mut logits);
     }
     let quality = Quality::measure(&working, &logits.probability(working.dimensions()), across);
-    if warnings.is_empty() {
-        match &quality {
-            Ok(quality) => warnings.extend(quality.warnings()),
-            Err(Unmeasured::NoBackground) => warnings.push(NO_BACKGROUND.to_string()),
-            Err(Unmeasured::NoCells) if options.diameter_px.is_some() => {
-                warnings.push(NONE_OF_THIS_SIZE.to_string());
-            }
-            Err(Unmeasured::NoCells) => {}
-        }
-    }
     let probability = logits.probability(image.dimensions());
+    let warnings = warnings(origin, too_large, &quality);
     Ok(Segmentation { probability, diameter_px, scale, quality: quality.ok(), warnings })
+}
+
+/// Where the cell diameter is from.
+#[derive(Clone, Copy)]
+enum Origin {
+    Given,
+    Estimated,
+    /// Nothing in the image told it.
+    Unknown,
+}
+
+/// See [`Segmentation::warnings`]. `too_large`: whether the image did not fit into memory at the working scale.
+fn warnings(origin: Origin, too_large: bool, quality: &Result<Quality, Unmeasured>) -> Vec<String> {
+    let mut warnings = match (origin, quality) {
+        // Nothing is known of the objects found at a scale of no meaning.
+        (Origin::Unknown, _) => vec![NO_CELLS.to_string()],
+        (_, Ok(quality)) => quality.warnings(),
+        (_, Err(Unmeasured::NoBackground)) => vec![NO_BACKGROUND.to_string()],
+        (Origin::Given, Err(Unmeasured::NoCells)) => vec![NONE_OF_THIS_SIZE.to_string()],
+        (Origin::Estimated, Err(Unmeasured::NoCells)) => Vec::new(),
+    };
+    if too_large {
+        warnings.push(TOO_LARGE.to_string());
+    }
+    warnings
 }
 
 /// A part of an image, given by rows and columns; beyond the image its edge pixels are repeated.
@@ -246,4 +259,24 @@ fn cut(image: &RgbImage, [rows, columns]: &[Range<usize>; 2]) -> RgbImage {
         let (x, y) = (x + columns.start as u32, y + rows.start as u32);
         *image.get_pixel(x.min(right), y.min(bottom))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_too_large_is_judged_all_the_same() {
+        let poor =
+            Quality { cells: 9, outline: 0.9, certainty: 0.5, round: None, contrast: 40.0, sharpness: 0.3 };
+        let unsure = poor.warnings();
+        assert_eq!(unsure.len(), 1);
+        for origin in [Origin::Given, Origin::Estimated] {
+            assert_eq!(warnings(origin, false, &Ok(poor)), unsure);
+            assert_eq!(warnings(origin, true, &Ok(poor)), [unsure[0].as_str(), TOO_LARGE]);
+        }
+        assert_eq!(warnings(Origin::Given, true, &Err(Unmeasured::NoCells)), [NONE_OF_THIS_SIZE, TOO_LARGE]);
+        // At a scale of no meaning, what was found is not judged.
+        assert_eq!(warnings(Origin::Unknown, true, &Ok(poor)), [NO_CELLS, TOO_LARGE]);
+    }
 }
