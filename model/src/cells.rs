@@ -31,10 +31,9 @@ use crate::segment::UNLIT;
 use crate::{GrayImage, parallel};
 use crop::Crop;
 use oval::is_long_oval;
-use regions::{Neighbours, Region, regions};
+use regions::{Neighbours, Region, Run, regions};
 use serde::{Deserialize, Serialize};
 use split::OUTSIDE;
-use std::collections::HashSet;
 use std::f32::consts::PI;
 use std::ops::RangeInclusive;
 
@@ -132,11 +131,26 @@ pub struct Cells {
 impl Labels {
     /// Binary mask: 255 in cells, 0 elsewhere.
     pub fn mask(&self) -> GrayImage {
-        let ids = &self.ids;
-        let width = self.width as usize;
-        GrayImage::from_fn(self.width, self.height, |x, y| {
-            image::Luma([if ids[y as usize * width + x as usize] == 0 { 0 } else { 255 }])
-        })
+        self.mask_where(|_| true)
+    }
+
+    /// The mask of the cells for whose ids `keep` holds.
+    pub fn mask_where(&self, keep: impl Fn(u32) -> bool) -> GrayImage {
+        let most = self.ids.iter().copied().max().unwrap_or(0);
+        // Asked once per cell, not per pixel.
+        let of_id: Vec<u8> = (0..=most).map(|id| if id != 0 && keep(id) { 255 } else { 0 }).collect();
+        let mut mask = GrayImage::new(self.width, self.height);
+        mask.iter_mut().zip(&self.ids).for_each(|(pixel, id)| *pixel = of_id[*id as usize]);
+        mask
+    }
+
+    /// Removes a cell from the image.
+    fn clear(&mut self, cell: &Cell) {
+        let [left, top, width, height] = cell.bounds;
+        for y in top..top + height {
+            let row = Run { y, start: left, end: left + width }.indices(self.width);
+            self.ids[row].iter_mut().filter(|id| **id == cell.id).for_each(|id| *id = 0);
+        }
     }
 
     /// Turns each 4-connected region of a mask (non-zero: cell) into an instance, without dropping or splitting any:
@@ -149,8 +163,7 @@ impl Labels {
         for (index, region) in regions(width, height, Neighbours::Four, |at| data[at] != 0).iter().enumerate()
         {
             for run in &region.runs {
-                let row = run.y as usize * width as usize;
-                ids[row + run.start as usize..row + run.end as usize].fill(index as u32 + 1);
+                ids[run.indices(width)].fill(index as u32 + 1);
             }
         }
         Self { width, height, ids }
@@ -179,9 +192,9 @@ impl Cells {
 
     /// Removes the cells for which `out` holds; the others keep their ids, and `cut_left_out` its value.
     pub fn erase(&mut self, out: impl Fn(&Cell) -> bool) {
-        let gone: HashSet<u32> = self.cells.iter().filter(|cell| out(cell)).map(|cell| cell.id).collect();
-        self.cells.retain(|cell| !gone.contains(&cell.id));
-        self.labels.ids.iter_mut().filter(|id| gone.contains(id)).for_each(|id| *id = 0);
+        let (gone, left): (Vec<Cell>, _) = std::mem::take(&mut self.cells).into_iter().partition(out);
+        self.cells = left;
+        gone.iter().for_each(|cell| self.labels.clear(cell));
     }
 
     /// Renumbers the labels (ids up to `most`) in raster order and measures the cells anew.

@@ -1,6 +1,7 @@
 //! Connected components of a mask, by run-length encoding and union-find in linear time.
 
 use super::moments::Moments;
+use std::ops::Range;
 
 /// A run of set pixels in one row: columns `start..end` of row `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +9,14 @@ pub struct Run {
     pub y: u32,
     pub start: u32,
     pub end: u32,
+}
+
+impl Run {
+    /// Indices of its pixels in an image of this width.
+    pub fn indices(self, width: u32) -> Range<usize> {
+        let row = self.y as usize * width as usize;
+        row + self.start as usize..row + self.end as usize
+    }
 }
 
 /// Which neighbours are connected.

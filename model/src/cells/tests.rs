@@ -195,6 +195,23 @@ fn specks_are_dropped_and_edge_cells_marked() {
 }
 
 #[test]
+fn a_cell_that_is_erased_leaves_its_neighbours_whole() {
+    // The bounding boxes overlap.
+    let map = map(80, 64, discs(&[(30.0, 25.0, 16.0), (54.0, 47.0, 14.0)]));
+    let found = find_cells(&map, &CellOptions { diameter_px: Some(30.0), ..Default::default() });
+    assert_eq!(found.cells.len(), 2);
+    for gone in [1, 2] {
+        let mut left = found.clone();
+        left.erase(|cell| cell.id == gone);
+        assert_eq!(left.cells, [found.cells[2 - gone as usize].clone()]);
+        let expected: Vec<u32> = found.labels.ids.iter().map(|&id| if id == gone { 0 } else { id }).collect();
+        assert_eq!(left.labels.ids, expected);
+        assert_eq!(found.labels.mask_where(|id| id != gone), left.labels.mask());
+    }
+    assert_eq!(found.labels.mask_where(|_| true), map);
+}
+
+#[test]
 fn cells_at_the_edge_of_the_light_are_marked() {
     let mut map = map(120, 60, discs(&[(30.0, 30.0, 15.0), (66.0, 30.0, 15.0), (96.0, 30.0, 8.0)]));
     for (_, _, pixel) in map.enumerate_pixels_mut().filter(|(x, ..)| *x >= 75) {

@@ -179,7 +179,8 @@ impl Found {
         let summary = Summary::of_some(&cells, |cell| !excluded.contains(&cell.id), cut);
         let found = Self { cells, excluded, missed, by };
         // Compared with the mask as it would be saved.
-        let overlap = truth.map(|truth| Overlap::of(&found.counted().labels.mask(), truth)).transpose()?;
+        let mask = || found.cells.labels.mask_where(|id| !found.excluded.contains(&id));
+        let overlap = truth.map(|truth| Overlap::of(&mask(), truth)).transpose()?;
         let Self { cells, excluded, .. } = &found;
         let measured = Measured {
             id,
