@@ -5,6 +5,7 @@ mod blur;
 mod centres;
 mod crop;
 mod diameter;
+mod disjoint;
 pub mod distance;
 mod field_of_view;
 mod hills;
@@ -14,6 +15,7 @@ mod moments;
 mod outline;
 mod oval;
 mod pieces;
+mod raster;
 pub(crate) mod regions;
 mod seams;
 mod split;
@@ -162,9 +164,7 @@ impl Labels {
         let mut ids = vec![0; data.len()];
         for (index, region) in regions(width, height, Neighbours::Four, |at| data[at] != 0).iter().enumerate()
         {
-            for run in &region.runs {
-                ids[run.indices(width)].fill(index as u32 + 1);
-            }
+            region.runs.iter().for_each(|run| ids[run.indices(width)].fill(index as u32 + 1));
         }
         Self { width, height, ids }
     }

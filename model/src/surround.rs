@@ -42,8 +42,7 @@ impl Surround {
         let surround =
             dark.iter().filter(|region| region.touches_edge(width, height) && region.area as f32 >= least);
         for run in surround.flat_map(|region| &region.runs) {
-            let line = run.y as usize * width as usize;
-            black[line + run.start as usize..line + run.end as usize].fill(true);
+            black[run.indices(width)].fill(true);
         }
         if !black.contains(&true) {
             return None;

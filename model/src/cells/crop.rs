@@ -3,8 +3,13 @@
 use super::distance::squared_distance;
 use super::field_of_view::FieldOfView;
 use super::regions::Region;
+use super::split::OUTSIDE;
 use crate::grid;
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// For each part of a region, with how many pixel sides it borders on each other part.
+pub type Borders = BTreeMap<u32, BTreeMap<u32, u32>>;
 
 /// The bounding box of a region with a margin of one background pixel, except at the edge of the field of view: a cell
 /// that continues out of view must not appear to end there.
@@ -94,6 +99,23 @@ impl Crop {
         }
         let beside = grid::beside(at, self.width, self.inside.len());
         beside.map(|next| next.filter(|&next| !self.is_hidden(next)))
+    }
+
+    /// The borders between the parts of the region. `parts` holds the part of each crop pixel, [`OUTSIDE`] outside the
+    /// region.
+    pub fn borders(&self, parts: &[u32]) -> Borders {
+        let mut borders = Borders::new();
+        let mut longer = |a: u32, b: u32| *borders.entry(a).or_default().entry(b).or_default() += 1;
+        for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
+            let [_, right, _, below] = self.around(at);
+            for other in [right, below].into_iter().flatten().map(|next| parts[next]) {
+                if other != part && other != OUTSIDE {
+                    longer(part, other);
+                    longer(other, part);
+                }
+            }
+        }
+        borders
     }
 
     /// Where the rows of the crop lie in an image of this width.

@@ -1,7 +1,8 @@
 //! Hills of one region's height map, and which of them belong to the same cell.
 
-use super::crop::Crop;
+use super::crop::{Borders, Crop};
 use super::disc_area;
+use super::disjoint::Disjoint;
 use super::split::{OUTSIDE, STEPS};
 use std::collections::BTreeMap;
 
@@ -25,8 +26,6 @@ const FRAGMENT: f32 = 0.06;
 const FRAGMENT_AT_EDGE: f32 = 0.03;
 
 struct Hill {
-    /// The hill that this one was merged into, or its own id (union-find).
-    parent: u32,
     height: u16,
     area: u32,
     /// Whether it reaches the edge of the field of view.
@@ -40,19 +39,20 @@ struct Hill {
 pub struct Hills {
     diameter: f32,
     hills: Vec<Hill>,
+    /// Which hills were merged; the values of the root are those of all.
+    merged: Disjoint,
 }
 
 impl Hills {
     /// An empty set; `diameter` is the expected cell diameter in pixels.
     pub fn new(diameter: f32) -> Self {
-        Self { diameter, hills: Vec::new() }
+        Self { diameter, hills: Vec::new(), merged: Disjoint::default() }
     }
 
     /// Adds a hill with its top at a pixel and returns its id.
     pub fn rise(&mut self, height: u16, x: usize, y: usize, at_edge: bool) -> u32 {
-        let id = self.hills.len() as u32;
-        self.hills.push(Hill { parent: id, height, area: 1, at_edge, x: x as f32, y: y as f32 });
-        id
+        self.hills.push(Hill { height, area: 1, at_edge, x: x as f32, y: y as f32 });
+        self.merged.add()
     }
 
     /// Adds a pixel to a hill; returns the hill.
@@ -64,13 +64,8 @@ impl Hills {
     }
 
     /// The hill that this one is now part of.
-    pub fn root(&mut self, mut id: u32) -> u32 {
-        while self.hills[id as usize].parent != id {
-            let up = self.hills[self.hills[id as usize].parent as usize].parent;
-            self.hills[id as usize].parent = up;
-            id = up;
-        }
-        id
+    pub fn root(&mut self, id: u32) -> u32 {
+        self.merged.root(id)
     }
 
     /// Called when two root hills meet at a pass of this height. Merges them if they are one cell and returns the
@@ -96,7 +91,7 @@ impl Hills {
 
     /// Merges `low` into `high`.
     fn join(&mut self, low: u32, high: u32) -> u32 {
-        self.hills[low as usize].parent = high;
+        self.merged.merge(low, high);
         self.hills[high as usize].area += self.hills[low as usize].area;
         self.hills[high as usize].at_edge |= self.hills[low as usize].at_edge;
         high
@@ -110,25 +105,19 @@ impl Hills {
 
     /// Merges parts too small for a cell into the neighbour with the longest common border, smallest part first.
     pub fn absorb_fragments(&mut self, crop: &Crop, of_pixel: &[u32]) {
-        let roots = (0..self.hills.len() as u32).filter(|&id| self.hills[id as usize].parent == id);
+        let roots = (0..self.hills.len() as u32).filter(|&id| self.merged.is_root(id));
         let mut small: Vec<u32> = roots.filter(|&id| self.is_fragment(id)).collect();
         if small.is_empty() {
             return;
         }
         small.sort_by_key(|&id| (self.hills[id as usize].area, id));
-        let mut seams = BTreeMap::<u32, BTreeMap<u32, u32>>::new();
-        let mut seam = |a: u32, b: u32| *seams.entry(a).or_default().entry(b).or_default() += 1;
-        for (at, &id) in of_pixel.iter().enumerate() {
-            let right = if (at + 1) % crop.width == 0 { OUTSIDE } else { of_pixel[at + 1] };
-            let below = of_pixel.get(at + crop.width).copied().unwrap_or(OUTSIDE);
-            for other in [right, below] {
-                if id == OUTSIDE || other == OUTSIDE || id == other {
-                    continue;
-                }
-                let (a, b) = (self.root(id), self.root(other));
-                if a != b {
-                    seam(a, b);
-                    seam(b, a);
+        let mut seams = Borders::new();
+        for (id, others) in crop.borders(of_pixel) {
+            let root = self.root(id);
+            for (other, length) in others {
+                let other = self.root(other);
+                if other != root {
+                    *seams.entry(root).or_default().entry(other).or_default() += length;
                 }
             }
         }

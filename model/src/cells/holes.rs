@@ -40,10 +40,7 @@ pub fn fill(mask: &mut [u8], width: u32, height: u32, cell_area: Option<f64>) ->
         let stray = cell_area.is_some() && share <= STRAY;
         if hole.area <= 2 || stray || lone || pale_centre {
             filled = true;
-            for run in &hole.runs {
-                let row = run.y as usize * width as usize;
-                mask[row + run.start as usize..row + run.end as usize].fill(255);
-            }
+            hole.runs.iter().for_each(|run| mask[run.indices(width)].fill(255));
         }
     }
     filled

@@ -29,6 +29,7 @@ pub fn reconnect(crop: &Crop, parts: &mut [u32], count: usize) {
         }
     }
     largest.into_iter().flatten().for_each(|at| pieces[at].settled = true);
+    let borders = crop.borders(&of_pixel);
     // A piece surrounded by unsettled ones must wait for them, hence several rounds.
     loop {
         let before = pieces.iter().filter(|piece| piece.settled).count();
@@ -37,14 +38,10 @@ pub fn reconnect(crop: &Crop, parts: &mut [u32], count: usize) {
                 continue;
             }
             let mut seams = BTreeMap::<u32, u32>::new();
-            for &pixel in &pixels[pieces[at].pixels.clone()] {
-                for other in
-                    crop.around(pixel).into_iter().flatten().filter(|&other| of_pixel[other] != OUTSIDE)
-                {
-                    let other = &pieces[of_pixel[other] as usize];
-                    if other.settled {
-                        *seams.entry(other.part).or_default() += 1;
-                    }
+            for (&other, length) in borders.get(&(at as u32)).into_iter().flatten() {
+                let other = &pieces[other as usize];
+                if other.settled {
+                    *seams.entry(other.part).or_default() += length;
                 }
             }
             if let Some((part, _)) = seams.into_iter().max_by_key(|&(part, length)| (length, part)) {

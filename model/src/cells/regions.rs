@@ -1,5 +1,6 @@
 //! Connected components of a mask, by run-length encoding and union-find in linear time.
 
+use super::disjoint::Disjoint;
 use super::moments::Moments;
 use std::ops::Range;
 
@@ -45,6 +46,16 @@ impl Region {
         x0 == 0 || y0 == 0 || x1 == width || y1 == height
     }
 
+    /// The same region, further right by `left` and further down by `top`.
+    pub fn moved(mut self, left: u32, top: u32) -> Self {
+        for run in &mut self.runs {
+            *run = Run { y: run.y + top, start: run.start + left, end: run.end + left };
+        }
+        let [x0, y0, x1, y1] = self.bounds;
+        self.bounds = [x0 + left, y0 + top, x1 + left, y1 + top];
+        self
+    }
+
     /// [`Moments::roundness`].
     pub fn roundness(&self) -> f64 {
         let mut moments = Moments::default();
@@ -58,11 +69,11 @@ impl Region {
 
 /// The connected components of the pixels for which `set` holds, in raster order of their first pixels.
 pub fn regions(width: u32, height: u32, neighbours: Neighbours, set: impl Fn(usize) -> bool) -> Vec<Region> {
-    let (runs, mut parent) = linked_runs(width, height, neighbours, set);
+    let (runs, mut sets) = linked_runs(width, height, neighbours, set);
     let mut out = Vec::<Region>::new();
     let mut of_root = vec![u32::MAX; runs.len()];
     for (index, &run) in runs.iter().enumerate() {
-        let root = find(&mut parent, index as u32) as usize;
+        let root = sets.root(index as u32) as usize;
         if of_root[root] == u32::MAX {
             of_root[root] = out.len() as u32;
             out.push(Region { runs: Vec::new(), area: 0, bounds: [u32::MAX, u32::MAX, 0, 0] });
@@ -77,16 +88,15 @@ pub fn regions(width: u32, height: u32, neighbours: Neighbours, set: impl Fn(usi
     out
 }
 
-/// All runs in raster order, and for each the index of its union-find parent: an earlier run of the same component, or
-/// itself.
+/// All runs in raster order, and their indices in sets, one for each component; its first run is the root.
 fn linked_runs(
     width: u32,
     height: u32,
     neighbours: Neighbours,
     set: impl Fn(usize) -> bool,
-) -> (Vec<Run>, Vec<u32>) {
+) -> (Vec<Run>, Disjoint) {
     let reach = u32::from(neighbours == Neighbours::Eight);
-    let (mut runs, mut parent) = (Vec::<Run>::new(), Vec::<u32>::new());
+    let (mut runs, mut sets) = (Vec::<Run>::new(), Disjoint::default());
     let mut above = 0..0;
     for y in 0..height {
         let row = y as usize * width as usize;
@@ -102,37 +112,27 @@ fn linked_runs(
             while x < width && set(row + x as usize) {
                 x += 1;
             }
-            let index = runs.len();
             runs.push(Run { y, start, end: x });
-            parent.push(index as u32);
+            let index = sets.add();
             while candidate < above.end && runs[candidate].end + reach <= start {
                 candidate += 1;
             }
             // The last run that touches this one may touch the next too, so `candidate` stays.
             let mut other = candidate;
             while other < above.end && runs[other].start < x + reach {
-                join(&mut parent, other as u32, index as u32);
+                join(&mut sets, other as u32, index);
                 other += 1;
             }
         }
         above = first..runs.len();
     }
-    (runs, parent)
-}
-
-fn find(parent: &mut [u32], mut index: u32) -> u32 {
-    while parent[index as usize] != index {
-        let up = parent[parent[index as usize] as usize];
-        parent[index as usize] = up;
-        index = up;
-    }
-    index
+    (runs, sets)
 }
 
 /// Joins two sets; the earlier root remains the root.
-fn join(parent: &mut [u32], a: u32, b: u32) {
-    let (a, b) = (find(parent, a), find(parent, b));
-    parent[a.max(b) as usize] = a.min(b);
+fn join(sets: &mut Disjoint, a: u32, b: u32) {
+    let (a, b) = (sets.root(a), sets.root(b));
+    sets.merge(a.max(b), a.min(b));
 }
 
 #[cfg(test)]
@@ -158,6 +158,16 @@ mod tests {
         assert_eq!(count(&rows, Neighbours::Four), [11, 2, 2]);
         let rows = ["#####", "#...#", "#.#.#", "#...#", "#####"];
         assert_eq!(count(&rows, Neighbours::Eight), [16, 1]);
+    }
+
+    #[test]
+    fn a_moved_region_lies_elsewhere_in_all_respects() {
+        let found = |left: usize, top: usize| {
+            let shape = [(1, 0), (2, 0), (2, 1)].map(|(x, y)| (top + y) * 9 + left + x);
+            regions(9, 7, Neighbours::Four, |at| shape.contains(&at)).swap_remove(0)
+        };
+        let (moved, there) = (found(1, 2).moved(4, 3), found(5, 5));
+        assert_eq!((moved.runs, moved.area, moved.bounds), (there.runs, there.area, there.bounds));
     }
 
     #[test]

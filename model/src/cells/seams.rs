@@ -9,7 +9,6 @@ use super::crop::Crop;
 use super::measure::crofton;
 use super::split::OUTSIDE;
 use crate::grid;
-use std::collections::BTreeMap;
 
 /// Range of a disc's radius, in expected diameters.
 const RADIUS: (f32, f32) = (0.3, 0.65);
@@ -98,16 +97,9 @@ fn boxes(crop: &Crop, parts: &[u32], count: usize) -> Vec<Frame> {
 
 /// All pairs of adjacent parts (sharing pixel sides), longest border first.
 fn neighbours(crop: &Crop, parts: &[u32]) -> Vec<(u32, u32)> {
-    let mut borders = BTreeMap::<(u32, u32), u32>::new();
-    for (at, &part) in parts.iter().enumerate().filter(|(_, part)| **part != OUTSIDE) {
-        let [_, right, _, below] = crop.around(at);
-        for other in [right, below].into_iter().flatten().map(|next| parts[next]) {
-            if part != other && other != OUTSIDE {
-                *borders.entry((part.min(other), part.max(other))).or_default() += 1;
-            }
-        }
-    }
-    let mut pairs: Vec<_> = borders.into_iter().collect();
+    let both = crop.borders(parts).into_iter();
+    let both = both.flat_map(|(a, others)| others.into_iter().map(move |(b, length)| ((a, b), length)));
+    let mut pairs: Vec<((u32, u32), u32)> = both.filter(|((a, b), _)| a < b).collect();
     pairs.sort_by_key(|&(pair, length)| (std::cmp::Reverse(length), pair));
     pairs.into_iter().map(|(pair, _)| pair).collect()
 }

@@ -1,9 +1,10 @@
 //! Manual corrections of the cells that were found.
 
-use super::Cells;
+use super::raster::{bounds, enclosed, pixels, under};
 use super::regions::{Neighbours, Region, Run, regions};
-use crate::GrayImage;
+use super::{Cells, Labels};
 use crate::segment::UNLIT;
+use crate::{GrayImage, grid};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Minimum share of a cell that each part left by a cut must have: a line that only scratches a cell does not split it.
@@ -82,18 +83,13 @@ impl Sheet<'_> {
     fn pieces(&self, bounds: [u32; 4], keep: impl Fn(usize) -> bool) -> Vec<Region> {
         let [left, top, width, height] = bounds;
         let in_image = |at: usize| self.at(left + at as u32 % width, top + at as u32 / width);
-        let mut found = regions(width, height, Neighbours::Four, |at| keep(in_image(at)));
-        for run in found.iter_mut().flat_map(|region| &mut region.runs) {
-            *run = Run { y: run.y + top, start: run.start + left, end: run.end + left };
-        }
-        found
+        let found = regions(width, height, Neighbours::Four, |at| keep(in_image(at)));
+        found.into_iter().map(|region| region.moved(left, top)).collect()
     }
 
     fn fill(&mut self, runs: &[Run], id: u32) {
-        for run in runs {
-            let row = self.at(0, run.y);
-            self.cells.labels.ids[row + run.start as usize..row + run.end as usize].fill(id);
-        }
+        let Labels { width, ids, .. } = &mut self.cells.labels;
+        runs.iter().for_each(|run| ids[run.indices(*width)].fill(id));
     }
 
     fn outline(&mut self, points: &[(f64, f64)]) -> bool {
@@ -175,90 +171,15 @@ impl Sheet<'_> {
         while loose.len() < before {
             before = loose.len();
             loose.retain(|&at| {
-                let near = self.around(at).map(|next| self.cells.labels.ids[next]);
-                let Some(id) = near.into_iter().find(|id| own.contains(id)) else { return true };
-                self.cells.labels.ids[at] = id;
+                let Labels { width, ids, .. } = &mut self.cells.labels;
+                let near = grid::beside(at, *width as usize, ids.len()).into_iter().flatten();
+                let Some(id) = near.map(|next| ids[next]).find(|id| own.contains(id)) else { return true };
+                ids[at] = id;
                 self.extent(id).area += 1;
                 false
             });
         }
     }
-
-    /// The pixels to the left, right, above and below; at the image edge the pixel itself instead.
-    fn around(&self, at: usize) -> [usize; 4] {
-        let (width, last) = (self.cells.labels.width as usize, self.cells.labels.ids.len() - 1);
-        let x = at % width;
-        [
-            at - usize::from(x > 0),
-            at + usize::from(x + 1 < width),
-            if at >= width { at - width } else { at },
-            if at + width <= last { at + width } else { at },
-        ]
-    }
-}
-
-/// Image indices of the pixels of all runs.
-fn pixels(runs: &[Run], width: u32) -> impl Iterator<Item = usize> {
-    runs.iter().flat_map(move |run| {
-        let row = run.y as usize * width as usize;
-        row + run.start as usize..row + run.end as usize
-    })
-}
-
-/// Bounding box of the runs: x, y, width, height. `None` if there are none.
-fn bounds(runs: &[Run]) -> Option<[u32; 4]> {
-    let left = runs.iter().map(|run| run.start).min()?;
-    let right = runs.iter().map(|run| run.end).max()?;
-    let (top, bottom) = (runs.first()?.y, runs.last()?.y);
-    Some([left, top, right - left, bottom + 1 - top])
-}
-
-/// The pixels whose centres lie inside a closed line by the non-zero winding rule, from top to bottom.
-fn enclosed(points: &[(f64, f64)], (width, height): (u32, u32)) -> Vec<Run> {
-    let edges: Vec<_> = points.iter().zip(points.iter().cycle().skip(1)).collect();
-    let (low, high) =
-        points.iter().fold((f64::MAX, f64::MIN), |(a, b), point| (a.min(point.1), b.max(point.1)));
-    let mut runs = Vec::new();
-    for y in low.max(0.0) as u32..(high.max(0.0).ceil() as u32).min(height) {
-        let middle = f64::from(y) + 0.5;
-        let mut crossings: Vec<(f64, i32)> = edges
-            .iter()
-            .filter(|(a, b)| (a.1 <= middle) != (b.1 <= middle))
-            .map(|(a, b)| {
-                let x = a.0 + (middle - a.1) / (b.1 - a.1) * (b.0 - a.0);
-                (x, if a.1 < b.1 { 1 } else { -1 })
-            })
-            .collect();
-        crossings.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut winding = 0;
-        for pair in crossings.windows(2) {
-            winding += pair[0].1;
-            // Index of the first pixel whose centre is not left of the crossing.
-            let [start, end] =
-                [pair[0].0, pair[1].0].map(|x| (x - 0.5).ceil().clamp(0.0, f64::from(width)) as u32);
-            if winding != 0 && start < end {
-                runs.push(Run { y, start, end });
-            }
-        }
-    }
-    runs
-}
-
-/// The pixels under a line as an 8-connected chain (Bresenham), which no 4-connected path can cross.
-fn under(points: &[(f64, f64)], (width, height): (u32, u32)) -> HashSet<usize> {
-    let mut line = HashSet::new();
-    for pair in points.windows(2) {
-        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]].map(|point| (point.0.floor(), point.1.floor()));
-        let steps = (x1 - x0).abs().max((y1 - y0).abs()).max(1.0);
-        for step in 0..=steps as u32 {
-            let share = f64::from(step) / steps;
-            let (x, y) = ((x0 + share * (x1 - x0)).round(), (y0 + share * (y1 - y0)).round());
-            if x >= 0.0 && y >= 0.0 && x < f64::from(width) && y < f64::from(height) {
-                line.insert(y as usize * width as usize + x as usize);
-            }
-        }
-    }
-    line
 }
 
 #[cfg(test)]
