@@ -49,11 +49,16 @@ impl Crop {
         Self { x, y, width, height, inside, within, hidden }
     }
 
-    /// Distance in pixels from each inner pixel's centre to the region's outline, 0 outside, but not at hidden pixels. `None` if the region fills
-    /// the whole field of view and so has no outline.
+    /// Distance in pixels from each inner or hidden pixel's centre to the region's outline, 0 elsewhere. `None` if the
+    /// region fills the whole field of view and so has no outline.
     pub fn depth(&self) -> Option<Vec<f32>> {
         let outside = |at: usize| !self.inside[at] && !self.is_hidden(at);
         (0..self.inside.len()).any(outside).then(|| self.depth_from(outside))
+    }
+
+    /// The same to the outline of what the flood has left dry.
+    pub fn depth_above(&self, flood: &Flood) -> Vec<f32> {
+        self.depth_from(|at| flood.wet[at])
     }
 
     /// Whether a pixel is beyond the field of view, so that an outline against it is none.
@@ -64,11 +69,6 @@ impl Crop {
     /// The hidden pixels; `None` if there are none.
     pub fn hidden(&self) -> Option<&[bool]> {
         self.hidden.as_deref()
-    }
-
-    /// The same to the outline of what the flood has left dry.
-    pub fn depth_above(&self, flood: &Flood) -> Vec<f32> {
-        self.depth_from(|at| flood.wet[at])
     }
 
     /// Distance in pixels from each pixel's centre to the edge of the field of view.
