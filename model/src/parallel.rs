@@ -72,6 +72,7 @@ impl<'a, T> Shared<'a, T> {
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [T] {
         assert!(from <= self.len && len <= self.len - from);
+        // SAFETY: within bounds, and the caller guarantees that nobody else holds these elements.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
 }

@@ -3,6 +3,10 @@
 //! All platform `cfg`s of the kernels and the unsafe loads and stores are here. On x86 the widest instruction set of
 //! the processor is detected at run time; elsewhere it is fixed by the target.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each block of an implementation is an instruction of the set that the comment above it vouches for"
+)]
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -84,11 +88,13 @@ macro_rules! dispatch {
             #[target_feature(enable = "avx512f,fma")]
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx512($($arg: $ty),*) {
+                // SAFETY: this function is called only where the set was detected.
                 unsafe { $body::<simd::Avx512>($($arg),*) }
             }
             #[target_feature(enable = "avx2,fma")]
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx2($($arg: $ty),*) {
+                // SAFETY: this function is called only where the set was detected.
                 unsafe { $body::<simd::Avx2>($($arg),*) }
             }
             match simd::set() {

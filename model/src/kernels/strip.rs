@@ -21,6 +21,7 @@ pub unsafe fn convolve<S: Simd, const B: usize>(
     stride: usize,
     weights: *const f32,
 ) -> [[S::V; 2]; B] {
+    // SAFETY: upheld by the caller: the last load of a row ends at its `2 * LANES + 2` floats.
     unsafe {
         let mut sum = [[S::zero(); 2]; B];
         let mut w = weights;
@@ -51,6 +52,7 @@ pub unsafe fn rows<S: Simd, const R: usize>(
     gates: &Option<[&[f32]; R]>,
     x: usize,
 ) -> [S::V; R] {
+    // SAFETY: a whole vector is loaded only where it lies within the first row, and all are as long.
     unsafe {
         let mut values = [S::zero(); R];
         if x + S::LANES <= rows[0].len() {
@@ -131,6 +133,7 @@ unsafe fn end<S: Simd>(line: &[f32]) -> S::V {
 /// The processor must have the instruction set.
 #[inline(always)]
 pub unsafe fn put<S: Simd>(line: &mut [MaybeUninit<f32>], pair: [S::V; 2]) {
+    // SAFETY: two vectors are stored only into a line as long, or into room for the longest ones.
     unsafe {
         if line.len() == 2 * S::LANES {
             let line = line.as_mut_ptr().cast::<f32>();
@@ -196,6 +199,7 @@ pub unsafe fn correlate<S: Simd, const O: usize, const C: usize>(
     into: &mut [f32],
     filter: usize,
 ) {
+    // SAFETY: upheld by the caller: the lines are padded to whole vectors, and `input` starts a column before them.
     unsafe {
         let mut sum = [[[S::zero(); 3]; C]; O];
         for line in 0..lines.count {
