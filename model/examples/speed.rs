@@ -11,7 +11,7 @@ use burn::tensor::{Distribution, Tensor};
 use rbc_model::RgbImage;
 use rbc_model::backend::SegBackward;
 use rbc_model::network::{Network, NetworkConfig};
-use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
+use rbc_model::segment::{self, SegmentOptions, Segmenter};
 use rbc_model::weights;
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ fn run<B: SegBackward>(name: &str, weights: Option<&[u8]>) -> Result<(), Box<dyn
             let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
             timed("in tiles", side, 1, rounds, || {
                 let tile = SegmentOptions::default().tile;
-                _ = pollster::block_on(segmenter.logits(&image, tile, 1, &mut |_| {}));
+                _ = pollster::block_on(segment::logits(&segmenter, &image, tile, 1, &mut |_| {}));
             });
         }
         // Reading the result back waits for the device.

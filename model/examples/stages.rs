@@ -3,7 +3,7 @@
 
 use burn::backend::Flex;
 use rbc_model::cells::{CellOptions, find_cells};
-use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
+use rbc_model::segment::{self, SegmentOptions, Segmenter};
 use rbc_model::{decode, export};
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,8 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = std::fs::read(&path)?;
     let image = decode::decode(&bytes, &path)?;
     let network = Segmenter::<Flex>::load(WEIGHTS, &Default::default())?;
-    let segment =
-        |options: &SegmentOptions| pollster::block_on(network.segment(&image, options, &mut |_| {}));
+    let segment = |options: &SegmentOptions| {
+        pollster::block_on(segment::segment(&network, &image, options, &mut |_| {}))
+    };
     let found = segment(&SegmentOptions::default())?;
     let given = SegmentOptions { diameter_px: Some(found.diameter_px), ..SegmentOptions::default() };
     let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use rbc_model::cells::{CellOptions, Summary, find_cells};
-//! use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork};
+//! use rbc_model::segment::{SegmentOptions, Segmenter, segment};
 //! use rbc_model::{decode, export};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +14,7 @@
 //!
 //! let image = decode::decode(&image, "synthetic-overlaps.webp")?;
 //! let segmenter = Segmenter::<burn::backend::Flex>::load(&weights, &Default::default())?;
-//! let found = pollster::block_on(segmenter.segment(&image, &SegmentOptions::default(), &mut |_| {}))?;
+//! let found = pollster::block_on(segment(&segmenter, &image, &SegmentOptions::default(), &mut |_| {}))?;
 //!
 //! let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
 //! let cells = find_cells(&found.probability, &options);

@@ -8,7 +8,7 @@
 use crate::cells::{FieldOfView, estimate_diameter_within};
 use crate::light::Correction;
 use crate::quality::likeness;
-use crate::segment::{HALF, Logits, TileNetwork};
+use crate::segment::{HALF, Logits, TileNetwork, logits};
 use crate::surround::Surround;
 use crate::window::Density;
 use crate::{Error, GrayImage, RgbImage};
@@ -137,7 +137,7 @@ fn factor(a: f32, b: f32) -> f32 {
 ///
 /// [`Error::Compute`] if the device fails.
 pub(crate) async fn estimate(
-    network: &(impl TileNetwork + ?Sized),
+    network: &impl TileNetwork,
     image: &RgbImage,
     light: Correction,
 ) -> Result<Option<f32>, Error> {
@@ -230,7 +230,7 @@ pub(crate) fn fallback(image: &RgbImage) -> f32 {
 ///
 /// [`Error::Compute`] if the device fails.
 async fn look(
-    network: &(impl TileNetwork + ?Sized),
+    network: &impl TileNetwork,
     image: &RgbImage,
     stain: &Density,
     light: Correction,
@@ -240,7 +240,7 @@ async fn look(
     let [x, y, width, height] = stain.part((WINDOW / scale).ceil() as u32);
     let part = crop_imm(image, x, y, width, height).to_image();
     let (working, surround) = working(&part, scale, light, network.config().working_diameter);
-    let mut logits = network.logits(&working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
+    let mut logits = logits(network, &working, WINDOW as usize + 64, 1, &mut |_| {}).await?;
     if let Some(surround) = surround {
         surround.clear(&mut logits);
     }

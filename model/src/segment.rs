@@ -125,79 +125,79 @@ pub trait TileNetwork {
     ///
     /// [`Error::Compute`] if the device fails.
     async fn tile(&self, pixels: RgbImage, orientations: Range<usize>) -> Result<Vec<f32>, Error>;
+}
 
-    /// Segments one image of any size. `progress` is called for every tile.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Options`] for an image without pixels or impossible options, [`Error::Compute`] if the device fails.
-    async fn segment(
-        &self,
-        image: &RgbImage,
-        options: &SegmentOptions,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Segmentation, Error> {
-        options.check()?;
-        if image.width() == 0 || image.height() == 0 {
-            return Err(Error::Options("the image has no pixels".into()));
-        }
-        let Some(frame) = Frame::find(image) else {
-            return segment_picture(self, image, options, progress).await;
-        };
-        let found = segment_picture(self, &frame.picture(image), options, progress).await?;
-        Ok(Segmentation { probability: frame.around(&found.probability), ..found })
+/// Segments one image of any size. `progress` is called for every tile.
+///
+/// # Errors
+///
+/// [`Error::Options`] for an image without pixels or impossible options, [`Error::Compute`] if the device fails.
+pub async fn segment(
+    network: &impl TileNetwork,
+    image: &RgbImage,
+    options: &SegmentOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Segmentation, Error> {
+    options.check()?;
+    if image.width() == 0 || image.height() == 0 {
+        return Err(Error::Options("the image has no pixels".into()));
     }
+    let Some(frame) = Frame::find(image) else {
+        return segment_picture(network, image, options, progress).await;
+    };
+    let found = segment_picture(network, &frame.picture(image), options, progress).await?;
+    Ok(Segmentation { probability: frame.around(&found.probability), ..found })
+}
 
-    /// Logits of an image at the working scale, computed tile by tile and averaged over `orientations`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Compute`] if the device fails.
-    async fn logits(
-        &self,
-        image: &RgbImage,
-        tile: usize,
-        orientations: usize,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Logits, Error> {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let tiles = tiles(padded(height), padded(width), tile);
-        let mut logits = Logits { width, height, values: vec![0.0; width * height] };
-        let parts = if self.splits_tiles() { orientations } else { 1 };
-        let task = |at: usize| {
-            let (tile, part) = (&tiles[at / parts], at % parts);
-            async move {
-                let seen = if parts > 1 { part..part + 1 } else { 0..orientations };
-                Ok((tile, self.tile(cut(image, &tile.input), seen).await?))
-            }
-        };
-        let total = tiles.len() * parts;
-        progress(Progress { done: 0, total: tiles.len() });
-        // `buffered` keeps the order: the last bit of sums over more than two orientations depends on it.
-        let mut answers = stream::iter((0..total).map(task)).buffered(self.at_once());
-        let mut done = 0;
-        while let Some(answer) = answers.next().await {
-            let (tile, values): (&Tile, Vec<f32>) = answer?;
-            let [rows, columns] = &tile.input;
-            let keep = tile.keep[1].start..tile.keep[1].end.min(width);
-            for y in tile.keep[0].start..tile.keep[0].end.min(height) {
-                let from = (y - rows.start) * columns.len() + keep.start - columns.start;
-                let line = &mut logits.values[y * width..][keep.clone()];
-                for (sum, value) in line.iter_mut().zip(&values[from..]) {
-                    *sum += value / orientations as f32;
-                }
-            }
-            done += 1;
-            progress(Progress { done: done / parts, total: tiles.len() });
+/// Logits of an image at the working scale, computed tile by tile and averaged over `orientations`.
+///
+/// # Errors
+///
+/// [`Error::Compute`] if the device fails.
+pub async fn logits(
+    network: &impl TileNetwork,
+    image: &RgbImage,
+    tile: usize,
+    orientations: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Logits, Error> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let tiles = tiles(padded(height), padded(width), tile);
+    let mut logits = Logits { width, height, values: vec![0.0; width * height] };
+    let parts = if network.splits_tiles() { orientations } else { 1 };
+    let task = |at: usize| {
+        let (tile, part) = (&tiles[at / parts], at % parts);
+        async move {
+            let seen = if parts > 1 { part..part + 1 } else { 0..orientations };
+            Ok((tile, network.tile(cut(image, &tile.input), seen).await?))
         }
-        drop(answers);
-        Ok(logits)
+    };
+    let total = tiles.len() * parts;
+    progress(Progress { done: 0, total: tiles.len() });
+    // `buffered` keeps the order: the last bit of sums over more than two orientations depends on it.
+    let mut answers = stream::iter((0..total).map(task)).buffered(network.at_once());
+    let mut done = 0;
+    while let Some(answer) = answers.next().await {
+        let (tile, values): (&Tile, Vec<f32>) = answer?;
+        let [rows, columns] = &tile.input;
+        let keep = tile.keep[1].start..tile.keep[1].end.min(width);
+        for y in tile.keep[0].start..tile.keep[0].end.min(height) {
+            let from = (y - rows.start) * columns.len() + keep.start - columns.start;
+            let line = &mut logits.values[y * width..][keep.clone()];
+            for (sum, value) in line.iter_mut().zip(&values[from..]) {
+                *sum += value / orientations as f32;
+            }
+        }
+        done += 1;
+        progress(Progress { done: done / parts, total: tiles.len() });
     }
+    drop(answers);
+    Ok(logits)
 }
 
 /// Segments an image without a frame.
 async fn segment_picture(
-    network: &(impl TileNetwork + ?Sized),
+    network: &impl TileNetwork,
     image: &RgbImage,
     options: &SegmentOptions,
     progress: &mut dyn FnMut(Progress),
@@ -217,7 +217,7 @@ async fn segment_picture(
     let across = if too_large { scale * diameter_px } else { working_diameter };
     let (working, surround) = scale::working(image, scale, light, across);
     let orientations = options.orientations.unwrap_or_else(|| affordable(&working));
-    let mut logits = network.logits(&working, options.tile, orientations, progress).await?;
+    let mut logits = logits(network, &working, options.tile, orientations, progress).await?;
     if let Some(surround) = surround {
         surround.clear(&mut logits);
     }

@@ -4,7 +4,7 @@
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use rbc_model::network::{ALIGNMENT, HALO, NetworkConfig};
-use rbc_model::segment::{Progress, SegmentOptions, Segmenter, TileNetwork};
+use rbc_model::segment::{self, Progress, SegmentOptions, Segmenter};
 use rbc_model::tiling::{padded, tiles};
 use rbc_model::{Error, RgbImage};
 use std::sync::Mutex;
@@ -29,7 +29,9 @@ fn segmenter(seed: u64) -> Segmenter<Flex> {
 }
 
 fn logits(segmenter: &Segmenter<Flex>, image: &RgbImage, tile: usize) -> Vec<f32> {
-    pollster::block_on(segmenter.logits(image, tile, 1, &mut |_| {})).expect("the CPU computes").values
+    pollster::block_on(segment::logits(segmenter, image, tile, 1, &mut |_| {}))
+        .expect("the CPU computes")
+        .values
 }
 
 /// Maximum difference between untiled and tiled logits, for each tile size.
@@ -85,7 +87,7 @@ fn averaged_over_all_orientations_the_network_does_not_see_which_way_is_up() {
     let segmenter = segmenter(1);
     let image = picture(64, 40);
     let logits = |image: &RgbImage, orientations| {
-        let found = pollster::block_on(segmenter.logits(image, 512, orientations, &mut |_| {}));
+        let found = pollster::block_on(segment::logits(&segmenter, image, 512, orientations, &mut |_| {}));
         found.expect("the CPU computes").values
     };
     let turned = image::imageops::rotate90(&image);
@@ -120,7 +122,7 @@ fn progress_counts_up_to_all_tiles() {
     let segmenter = segmenter(1);
     let mut heard: Vec<Progress> = Vec::new();
     let image = picture(300, 100);
-    pollster::block_on(segmenter.logits(&image, 128, 1, &mut |progress| heard.push(progress)))
+    pollster::block_on(segment::logits(&segmenter, &image, 128, 1, &mut |progress| heard.push(progress)))
         .expect("the CPU computes");
     let expected = tiles(padded(100), padded(300), 128).len();
     assert_eq!(heard.len(), expected + 1);
@@ -132,7 +134,7 @@ fn impossible_options_are_refused() {
     let refused = |width: u32, orientations: Option<usize>, diameter_px: Option<f32>| {
         let options = SegmentOptions { orientations, diameter_px, ..SegmentOptions::default() };
         let image = picture(width, 16);
-        let found = pollster::block_on(segmenter(1).segment(&image, &options, &mut |_| {}));
+        let found = pollster::block_on(segment::segment(&segmenter(1), &image, &options, &mut |_| {}));
         matches!(found, Err(Error::Options(_)))
     };
     assert!(!refused(16, Some(4), Some(20.0)));

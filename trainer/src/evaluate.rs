@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use rbc_model::GrayImage;
 use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::metrics::InstanceScore;
-use rbc_model::segment::{Segmenter, TileNetwork};
+use rbc_model::segment::{self, Segmenter};
 use std::path::Path;
 use std::time::Instant;
 
@@ -146,8 +146,9 @@ impl<'a> Measure<'a> {
         let marks = Marks::of(&sample.image, &sample.mask, sample.margin);
         let options = self.args.mask.segment_options();
         let start = Instant::now();
-        let segmentation = pollster::block_on(segmenter.segment(&sample.image, &options, &mut |_| {}))
-            .map_err(|error| Problem::model(&entry.image, error))?;
+        let segmentation =
+            pollster::block_on(segment::segment(segmenter, &sample.image, &options, &mut |_| {}))
+                .map_err(|error| Problem::model(&entry.image, error))?;
         found.seconds += start.elapsed().as_secs_f64();
         let cells = self.args.mask.cell_options(segmentation.diameter_px);
         let Scored { record, mask } = score(&sample, &segmentation.probability, &cells)

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use rbc_model::backend::{SegBackend, SegBackward, TileBackend};
 use rbc_model::metrics::Overlap;
 use rbc_model::network::{Network, NetworkConfig, Statistics};
-use rbc_model::segment::{SegmentOptions, Segmenter, TileNetwork, normalise};
+use rbc_model::segment::{self, SegmentOptions, Segmenter, normalise};
 use rbc_model::weights;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -312,7 +312,7 @@ pub fn loss<B: Backend>(logits: Tensor<B, 4>, targets: Tensor<B, 3>, weights: Te
 pub fn validate<B: TileBackend>(segmenter: &Segmenter<B>, field: &Field) -> Result<(f64, f64)> {
     let level = field.working();
     let tile = SegmentOptions::default().tile;
-    let logits = pollster::block_on(segmenter.logits(&level.image, tile, 1, &mut |_| {}))?;
+    let logits = pollster::block_on(segment::logits(segmenter, &level.image, tile, 1, &mut |_| {}))?;
     let (width, height, margin) = (logits.width, logits.height, level.margin as usize);
     let (mut loss, mut known) = (0.0, 0usize);
     let mut overlap = Overlap::default();

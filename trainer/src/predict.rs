@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
-use rbc_model::segment::{Progress, Segmenter, TileNetwork};
+use rbc_model::segment::{self, Progress, Segmenter};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
@@ -136,7 +136,7 @@ impl Predict<'_> {
         let options = args.mask.segment_options();
         let mut tiles =
             |at: Progress| working_on(bar, &format!("{}, tile {} of {}", input.stem, at.done, at.total));
-        let segmentation = pollster::block_on(segmenter.segment(&image, &options, &mut tiles))
+        let segmentation = pollster::block_on(segment::segment(segmenter, &image, &options, &mut tiles))
             .map_err(|error| Problem::model(path, error))?;
         let cells = find_cells(
             &segmentation.probability,

@@ -1,6 +1,6 @@
 //! Whether a device computes correctly: a shader that does not compile, or a driver's error, may only show in its results.
 
-use super::{SegmentOptions, TileNetwork};
+use super::{SegmentOptions, TileNetwork, logits};
 use crate::backend::{MOST, STEPS};
 use crate::{Error, RgbImage};
 
@@ -43,7 +43,7 @@ pub fn sample() -> RgbImage {
 }
 
 async fn answer(network: &impl TileNetwork, image: &RgbImage) -> Result<Vec<f32>, Error> {
-    Ok(network.logits(image, SegmentOptions::default().tile, 8, &mut |_| {}).await?.values)
+    Ok(logits(network, image, SegmentOptions::default().tile, 8, &mut |_| {}).await?.values)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use rbc_model::backend::{SegBackend, SegBackward, TileBackend};
 use rbc_model::cells::CellOptions;
 use rbc_model::light::Lights;
 use rbc_model::network::{Network, NetworkConfig};
-use rbc_model::segment::{SegmentOptions, Segmentation, Segmenter, TileNetwork};
+use rbc_model::segment::{self, SegmentOptions, Segmentation, Segmenter};
 use rbc_model::weights;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -289,7 +289,7 @@ fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path
 }
 
 fn segment<B: TileBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
-    pollster::block_on(segmenter.segment(&sample.image, &SegmentOptions::default(), &mut |_| {}))
+    pollster::block_on(segment::segment(segmenter, &sample.image, &SegmentOptions::default(), &mut |_| {}))
         .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
 }
 

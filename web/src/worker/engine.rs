@@ -5,7 +5,7 @@ use futures_util::lock::Mutex;
 use rbc_model::cells::{CellOptions, find_cells};
 use rbc_model::decode::decode;
 use rbc_model::export::png_of_rgb;
-use rbc_model::segment::{Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork, sample};
+use rbc_model::segment::{self, Progress, SegmentOptions, Segmentation, Segmenter, TileNetwork, sample};
 use rbc_model::{Error, RgbImage};
 
 use super::gpu::{self, Refusal};
@@ -87,7 +87,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`TileNetwork::segment`].
+    /// As [`segment::segment`].
     pub async fn segment(
         &self,
         image: &RgbImage,
@@ -99,10 +99,10 @@ impl Engine {
         let diameter_px = diameter.map(|diameter| diameter as f32);
         let options = SegmentOptions { diameter_px, ..SegmentOptions::default() };
         let found = match &self.network {
-            Network::Gpu(gpu) => gpu.segment(image, &options, progress).await?,
+            Network::Gpu(gpu) => segment::segment(gpu, image, &options, progress).await?,
             Network::Cpu(cpu) => {
                 cpu.gather().await;
-                cpu.segment(image, &options, progress).await?
+                segment::segment(cpu, image, &options, progress).await?
             }
         };
         Ok((found, (super::now() - begun) / 1000.0))
@@ -146,7 +146,7 @@ async fn pace(network: &impl TileNetwork) -> Result<f64, Error> {
     let mut seconds = f64::INFINITY;
     for round in 0..3 {
         let begun = super::now();
-        network.logits(&image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
+        segment::logits(network, &image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
         if round > 0 {
             seconds = seconds.min((super::now() - begun) / 1000.0);
         }
@@ -164,7 +164,7 @@ fn noise(side: u32) -> RgbImage {
 /// From a file to its cells.
 async fn try_out(network: &TilePool) -> Result<(), Error> {
     let image = decode(&png_of_rgb(&sample())?, "sample")?;
-    let found = network.segment(&image, &SegmentOptions::default(), &mut |_| {}).await?;
+    let found = segment::segment(network, &image, &SegmentOptions::default(), &mut |_| {}).await?;
     find_cells(&found.probability, &CellOptions::default());
     Ok(())
 }
@@ -174,7 +174,7 @@ async fn try_out(network: &TilePool) -> Result<(), Error> {
 async fn timed(network: &impl TileNetwork, image: &RgbImage, rounds: u32) -> Result<Vec<f64>, Error> {
     let pass = async || {
         let begun = super::now();
-        network.logits(image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
+        segment::logits(network, image, SegmentOptions::default().tile, 1, &mut |_| {}).await?;
         Ok::<f64, Error>((super::now() - begun) / 1000.0)
     };
     let begun = super::now();
