@@ -233,9 +233,13 @@ fn source_name(path: &str) -> String {
     }
 }
 
-/// The source's name without its folder.
-pub fn file_part(source: &str) -> &str {
-    source.rsplit_once('/').map_or(source, |(_, name)| name)
+/// Whether two sources may be one, written with more folders here than there: `slide` and `p1/slide`, but not `p1/slide`
+/// and `p2/slide`.
+pub fn may_be_same(a: &str, b: &str) -> bool {
+    let ends_with = |long: &str, short| {
+        long.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    ends_with(a, b) || ends_with(b, a)
 }
 
 #[cfg(test)]
@@ -250,7 +254,9 @@ mod tests {
         let source = |name| manifest.find(name, Part::Train).and_then(|row| row.source.as_deref());
         let found = ["a", "b", "c", "d"].map(source);
         assert_eq!(found, [Some("p1/slide"), Some("p2/slide"), Some("slide.10x"), Some("p3")]);
-        assert_eq!(["p1/slide", "slide"].map(file_part), ["slide"; 2]);
+        let same = |b| may_be_same("p1/slide", b);
+        let told = ["p1/slide", "slide", "set/p1/slide", "p2/slide", "lide", "p1"].map(same);
+        assert_eq!(told, [true, true, true, false, false, false]);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use crate::augment::first_seed;
 use crate::cli::TrainArgs;
 use crate::dataset::{Dataset, Loaded, Part, Sample, repeated};
 use crate::files::partial;
-use crate::manifest::file_part;
+use crate::manifest::may_be_same;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
 use crate::say::{self, plural};
@@ -131,12 +131,12 @@ fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: 
     fields
 }
 
-/// The field with the source by which images refer to it: the same in full, else the same without folders; unchanged if
-/// none matches. `None` if several match: then it is unknown with which of them the field must be held out.
+/// The field with the source by which images refer to it: the same in full, else the only one that may be the same;
+/// unchanged if there is none. `None` if there are several: then it is unknown with which of them the field must be held
+/// out.
 fn with_image_source(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
     if !sources.contains(field.source.as_str()) {
-        let alike: Vec<&&str> =
-            sources.iter().filter(|source| file_part(source) == file_part(&field.source)).collect();
+        let alike: Vec<&&str> = sources.iter().filter(|source| may_be_same(source, &field.source)).collect();
         match alike[..] {
             [] => {}
             [source] => field.source = source.to_string(),
@@ -258,9 +258,19 @@ mod tests {
                 Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, instances: None };
             with_image_source(field, &sources).map(|field| field.source)
         };
-        let told = ["p1/slide", "other", "fields/third", "fourth", "slide"].map(source);
-        let wanted = [Some("p1/slide"), Some("p1/other"), Some("third"), Some("fourth"), None];
-        assert_eq!(told, wanted.map(|source| source.map(String::from)));
+        for (own, wanted) in [
+            ("p1/slide", Some("p1/slide")),
+            ("other", Some("p1/other")),
+            ("set/p1/other", Some("p1/other")),
+            ("fields/third", Some("third")),
+            ("fourth", Some("fourth")),
+            ("slide", None),
+            // Another patient's slide of that name.
+            ("p2/other", Some("p2/other")),
+            ("p3/slide", Some("p3/slide")),
+        ] {
+            assert_eq!(source(own).as_deref(), wanted, "{own}");
+        }
     }
 
     #[test]
