@@ -16,8 +16,8 @@ pub struct Listing {
     pub images: Vec<PathBuf>,
     /// Names of files without an image extension.
     pub others: Vec<String>,
-    /// Names of the folders within.
-    pub folders: Vec<String>,
+    /// The folders within.
+    pub folders: Vec<PathBuf>,
 }
 
 impl Listing {
@@ -33,7 +33,7 @@ impl Listing {
             let kind = std::fs::metadata(&path).map(|found| (found.is_dir(), found.is_file()));
             let (is_dir, is_file) = kind.unwrap_or((false, true));
             if is_dir {
-                found.folders.push(name);
+                found.folders.push(path);
             } else if is_file && is_image(&path) {
                 found.images.push(path);
             } else {
@@ -58,8 +58,9 @@ impl Listing {
 }
 
 /// A note about folders that are not entered.
-pub fn skipped_folders(names: &[String]) -> String {
-    format!("skipped {} ({})", plural(names.len(), "subfolder", "subfolders"), join_first(names))
+pub fn skipped_folders(folders: &[PathBuf]) -> String {
+    let names: Vec<String> = folders.iter().map(|folder| file_name(folder)).collect();
+    format!("skipped {} ({})", plural(names.len(), "subfolder", "subfolders"), join_first(&names))
 }
 
 /// The images directly in a folder, sorted.
@@ -104,6 +105,7 @@ pub fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The file name, for messages and comparisons only: what is not UTF-8 is replaced, so no path can be made of it.
 pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -115,8 +115,7 @@ impl Inputs {
                 within.retain(|folder| seen.insert(canonical(folder)));
                 todo.extend(within.into_iter().rev());
             } else if !within.is_empty() {
-                let names: Vec<String> = within.iter().map(|folder| file_name(folder)).collect();
-                let told = format!("{}; use --recursive to include subfolders", skipped_folders(&names));
+                let told = format!("{}; use --recursive to include subfolders", skipped_folders(&within));
                 self.notes.push(Problem::new(&folder, told));
             }
         }
@@ -137,10 +136,10 @@ fn skip_masks(folder: &Path, within: &mut Vec<PathBuf>) -> Option<Problem> {
         return None;
     }
     let skipped = within.extract_if(.., |path| ["masks", "labels"].contains(&file_name(path).as_str()));
-    let names: Vec<String> = skipped.map(|path| file_name(&path)).collect();
+    let skipped: Vec<PathBuf> = skipped.collect();
     let told = format!(
         "{} beside images/, taken for those of a data set; to segment what is in them, name them on the command line",
-        skipped_folders(&names)
+        skipped_folders(&skipped)
     );
     Some(Problem::new(folder, told))
 }
@@ -154,7 +153,7 @@ fn images_in(
     let mut listing = Listing::of(path).map_err(|error| Problem::io(path, "cannot list", &error))?;
     // Results of an earlier run are not worth a note.
     listing.others.retain(|name| name != "summary.csv" && !is_result(path, name));
-    let folders = std::mem::take(&mut listing.folders).into_iter().map(|name| path.join(name)).collect();
+    let folders = std::mem::take(&mut listing.folders);
     notes.extend(listing.skipped(path));
     listing.images.retain(|image| !is_result(path, &file_name(image)));
     // A single file with such a name may be a mask drawn by hand, or an image.
@@ -302,6 +301,26 @@ mod tests {
         let deep = gather(true);
         assert_eq!(stems(&deep), ["b", "a", "a-2", "c"]);
         assert!(told(&deep).contains("(notes.txt)") && !told(&deep).contains("subfolder"));
+        Ok(())
+    }
+
+    /// Not on macOS, whose file systems refuse such names.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn folders_whose_names_are_no_utf8_are_entered() -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Folder::new("no-utf8")?;
+        let within = folder.path.join(std::ffi::OsStr::from_bytes(b"Pr\xe4parat"));
+        std::fs::create_dir(&within)?;
+        std::fs::write(within.join("a.png"), b"")?;
+        let gather = |deep: bool| {
+            Inputs::gather(std::slice::from_ref(&folder.path), &folder.path.join("out"), deep, &SUFFIXES)
+        };
+        let deep = gather(true);
+        assert_eq!((deep.images.len(), &deep.problems), (1, &Vec::new()));
+        assert_eq!(deep.images[0].path, within.join("a.png"));
+        let told = &gather(false).notes[0].what;
+        assert!(told.starts_with("skipped 1 subfolder (Pr\u{fffd}parat)"), "{told}");
         Ok(())
     }
 
