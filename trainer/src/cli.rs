@@ -318,7 +318,8 @@ pub struct CheckArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     pub weights: WeightsArgs,
-    /// File to write; its extension decides the format: .safetensors or .bpk (burnpack)
+    /// File to write; its extension decides the format: .safetensors or .bpk (burnpack). Other weights are replaced, other
+    /// files are not
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Precision of the stored numbers [default: f32]
