@@ -296,6 +296,13 @@ fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     let line = run.line_about("history.csv")?;
     ensure!(line.contains("delete the folder") && line.contains("--resume"), "{line}");
     std::fs::remove_dir_all(&fold)?;
+
+    // Parts trained on other images are all named before the first one is trained.
+    let run = train(&data, &out, &["--folds", "2", "--resume", "--synthetic", "1"])?;
+    let line = run.line_about("different images")?;
+    let named = ["fold-1", "final", "--synthetic"].iter().all(|part| line.contains(part));
+    ensure!(!run.success && named && !line.contains("fold-0"), "{}", run.stderr);
+    ensure!(!fold.join("history.csv").exists(), "a fold was trained first");
     let others = std::fs::metadata(out.join("fold-1/checkpoint-1.bin"))?.modified()?;
     train(&data, &out, &["--folds", "2", "--resume"])?.succeeded()?;
     ensure!(weights.is_file() && fold.join("validation.json").is_file(), "the run did not go on");

@@ -148,6 +148,14 @@ pub fn other_settings(folder: &Path, config: &FitConfig) -> Result<Option<String
     }
 }
 
+/// The [`fingerprint`](Checkpoints::fingerprint) of what the fit in this folder was trained on; `None` if there is no fit.
+///
+/// # Errors
+/// If `checkpoint.json` can't be read.
+pub fn fingerprint(folder: &Path) -> Result<Option<u32>, Problem> {
+    Ok(read_state(folder)?.map(|found| found.fingerprint))
+}
+
 /// Whether the folder holds a checkpoint of this program.
 pub fn is_ours(folder: &Path) -> bool {
     read_state(folder).is_ok_and(|found| found.is_some())

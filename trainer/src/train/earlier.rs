@@ -83,15 +83,23 @@ pub fn refuse_other_settings(args: &TrainArgs, config: &FitConfig) -> Result<()>
         let other = checkpoint::other_settings(&fit, config)?;
         others.extend(other.map(|other| format!("{} ({other})", file_name(&fit))));
     }
-    if others.is_empty() {
+    Ok(refuse_different(&args.out, "settings", &others)?)
+}
+
+/// Refuses to resume if parts of the run were trained with something different.
+///
+/// # Errors
+/// If there is such a part.
+pub fn refuse_different(out: &Path, what: &str, parts: &[String]) -> Result<(), Problem> {
+    if parts.is_empty() {
         return Ok(());
     }
     let what = format!(
-        "trained with different settings: {}; use the original ones, choose another --out, or delete these folders, with \
+        "trained with different {what}: {}; use the original ones, choose another --out, or delete these folders, with \
          everything trained in them, to train them again",
-        others.join(", ")
+        parts.join(", ")
     );
-    Err(Problem::new(&args.out, what).into())
+    Err(Problem::new(out, what))
 }
 
 /// Refuses to write over files of others that are called like those of a run.

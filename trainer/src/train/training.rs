@@ -5,6 +5,7 @@ use super::material::Material;
 use super::watch::Watch;
 use crate::calibrate::{self, Ious};
 use crate::card;
+use crate::checkpoint;
 use crate::cli::{TrainArgs, command_line};
 use crate::compare;
 use crate::dataset::Sample;
@@ -16,7 +17,7 @@ use crate::folds::{Fold, Splits};
 use crate::problem::Problem;
 use crate::records::{self, CrossValidation, FoldRecord, ImageRecord};
 use crate::report;
-use crate::run_files::{self, CARD, CROSS_VALIDATION, FIGURES, WEIGHTS, fold_folder};
+use crate::run_files::{self, CARD, CROSS_VALIDATION, FIGURES, WEIGHTS, final_folder, fold_folder};
 use crate::say::{self, plural};
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
@@ -47,11 +48,10 @@ impl Job for Training<'_> {
     type Out = ();
 
     fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
+        self.refuse_other_images()?;
         let mut fitted = Vec::new();
-        for fold in &self.splits.folds {
-            if self.args.fold.is_none_or(|only| only == fold.fold) {
-                fitted.push(self.fold::<B>(fold, &device)?);
-            }
+        for fold in self.due() {
+            fitted.push(self.fold::<B>(fold, &device)?);
         }
         let mut folds = Vec::new();
         for (index, one) in fitted.iter().enumerate() {
@@ -90,6 +90,31 @@ impl Job for Training<'_> {
 }
 
 impl Training<'_> {
+    /// The folds to train: all, or the one that was asked for.
+    fn due(&self) -> impl Iterator<Item = &Fold> {
+        self.splits.folds.iter().filter(|fold| self.args.fold.is_none_or(|only| only == fold.fold))
+    }
+
+    /// Refuses to resume if a fold or the final network was trained on other images: otherwise this would be found only
+    /// when its turn comes, after hours of work on those before it.
+    fn refuse_other_images(&self) -> Result<()> {
+        if !self.args.resume {
+            return Ok(());
+        }
+        let all = || (Vec::new(), self.material.samples.iter().collect());
+        let last = self.args.fold.is_none().then(|| (final_folder(&self.args.out), all()));
+        let folds = self.due().map(|fold| (fold_folder(&self.args.out, fold.fold), self.split(fold)));
+        let mut others = Vec::new();
+        for (folder, (held_out, train)) in folds.chain(last) {
+            let before = checkpoint::fingerprint(&folder)?;
+            if before.is_some_and(|before| before != self.pool(&train, &held_out).fingerprint()) {
+                others.push(files::file_name(&folder));
+            }
+        }
+        let what = "images (--data, --fields, --synthetic, --white-cells, or the files in these folders)";
+        Ok(earlier::refuse_different(&self.args.out, what, &others)?)
+    }
+
     fn start(&self) -> Option<&[u8]> {
         self.start.as_ref().map(|weights| &*weights.bytes)
     }
@@ -193,7 +218,7 @@ impl Training<'_> {
         let all: Vec<&Sample> = self.material.samples.iter().collect();
         let mut watcher = Watch::new("final".into(), &[], &self.config, device);
         let pool = self.pool(&all, &[]);
-        let out = run_files::final_folder(&self.args.out);
+        let out = final_folder(&self.args.out);
         let (network, _) =
             fit::fit::<B>(&self.config, self.start(), &pool, &out, self.args.resume, device, &mut watcher)?;
         watcher.bar.finish_and_clear();
