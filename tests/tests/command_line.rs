@@ -269,6 +269,13 @@ fn a_network_is_trained_further_from_given_weights() -> Result<()> {
     assert_eq!(card["config"]["network"]["widths"], serde_json::json!([16, 32, 64]));
     ensure!(card["config"]["start"].is_u64(), "{card}");
 
+    // The same weights in another file are the same, and those that came out are others.
+    let copy = scratch.path().join("copy.bpk");
+    trainer(["export", "--out"].map(OsStr::new).into_iter().chain([copy.as_os_str()]))?.succeeded()?;
+    further(&copy, &["--learning-rate", "1e-7", "--resume"])?.succeeded()?;
+    let run = further(&out.join("rbc.safetensors"), &["--learning-rate", "1e-7", "--resume"])?;
+    ensure!(!run.success && run.stderr.contains("the weights to start from differ"), "{}", run.stderr);
+
     let run = further(Path::new("shipped"), &["--widths", "4,4,4"])?;
     ensure!(!run.success && run.stderr.contains("--start-from"), "{}", run.stderr);
     let run = further(&data.join("manifest.csv"), &[])?;

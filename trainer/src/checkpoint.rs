@@ -38,7 +38,11 @@ impl State {
     fn other_settings(&self, config: &FitConfig) -> serde_json::Result<Option<String>> {
         // Parsed from JSON like the stored settings, since parsing may change the last bit of a number.
         let own: FitConfig = serde_json::from_str(&serde_json::to_string(config)?)?;
-        let (before, now) = (self.config.to_json()?, own.to_json()?);
+        let mut before = self.config.clone();
+        if before.start.is_some() && before.start == config.start_file {
+            before.start = config.start;
+        }
+        let (before, now) = (before.to_json()?, own.to_json()?);
         Ok((before != now).then(|| differences(&before, &now)))
     }
 }
@@ -209,6 +213,10 @@ fn differences(before: &Value, now: &Value) -> String {
         (Value::Object(before), Value::Object(now)) => {
             let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
             let differ = keys.into_iter().filter(|key| before.get(*key) != now.get(*key)).map(|key| {
+                // Checksums tell nobody anything.
+                if key == "start" {
+                    return "the weights to start from differ".into();
+                }
                 let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
                 let (before, now) = (of(before), of(now));
                 let within = differences(&before, &now);
@@ -249,6 +257,22 @@ mod tests {
         other.augmentation.scale = 1.7;
         let told = [FitConfig::default(), other].map(|config| config.to_json().unwrap_or_default());
         assert_eq!(differences(&told[0], &told[1]), "scale 1.6, now 1.7");
+    }
+
+    #[test]
+    fn weights_to_start_from_are_known_by_their_numbers_or_as_earlier_by_their_file() -> Result<()> {
+        let config = |start, start_file| FitConfig { start, start_file, ..Default::default() };
+        let other = |before: Option<u32>, now: &FitConfig| -> Result<Option<String>> {
+            let config = config(before, None);
+            let state = State { config, fingerprint: 7, epochs_done: 1, seconds: 1.0, crc32: None };
+            Ok(state.other_settings(now)?)
+        };
+        let now = config(Some(11), Some(22));
+        assert_eq!((other(Some(11), &now)?, other(Some(22), &now)?), (None, None));
+        let told = Some("the weights to start from differ".into());
+        assert_eq!((other(Some(33), &now)?, other(None, &now)?), (told.clone(), told.clone()));
+        assert_eq!((other(Some(11), &config(None, None))?, other(None, &config(None, None))?), (told, None));
+        Ok(())
     }
 
     fn step(

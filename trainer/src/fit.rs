@@ -43,9 +43,13 @@ pub struct FitConfig {
     /// For biases and normalisation parameters; kernels have none.
     pub weight_decay: f32,
     pub seed: u64,
-    /// CRC-32 of the weights that the fit starts from; `None`: random ones.
+    /// [`Weights::fingerprint`](crate::shipped::Weights::fingerprint) of those that the fit starts from; `None`: random
+    /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u32>,
+    /// CRC-32 of the file of these weights: what earlier versions of this program recorded as `start`.
+    #[serde(skip)]
+    pub start_file: Option<u32>,
 }
 
 /// Optimiser steps per epoch.
@@ -64,6 +68,7 @@ impl Default for FitConfig {
             weight_decay: 1e-4,
             seed: 0,
             start: None,
+            start_file: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::problem::Problem;
 use burn::backend::Flex;
 use rbc_model::network::NetworkConfig;
 use rbc_model::segment::{Segmenter, TileNetwork};
+use rbc_model::weights;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -44,8 +45,51 @@ impl Weights {
         loaded.map(|loaded| loaded.config().clone()).map_err(|error| self.refused(error))
     }
 
+    /// A CRC-32 of the numbers and of what else a training takes over: the same whatever file the weights are in.
+    pub fn fingerprint(&self) -> Result<u32, Problem> {
+        let of = || -> Result<u32, rbc_model::Error> {
+            let (network, config) = weights::load::<Flex>(&self.bytes, &Default::default())?;
+            let bytes = weights::to_safetensors(&network, &config)?;
+            let mut sum = crc32fast::Hasher::new();
+            sum.update(format!("{:?} {}", config.widths, config.working_diameter).as_bytes());
+            sum.update(numbers(&bytes));
+            Ok(sum.finalize())
+        };
+        of().map_err(|error| self.refused(error))
+    }
+
     /// The problem with these weights, with their name.
     pub fn refused(&self, error: rbc_model::Error) -> Problem {
         Problem::model(Path::new(&self.name), error)
+    }
+}
+
+/// What follows the header of a safetensors file, in which the order of the keys is not fixed.
+fn numbers(safetensors: &[u8]) -> &[u8] {
+    let header = safetensors.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
+    safetensors.get(8 + header..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbc_model::network::Network;
+    use rbc_model::weights::Precision;
+
+    #[test]
+    fn weights_are_the_same_in_any_file() -> anyhow::Result<()> {
+        let device = Default::default();
+        let config = NetworkConfig { widths: [2, 3, 4], ..NetworkConfig::default() }.folded();
+        let of = |bytes: Vec<u8>| Weights { name: "w".into(), bytes: bytes.into() }.fingerprint();
+        let network: Network<Flex> = config.init(&device);
+        let own = of(weights::to_safetensors(&network, &config)?)?;
+        assert_eq!(of(weights::burnpack_bytes(&network, &config, Precision::F32)?)?, own);
+        // Rounded, moved, or for cells of another size, they are others.
+        assert_ne!(of(weights::safetensors_bytes(&network, &config, Precision::F16)?)?, own);
+        let larger = NetworkConfig { working_diameter: 40.0, ..config.clone() };
+        assert_ne!(of(weights::to_safetensors(&network, &larger)?)?, own);
+        assert_ne!(of(weights::to_safetensors(&network.shift(0.5), &config)?)?, own);
+        assert!(of(b"no weights".to_vec()).is_err_and(|problem| problem.path == Path::new("w")));
+        Ok(())
     }
 }

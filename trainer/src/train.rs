@@ -24,7 +24,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if let Some(start) = &start {
         let NetworkConfig { widths, working_diameter, .. } = start.network()?;
         config.network = NetworkConfig { widths, working_diameter, ..config.network };
-        config.start = Some(crc32fast::hash(&start.bytes));
+        config.start = Some(start.fingerprint()?);
+        config.start_file = Some(crc32fast::hash(&start.bytes));
     }
     create_folder(&args.out)?;
     let _lock = Lock::take(args)?;
