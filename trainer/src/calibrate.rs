@@ -54,6 +54,7 @@ pub fn logit_shift(threshold: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture;
     use rbc_model::RgbImage;
 
     #[test]
@@ -65,8 +66,7 @@ mod tests {
             image::Luma([(255.0 / (1.0 + (-logit).exp())).round() as u8])
         });
         let mask = GrayImage::from_fn(40, 40, |x, y| image::Luma([255 * u8::from(radius(x, y) <= 12.0)]));
-        let (name, source) = (String::new(), String::new());
-        let sample = Sample { name, source, image: RgbImage::new(40, 40), mask, margin: 0, instances: None };
+        let sample = fixture::sample("a", "a", RgbImage::new(40, 40), mask);
         let ious = ious(&sample, &probability, 24.0)?;
         assert_eq!(best([&ious]), 0.4);
         assert!(ious[6] > 0.97 && ious[10] < 0.97, "{ious:?}");

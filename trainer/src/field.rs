@@ -143,6 +143,7 @@ fn gaps(mask: &GrayImage, reach: f32) -> GrayImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::sample;
     use image::Luma;
     use rbc_model::cells::Labels;
 
@@ -172,7 +173,7 @@ mod tests {
         let image = RgbImage::new(90, 60);
         let ids = mask.enumerate_pixels().map(|(x, _, value)| if value.0[0] == 0 { 0 } else { 1 + x / 43 });
         let labels = Labels { width: 90, height: 60, ids: ids.collect() };
-        let alone = Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, instances: None };
+        let alone = sample("a", "a", image, mask);
         let known = Sample { instances: Some(labels), ..alone.clone() };
         let cells = |sample: &Sample| Labels::of_mask(&target(sample)).ids.into_iter().max();
         assert_eq!((cells(&alone), cells(&known)), (Some(1), Some(2)));
@@ -188,16 +189,16 @@ mod tests {
 
     #[test]
     fn the_size_of_many_cells_is_believed_and_that_of_one_is_not() {
-        let sample = |pitch: u32, radius: f32, count: u32| {
+        let row = |pitch: u32, radius: f32, count: u32| {
             let mask = GrayImage::from_fn(pitch * count, pitch, |x, y| {
                 let (x, y) = ((x % pitch) as f32 + 0.5, y as f32 + 0.5);
                 let middle = pitch as f32 / 2.0;
                 Luma([u8::from((x - middle).hypot(y - middle) < radius) * 255])
             });
             let image = RgbImage::new(mask.width(), mask.height());
-            Sample { name: "a".into(), source: "a".into(), image, mask, margin: 0, instances: None }
+            sample("a", "a", image, mask)
         };
-        let (large, many, one) = (sample(120, 50.0, 4), sample(24, 10.0, 30), sample(24, 10.0, 1));
+        let (large, many, one) = (row(120, 50.0, 4), row(24, 10.0, 30), row(24, 10.0, 1));
         let fields = Field::prepare(&[&large, &large, &large, &many, &one], 34.0);
         let widths: Vec<u32> = fields.iter().map(|field| field.working().image.width()).collect();
         // Many cells of 20 px are enlarged to 34 px; a single one is taken for a larger cell that was cut.

@@ -1,6 +1,7 @@
-//! Small data sets for tests, in a folder that is removed after the test.
+//! Small data sets and records for tests; folders are removed after the test.
 
 use crate::cli::{Cli, Command, TrainArgs};
+use crate::dataset::Sample;
 use crate::records::ImageRecord;
 use anyhow::{Result, bail};
 use clap::Parser;
@@ -36,6 +37,12 @@ pub fn record(name: &str, iou: f64) -> ImageRecord {
         diameter_px: Some(30.0),
         warnings: Vec::new(),
     }
+}
+
+/// A labelled image that was read from no file.
+pub fn sample(name: &str, source: &str, image: RgbImage, mask: GrayImage) -> Sample {
+    let (name, file, source) = (name.into(), name.into(), source.into());
+    Sample { name, file, source, image, mask, margin: 0, instances: None }
 }
 
 pub struct Folder {

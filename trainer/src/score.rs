@@ -76,6 +76,7 @@ fn match_cells(mut found: Cells, sample: &Sample, truth: &Labels) -> Result<Inst
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture;
     use rbc_model::RgbImage;
 
     /// Two discs of radius 12, one of them in the margin if that is 30.
@@ -85,8 +86,7 @@ mod tests {
             let (x, y) = (x as i32, y as i32);
             image::Luma([if disc(x, y, 14) || disc(x, y, 70) { 255 } else { 0 }])
         });
-        let (name, source) = ("a".into(), "a".into());
-        Sample { name, source, image: RgbImage::new(120, 80), mask, margin, instances: None }
+        Sample { margin, ..fixture::sample("a", "a", RgbImage::new(120, 80), mask) }
     }
 
     #[test]

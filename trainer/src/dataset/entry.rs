@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Sample {
     /// File name without extension.
     pub name: String,
+    /// The image's file, for messages.
+    pub file: PathBuf,
     /// The smear that the image was cut from: images of one source always go into the same fold.
     pub source: String,
     pub image: RgbImage,
@@ -73,8 +75,8 @@ impl Entry {
             doubts.push(Problem::new(&path, what));
             None
         });
-        let (name, source) = (self.name.clone(), self.source.clone());
-        Ok((Sample { name, source, image, mask, margin: self.margin, instances }, doubts))
+        let (name, file, source) = (self.name.clone(), self.image.clone(), self.source.clone());
+        Ok((Sample { name, file, source, image, mask, margin: self.margin, instances }, doubts))
     }
 }
 

@@ -40,6 +40,7 @@ fn bad_labels_cost_neither_image_nor_mask() -> Result<()> {
         .map(|s| (s.name.as_str(), s.instances.as_ref().map(instances::count)))
         .collect();
     assert_eq!(cells, [("broken", None), ("good", Some(1)), ("size", Some(1))]);
+    assert_eq!(loaded.samples[1].file, folder.path.join("train/images/good.png"));
     assert_eq!((loaded.problems.len(), loaded.warnings.len(), dataset.warnings.len()), (0, 1, 1));
     assert!(
         loaded.warnings[0].to_string().starts_with("ignored, so only the mask"),

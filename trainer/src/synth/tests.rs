@@ -124,21 +124,22 @@ fn any_size_is_a_picture() {
 }
 
 #[test]
-fn data_set_has_what_its_manifest_says() {
-    let out = std::env::temp_dir().join(format!("rbc-synth-{}", std::process::id()));
+fn data_set_has_what_its_manifest_says() -> anyhow::Result<()> {
+    let folder = Folder::new("synth-manifest")?;
+    let out = folder.path.join("set");
     let options = SynthOptions { train: 6, test: 3, seed: 2 };
-    write_dataset(&out, &options).expect("written");
-    let mut rows = csv::Reader::from_path(out.join("manifest.csv")).expect("manifest");
-    let header = rows.headers().expect("header").iter().collect::<Vec<_>>().join(",");
+    write_dataset(&out, &options)?;
+    let mut rows = csv::Reader::from_path(out.join("manifest.csv"))?;
+    let header = rows.headers()?.iter().collect::<Vec<_>>().join(",");
     assert_eq!(header, "name,source_file,count,diameter_px,split,x,y,width,height,style,seed");
-    let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>().expect("rows");
+    let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>()?;
     assert_eq!(rows.len(), 9);
     assert_eq!((&rows[3][1], &rows[4][1]), ("field_000", "field_001"));
     for row in &rows {
-        let open = |kind| image::open(out.join(&row[4]).join(kind).join(&row[0])).expect("readable");
+        let open = |kind| image::open(out.join(&row[4]).join(kind).join(&row[0]));
         let (image, mask, labels) =
-            (open("images"), open("masks").into_luma8(), open("labels").into_luma16());
-        let size = (row[7].parse().expect("width"), row[8].parse().expect("height"));
+            (open("images")?, open("masks")?.into_luma8(), open("labels")?.into_luma16());
+        let size: (u32, u32) = (row[7].parse()?, row[8].parse()?);
         assert_eq!([image.to_rgb8().dimensions(), mask.dimensions(), labels.dimensions()], [size; 3]);
         let present: BTreeSet<u16> = labels.iter().copied().filter(|&l| l > 0).collect();
         assert_eq!(present.len().to_string(), row[2]);
@@ -146,22 +147,22 @@ fn data_set_has_what_its_manifest_says() {
         assert!(Family::ALL.iter().any(|family| family.name() == &row[9]) && row[10].parse::<u64>().is_ok());
     }
     // A real data set with files of the same names is left alone.
-    let manifest = std::fs::read(out.join("manifest.csv")).expect("read");
+    let manifest = std::fs::read(out.join("manifest.csv"))?;
     for other in [Some("name,source_file\ntrain_000.png,a\n"), None] {
         match other {
-            Some(text) => std::fs::write(out.join("manifest.csv"), text).expect("written"),
-            None => std::fs::remove_file(out.join("manifest.csv")).expect("removed"),
+            Some(text) => std::fs::write(out.join("manifest.csv"), text)?,
+            None => std::fs::remove_file(out.join("manifest.csv"))?,
         }
         let refused = write_dataset(&out, &options);
         assert!(refused.is_err_and(|error| error.to_string().contains("not synthetic")), "{other:?}");
     }
-    std::fs::write(out.join("manifest.csv"), manifest).expect("written");
+    std::fs::write(out.join("manifest.csv"), manifest)?;
     // The same set may be written again; a smaller one would leave images of the old one behind.
-    write_dataset(&out, &options).expect("written over");
+    write_dataset(&out, &options)?;
     let smaller = SynthOptions { train: 4, ..options };
     let refused = write_dataset(&out, &smaller);
     assert!(refused.is_err_and(|error| error.to_string().contains("another set")));
-    std::fs::remove_dir_all(&out).expect("removed");
+    Ok(())
 }
 
 #[test]

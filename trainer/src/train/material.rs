@@ -232,7 +232,8 @@ fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
         let smear = synth::smear(SMEAR, SMEAR, seed, &style);
         let name = format!("synthetic-{index}");
         let mask = smear.separated();
-        Sample { source: name.clone(), name, mask, image: smear.image, margin: 0, instances: None }
+        let (file, source) = (name.clone().into(), name.clone());
+        Sample { name, file, source, mask, image: smear.image, margin: 0, instances: None }
     };
     (0..count).into_par_iter().map(one).collect()
 }
@@ -247,6 +248,7 @@ const SMEAR: u32 = 640;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::sample;
     use rbc_model::{GrayImage, RgbImage};
 
     #[test]
@@ -254,9 +256,7 @@ mod tests {
         let sources = BTreeSet::from(["p1/slide", "p2/slide", "p1/other", "third"]);
         let source = |own: &str| {
             let (image, mask) = (RgbImage::new(1, 1), GrayImage::new(1, 1));
-            let field =
-                Sample { name: "a".into(), source: own.into(), image, mask, margin: 0, instances: None };
-            with_image_source(field, &sources).map(|field| field.source)
+            with_image_source(sample("a", own, image, mask), &sources).map(|field| field.source)
         };
         for (own, wanted) in [
             ("p1/slide", Some("p1/slide")),
@@ -275,15 +275,10 @@ mod tests {
 
     #[test]
     fn one_picture_under_two_sources_is_told() {
-        let sample = |name: &str, source: &str, shade: u8| Sample {
-            name: name.into(),
-            source: source.into(),
-            image: RgbImage::from_pixel(2, 2, image::Rgb([shade; 3])),
-            mask: GrayImage::new(2, 2),
-            margin: 0,
-            instances: None,
+        let shaded = |name, source, shade| {
+            sample(name, source, RgbImage::from_pixel(2, 2, image::Rgb([shade; 3])), GrayImage::new(2, 2))
         };
-        let all = [sample("a", "x", 1), sample("b", "x", 1), sample("c", "y", 2), sample("d", "z", 1)];
+        let all = [shaded("a", "x", 1), shaded("b", "x", 1), shaded("c", "y", 2), shaded("d", "z", 1)];
         let told: Vec<String> =
             duplicate_pictures(Path::new("set"), &all).into_iter().map(|problem| problem.what).collect();
         assert!(told.len() == 1 && told[0].starts_with("d shows the same picture as a"), "{told:?}");

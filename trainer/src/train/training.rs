@@ -133,7 +133,7 @@ impl Training<'_> {
         let ious = self.calibration_images(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             calibrate::ious(sample, &found.probability, found.diameter_px)
-                .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
+                .map_err(|error| Problem::model(&sample.file, error).into())
         });
         let ious = ious.collect::<Result<_>>()?;
         // From the history, which includes the time of earlier runs if this one was resumed.
@@ -159,7 +159,7 @@ impl Training<'_> {
             let found = segment(&segmenter, sample)?;
             let options = CellOptions { diameter_px: Some(found.diameter_px), ..CellOptions::default() };
             let Scored { record, mask } = score(sample, &found.probability, &options)
-                .map_err(|error| Problem::model(Path::new(&sample.name), error))?;
+                .map_err(|error| Problem::model(&sample.file, error))?;
             Ok(Scored { record: ImageRecord { warnings: found.warnings, ..record }, mask })
         });
         let scored: Vec<Scored> = scored.collect::<Result<_>>()?;
@@ -315,32 +315,25 @@ fn save<B: SegBackend>(network: &Network<B>, config: &NetworkConfig, file: &Path
 
 fn segment<B: TileBackend>(segmenter: &Segmenter<B>, sample: &Sample) -> Result<Segmentation> {
     pollster::block_on(segment::segment(segmenter, &sample.image, &SegmentOptions::default(), &mut |_| {}))
-        .map_err(|error| Problem::model(Path::new(&sample.name), error).into())
+        .map_err(|error| Problem::model(&sample.file, error).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Folder, record};
+    use crate::fixture::{Folder, record, sample};
     use rbc_model::{GrayImage, RgbImage};
 
     #[test]
     fn the_mixture_of_smears_is_that_of_the_images() {
-        let sample = |source: &str| Sample {
-            name: "a".into(),
-            source: source.into(),
-            image: RgbImage::new(8, 8),
-            mask: GrayImage::new(8, 8),
-            margin: 0,
-            instances: None,
-        };
-        let train: Vec<Sample> = ["a", "a", "a", "a", "b", "c", "c"].map(sample).into();
+        let of = |source: &str| sample("a", source, RgbImage::new(8, 8), GrayImage::new(8, 8));
+        let train: Vec<Sample> = ["a", "a", "a", "a", "b", "c", "c"].map(of).into();
         let share = shares(&train.iter().collect::<Vec<_>>(), &[]);
-        assert_eq!(["a", "b", "c", "synthetic-0"].map(|source| share(&sample(source))), [1; 4]);
+        assert_eq!(["a", "b", "c", "synthetic-0"].map(|source| share(&of(source))), [1; 4]);
         // Two fields of one smear, and one that no image was cut from.
-        let fields = ["a", "a", "b", "d"].map(sample);
+        let fields = ["a", "a", "b", "d"].map(of);
         let share = shares(&train.iter().collect::<Vec<_>>(), &fields);
-        assert_eq!(["a", "b", "c", "d"].map(|source| share(&sample(source))), [2, 1, 1, 1]);
+        assert_eq!(["a", "b", "c", "d"].map(|source| share(&of(source))), [2, 1, 1, 1]);
     }
 
     #[test]
@@ -351,15 +344,8 @@ mod tests {
         let mask = GrayImage::new(8, 8);
         let drawn = |ious: &[f64]| -> Result<Vec<String>> {
             let name = |index: usize| format!("{index:02}");
-            let sample = |index| Sample {
-                name: name(index),
-                source: name(index),
-                image: RgbImage::new(8, 8),
-                mask: mask.clone(),
-                margin: 0,
-                instances: None,
-            };
-            let samples: Vec<Sample> = (0..ious.len()).map(sample).collect();
+            let of = |index| sample(&name(index), &name(index), RgbImage::new(8, 8), mask.clone());
+            let samples: Vec<Sample> = (0..ious.len()).map(of).collect();
             let one = |(index, iou): (usize, &f64)| Scored {
                 record: record(&name(index), *iou),
                 mask: mask.clone(),
