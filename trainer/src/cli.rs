@@ -1,17 +1,22 @@
 //! The command line: commands, options and what they mean.
 
 mod line;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use line::{Refused, command_line, parse};
 
+use crate::augment::Augmentation;
 use crate::device::Request;
 use crate::fit::FitConfig;
 use crate::synth::SynthOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rbc_model::cells::CellOptions;
+use rbc_model::network::NetworkConfig;
 use rbc_model::segment::SegmentOptions;
 use std::path::PathBuf;
+use values::Widths;
 
 /// Trains, measures and applies the red blood cell (RBC) segmentation network.
 #[derive(Debug, Parser)]
@@ -122,44 +127,43 @@ pub struct TrainArgs {
     /// without --fold and with --resume then joins them
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = values::fold)]
     pub fold: Option<usize>,
-    /// Number of epochs, of 100 batches of random crops each, for each fold and for the final network [default: 36]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::epochs)]
-    pub epochs: Option<usize>,
+    /// Number of epochs, of 100 batches of random crops each, for each fold and for the final network
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FitConfig::default().epochs, value_parser = values::epochs)]
+    pub epochs: usize,
     /// Weights to start from, to adapt them to smears of which there are few labelled images: a file that `train` or
     /// `export` wrote, or `shipped` for those built into this program. They also set widths and working diameter
     /// [default: random weights]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["widths", "working_diameter"])]
     pub start_from: Option<PathBuf>,
-    /// Channels of the three stages, for example 8,16,32 [default: 16,32,64]
-    #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, value_parser = values::widths)]
-    pub widths: Option<[usize; 3]>,
-    /// Cell diameter in pixels at which the network works; images are resampled to it [default: 34]
-    #[arg(long, value_name = "PX", allow_negative_numbers = true, value_parser = values::working_diameter)]
-    pub working_diameter: Option<f32>,
-    /// Crops per batch [default: 8]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::batch)]
-    pub batch: Option<usize>,
+    /// Channels of the three stages, for example 8,16,32
+    #[arg(long, value_name = "W,W,W", allow_hyphen_values = true, default_value_t = Widths(FitConfig::default().network.widths), value_parser = values::widths)]
+    pub widths: Widths,
+    /// Cell diameter in pixels at which the network works; images are resampled to it
+    #[arg(long, value_name = "PX", allow_negative_numbers = true, default_value_t = FitConfig::default().network.working_diameter, value_parser = values::working_diameter)]
+    pub working_diameter: f32,
+    /// Crops per batch
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = FitConfig::default().batch, value_parser = values::batch)]
+    pub batch: usize,
     /// Train without batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
-    /// Peak learning rate of the schedule [default: 0.02]
-    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = values::learning_rate)]
-    pub learning_rate: Option<f64>,
+    /// Peak learning rate of the schedule
+    #[arg(long, value_name = "R", allow_negative_numbers = true, default_value_t = FitConfig::default().learning_rate, value_parser = values::learning_rate)]
+    pub learning_rate: f64,
     /// Scale augmentation: cell diameters in crops range from the working diameter / F to the working diameter x F
-    /// [default: 1.6]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::scale_jitter)]
-    pub scale_jitter: Option<f32>,
-    /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all [default: 1]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::colour_jitter)]
-    pub colour_jitter: Option<f32>,
+    #[arg(long, value_name = "F", allow_negative_numbers = true, default_value_t = FitConfig::default().augmentation.scale, value_parser = values::scale_jitter)]
+    pub scale_jitter: f32,
+    /// How strongly colour, light, blur and noise of the crops are varied; 0: not at all
+    #[arg(long, value_name = "F", allow_negative_numbers = true, default_value_t = FitConfig::default().augmentation.colour, value_parser = values::colour_jitter)]
+    pub colour_jitter: f32,
     /// Share of the crops that keep their original colours, 0 to 1; use less for data sets with many stains and
-    /// cameras, where colour carries no information [default: 0.75]
-    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::share)]
-    pub as_taken: Option<f64>,
+    /// cameras, where colour carries no information
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = FitConfig::default().augmentation.as_taken, value_parser = values::share)]
+    pub as_taken: f64,
     /// Extra loss weight of the background in narrow gaps between cells (other pixels weigh 1), so that touching cells
-    /// are separated; 0: none [default: 10]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = values::gap_weight)]
-    pub gap_weight: Option<f32>,
+    /// are separated; 0: none
+    #[arg(long, value_name = "F", allow_negative_numbers = true, default_value_t = FitConfig::default().gap_weight, value_parser = values::gap_weight)]
+    pub gap_weight: f32,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Seed of the folds, the initial weights and the augmentation
@@ -204,38 +208,27 @@ impl TrainArgs {
         }
     }
 
-    /// The settings of the fit: those of the shipped weights unless an option says otherwise.
+    /// The settings of the fit.
     pub fn config(&self) -> FitConfig {
-        let mut config = FitConfig { seed: self.seed, ..FitConfig::default() };
-        if let Some(widths) = self.widths {
-            config.network.widths = widths;
+        FitConfig {
+            network: NetworkConfig {
+                widths: self.widths.0,
+                working_diameter: self.working_diameter,
+                batch_norm: !self.no_batch_norm,
+                ..NetworkConfig::default()
+            },
+            augmentation: Augmentation {
+                scale: self.scale_jitter,
+                colour: self.colour_jitter,
+                as_taken: self.as_taken,
+            },
+            gap_weight: self.gap_weight,
+            epochs: self.epochs,
+            batch: self.batch,
+            learning_rate: self.learning_rate,
+            seed: self.seed,
+            ..FitConfig::default()
         }
-        config.network.batch_norm = !self.no_batch_norm;
-        if let Some(diameter) = self.working_diameter {
-            config.network.working_diameter = diameter;
-        }
-        if let Some(epochs) = self.epochs {
-            config.epochs = epochs;
-        }
-        if let Some(batch) = self.batch {
-            config.batch = batch;
-        }
-        if let Some(rate) = self.learning_rate {
-            config.learning_rate = rate;
-        }
-        if let Some(factor) = self.scale_jitter {
-            config.augmentation.scale = factor;
-        }
-        if let Some(strength) = self.colour_jitter {
-            config.augmentation.colour = strength;
-        }
-        if let Some(share) = self.as_taken {
-            config.augmentation.as_taken = share;
-        }
-        if let Some(weight) = self.gap_weight {
-            config.gap_weight = weight;
-        }
-        config
     }
 }
 
@@ -338,117 +331,6 @@ impl From<Precision> for rbc_model::weights::Precision {
         match precision {
             Precision::F32 => Self::F32,
             Precision::F16 => Self::F16,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn what_no_machine_can_do_is_refused() {
-        for (command, option, most) in [
-            ("synth --out o", "--train", "100000"),
-            ("synth --out o", "--test", "100000"),
-            ("train --out o", "--synthetic", "100000"),
-            ("train --out o", "--folds", "10000"),
-            ("train --out o", "--batch", "4096"),
-            ("train --out o", "--epochs", "100000"),
-            ("train --out o", "--white-cells", "100"),
-            ("train --out o", "--working-diameter", "200"),
-            ("train --out o", "--learning-rate", "10"),
-            ("train --out o", "--scale-jitter", "3"),
-            ("train --out o", "--colour-jitter", "10"),
-            ("train --out o", "--gap-weight", "1000"),
-            ("predict --out o i", "--um-per-px", "1000"),
-            ("predict --out o i", "--diameter", "1000"),
-        ] {
-            let parse = |value: &str| {
-                Cli::try_parse_from(format!("trainer {command} {option} {value}").split(' ')).map(|_| ())
-            };
-            assert!(parse(most).is_ok(), "{option} {most}");
-            for bad in
-                [format!("{most}1"), "18446744073709551615".into(), "1e38".into(), "nan".into(), "-1".into()]
-            {
-                let refused = parse(&bad).is_err_and(|error| error.exit_code() == 2);
-                assert!(refused, "{option} {bad}");
-            }
-        }
-        assert!(values::folds("0").is_err_and(|told| told.contains("from 1")) && values::folds("1").is_ok());
-    }
-
-    #[test]
-    fn what_begins_with_a_minus_is_no_option() {
-        for line in [
-            "train --out o --epochs -1",
-            "train --out o --fold -1",
-            "train --out o --seed -1",
-            "train --out o --widths -1,2,3",
-            "train --out o --as-taken -0.5",
-            "evaluate --data d --out o --worst -1",
-            "evaluate --data d --out o --threshold -1",
-            "predict --out o --orientations -1 i",
-            "synth --out o --seed -1",
-        ] {
-            let told = Cli::try_parse_from(format!("trainer {line}").split(' ')).map(|_| ());
-            let told = told.map_err(|error| (error.kind(), error.to_string()));
-            assert!(
-                told.as_ref().is_err_and(|(kind, _)| *kind == ErrorKind::ValueValidation),
-                "{line}: {told:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_help_tells_the_defaults_that_count() {
-        let config = FitConfig::default();
-        let of = &config.augmentation;
-        let counts = [
-            ("epochs", config.epochs.to_string()),
-            ("widths", config.network.widths.map(|width| width.to_string()).join(",")),
-            ("working_diameter", config.network.working_diameter.to_string()),
-            ("batch", config.batch.to_string()),
-            ("learning_rate", config.learning_rate.to_string()),
-            ("scale_jitter", of.scale.to_string()),
-            ("colour_jitter", of.colour.to_string()),
-            ("as_taken", of.as_taken.to_string()),
-            ("gap_weight", config.gap_weight.to_string()),
-        ];
-        let cli = Cli::command();
-        let train = cli.find_subcommand("train").expect("there is one");
-        // These options have no default.
-        let without = ["fields", "fold"];
-        for option in train.get_arguments().filter(|option| option.get_action().takes_values()) {
-            let id = option.get_id().as_str();
-            let told = option.get_help().map(|help| help.to_string()).unwrap_or_default();
-            if let Some((_, default)) = counts.iter().find(|(name, _)| *name == id) {
-                assert!(told.ends_with(&format!("[default: {default}]")), "{id}: {told}");
-            }
-            let own = !option.get_default_values().is_empty() || told.contains("[default: ");
-            assert!(own || option.is_required_set() || without.contains(&id), "{id}: {told}");
-        }
-    }
-
-    #[test]
-    fn the_contract_parses() {
-        for line in [
-            "trainer train --out o",
-            "trainer train --data d --out o --folds 5 --fold 0 --epochs 3 --device cuda:1 --seed 9 --resume",
-            "trainer evaluate --weights w --data d --out o --device cpu",
-            "trainer predict --weights w --out o --device auto a.png folder",
-            "trainer synth --out o --train 3 --test 2 --seed 1",
-            "trainer check --data d",
-            "trainer export --weights w --out o.bpk",
-        ] {
-            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use rbc_model::cells::UM_PER_PX;
 use rbc_model::network::WIDTHS;
 use rbc_model::segment::DIAMETERS;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -83,12 +84,25 @@ pub fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("give a whole number from 0 to {}", u64::MAX))
 }
 
-pub fn widths(text: &str) -> Result<[usize; 3], String> {
+/// Channels of the three stages.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths(pub [usize; 3]);
+
+impl fmt::Display for Widths {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let [first, second, third] = self.0;
+        write!(out, "{first},{second},{third}")
+    }
+}
+
+pub fn widths(text: &str) -> Result<Widths, String> {
     let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
     let three = numbers.and_then(|numbers| <[usize; 3]>::try_from(numbers).ok());
     let valid = three.filter(|three| three.iter().all(|width| WIDTHS.contains(width)));
     let (least, most) = (*WIDTHS.start(), *WIDTHS.end());
-    valid.ok_or_else(|| format!("give three whole numbers from {least} to {most}, for example 16,32,64"))
+    valid
+        .map(Widths)
+        .ok_or_else(|| format!("give three whole numbers from {least} to {most}, for example 16,32,64"))
 }
 
 pub fn orientations(text: &str) -> Result<usize, String> {
