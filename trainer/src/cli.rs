@@ -10,6 +10,7 @@ pub use line::{Refused, command_line, parse};
 use crate::augment::Augmentation;
 use crate::device::Request;
 use crate::fit::FitConfig;
+use crate::run_files::{final_folder, fold_folder};
 use crate::synth::SynthOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rbc_model::cells::CellOptions;
@@ -197,15 +198,29 @@ impl TrainArgs {
                     .into(),
             );
         }
-        match (self.fold, self.folds) {
-            (Some(_), 1) => {
+        match (self.fold, self.cross_validated()) {
+            (Some(_), None) => {
                 Err("--folds 1 means no cross-validation, so there is no fold to train: omit --fold".into())
             }
-            (Some(fold), count) if fold >= count => {
+            (Some(fold), Some(count)) if fold >= count => {
                 Err(format!("there is no fold {fold}: of {count} folds, --fold takes 0 to {}", count - 1))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Number of folds of the cross-validation. A single fold would leave nothing to train on; it stands for none.
+    pub fn cross_validated(&self) -> Option<usize> {
+        Some(self.folds).filter(|folds| *folds > 1)
+    }
+
+    /// The folders that this run trains a network in.
+    pub fn due(&self) -> Vec<PathBuf> {
+        if let Some(fold) = self.fold {
+            return vec![fold_folder(&self.out, fold)];
+        }
+        let folds = (0..self.cross_validated().unwrap_or(0)).map(|fold| fold_folder(&self.out, fold));
+        folds.chain([final_folder(&self.out)]).collect()
     }
 
     /// The settings of the fit.

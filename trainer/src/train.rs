@@ -36,15 +36,14 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     earlier::refuse_other_settings(args, &config)?;
     earlier::sweep_partial(args)?;
     let mut material = Material::gather(args)?;
-    // A single fold would leave nothing to train on; it stands for no cross-validation.
-    let splits = match args.folds {
-        1 => Splits { seed: args.seed, folds: Vec::new() },
-        folds => Splits::new(&material.samples, folds, args.seed)?,
+    let splits = match args.cross_validated() {
+        Some(folds) => Splits::new(&material.samples, folds, args.seed)?,
+        None => Splits { seed: args.seed, folds: Vec::new() },
     };
     // A single fold may lie beside others, which must have held out other images.
     splits.write(&args.out.join(SPLITS), args.resume || args.fold.is_some())?;
     // Before anything of an earlier run is removed.
-    earlier::due(args).iter().try_for_each(|fit| create_folder(fit))?;
+    args.due().iter().try_for_each(|fit| create_folder(fit))?;
     if !args.resume {
         earlier::clear(args)?;
     }

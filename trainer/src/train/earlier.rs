@@ -9,8 +9,8 @@ use crate::problem::Problem;
 use crate::records::{CrossValidation, FoldRecord, read_history, read_json};
 use crate::report;
 use crate::run_files::{
-    CARD, CROSS_VALIDATION, FIGURES, HISTORY, REPORT, SPLITS, WEIGHTS, clear_overlays, final_folder,
-    fold_folder, is_fit, pictures,
+    CARD, CROSS_VALIDATION, FIGURES, HISTORY, REPORT, SPLITS, WEIGHTS, clear_overlays, fold_folder, is_fit,
+    pictures,
 };
 use crate::say;
 use anyhow::{Result, bail};
@@ -79,7 +79,7 @@ pub fn refuse_other_settings(args: &TrainArgs, config: &FitConfig) -> Result<()>
         return Ok(());
     }
     let mut others = Vec::new();
-    for fit in due(args) {
+    for fit in args.due() {
         let other = checkpoint::other_settings(&fit, config)?;
         others.extend(other.map(|other| format!("{} ({other})", file_name(&fit))));
     }
@@ -123,21 +123,11 @@ pub fn refuse_others(args: &TrainArgs) -> Result<(), Problem> {
             kept.map(path).try_for_each(|path| refuse_foreign(&path, |_| false))?;
         }
     }
-    for fit in due(args).iter().filter(|fit| !is_ours(fit)) {
+    for fit in args.due().iter().filter(|fit| !is_ours(fit)) {
         let files = [WEIGHTS, FIGURES, HISTORY].map(|name| fit.join(name));
         files.iter().chain(&pictures(fit)).try_for_each(|path| refuse_foreign(path, |_| false))?;
     }
     Ok(())
-}
-
-/// The folders that this run trains a network in.
-pub fn due(args: &TrainArgs) -> Vec<PathBuf> {
-    if let Some(fold) = args.fold {
-        return vec![fold_folder(&args.out, fold)];
-    }
-    // A single fold stands for no cross-validation.
-    let folds = if args.folds > 1 { args.folds } else { 0 };
-    (0..folds).map(|fold| fold_folder(&args.out, fold)).chain([final_folder(&args.out)]).collect()
 }
 
 /// Whether a network was trained in this folder, which may be someone else's of that name.

@@ -38,7 +38,7 @@ impl Material {
         };
         let mut dataset = Dataset::open(&data)?.sound()?;
         dataset.warnings.extend(dataset.straddlers());
-        dataset.warnings.extend(dataset.ungrouped().filter(|_| args.folds > 1));
+        dataset.warnings.extend(dataset.ungrouped().filter(|_| args.cross_validated().is_some()));
         dataset.warn();
         let Loaded { samples, mut problems, warnings, .. } = dataset.load(dataset.training_part());
         dataset.tell(&warnings);
@@ -54,7 +54,7 @@ impl Material {
                 say::err!("warning: {}", Problem::new(folder, what));
             }
             warn_about_masks(folder, &extra.samples);
-            if args.folds > 1 {
+            if args.cross_validated().is_some() {
                 whole.tell(&duplicate_pictures(folder, &extra.samples));
             }
             fields.extend(known_fields(folder, extra.samples, &samples, &dataset));
@@ -69,7 +69,7 @@ impl Material {
         if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
             return Err(Problem::new(&data, what).into());
         }
-        if args.folds > 1 {
+        if args.cross_validated().is_some() {
             dataset.tell(&duplicate_pictures(&data, &samples));
         }
         Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
