@@ -1,7 +1,9 @@
 //! `trainer train`: cross-validation, then the final network on all images.
 
 mod earlier;
+mod gather;
 mod material;
+mod smears;
 mod training;
 mod watch;
 
@@ -14,7 +16,6 @@ use crate::run_files::SPLITS;
 use crate::say::plural;
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
-use material::Material;
 use rbc_model::network::NetworkConfig;
 use training::Training;
 
@@ -35,7 +36,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     earlier::refuse_unfinished(args)?;
     earlier::refuse_other_settings(args, &config)?;
     earlier::sweep_partial(args)?;
-    let mut material = Material::gather(args)?;
+    let mut material = gather::gather(args)?;
     let splits = match args.cross_validated() {
         Some(folds) => Splits::new(&material.samples, folds, args.seed)?,
         None => Splits { seed: args.seed, folds: Vec::new() },
@@ -49,7 +50,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     let bad = material.left_out;
     // After everything that may fail: a thousand smears take minutes.
-    material.add_smears(args);
+    material.smears = smears::smears(args.synthetic, args.white_cells, args.seed);
     let device_name = device.to_string();
     device::dispatch(device, Training { args, config, material, splits, device: device_name, start })?;
     if bad > 0 {

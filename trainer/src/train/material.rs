@@ -1,18 +1,11 @@
-//! The training material: the images, the whole fields that they were cut from, and synthetic smears.
+//! The training material: the images, the whole fields that they were cut from, and synthetic smears; and which of them
+//! a network sees.
 
-use crate::augment::first_seed;
-use crate::cli::TrainArgs;
-use crate::dataset::{Dataset, Loaded, Part, Sample, repeated};
-use crate::files::partial;
-use crate::manifest::may_be_same;
-use crate::masks::{self, Marks};
-use crate::problem::Problem;
-use crate::say::{self, plural};
-use crate::synth;
-use anyhow::{Result, bail};
-use rayon::prelude::*;
-use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use crate::dataset::Sample;
+use crate::field::Pool;
+use crate::folds::Fold;
+use rbc_model::light::Lights;
+use std::collections::{HashMap, HashSet};
 
 /// Everything that a run trains on.
 pub struct Material {
@@ -27,223 +20,65 @@ pub struct Material {
 }
 
 impl Material {
-    /// Reads what the arguments ask for, except the smears, and prints warnings.
-    ///
-    /// # Errors
-    /// If there is no data set, or nothing in it to learn from.
-    pub fn gather(args: &TrainArgs) -> Result<Self> {
-        let data = match &args.data {
-            Some(data) => data.clone(),
-            None => synthetic(&args.out, args.seed)?,
-        };
-        let mut dataset = Dataset::open(&data)?.sound()?;
-        dataset.warnings.extend(dataset.straddlers());
-        dataset.warnings.extend(dataset.ungrouped().filter(|_| args.cross_validated().is_some()));
-        dataset.warn();
-        let Loaded { samples, mut problems, warnings, .. } = dataset.load(dataset.training_part());
-        dataset.tell(&warnings);
-        let mut fields = Vec::new();
-        for folder in &unique_folders(&args.fields) {
-            let whole = Dataset::open(folder)?.sound()?;
-            whole.warn();
-            let extra = whole.load(whole.training_part());
-            problems.extend(extra.problems);
-            whole.tell(&extra.warnings);
-            if extra.samples.is_empty() {
-                let what = "no field to train on, so --fields adds nothing";
-                say::err!("warning: {}", Problem::new(folder, what));
-            }
-            warn_about_masks(folder, &extra.samples);
-            if args.cross_validated().is_some() {
-                whole.tell(&duplicate_pictures(folder, &extra.samples));
-            }
-            fields.extend(known_fields(folder, extra.samples, &samples, &dataset));
-        }
-        let marks = warn_about_masks(&data, &samples);
-        for problem in &problems {
-            say::err!("{}", left_out(problem));
-        }
-        if samples.is_empty() {
-            bail!("no image to train on, add some with their masks: {}", data.display());
-        }
-        if let Some(what) = masks::nothing_to_learn(marks.iter().map(|(_, marks)| marks)) {
-            return Err(Problem::new(&data, what).into());
-        }
-        if args.cross_validated().is_some() {
-            dataset.tell(&duplicate_pictures(&data, &samples));
-        }
-        Ok(Self { samples, fields, smears: Vec::new(), left_out: problems.len() })
+    /// The images a fold holds out, and those it trains on.
+    pub fn split(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
+        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
+        self.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
     }
 
-    /// Generates the synthetic smears that the arguments ask for.
-    pub fn add_smears(&mut self, args: &TrainArgs) {
-        self.smears = smears(args.synthetic, args.white_cells, args.seed);
+    /// The whole fields that the images were cut from, and those images that have no field. The threshold is chosen on
+    /// them: like the images that users will segment, they have their original resolution and many cells.
+    pub fn calibration_images<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
+        let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
+        let fields = self.fields.iter().filter(|field| sources.contains(field.source.as_str()));
+        let covered: HashSet<&str> = fields.clone().map(|field| field.source.as_str()).collect();
+        fields
+            .chain(images.iter().copied().filter(|image| !covered.contains(image.source.as_str())))
+            .collect()
+    }
+
+    /// The lights of the training images. Synthetic smears are left out, since theirs may never occur in a microscope.
+    pub fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
+        Lights::of(self.crop_sources(train, held_out).map(|sample| &sample.image))
+    }
+
+    /// The images that crops are drawn from: whole fields, and those training images whose source has no field. Fields
+    /// whose source is held out are left out.
+    fn crop_sources<'a>(
+        &'a self,
+        train: &[&'a Sample],
+        held_out: &[&Sample],
+    ) -> impl Iterator<Item = &'a Sample> {
+        let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
+        let fields = self.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
+        let covered: HashSet<&str> = self.fields.iter().map(|field| field.source.as_str()).collect();
+        let rest = train.iter().copied().filter(move |sample| !covered.contains(sample.source.as_str()));
+        fields.chain(rest)
+    }
+
+    /// The pool that crops are drawn from: the images of [`Self::crop_sources`] and the synthetic smears.
+    pub fn pool(&self, train: &[&Sample], held_out: &[&Sample], working_diameter: f32) -> Pool {
+        let samples: Vec<&Sample> = self.crop_sources(train, held_out).chain(&self.smears).collect();
+        let share = shares(train, &self.fields);
+        Pool::new(&samples, working_diameter, share)
     }
 }
 
-/// The message about a file that is not trained on.
-fn left_out(problem: &Problem) -> String {
-    // Some problems say so themselves.
-    let told = problem.to_string();
-    if told.starts_with("left out") { told } else { format!("left out: {told}") }
-}
-
-/// The fields without those that test images were cut from; each gets the source by which the images refer to it. Warns
-/// of fields whose source no image names, since no fold can hold them out.
-fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
-    let tested: HashSet<&str> = dataset.part(Part::Test).map(|entry| entry.source.as_str()).collect();
-    let named: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
-    let all: BTreeSet<&str> = tested.union(&named).copied().collect();
-    let before = fields.len();
-    let fields: Vec<Sample> = fields.into_iter().filter_map(|field| with_image_source(field, &all)).collect();
-    if fields.len() < before {
-        say::err!(
-            "warning: left out {} sources in several folders: add the folder to the column source_file of the fields' \
-             manifest.csv: {}",
-            plural(before - fields.len(), "field whose name matches", "fields whose names match"),
-            folder.display()
-        );
+/// How often something is drawn. The fields of a source together count about as often as training images were cut from it,
+/// which keeps the images' mixture of smears; everything else counts once.
+fn shares<'a>(train: &[&'a Sample], fields: &'a [Sample]) -> impl Fn(&Sample) -> usize + use<'a> {
+    let mut of_source: HashMap<&str, (usize, usize)> = HashMap::new();
+    for field in fields {
+        of_source.entry(&field.source).or_default().0 += 1;
     }
-    let before = fields.len();
-    let fields: Vec<Sample> =
-        fields.into_iter().filter(|field| !tested.contains(field.source.as_str())).collect();
-    if fields.len() < before {
-        say::err!(
-            "warning: left out {} that test images come from: {}",
-            plural(before - fields.len(), "field", "fields"),
-            folder.display()
-        );
+    for sample in train {
+        of_source.entry(&sample.source).or_default().1 += 1;
     }
-    let strange = fields.iter().filter(|field| !named.contains(field.source.as_str())).count();
-    if strange > 0 {
-        let of = plural(fields.len(), "field", "fields");
-        let strange = plural(
-            strange,
-            &format!("of {of} has a source that no image has, so no fold holds it out"),
-            &format!("of {of} have a source that no image has, so no fold holds them out"),
-        );
-        say::err!(
-            "warning: {strange}; if images were cut from such a field, both manifest.csv files need the same source_file \
-             for them: {}",
-            folder.display()
-        );
+    move |sample| match of_source.get(sample.source.as_str()) {
+        Some(&(fields, cuts)) if fields > 0 => (cuts / fields).max(1),
+        _ => 1,
     }
-    fields
 }
-
-/// The field with the source by which images refer to it: the same in full, else the only one that may be the same;
-/// unchanged if there is none. `None` if there are several: then it is unknown with which of them the field must be held
-/// out.
-fn with_image_source(mut field: Sample, sources: &BTreeSet<&str>) -> Option<Sample> {
-    if !sources.contains(field.source.as_str()) {
-        let alike: Vec<&&str> = sources.iter().filter(|source| may_be_same(source, &field.source)).collect();
-        match alike[..] {
-            [] => {}
-            [source] => field.source = source.to_string(),
-            _ => return None,
-        }
-    }
-    Some(field)
-}
-
-/// The folders without repetitions, whose fields would count twice.
-fn unique_folders(folders: &[PathBuf]) -> Vec<PathBuf> {
-    let mut seen = HashSet::new();
-    let mut one = |folder: &PathBuf| {
-        let new = seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()));
-        if !new {
-            say::err!(
-                "warning: --fields names this folder more than once, it counts once: {}",
-                folder.display()
-            );
-        }
-        new
-    };
-    folders.iter().filter(|folder| one(folder)).cloned().collect()
-}
-
-/// Warns of masks that spoil training and measurement, as `trainer check` does; returns what they mark.
-fn warn_about_masks(folder: &Path, samples: &[Sample]) -> Vec<(String, Marks)> {
-    let of = |sample: &Sample| (sample.name.clone(), Marks::of(&sample.image, &sample.mask, sample.margin));
-    let marks: Vec<_> = samples.par_iter().map(of).collect();
-    for warning in masks::doubts(&marks) {
-        say::err!("warning: {}", Problem::new(folder, warning));
-    }
-    marks
-}
-
-/// Warnings about the same picture under two sources: a fold may train on an image that it holds out.
-fn duplicate_pictures(folder: &Path, samples: &[Sample]) -> Vec<Problem> {
-    let pictures = samples.iter().map(|sample| ((sample.image.dimensions(), sample.image.as_raw()), sample));
-    let apart = repeated(pictures).into_iter().filter(|(first, copy)| first.source != copy.source);
-    let told = apart.map(|(first, copy)| {
-        let what = format!(
-            "{} shows the same picture as {}, so a fold may train on what it holds out: delete one, or give both the \
-             same source_file in manifest.csv",
-            copy.name, first.name
-        );
-        Problem::new(folder, what)
-    });
-    told.collect()
-}
-
-/// A synthetic data set, so that training works on a machine without data. Each seed has a folder of its own, which
-/// appears only when complete: folds that are trained side by side may all find it missing.
-fn synthetic(out: &Path, seed: u64) -> Result<PathBuf> {
-    let seed = fields_seed(seed);
-    let data = out.join(format!("synthetic-{seed}"));
-    let is_whole = || data.join("manifest.csv").exists();
-    if is_whole() {
-        return Ok(data);
-    }
-    say::err!("no --data: making synthetic smears in {}", data.display());
-    let options = synth::SynthOptions { seed, ..Default::default() };
-    let making = partial(&data);
-    let moved = synth::write_dataset(&making, &options).and_then(|()| {
-        std::fs::rename(&making, &data)
-            .map_err(|error| Problem::io(&data, "cannot move the synthetic smears there", &error).into())
-    });
-    if moved.is_err() {
-        // Half a data set is of no use.
-        let _ = std::fs::remove_dir_all(&making);
-    }
-    // Another process may have been faster: the same seed gives the same smears.
-    if is_whole() { Ok(data) } else { moved.map(|()| data) }
-}
-
-/// The seed of the synthetic data set. It differs from that of the [`smears`], which every fold trains on: they would
-/// show the slides that the fold holds out.
-fn fields_seed(seed: u64) -> u64 {
-    seed.wrapping_add(1)
-}
-
-/// Synthetic smears of all families to train on beside the real ones, for what these have too little of: white cells
-/// above all, and masks beyond doubt. `white_cells` is the minimum per 100 red cells, except in families whose red
-/// cells are violet like white cells elsewhere: more white cells there would teach that violet cells are not red cells.
-fn smears(count: usize, white_cells: f32, seed: u64) -> Vec<Sample> {
-    let one = |index: usize| {
-        let family = synth::Family::ALL[index % synth::Family::ALL.len()];
-        let seed = smear_seed(seed, index);
-        let diameter = 45.0 + 10.0 * (index % 7) as f32;
-        let mut style = synth::Style::of(family, diameter, seed);
-        if !family.is_violet() {
-            style.white_cells = style.white_cells.max(white_cells / 100.0);
-        }
-        let smear = synth::smear(SMEAR, SMEAR, seed, &style);
-        let name = format!("synthetic-{index}");
-        let mask = smear.separated();
-        let (file, source) = (name.clone().into(), name.clone());
-        Sample { name, file, source, mask, image: smear.image, margin: 0, instances: None }
-    };
-    (0..count).into_par_iter().map(one).collect()
-}
-
-fn smear_seed(seed: u64, index: usize) -> u64 {
-    first_seed(seed, 20).wrapping_add(index as u64)
-}
-
-/// Side of a synthetic smear in pixels.
-const SMEAR: u32 = 640;
 
 #[cfg(test)]
 mod tests {
@@ -252,54 +87,14 @@ mod tests {
     use rbc_model::{GrayImage, RgbImage};
 
     #[test]
-    fn fields_go_by_the_name_that_images_give_their_source() {
-        let sources = BTreeSet::from(["p1/slide", "p2/slide", "p1/other", "third"]);
-        let source = |own: &str| {
-            let (image, mask) = (RgbImage::new(1, 1), GrayImage::new(1, 1));
-            with_image_source(sample("a", own, image, mask), &sources).map(|field| field.source)
-        };
-        for (own, wanted) in [
-            ("p1/slide", Some("p1/slide")),
-            ("other", Some("p1/other")),
-            ("set/p1/other", Some("p1/other")),
-            ("fields/third", Some("third")),
-            ("fourth", Some("fourth")),
-            ("slide", None),
-            // Another patient's slide of that name.
-            ("p2/other", Some("p2/other")),
-            ("p3/slide", Some("p3/slide")),
-        ] {
-            assert_eq!(source(own).as_deref(), wanted, "{own}");
-        }
-    }
-
-    #[test]
-    fn one_picture_under_two_sources_is_told() {
-        let shaded = |name, source, shade| {
-            sample(name, source, RgbImage::from_pixel(2, 2, image::Rgb([shade; 3])), GrayImage::new(2, 2))
-        };
-        let all = [shaded("a", "x", 1), shaded("b", "x", 1), shaded("c", "y", 2), shaded("d", "z", 1)];
-        let told: Vec<String> =
-            duplicate_pictures(Path::new("set"), &all).into_iter().map(|problem| problem.what).collect();
-        assert!(told.len() == 1 && told[0].starts_with("d shows the same picture as a"), "{told:?}");
-    }
-
-    #[test]
-    fn no_smear_shows_a_slide_of_the_synthetic_set() {
-        for seed in (0..50).chain([u64::MAX]) {
-            let smears: HashSet<u64> = (0..1000).map(|index| smear_seed(seed, index)).collect();
-            let mut fields = (0..1000).map(|index| synth::field_seed(fields_seed(seed), index));
-            assert!(!fields.any(|field| smears.contains(&field)), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn a_folder_of_fields_counts_once() -> Result<()> {
-        let folder = crate::fixture::Folder::new("fields-once")?;
-        folder.file("a/x", b"")?;
-        folder.file("b/x", b"")?;
-        let (a, b) = (folder.path.join("a"), folder.path.join("b"));
-        assert_eq!(unique_folders(&[a.clone(), b.clone(), folder.path.join("b/../a")]), [a, b]);
-        Ok(())
+    fn the_mixture_of_smears_is_that_of_the_images() {
+        let of = |source: &str| sample("a", source, RgbImage::new(8, 8), GrayImage::new(8, 8));
+        let train: Vec<Sample> = ["a", "a", "a", "a", "b", "c", "c"].map(of).into();
+        let share = shares(&train.iter().collect::<Vec<_>>(), &[]);
+        assert_eq!(["a", "b", "c", "synthetic-0"].map(|source| share(&of(source))), [1; 4]);
+        // Two fields of one smear, and one that no image was cut from.
+        let fields = ["a", "a", "b", "d"].map(of);
+        let share = shares(&train.iter().collect::<Vec<_>>(), &fields);
+        assert_eq!(["a", "b", "c", "d"].map(|source| share(&of(source))), [2, 1, 1, 1]);
     }
 }

@@ -25,11 +25,9 @@ use anyhow::Result;
 use burn::tensor::backend::Backend;
 use rbc_model::backend::{SegBackend, SegBackward, TileBackend};
 use rbc_model::cells::CellOptions;
-use rbc_model::light::Lights;
 use rbc_model::network::{Network, NetworkConfig};
 use rbc_model::segment::{self, SegmentOptions, Segmentation, Segmenter};
 use rbc_model::weights;
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -103,7 +101,8 @@ impl Training<'_> {
         }
         let all = || (Vec::new(), self.material.samples.iter().collect());
         let last = self.args.fold.is_none().then(|| (final_folder(&self.args.out), all()));
-        let folds = self.due().map(|fold| (fold_folder(&self.args.out, fold.fold), self.split(fold)));
+        let folds =
+            self.due().map(|fold| (fold_folder(&self.args.out, fold.fold), self.material.split(fold)));
         let mut others = Vec::new();
         for (folder, (held_out, train)) in folds.chain(last) {
             let before = checkpoint::fingerprint(&folder)?;
@@ -119,10 +118,15 @@ impl Training<'_> {
         self.start.as_ref().map(|weights| &*weights.bytes)
     }
 
+    /// The pool that crops are drawn from.
+    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
+        self.material.pool(train, held_out, self.config.network.working_diameter)
+    }
+
     /// Trains on all folds but one.
     fn fold<B: SegBackward>(&self, fold: &Fold, device: &B::Device) -> Result<Fitted<B>> {
         let out = fold_folder(&self.args.out, fold.fold);
-        let (validation, train) = self.split(fold);
+        let (validation, train) = self.material.split(fold);
         let mut watcher = Watch::new(format!("fold {}", fold.fold), &validation, &self.config, device);
         let pool = self.pool(&train, &validation);
         let (network, history) =
@@ -130,7 +134,7 @@ impl Training<'_> {
         watcher.bar.finish_and_clear();
         let config = self.inference_config(&train, &validation);
         let segmenter = Segmenter::new(network.clone(), config.clone(), device.clone());
-        let ious = self.calibration_images(&validation).into_iter().map(|sample| {
+        let ious = self.material.calibration_images(&validation).into_iter().map(|sample| {
             let found = segment(&segmenter, sample)?;
             calibrate::ious(sample, &found.probability, found.diameter_px)
                 .map_err(|error| Problem::model(&sample.file, error).into())
@@ -151,7 +155,7 @@ impl Training<'_> {
         let started = Instant::now();
         let fold = fitted.fold.fold;
         let out = fold_folder(&self.args.out, fold);
-        let (validation, train) = self.split(&fitted.fold);
+        let (validation, train) = self.material.split(&fitted.fold);
         let network = fitted.network.clone().shift(calibrate::logit_shift(threshold));
         save(&network, &fitted.config, &out.join(WEIGHTS))?;
         let segmenter = Segmenter::new(network, fitted.config.clone(), device.clone());
@@ -181,31 +185,9 @@ impl Training<'_> {
         Ok(record)
     }
 
-    /// The images a fold holds out, and those it trains on.
-    fn split(&self, fold: &Fold) -> (Vec<&Sample>, Vec<&Sample>) {
-        let held_out: HashSet<&str> = fold.validation.iter().map(String::as_str).collect();
-        self.material.samples.iter().partition(|sample| held_out.contains(sample.name.as_str()))
-    }
-
-    /// The whole fields that the images were cut from, and those images that have no field. The threshold is chosen on
-    /// them: like the images that users will segment, they have their original resolution and many cells.
-    fn calibration_images<'a>(&'a self, images: &[&'a Sample]) -> Vec<&'a Sample> {
-        let sources: HashSet<&str> = images.iter().map(|image| image.source.as_str()).collect();
-        let fields = self.material.fields.iter().filter(|field| sources.contains(field.source.as_str()));
-        let covered: HashSet<&str> = fields.clone().map(|field| field.source.as_str()).collect();
-        fields
-            .chain(images.iter().copied().filter(|image| !covered.contains(image.source.as_str())))
-            .collect()
-    }
-
     /// The configuration for inference of a network trained on these images.
     fn inference_config(&self, train: &[&Sample], held_out: &[&Sample]) -> NetworkConfig {
-        NetworkConfig { lights: self.lights(train, held_out), ..self.config.network.folded() }
-    }
-
-    /// The lights of the training images. Synthetic smears are left out, since theirs may never occur in a microscope.
-    fn lights(&self, train: &[&Sample], held_out: &[&Sample]) -> Option<Lights> {
-        Lights::of(self.crop_sources(train, held_out).map(|sample| &sample.image))
+        NetworkConfig { lights: self.material.lights(train, held_out), ..self.config.network.folded() }
     }
 
     /// Trains the final network on all images, with the recipe that was cross-validated.
@@ -242,43 +224,6 @@ impl Training<'_> {
         say::out!("weights: {}", file.display());
         Ok(())
     }
-
-    /// The images that crops are drawn from: whole fields, and those training images whose source has no field. Fields
-    /// whose source is held out are left out.
-    fn crop_sources<'a>(
-        &'a self,
-        train: &[&'a Sample],
-        held_out: &[&Sample],
-    ) -> impl Iterator<Item = &'a Sample> {
-        let away: HashSet<&str> = held_out.iter().map(|sample| sample.source.as_str()).collect();
-        let fields = self.material.fields.iter().filter(move |field| !away.contains(field.source.as_str()));
-        let covered: HashSet<&str> = self.material.fields.iter().map(|field| field.source.as_str()).collect();
-        let rest = train.iter().copied().filter(move |sample| !covered.contains(sample.source.as_str()));
-        fields.chain(rest)
-    }
-
-    /// The pool that crops are drawn from: those images and the synthetic smears.
-    fn pool(&self, train: &[&Sample], held_out: &[&Sample]) -> Pool {
-        let samples: Vec<&Sample> = self.crop_sources(train, held_out).chain(&self.material.smears).collect();
-        let share = shares(train, &self.material.fields);
-        Pool::new(&samples, self.config.network.working_diameter, share)
-    }
-}
-
-/// How often something is drawn. The fields of a source together count about as often as training images were cut from it,
-/// which keeps the images' mixture of smears; everything else counts once.
-fn shares<'a>(train: &[&'a Sample], fields: &'a [Sample]) -> impl Fn(&Sample) -> usize + use<'a> {
-    let mut of_source: HashMap<&str, (usize, usize)> = HashMap::new();
-    for field in fields {
-        of_source.entry(&field.source).or_default().0 += 1;
-    }
-    for sample in train {
-        of_source.entry(&sample.source).or_default().1 += 1;
-    }
-    move |sample| match of_source.get(sample.source.as_str()) {
-        Some(&(fields, cuts)) if fields > 0 => (cuts / fields).max(1),
-        _ => 1,
-    }
 }
 
 /// A fold's network before its threshold is applied.
@@ -288,7 +233,7 @@ struct Fitted<B: Backend> {
     config: NetworkConfig,
     epochs: usize,
     seconds: f64,
-    /// For each image of [`Training::calibration_images`] that was held out.
+    /// For each image of [`Material::calibration_images`] that was held out.
     ious: Vec<Ious>,
 }
 
@@ -323,18 +268,6 @@ mod tests {
     use super::*;
     use crate::fixture::{Folder, record, sample};
     use rbc_model::{GrayImage, RgbImage};
-
-    #[test]
-    fn the_mixture_of_smears_is_that_of_the_images() {
-        let of = |source: &str| sample("a", source, RgbImage::new(8, 8), GrayImage::new(8, 8));
-        let train: Vec<Sample> = ["a", "a", "a", "a", "b", "c", "c"].map(of).into();
-        let share = shares(&train.iter().collect::<Vec<_>>(), &[]);
-        assert_eq!(["a", "b", "c", "synthetic-0"].map(|source| share(&of(source))), [1; 4]);
-        // Two fields of one smear, and one that no image was cut from.
-        let fields = ["a", "a", "b", "d"].map(of);
-        let share = shares(&train.iter().collect::<Vec<_>>(), &fields);
-        assert_eq!(["a", "b", "c", "d"].map(|source| share(&of(source))), [2, 1, 1, 1]);
-    }
 
     #[test]
     fn the_worst_images_are_drawn_even_if_they_are_good() -> Result<()> {
