@@ -1,6 +1,5 @@
 //! Keeps two runs from using the same output folder, where they would mix their files.
 
-use crate::cli::TrainArgs;
 use crate::problem::Problem;
 use same_file::Handle;
 use std::fs::{File, TryLockError};
@@ -19,22 +18,21 @@ impl Lock {
     /// Locks the whole folder.
     ///
     /// # Errors
-    /// As for [`take`](Self::take).
+    /// If another run holds the lock, or the lock file can't be created. A file system without locks is no error.
     pub fn whole(out: &Path) -> Result<Self, Problem> {
         let mut lock = Self::default();
         lock.add(out, out.join(".lock"), File::try_lock)?;
         Ok(lock)
     }
 
-    /// Locks the folder of a training run, or only one fold, so that other processes can train other folds beside it.
+    /// Locks one fold of a training run, so that other processes can train other folds beside it.
     ///
     /// # Errors
-    /// If another run holds the lock, or the lock file can't be created. A file system without locks is no error.
-    pub fn take(args: &TrainArgs) -> Result<Self, Problem> {
-        let Some(fold) = args.fold else { return Self::whole(&args.out) };
+    /// As for [`whole`](Self::whole).
+    pub fn fold(out: &Path, fold: usize) -> Result<Self, Problem> {
         let mut lock = Self::default();
-        lock.add(&args.out, args.out.join(".lock"), File::try_lock_shared)?;
-        lock.add(&args.out, args.out.join(format!(".lock-fold-{fold}")), File::try_lock)?;
+        lock.add(out, out.join(".lock"), File::try_lock_shared)?;
+        lock.add(out, out.join(format!(".lock-fold-{fold}")), File::try_lock)?;
         Ok(lock)
     }
 
@@ -95,27 +93,25 @@ impl Drop for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Folder, train_args};
+    use crate::fixture::Folder;
     use anyhow::Result;
     use std::cell::Cell;
 
     #[test]
     fn a_folder_or_a_fold_of_it_has_one_run_at_a_time() -> Result<()> {
         let folder = Folder::new("lock")?;
-        let take = |more: &str| -> Result<Result<Lock, Problem>> {
-            Ok(Lock::take(&train_args(&folder.path, more)?))
+        let (whole, fold) = (|| Lock::whole(&folder.path), |fold| Lock::fold(&folder.path, fold));
+        let refused = |lock: Result<Lock, Problem>| {
+            lock.is_err_and(|problem| problem.what.starts_with("another run is using this folder"))
         };
-        let refused = |more: &str| -> Result<bool> {
-            Ok(take(more)?.is_err_and(|problem| problem.what.starts_with("another run is using this folder")))
-        };
-        let first = take("--fold 0")??;
-        assert!(refused("--fold 0")? && refused("")?);
-        let second = take("--fold 1")??;
+        let first = fold(0)?;
+        assert!(refused(fold(0)) && refused(whole()));
+        let second = fold(1)?;
         drop(first);
-        assert!(refused("--fold 1")? && refused("")?);
+        assert!(refused(fold(1)) && refused(whole()));
         drop(second);
-        let whole = take("")??;
-        assert!(refused("--fold 0")? && refused("")?);
+        let whole = whole()?;
+        assert!(refused(fold(0)) && refused(Lock::whole(&folder.path)));
         drop(whole);
         assert_eq!(std::fs::read_dir(&folder.path)?.count(), 0, "locks are left");
         Ok(())

@@ -29,7 +29,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         config.start_file = Some(crc32fast::hash(&start.bytes));
     }
     create_folder(&args.out)?;
-    let _lock = Lock::take(args)?;
+    let _lock = match args.fold {
+        Some(fold) => Lock::fold(&args.out, fold)?,
+        None => Lock::whole(&args.out)?,
+    };
     // Before smears are made or images read, which takes minutes.
     let device = device::choose(args.device.device)?;
     earlier::refuse_others(args)?;
