@@ -1,7 +1,7 @@
 //! `rbc.json`: what the weights were trained on and how good they are.
 
 use crate::cli::{TrainArgs, command_line};
-use crate::fit::FitConfig;
+use crate::recipe::FitConfig;
 use crate::records::CrossValidation;
 use serde::Serialize;
 

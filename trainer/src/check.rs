@@ -2,7 +2,8 @@
 
 use crate::classes::{self, Values};
 use crate::cli::FOLDS;
-use crate::dataset::{Dataset, Entry, Part, repeated};
+use crate::data_files::Part;
+use crate::dataset::{Dataset, Entry, repeated};
 use crate::files;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;

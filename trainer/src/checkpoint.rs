@@ -4,8 +4,8 @@
 //! only after `checkpoint-N.bin` is complete, so an interruption at any time leaves a matching pair.
 
 use crate::files::{file_name, remove, write_lasting};
-use crate::fit::FitConfig;
 use crate::problem::Problem;
+use crate::recipe::FitConfig;
 use crate::records::{self, EpochRecord};
 use crate::run_files::HISTORY;
 use anyhow::Result;

@@ -9,7 +9,7 @@ pub use line::{Refused, command_line, parse};
 
 use crate::augment::Augmentation;
 use crate::device::Request;
-use crate::fit::FitConfig;
+use crate::recipe::FitConfig;
 use crate::run_files::{final_folder, fold_folder};
 use crate::synth::SynthOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};

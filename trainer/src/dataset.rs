@@ -6,36 +6,16 @@ mod entry;
 #[cfg(test)]
 mod tests;
 
+use crate::data_files::{Part, UNFINISHED};
 use crate::files::{Listing, file_name, stem};
 use crate::manifest::{Manifest, Row};
 use crate::problem::Problem;
 use crate::say;
-use crate::synth::UNFINISHED;
 use anyhow::{Result, bail};
 pub use entry::{Entry, Sample};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-
-/// Which part of a data set a file belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
-    Train,
-    Test,
-    /// The folder has no split into train and test.
-    Unsplit,
-}
-
-impl Part {
-    /// The part's name in the `split` column of `manifest.csv` and in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-            Self::Unsplit => "all",
-        }
-    }
-}
 
 /// The samples that could be decoded, ordered by name, and what was wrong with the others.
 #[derive(Debug, Default)]

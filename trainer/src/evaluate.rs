@@ -2,7 +2,8 @@
 
 use crate::cli::{EvaluateArgs, command_line};
 use crate::compare;
-use crate::dataset::{Dataset, Entry, Part};
+use crate::data_files::Part;
+use crate::dataset::{Dataset, Entry};
 use crate::device::{self, Job};
 use crate::files::{create_folder, list_images, refuse_foreign, remove};
 use crate::lock::Lock;

@@ -1,17 +1,12 @@
 //! Finds the images that `trainer predict` is to segment and the names of their results.
 
-use crate::files::{Listing, file_name, join_first, skipped_folders, stem};
-use crate::outputs;
+use crate::files::{Listing, file_name, skipped_folders, stem};
 use crate::problem::Problem;
-use crate::say::plural;
+use crate::results::{self, SUFFIXES, is_result, named_as_result};
+use crate::say::{join_first, plural};
 use rbc_model::export::unique_stems;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// What this program appends to a stem. If a folder has two such files of one stem, they are results and not images to
-/// segment.
-pub const SUFFIXES: [&str; 6] =
-    [".mask.png", ".labels.png", ".overlay.png", ".cells.csv", ".geojson", ".rois.zip"];
 
 /// One image and the stem of its results' names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +56,7 @@ impl Inputs {
                 };
                 inputs.notes.push(Problem::new(&path, format!("{why}, so the results are {stem}.*")));
             }
-            let overwritten = SUFFIXES.iter().map(|suffix| out.join(format!("{stem}{suffix}")));
+            let overwritten = SUFFIXES.iter().map(|suffix| results::result(out, &stem, suffix));
             if let Some(victim) = overwritten.into_iter().find(|result| seen.contains(&canonical(result))) {
                 let what = format!(
                     "its results would overwrite the image {}, choose another --out",
@@ -70,7 +65,7 @@ impl Inputs {
                 inputs.problems.push(Problem::new(&path, what));
                 continue;
             }
-            if let Some(foreign) = outputs::foreign(out, &stem, suffixes) {
+            if let Some(foreign) = results::foreign(out, &stem, suffixes) {
                 let what = format!(
                     "its results would overwrite {}, which `trainer predict` may not have written; move that away or \
                      choose another --out",
@@ -170,22 +165,6 @@ fn images_in(
         notes.push(Problem::new(path, told));
     }
     Ok(folders)
-}
-
-/// The stem of a file that is named like a result.
-fn named_as_result(name: &str) -> Option<&str> {
-    SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix))
-}
-
-/// Whether a file is a result: another result of the same stem lies beside it.
-fn is_result(folder: &Path, name: &str) -> bool {
-    named_as_result(name).is_some_and(|stem| results(folder, stem).len() > 1)
-}
-
-/// The files in a folder that are named like the results of one image.
-fn results(folder: &Path, stem: &str) -> Vec<PathBuf> {
-    let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{stem}{suffix}")));
-    paths.filter(|path| path.is_file()).collect()
 }
 
 /// The same path for the same place, however it is written. The last component is not resolved, so links stay distinct.
@@ -374,11 +353,11 @@ mod tests {
         let gather = |suffixes: &[&str]| {
             Inputs::gather(std::slice::from_ref(&image), &folder.path, false, suffixes).problems
         };
-        for suffix in &SUFFIXES[2..] {
+        for suffix in SUFFIXES.iter().filter(|suffix| !results::MARKED.contains(suffix)) {
             let theirs = folder.file(&format!("slide{suffix}"), b"")?;
             let told: Vec<String> = gather(&SUFFIXES).iter().map(|problem| problem.what.clone()).collect();
             assert!(told.len() == 1 && told[0].contains(&theirs.display().to_string()), "{told:?}");
-            assert!(gather(&[".mask.png"]).is_empty(), "it is in nobody's way");
+            assert!(gather(&results::MARKED).is_empty(), "it is in nobody's way");
             std::fs::remove_file(theirs)?;
         }
         Ok(())

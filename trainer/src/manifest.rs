@@ -1,9 +1,9 @@
 //! `manifest.csv`: the smear that each image was cut from, and the width of its unlabelled border.
 
-use crate::dataset::Part;
-use crate::files::{self, file_name, is_image, join_first, stem};
+use crate::data_files::Part;
+use crate::files::{self, file_name, is_image, stem};
 use crate::problem::Problem;
-use crate::say::plural;
+use crate::say::{join_first, plural};
 use anyhow::{Result, bail};
 use csv::StringRecord;
 use std::collections::BTreeMap;

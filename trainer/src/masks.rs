@@ -1,7 +1,6 @@
 //! Checks for masks that are probably wrong.
 
-use crate::files::join_first;
-use crate::say::plural;
+use crate::say::{join_first, plural};
 use rbc_model::cells::distance::squared_distance_within;
 use rbc_model::{GrayImage, RgbImage};
 use std::collections::{BTreeMap, HashSet};

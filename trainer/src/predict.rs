@@ -9,6 +9,7 @@ use crate::outputs::{self, Outcome, Row};
 use crate::problem::Problem;
 use crate::progress::{bar, working_on};
 use crate::queue;
+use crate::results;
 use crate::say::{self, plural};
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
@@ -22,7 +23,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive, &outputs::suffixes(args));
+    let inputs = Inputs::gather(&args.inputs, &args.out, args.recursive, &results::suffixes(args));
     for note in &inputs.notes {
         say::err!("note: {note}");
     }
@@ -71,7 +72,7 @@ impl Job for Predict<'_> {
             let mut outcome = Outcome::default();
             if let Err(problem) = self.segment(&segmenter, input, &bar, &alone, &mut outcome) {
                 outcome.problems.push(problem);
-                outputs::clear(self.args, &input.stem, &mut outcome);
+                results::clear(self.args, &input.stem, &mut outcome);
             }
             bar.inc(1);
             outcome
@@ -146,7 +147,7 @@ impl Predict<'_> {
                 ..args.mask.cell_options(segmentation.diameter_px)
             },
         );
-        outputs::write(args, input, &image, &cells, outcome);
+        results::write(args, (path, &input.stem), &image, &cells, outcome);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
         let unread = decode::unread(&bytes).map(String::from);
         let warnings = unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
@@ -162,7 +163,7 @@ mod tests {
     use crate::device::Request;
     use crate::files::file_name;
     use crate::fixture::Folder;
-    use crate::inputs::SUFFIXES;
+    use crate::results::SUFFIXES;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
 
@@ -223,7 +224,7 @@ mod tests {
         assert!(left("a.geojson") && left("a.mask.png") && left("a.rois.zip"));
 
         // Results that this program wrote are replaced; those that were changed by hand are not.
-        let foreign = || outputs::foreign(&out, "a", &SUFFIXES);
+        let foreign = || results::foreign(&out, "a", &SUFFIXES);
         assert_eq!(foreign(), None);
         image::open(out.join("a.labels.png"))?.save(out.join("a.labels.png"))?;
         assert_eq!(foreign(), Some(out.join("a.labels.png")));

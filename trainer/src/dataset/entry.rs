@@ -1,6 +1,6 @@
 //! One image with its mask: where the files lie, and what is in them.
 
-use super::Part;
+use crate::data_files::Part;
 use crate::files;
 use crate::instances;
 use crate::masks;

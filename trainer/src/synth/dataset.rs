@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use super::truth::as_labels;
 use super::{Family, LabelImage, Smear, Style, smear};
 use crate::cli::SynthArgs;
+use crate::data_files::UNFINISHED;
 use crate::files::{create_folder, list_images, remove, sweep, write_whole};
 use crate::lock::Lock;
 use crate::problem::Problem;
@@ -41,10 +42,6 @@ const FIELD_CROPS: u32 = 4;
 
 /// The columns of the manifest, the fields of [`Entry`], by which a data set is recognised as one of these.
 const HEADER: &str = "name,source_file,count,diameter_px,split,x,y,width,height,style,seed";
-
-/// Lies in the folder until the data set is complete. An interrupted one may be a mixture of two, so it is not used; and
-/// since it is known to be one of these, it may be replaced.
-pub const UNFINISHED: &str = "synth-unfinished.txt";
 
 /// One line of the manifest.
 #[derive(Serialize)]

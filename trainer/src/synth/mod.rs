@@ -28,7 +28,7 @@ use rand_chacha::ChaCha8Rng;
 
 #[cfg(test)]
 pub use dataset::field_seed;
-pub use dataset::{SynthOptions, UNFINISHED, run, write_dataset};
+pub use dataset::{SynthOptions, run, write_dataset};
 pub use style::{Family, Style};
 pub use truth::LabelImage;
 

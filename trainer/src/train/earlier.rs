@@ -3,9 +3,9 @@
 use crate::checkpoint;
 use crate::cli::TrainArgs;
 use crate::files::{file_name, refuse_foreign, remove, sweep};
-use crate::fit::FitConfig;
 use crate::folds::Splits;
 use crate::problem::Problem;
+use crate::recipe::FitConfig;
 use crate::records::{CrossValidation, FoldRecord, read_history, read_json};
 use crate::report;
 use crate::run_files::{
@@ -218,8 +218,8 @@ fn fits(out: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::FitConfig;
     use crate::fixture::{Folder, train_args as args};
+    use crate::recipe::FitConfig;
 
     fn checkpoint(folder: &Folder, fit: &str, epochs_done: usize) -> Result<()> {
         let config = FitConfig { epochs: 2, ..FitConfig::default() };

@@ -3,7 +3,8 @@
 use super::material::Material;
 use super::smears;
 use crate::cli::TrainArgs;
-use crate::dataset::{Dataset, Loaded, Part, Sample, repeated};
+use crate::data_files::Part;
+use crate::dataset::{Dataset, Loaded, Sample, repeated};
 use crate::manifest::may_be_same;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;

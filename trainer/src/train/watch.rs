@@ -2,7 +2,8 @@
 
 use crate::dataset::Sample;
 use crate::field::Field;
-use crate::fit::{self, FitConfig, Watcher};
+use crate::fit::{self, Watcher};
+use crate::recipe::{FitConfig, STEPS};
 use crate::{progress, say};
 use anyhow::Result;
 use burn::tensor::backend::Backend;
@@ -24,7 +25,7 @@ pub struct Watch<B: Backend> {
 impl<B: Backend> Watch<B> {
     pub fn new(name: String, held_out: &[&Sample], config: &FitConfig, device: &B::Device) -> Self {
         let held_out = Field::prepare(held_out, config.network.working_diameter);
-        let bar = progress::bar((config.epochs * fit::STEPS) as u64, "steps");
+        let bar = progress::bar((config.epochs * STEPS) as u64, "steps");
         bar.set_message(name.clone());
         Self { network: config.network.folded(), device: device.clone(), bar, name, held_out }
     }
@@ -33,7 +34,7 @@ impl<B: Backend> Watch<B> {
     fn line(&self, validation: &str) {
         if self.bar.is_hidden() {
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            let steps = fit::STEPS as u64;
+            let steps = STEPS as u64;
             say::err!("{}: epoch {} of {}{validation}", self.name, done / steps, total / steps);
         }
     }
