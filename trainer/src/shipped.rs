@@ -46,27 +46,16 @@ impl Weights {
         loaded.map(|loaded| loaded.config().clone()).map_err(|error| self.refused(error))
     }
 
-    /// A CRC-32 of the configuration and the numbers: the same whatever file the weights are in.
+    /// [`weights::fingerprint`] as a number.
     pub fn fingerprint(&self) -> Result<u32> {
-        let refused = |error| self.refused(error);
-        let (network, config) = weights::load::<Flex>(&self.bytes, &Default::default()).map_err(refused)?;
-        let bytes = weights::to_safetensors(&network, &config).map_err(refused)?;
-        let mut sum = crc32fast::Hasher::new();
-        sum.update(serde_json::to_string(&config)?.as_bytes());
-        sum.update(numbers(&bytes));
-        Ok(sum.finalize())
+        let found = weights::fingerprint(&self.bytes).map_err(|error| self.refused(error))?;
+        Ok(u32::from_str_radix(&found, 16)?)
     }
 
     /// The problem with these weights, with their name.
     pub fn refused(&self, error: rbc_model::Error) -> Problem {
         Problem::model(Path::new(&self.name), error)
     }
-}
-
-/// What follows the header of a safetensors file, in which the order of the keys is not fixed.
-fn numbers(safetensors: &[u8]) -> &[u8] {
-    let header = safetensors.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
-    safetensors.get(8 + header..).unwrap_or_default()
 }
 
 #[cfg(test)]
