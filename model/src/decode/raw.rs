@@ -29,8 +29,10 @@ pub struct Raw {
 /// Reads any supported file. The error is a sentence without the file's name.
 pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     let format = start::format(bytes)?;
-    if format == ImageFormat::Jpeg && !start::jpeg_is_whole(bytes) {
-        return Err(start::CUT_SHORT.into());
+    if format == ImageFormat::Jpeg
+        && let Some(flaw) = start::jpeg_flaw(bytes)
+    {
+        return Err(flaw.into());
     }
     if format == ImageFormat::Tiff && tiff_rest::has_cut_planes(bytes) {
         return Err(tiff_rest::CUT_PLANES.into());

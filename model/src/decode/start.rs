@@ -6,6 +6,8 @@ use image::error::{ImageError, LimitErrorKind};
 use std::io::Cursor;
 
 pub const CUT_SHORT: &str = "the image ends too early (a broken copy or download?); fetch it again";
+/// Not "save it again", which would hide the damage.
+const DAMAGED_JPEG: &str = "the JPEG is damaged (a broken copy or download?); fetch it again";
 
 /// Advice for files of an unsupported format.
 const SAVE_AS: &str = "save it as PNG, JPEG or TIFF";
@@ -92,27 +94,30 @@ pub fn reason(error: &ImageError) -> String {
     }
 }
 
-/// Whether a JPEG extends to its end-of-image marker. The decoder would fill missing parts with gray.
+/// What is wrong with a JPEG whose end is missing or whose compressed data are damaged: the decoder would fill in gray or
+/// draw other pixels without an error. Much damage leaves no trace that could be found here.
 ///
 /// Walks the segments of ITU-T T.81, annex B: each has a length, and a start of scan is followed by entropy-coded bytes
 /// in which FF is followed by 00 or a restart marker.
-pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
+pub fn jpeg_flaw(bytes: &[u8]) -> Option<&'static str> {
     let mut at = 2;
     while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
         at += found + 1;
         match bytes.get(at) {
-            Some(0xd9) => return true,
+            Some(0xd9) => return None,
             // Byte stuffing, restarts and other markers without a length.
             Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            // Reserved markers, which no program writes.
+            Some(0x02..=0xbf) => return Some(DAMAGED_JPEG),
             Some(0xff) => {}
             Some(_) => match bytes.get(at + 1..at + 3) {
                 Some(length) => at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]])),
-                None => return false,
+                None => break,
             },
-            None => return false,
+            None => break,
         }
     }
-    false
+    Some(CUT_SHORT)
 }
 
 /// Whether the file is an animation: declares one (PNG, WebP), or has a second image (GIF).

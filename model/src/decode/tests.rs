@@ -343,7 +343,10 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
         ImageFormat::Jpeg,
     );
     let tiff = encoded(&picture().into(), ImageFormat::Tiff);
-    let cases: [(&[u8], &str); 8] = [
+    // A reserved marker in the middle of the scan.
+    let mut damaged = jpeg.clone();
+    damaged[jpeg.len() / 2..][..2].copy_from_slice(&[0xff, 0x10]);
+    let cases: [(&[u8], &str); 9] = [
         (b"", "empty"),
         (b"name,x,y\nfirst,1,2\n", "text file"),
         (b"%PDF-1.7 ...", "PDF"),
@@ -351,6 +354,7 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
         (b"\x01\x02\x03\x04\x05", "no picture"),
         (&png[..png.len() - 20], "too early"),
         (&jpeg[..jpeg.len() / 2], "too early"),
+        (&damaged, "the JPEG is damaged"),
         (&tiff[..60], "too early"),
     ];
     for (bytes, part) in cases {
