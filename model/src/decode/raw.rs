@@ -42,7 +42,7 @@ pub fn read(bytes: &[u8]) -> Result<Raw, String> {
     }
     match read_with_image(bytes, format) {
         Err(ImageError::Unsupported(_)) if format == ImageFormat::Tiff => tiff_rest::read(bytes),
-        Err(error) => Err(start::reason(&error)),
+        Err(error) => Err(start::reason(&error, format)),
         Ok(read) => read,
     }
 }

@@ -74,7 +74,7 @@ fn kind(bytes: &[u8]) -> &'static str {
 }
 
 /// A decoder's error in words for the user.
-pub fn reason(error: &ImageError) -> String {
+pub fn reason(error: &ImageError, format: ImageFormat) -> String {
     match error {
         ImageError::Limits(limit) if limit.kind() == LimitErrorKind::DimensionError => {
             "the image is too large; cut it into parts".into()
@@ -87,10 +87,26 @@ pub fn reason(error: &ImageError) -> String {
             let lower = text.to_lowercase();
             if lower.contains("unexpected end") || lower.contains("end of file") || lower.contains("eof") {
                 CUT_SHORT.into()
+            } else if matches!(other, ImageError::Decoding(_)) {
+                // The decoders also say so of some rare kinds; their words are for programmers.
+                format!("the {} is damaged or of a rare kind; fetch it or save it again", name(format))
             } else {
                 format!("not an image that can be read ({text}); {SAVE_AS}")
             }
         }
+    }
+}
+
+/// The name of a format that is read.
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Tiff => "TIFF",
+        _ => "image",
     }
 }
 

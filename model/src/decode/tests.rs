@@ -343,10 +343,13 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
         ImageFormat::Jpeg,
     );
     let tiff = encoded(&picture().into(), ImageFormat::Tiff);
+    // A bit of the checksum of its header.
+    let mut flipped = png.clone();
+    flipped[29] ^= 1;
     // A reserved marker in the middle of the scan.
     let mut damaged = jpeg.clone();
     damaged[jpeg.len() / 2..][..2].copy_from_slice(&[0xff, 0x10]);
-    let cases: [(&[u8], &str); 9] = [
+    let cases: [(&[u8], &str); 10] = [
         (b"", "empty"),
         (b"name,x,y\nfirst,1,2\n", "text file"),
         (b"%PDF-1.7 ...", "PDF"),
@@ -355,6 +358,7 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
         (&png[..png.len() - 20], "too early"),
         (&jpeg[..jpeg.len() / 2], "too early"),
         (&damaged, "the JPEG is damaged"),
+        (&flipped, "the PNG is damaged or of a rare kind; fetch it or save it again"),
         (&tiff[..60], "too early"),
     ];
     for (bytes, part) in cases {
