@@ -20,7 +20,8 @@ use image::{ImageBuffer, Luma, Pixel, Rgb};
 
 /// Cell diameter in pixels assumed if the image gives no indication; between the 70 and 105 of the training fields.
 pub const DEFAULT_DIAMETER: f32 = 85.0;
-/// Smallest and largest cell diameter in pixels that guesses are limited to.
+/// Smallest and largest cell diameter in pixels that is estimated. Guesses are rounded to the grid afterwards, so that one
+/// may lie a step beyond.
 pub const RANGE: [f32; 2] = [12.0, 300.0];
 /// Initial guesses, in pixels. From large to small: with a guess too large, cells look too small, but are still seen
 /// whole and measured correctly; with one too small they look too large and break up into rings and specks, which then
@@ -177,7 +178,7 @@ pub(crate) async fn estimate(
 /// 1995), rounded to the grid. A look's weight is the fourth power of its likeness (looks at wrong scales are many and
 /// somewhat cell-like, those at the right scale few and very much so), reduced with the distance of its measurement
 /// from that place and of its guess from the result. The reduction has no steps, so that differences in rounding
-/// between machines do not decide.
+/// between machines do not decide. Within [`RANGE`].
 fn agreed(looks: &[Look]) -> Option<f32> {
     let told = || {
         let alike = looks.iter().filter(|look| look.likeness > LEAST);
@@ -204,7 +205,7 @@ fn agreed(looks: &[Look]) -> Option<f32> {
         }
         diameter = (sum / total).exp();
     }
-    Some(on_grid(diameter))
+    Some(on_grid(diameter).clamp(RANGE[0], RANGE[1]))
 }
 
 /// 1 for equal diameters, falling to 0 when they differ by the factor `reach` (Tukey's biweight).
@@ -334,6 +335,13 @@ mod tests {
         );
         let one = agreed(&looks(&[(80.0, 78.0, 0.9)]));
         assert!(one.is_some_and(|diameter| factor(diameter, 78.0) <= GRID.sqrt() + 1e-4), "{one:?}");
+    }
+
+    #[test]
+    fn no_estimate_lies_beyond_the_limits() {
+        for (guess, measured, limit) in [(302.0, 330.0, 300.0), (295.0, 299.0, 300.0), (12.0, 10.5, 12.0)] {
+            assert_eq!(agreed(&looks(&[(guess, measured, 0.95)])), Some(limit));
+        }
     }
 
     #[test]
