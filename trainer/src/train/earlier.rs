@@ -69,18 +69,23 @@ pub fn refuse_unfinished(args: &TrainArgs) -> Result<()> {
     )
 }
 
-/// Refuses to resume if a fold or the final network was trained with other settings: otherwise this would be found only
-/// when its turn comes, after hours of work on those before it.
+/// Refuses to train beside or to go on with a fold or a final network that has other settings: otherwise this would be
+/// found only when its turn comes, or when the folds are joined, after hours of work on the others.
 ///
 /// # Errors
-/// If there is such a part, or a checkpoint can't be read.
+/// If there is such a part, or a checkpoint to resume from can't be read.
 pub fn refuse_other_settings(args: &TrainArgs, config: &FitConfig) -> Result<()> {
-    if !args.resume {
-        return Ok(());
-    }
+    let own = args.due();
+    let whole_run = TrainArgs { fold: None, ..args.clone() };
     let mut others = Vec::new();
-    for fit in args.due() {
-        let other = checkpoint::other_settings(&fit, config)?;
+    for fit in whole_run.due() {
+        let other = match (own.contains(&fit), args.resume) {
+            (true, true) => checkpoint::other_settings(&fit, config)?,
+            // It is replaced.
+            (true, false) => None,
+            // Another process may be at work on it. If it can't be read, joining the folds will tell.
+            (false, _) => checkpoint::other_settings(&fit, config).unwrap_or_default(),
+        };
         others.extend(other.map(|other| format!("{} ({other})", file_name(&fit))));
     }
     Ok(refuse_different(&args.out, "settings", &others)?)
@@ -364,8 +369,19 @@ mod tests {
             "{three}"
         );
         assert_eq!(told("--epochs 3")?, "", "a run that does not go on replaces them");
-        assert_eq!(told("--resume --epochs 3 --fold 1")?, "", "the others do not matter");
+        // A single fold is joined with the others later.
+        for more in ["--epochs 3 --fold 1", "--resume --epochs 3 --fold 1"] {
+            let others = told(more)?;
+            assert!(
+                others.contains("fold-0 (epochs 2, now 3), fold-2") && !others.contains("fold-6"),
+                "{others}"
+            );
+        }
+        let others = told("--epochs 3 --fold 0")?;
+        assert!(others.contains("settings: fold-2"), "its own is replaced: {others}");
+        assert_eq!(told("--epochs 2 --fold 1")?, "");
         folder.file("fold-1/checkpoint.json", b"{")?;
+        assert_eq!(told("--epochs 2 --fold 0")?, "", "another process may be at work there");
         assert!(told("--resume --epochs 2")?.contains("fold-1 and continue with --resume"));
         Ok(())
     }
