@@ -47,13 +47,14 @@ pub fn panels(image: &RgbImage, truth: &GrayImage, predicted: &GrayImage, margin
 
 /// Writes a picture as PNG.
 pub fn save(picture: &RgbImage, path: &Path) -> Result<(), Problem> {
-    let bytes = png(picture).map_err(|error| Problem::new(path, format!("cannot encode ({error})")))?;
-    write_whole(path, &bytes)
+    write_whole(path, &png(picture, path)?)
 }
 
-fn png(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
+/// Encodes a picture as PNG, to be written to `path`.
+pub fn png(picture: &RgbImage, path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Png)?;
+    let encoded = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    encoded.map_err(|error| Problem::new(path, format!("cannot encode ({error})")))?;
     Ok(bytes.into_inner())
 }
 

@@ -5,7 +5,7 @@ use crate::compare;
 use crate::data_files::Part;
 use crate::dataset::{Dataset, Entry};
 use crate::device::{self, Job};
-use crate::files::{create_folder, list_images, refuse_foreign, remove};
+use crate::files::{create_folder, file_name, list_images, refuse_foreign, remove, write_whole};
 use crate::lock::Lock;
 use crate::masks::{self, Marks};
 use crate::problem::Problem;
@@ -14,13 +14,14 @@ use crate::records::{Evaluation, ImageRecord, IouSummary, read_json, write_json}
 use crate::say::{self, plural};
 use crate::score::{Scored, score};
 use crate::shipped::Weights;
+use crate::signature::EVALUATE;
 use crate::table;
 use anyhow::{Result, bail};
 use rbc_model::GrayImage;
 use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::metrics::InstanceScore;
 use rbc_model::segment::{self, Segmenter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
@@ -58,6 +59,34 @@ fn clear_report(out: &Path) -> Result<(), Problem> {
     let path = out.join("report.json");
     refuse_foreign(&path, |path| read_json::<Evaluation>(path).is_ok())?;
     remove(&path)
+}
+
+/// The overlay of the image `name`, the `rank`th worst, from 1.
+fn overlay(out: &Path, rank: usize, name: &str) -> PathBuf {
+    out.join(format!("worst-{rank:02}-{name}.png"))
+}
+
+/// Refuses to overwrite files of others that are called as overlays may be: which these are shows only at the end.
+fn refuse_overlays(args: &EvaluateArgs, images: &[&Entry]) -> Result<(), Problem> {
+    let ranks = 1..=args.worst.min(images.len());
+    for path in list_images(&args.out).unwrap_or_default() {
+        let Some((rank, name)) = rank_and_name(&path) else { continue };
+        let in_the_way = ranks.contains(&rank) && images.iter().any(|entry| entry.name == name);
+        if in_the_way && !EVALUATE.is_on(&path) {
+            let what = "`trainer evaluate` may not have written this file and does not overwrite it: move it away or choose \
+                        another --out";
+            return Err(Problem::new(&path, what));
+        }
+    }
+    Ok(())
+}
+
+/// The two parts of the name of an overlay.
+fn rank_and_name(path: &Path) -> Option<(usize, String)> {
+    let whole = file_name(path);
+    let (rank, name) = whole.strip_prefix("worst-")?.strip_suffix(".png")?.split_once('-')?;
+    let rank = rank.parse().ok()?;
+    (overlay(Path::new(""), rank, name) == Path::new(&whole)).then(|| (rank, name.into()))
 }
 
 struct Measure<'a> {
@@ -109,8 +138,9 @@ impl Job for Measure<'_> {
     fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
-        clear_report(&self.args.out)?;
         let part = self.dataset.test_part();
+        refuse_overlays(self.args, &self.dataset.part(part).collect::<Vec<_>>())?;
+        clear_report(&self.args.out)?;
         if part != Part::Test {
             let what = "there is no test/, so all images are measured, including those that a network was trained on";
             say::err!("note: {}", Problem::new(&self.args.data, what));
@@ -208,11 +238,13 @@ impl<'a> Measure<'a> {
     fn draw(&self, worst: &[Candidate]) -> Vec<Problem> {
         let out = &self.args.out;
         let old = list_images(out).unwrap_or_default();
-        let gone = old.into_iter().filter(|path| is_overlay(path)).map(|path| remove(&path));
+        let ours = |path: &PathBuf| rank_and_name(path).is_some() && EVALUATE.is_on(path);
+        let gone = old.into_iter().filter(ours).map(|path| remove(&path));
         let draw = |(index, candidate): (usize, &Candidate)| {
             let (sample, _) = candidate.entry.load()?;
             let picture = compare::panels(&sample.image, &sample.mask, &candidate.mask, sample.margin);
-            compare::save(&picture, &out.join(format!("worst-{:02}-{}.png", index + 1, sample.name)))
+            let path = overlay(out, index + 1, &sample.name);
+            write_whole(&path, &EVALUATE.sign(compare::png(&picture, &path)?))
         };
         let gone: Vec<_> = gone.collect();
         let drawn = worst.iter().enumerate().map(draw);
@@ -222,14 +254,6 @@ impl<'a> Measure<'a> {
         }
         problems
     }
-}
-
-/// Whether the name is of the form `worst-NN-….png`.
-fn is_overlay(path: &Path) -> bool {
-    let name = crate::files::file_name(path);
-    let number = name.strip_prefix("worst-").and_then(|rest| rest.split_once('-')).map(|(number, _)| number);
-    number.is_some_and(|number| number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit()))
-        && name.ends_with(".png")
 }
 
 fn figures(evaluation: &Evaluation) -> String {
@@ -260,7 +284,6 @@ mod tests {
     use crate::fixture::Folder;
     use rbc_model::network::NetworkConfig;
     use rbc_model::weights;
-    use std::path::PathBuf;
 
     fn args(folder: &Path, weights: Option<PathBuf>) -> EvaluateArgs {
         EvaluateArgs {
@@ -284,13 +307,22 @@ mod tests {
         let network = config.init::<burn::backend::Flex>(&Default::default());
         let weights = folder.file("w.safetensors", &weights::to_safetensors(&network, &config)?)?;
         let out = folder.path.join("out");
-        let stale = folder.file("out/worst-09-old.png", b"")?;
-        let kept = folder.file("out/worst-case.png", b"")?;
+        let stale = folder.image("out/worst-09-old.png", 8, 8, 5)?;
+        std::fs::write(&stale, EVALUATE.sign(std::fs::read(&stale)?))?;
+        let kept = [
+            folder.file("out/worst-case.png", b"")?,
+            // Not written by `evaluate`, and in the way of nothing: no image has that name, or only one is drawn.
+            folder.image("out/worst-01-old.png", 8, 8, 6)?,
+            folder.image("out/worst-02-a.png", 8, 8, 7)?,
+        ];
         let args = args(&folder.path, Some(weights));
         let result = run(&args);
         assert!(result.is_err_and(|error| error.to_string().starts_with("1 file could not")));
-        assert!(!stale.exists() && kept.exists());
-        assert_eq!(crate::files::list_images(&out)?.len(), 2);
+        assert!(!stale.exists() && kept.iter().all(|path| path.exists()));
+        assert_eq!(list_images(&out)?.len(), kept.len() + 1);
+        let drawn =
+            list_images(&out)?.into_iter().find(|path| !kept.contains(path)).expect("the worst image");
+        image::open(&drawn)?;
         let report: serde_json::Value = crate::records::read_json(&out.join("report.json"))?;
         for key in ["mean_iou", "min_iou", "median_iou", "share_above_95", "seconds", "megapixels_per_second"]
         {
@@ -314,6 +346,12 @@ mod tests {
         }
         assert_eq!(report["images"][1]["name"], "b");
         assert!(report["images"][0]["warnings"].is_array(), "{report}");
+
+        // A picture that may become someone else's stops the next run before it removes anything.
+        image::open(&drawn)?.save(&drawn)?;
+        assert!(run(&args).is_err_and(|error| error.to_string().ends_with(&drawn.display().to_string())));
+        assert!(out.join("report.json").exists());
+        std::fs::remove_file(&drawn)?;
 
         // The next run replaces the report, and one with nothing to measure does not leave it in place.
         assert!(run(&args).is_err_and(|error| error.to_string().starts_with("1 file could not")));

@@ -41,6 +41,7 @@ mod run_files;
 mod say;
 mod score;
 mod shipped;
+mod signature;
 mod synth;
 mod table;
 mod train;

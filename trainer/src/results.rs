@@ -4,10 +4,9 @@ use crate::cli::PredictArgs;
 use crate::files::{remove, write_whole};
 use crate::outputs::Outcome;
 use crate::problem::Problem;
+use crate::signature::PREDICT;
 use rbc_model::cells::Cells;
 use rbc_model::{Error, RgbImage, export};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What is appended to an image's stem.
@@ -69,13 +68,13 @@ pub fn write(
         write_whole(&result(&args.out, stem, suffix), &bytes)
     };
     // The mask is there at all times, even if the run is killed here: by its mark the files beside it are known as ours.
-    if let Err(problem) = save(MASK, export::mask_png(&cells.labels.mask()).map(signed)) {
+    if let Err(problem) = save(MASK, export::mask_png(&cells.labels.mask()).map(|png| PREDICT.sign(png))) {
         outcome.problems.push(problem);
         return clear(args, stem, outcome);
     }
     clear_beside_mask(args, stem, outcome);
     let mut save = |suffix: &str, bytes| outcome.problems.extend(save(suffix, bytes).err());
-    save(LABELS, export::labels_png(&cells.labels).map(signed));
+    save(LABELS, export::labels_png(&cells.labels).map(|png| PREDICT.sign(png)));
     save(CELLS, export::cells_csv(cells).map(String::into_bytes));
     save(OVERLAY, export::overlay_png(image, &cells.labels));
     if args.geojson {
@@ -108,20 +107,6 @@ fn clear_beside_mask(args: &PredictArgs, stem: &str, outcome: &mut Outcome) {
     }
 }
 
-/// A PNG text chunk (tEXt) that marks masks and labels as made by this program, so that it recognises them later.
-const MADE: &[u8] = b"Software\0trainer predict";
-/// Length in bytes of a PNG's signature and first chunk.
-const HEADER: usize = 33;
-
-/// Adds [`MADE`] to a PNG.
-fn signed(mut png: Vec<u8>) -> Vec<u8> {
-    let chunk = [b"tEXt", MADE].concat();
-    let length = (MADE.len() as u32).to_be_bytes();
-    let sum = crc32fast::hash(&chunk).to_be_bytes();
-    png.splice(HEADER..HEADER, [length.as_slice(), &chunk, &sum].concat());
-    png
-}
-
 /// A file in `out` that the results of this stem, with these suffixes, would overwrite and that this program may not have
 /// made: a mask or labels without its mark, perhaps corrected by hand, or another file without such a mask or labels
 /// beside it.
@@ -131,11 +116,5 @@ pub fn foreign(out: &Path, stem: &str, suffixes: &[&str]) -> Option<PathBuf> {
     };
     let marked = there(&MARKED);
     let all = if marked.is_empty() { there(suffixes) } else { marked };
-    all.into_iter().find(|path| !is_signed(path))
-}
-
-fn is_signed(path: &Path) -> bool {
-    let mut head = [0; HEADER + 12 + MADE.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head[HEADER + 8..].starts_with(MADE)
+    all.into_iter().find(|path| !PREDICT.is_on(path))
 }
