@@ -304,6 +304,21 @@ fn a_network_is_trained_further_from_given_weights() -> Result<()> {
 }
 
 #[test]
+fn training_tells_of_a_bad_file_before_it_goes_on_without_it() -> Result<()> {
+    let scratch = Scratch::new("bad-crop")?;
+    let (data, out) = (crops(&scratch)?, scratch.path().join("out"));
+    std::fs::write(data.join("train/images/train_000.png"), "no picture")?;
+    let run = train(&data, &out, &["--folds", "1"])?;
+    ensure!(run.status == Some(1) && out.join("rbc.safetensors").is_file(), "{}", run.stderr);
+    ensure!(run.line_about("train_000.png")?.starts_with("error: "), "{}", run.stderr);
+    let told = run.line_about("1 file left out")?;
+    ensure!(told.contains("the other 7 images") && told.contains("exit status 1"), "{told}");
+    let epochs = run.stderr.find("epoch 1").context("no epoch")?;
+    ensure!(run.stderr.find(told) < Some(epochs), "told too late:\n{}", run.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_training_run_is_gone_on_with_or_replaced_but_never_lost() -> Result<()> {
     let scratch = Scratch::new("train")?;
     let (data, out) = (crops(&scratch)?, scratch.path().join("out"));

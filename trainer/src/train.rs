@@ -13,7 +13,7 @@ use crate::files::create_folder;
 use crate::folds::Splits;
 use crate::lock::Lock;
 use crate::run_files::SPLITS;
-use crate::say::plural;
+use crate::say::{self, plural};
 use crate::shipped::Weights;
 use anyhow::{Result, bail};
 use rbc_model::network::NetworkConfig;
@@ -52,6 +52,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         earlier::clear(args)?;
     }
     let bad = material.left_out;
+    if bad > 0 {
+        let (left_out, rest) = (plural(bad, "file", "files"), material.samples.len() + material.fields.len());
+        let rest = plural(rest, "image", "images");
+        say::err!(
+            "warning: {left_out} left out: training goes on with the other {rest} and ends with exit status 1"
+        );
+    }
     // After everything that may fail: a thousand smears take minutes.
     material.smears = smears::smears(args.synthetic, args.white_cells, args.seed);
     let device_name = device.to_string();

@@ -48,7 +48,7 @@ pub fn gather(args: &TrainArgs) -> Result<Material> {
     }
     let marks = warn_about_masks(&data, &samples);
     for problem in &problems {
-        say::err!("{}", left_out(problem));
+        say::err!("error: {problem}");
     }
     if samples.is_empty() {
         bail!("no image to train on, add some with their masks: {}", data.display());
@@ -62,11 +62,6 @@ pub fn gather(args: &TrainArgs) -> Result<Material> {
     Ok(Material { samples, fields, smears: Vec::new(), left_out: problems.len() })
 }
 
-/// The message about a file that is not trained on.
-fn left_out(problem: &Problem) -> String {
-    // Some problems say so themselves.
-    let told = problem.to_string();
-    if told.starts_with("left out") { told } else { format!("left out: {told}") }
 }
 
 /// The fields without those that test images were cut from; each gets the source by which the images refer to it. Warns
