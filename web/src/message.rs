@@ -21,7 +21,7 @@ pub const UM_PER_PX: RangeInclusive<f64> = 0.001..=1000.0;
 /// Permitted cell diameters in pixels.
 pub const DIAMETERS: RangeInclusive<f64> = 4.0..=1000.0;
 /// Plausible mean diameters of red cells in µm; the page warns of others while the user types the scale.
-pub const RED_CELLS: RangeInclusive<f64> = 3.0..=15.0;
+pub const RED_CELLS: RangeInclusive<f64> = 4.5..=12.0;
 
 /// How cells are derived from a probability map; mirrors the model's options, as the page does not link the model.
 #[derive(Clone, Copy, Debug, PartialEq)]

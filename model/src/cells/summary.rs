@@ -62,8 +62,8 @@ impl Spread {
     }
 }
 
-/// Plausible mean diameters of red cells in µm, from small ones in dry areas to large flattened ones.
-pub const RED_CELLS: RangeInclusive<f64> = 3.0..=15.0;
+/// Plausible mean diameters of red cells in µm: a scale that is off by a factor of two gives cells of 6 to 9 µm others.
+pub const RED_CELLS: RangeInclusive<f64> = 4.5..=12.0;
 
 impl Summary {
     /// A warning for the user if the scale implies an implausible size of red cells.
@@ -141,7 +141,8 @@ mod tests {
             Summary::of(&find_cells(&map, &CellOptions { um_per_px, ..CellOptions::default() })).doubt()
         };
         assert_eq!((doubt(None), doubt(Some(0.3))), (None, None));
-        for wrong in [0.1, 1.0] {
+        // Off by a factor of two, or more.
+        for wrong in [0.1, 0.15, 0.6, 1.0] {
             assert!(doubt(Some(wrong)).is_some_and(|told| told.contains("check the scale")), "{wrong}");
         }
     }
