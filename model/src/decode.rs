@@ -15,6 +15,7 @@ use crate::{Error, GrayImage, RgbImage};
 pub use calibration::um_per_px;
 use image::DynamicImage;
 pub use image::metadata::Orientation;
+pub use start::is_foreign;
 
 /// Maximum number of pixels of an image. 12 000 x 9 000 is 108 million.
 pub const MAX_PIXELS: u64 = 300_000_000;

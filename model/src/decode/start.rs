@@ -35,31 +35,33 @@ pub fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
     }
 }
 
+/// Files that are not read: where they have which bytes, what they are, and the extensions of those that hold pictures.
+const FOREIGN: [(usize, &[u8], &str, &[&str]); 13] = [
+    (0, b"%PDF", "a PDF", &[]),
+    (0, b"PK\x03\x04", "a ZIP archive or an Office document", &[]),
+    (0, b"\x1f\x8b", "a gzip archive", &[]),
+    (0, b"ZISRAWFILE", "a Zeiss CZI file", &["czi"]),
+    (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 file", &["nd2"]),
+    (0, b"\x70\x00\x00\x00", "a Leica LIF file", &["lif"]),
+    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000", &["jp2"]),
+    (0, b"\x89HDF", "an HDF5 file", &[]),
+    (0, b"8BPS", "a Photoshop document", &["psd"]),
+    (4, b"ftyphe", "an HEIC photo", &["heic", "heif"]),
+    (4, b"ftypmif", "an HEIC photo", &[]),
+    (4, b"ftypavif", "an AVIF photo", &["avif"]),
+    (128, b"DICM", "a DICOM file", &["dcm"]),
+];
+
+/// Whether an extension, in lower case, is that of pictures in a format that is known but not read.
+pub fn is_foreign(extension: &str) -> bool {
+    FOREIGN.iter().any(|(.., extensions)| extensions.contains(&extension))
+}
+
 /// What an unsupported file seems to be, in words.
 fn kind(bytes: &[u8]) -> &'static str {
-    let box_type = bytes.get(4..12).unwrap_or_default();
-    let known: [(&[u8], &str); 9] = [
-        (b"%PDF", "a PDF"),
-        (b"PK\x03\x04", "a ZIP archive or an Office document"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"ZISRAWFILE", "a Zeiss CZI file"),
-        (b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),
-        (b"\x70\x00\x00\x00", "a Leica LIF file"),
-        (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
-        (b"\x89HDF", "an HDF5 file"),
-        (b"8BPS", "a Photoshop document"),
-    ];
-    if let Some((_, name)) = known.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+    let is = |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    if let Some((_, _, name, _)) = FOREIGN.iter().find(|(at, magic, ..)| is(*at, magic)) {
         return name;
-    }
-    if box_type.starts_with(b"ftyphe") || box_type.starts_with(b"ftypmif") {
-        return "an HEIC photo";
-    }
-    if box_type == b"ftypavif" {
-        return "an AVIF photo";
-    }
-    if bytes.get(128..132) == Some(b"DICM".as_slice()) {
-        return "a DICOM file";
     }
     let head = &bytes[..bytes.len().min(256)];
     // The head may end in the middle of a character.

@@ -3,6 +3,8 @@
 use super::file_name;
 use crate::problem::Problem;
 use crate::say::{join_first, plural};
+use rbc_model::decode::is_foreign;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Extensions that the decoder reads, in lower case.
@@ -48,11 +50,23 @@ impl Listing {
     pub fn skipped(&self, folder: &Path) -> Vec<Problem> {
         let others = (!self.others.is_empty()).then(|| {
             let count = plural(self.others.len(), "file", "files");
-            format!("skipped {count} without an image extension ({})", join_first(&self.others))
+            let (names, advice) = (join_first(&self.others), save_foreign(&self.others));
+            format!("skipped {count} without an image extension ({names}){advice}")
         });
         let folders = (!self.folders.is_empty()).then(|| skipped_folders(&self.folders));
         others.into_iter().chain(folders).map(|what| Problem::new(folder, what)).collect()
     }
+}
+
+/// What to do about pictures in formats that the decoder does not read.
+fn save_foreign(names: &[String]) -> String {
+    let extensions = names.iter().filter_map(|name| Path::new(name).extension()?.to_str());
+    let known = extensions.map(str::to_lowercase).filter(|extension| is_foreign(extension));
+    let kinds: BTreeSet<String> = known.map(|extension| extension.to_uppercase()).collect();
+    if kinds.is_empty() {
+        return String::new();
+    }
+    format!("; save {} files as TIFF or PNG", kinds.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// A note about folders that are not entered.
@@ -86,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_skipped_is_told_in_a_line() -> anyhow::Result<()> {
         let folder = Folder::new("skipped")?;
-        for name in ["a.png", "b.czi", "c", "d.txt", "e.nd2", "f.lif", "g.psd", ".hidden", "Thumbs.db"] {
+        for name in ["a.png", "b.czi", "c", "d.txt", "e.nd2", "f.CZI", "g.psd", ".hidden", "Thumbs.db"] {
             folder.file(name, b"")?;
         }
         folder.file("sub/x.png", b"")?;
@@ -100,7 +114,8 @@ mod tests {
         assert_eq!(
             told,
             [
-                "skipped 6 files without an image extension (b.czi, c, d.txt, e.nd2, f.lif and 1 more)",
+                "skipped 6 files without an image extension (b.czi, c, d.txt, e.nd2, f.CZI and 1 more); save CZI, ND2, PSD files \
+                 as TIFF or PNG",
                 "skipped 1 subfolder (sub)"
             ]
         );
