@@ -47,6 +47,7 @@ fn broken_images_get_a_line_each_and_the_others_are_segmented() -> Result<()> {
         ensure!(line.len() > name.len() + 20, "says too little: {line}");
         ensure!(!line.contains("panicked"), "{line}");
     }
+    ensure!(run.line_about("missing.png")?.contains("check the path"), "{}", run.stderr);
     let stem = good.file_stem().context("the smear has a name")?.to_string_lossy();
     let mask = image::open(out.join(format!("{stem}.mask.png")))?.into_luma8();
     let (width, height) = image::image_dimensions(&good)?;
@@ -301,6 +302,16 @@ fn a_network_is_trained_further_from_given_weights() -> Result<()> {
     let run = further(&data.join("manifest.csv"), &[])?;
     ensure!(!run.success, "{}", run.stderr);
     run.line_about("manifest.csv").map(drop)
+}
+
+#[test]
+fn a_mistyped_data_set_is_told_and_leaves_nothing_behind() -> Result<()> {
+    let scratch = Scratch::new("mistyped")?;
+    let (nowhere, out) = (scratch.path().join("nowhere"), scratch.path().join("out"));
+    let run = train(&nowhere, &out, &[])?;
+    ensure!(!run.success && run.line_about("nowhere")?.contains("check the path"), "{}", run.stderr);
+    ensure!(!out.exists(), "an empty folder is left");
+    Ok(())
 }
 
 #[test]

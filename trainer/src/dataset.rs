@@ -7,7 +7,7 @@ mod entry;
 mod tests;
 
 use crate::data_files::{Part, UNFINISHED};
-use crate::files::{Listing, file_name, stem};
+use crate::files::{Listing, file_name, refuse_unlisted, stem};
 use crate::manifest::{Manifest, Row};
 use crate::problem::Problem;
 use crate::say;
@@ -51,7 +51,7 @@ impl Dataset {
     /// If there is no data set, a folder can't be listed or the manifest can't be read at all.
     pub fn open(root: &Path) -> Result<Self> {
         // A folder without permission to enter it would look as if it did not exist.
-        std::fs::read_dir(root).map_err(|error| Problem::io(root, "cannot list", &error))?;
+        refuse_unlisted(root)?;
         let mut closed = Vec::new();
         let mut is_folder = |path: PathBuf| match std::fs::metadata(&path) {
             Ok(found) => found.is_dir(),

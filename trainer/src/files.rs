@@ -4,14 +4,14 @@ mod listing;
 mod write;
 
 use crate::problem::Problem;
-pub use listing::{Listing, is_image, list_images, skipped_folders};
+pub use listing::{Listing, is_image, list_images, refuse_unlisted, skipped_folders};
 use rbc_model::Error;
 use std::path::Path;
 pub use write::{create_folder, partial, refuse_foreign, remove, sweep, write_lasting, write_whole};
 
 /// Reads a whole file.
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path).map_err(|error| Problem::io(path, "cannot read", &error))
+    std::fs::read(path).map_err(|error| Problem::given(path, "cannot read", &error))
 }
 
 /// Reads a file and decodes it; `decode` gets the bytes and the name to use in its errors.

@@ -85,7 +85,7 @@ impl Inputs {
             // A file given by name is taken whatever its extension; the decoder looks at its contents.
             return match path.metadata() {
                 Ok(_) => Ok(vec![path.into()]),
-                Err(error) => Err(Problem::io(path, "cannot read", &error)),
+                Err(error) => Err(Problem::given(path, "cannot read", &error)),
             };
         }
         let mut images = Vec::new();

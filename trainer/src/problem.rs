@@ -23,6 +23,15 @@ impl Problem {
         Self::new(path, format!("{doing} ({reason})"))
     }
 
+    /// The same for a path from the command line, which may be mistyped.
+    pub fn given(path: &Path, doing: &str, error: &std::io::Error) -> Self {
+        let told = Self::io(path, doing, error);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::new(path, format!("{}; check the path", told.what)),
+            _ => told,
+        }
+    }
+
     /// The run in a folder cannot be continued, because it was started with other settings or images.
     pub fn other_run(folder: &Path, what: &str) -> Self {
         let what = format!(

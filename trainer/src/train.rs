@@ -9,7 +9,7 @@ mod watch;
 
 use crate::cli::TrainArgs;
 use crate::device;
-use crate::files::create_folder;
+use crate::files::{create_folder, refuse_unlisted};
 use crate::folds::Splits;
 use crate::lock::Lock;
 use crate::run_files::SPLITS;
@@ -28,6 +28,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         config.start = Some(start.fingerprint()?);
         config.start_file = Some(crc32fast::hash(&start.bytes));
     }
+    // Before a folder is left behind.
+    args.data.iter().chain(&args.fields).try_for_each(|folder| refuse_unlisted(folder))?;
     create_folder(&args.out)?;
     let _lock = match args.fold {
         Some(fold) => Lock::fold(&args.out, fold)?,

@@ -80,6 +80,14 @@ pub fn list_images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(Listing::of(folder)?.images)
 }
 
+/// Refuses a folder from the command line that can't be listed.
+///
+/// # Errors
+/// If it can't.
+pub fn refuse_unlisted(folder: &Path) -> Result<(), Problem> {
+    std::fs::read_dir(folder).map(drop).map_err(|error| Problem::given(folder, "cannot list", &error))
+}
+
 /// Hidden by convention, or put into every folder by the operating system.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&name.to_lowercase().as_str())
