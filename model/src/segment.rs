@@ -81,7 +81,8 @@ pub struct Segmentation {
     pub warnings: Vec<String>,
 }
 
-const NO_CELLS: &str =
+/// The warning if the cell diameter is neither given nor shown by the image.
+pub const NO_CELLS: &str =
     "the cell diameter could not be estimated: is this a stained smear? If so, give it by hand";
 
 const NONE_OF_THIS_SIZE: &str =

@@ -170,6 +170,7 @@ fn what_an_evaluation_doubts_is_told_and_recorded() -> Result<()> {
     let run = evaluate(&data, &out)?.succeeded()?;
     let told = "the cell diameter could not be estimated";
     assert_eq!(run.stderr.matches(told).count(), 5, "{}", run.stderr);
+    ensure!(run.stderr.contains("give it by hand (`--diameter PX`): "), "{}", run.stderr);
     let more = run.line_about("and 1 more warning")?;
     ensure!(more.contains("report.json lists"), "{more}");
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("report.json"))?)?;

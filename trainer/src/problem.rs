@@ -1,5 +1,6 @@
 //! A problem with one file, in one line: what is wrong, what to do, and the file's name last.
 
+use rbc_model::segment::NO_CELLS;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,9 @@ impl Problem {
 
     /// A sentence of the model that warns about a file.
     pub fn doubt(path: &Path, sentence: &str) -> Self {
-        Self::new(path, sentence.trim_end_matches('.'))
+        // The page, which shows the same sentence, has a field for it.
+        let how = if sentence == NO_CELLS { " (`--diameter PX`)" } else { "" };
+        Self::new(path, format!("{}{how}", sentence.trim_end_matches('.')))
     }
 
     /// An error that the model reports about a file. Its own message ends with the file's name, which is not repeated.
