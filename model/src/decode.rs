@@ -12,7 +12,7 @@ mod tiff_rest;
 
 use crate::cells::Labels;
 use crate::{Error, GrayImage, RgbImage};
-pub use calibration::um_per_px;
+pub use calibration::{oblong, um_per_px};
 use image::DynamicImage;
 pub use image::metadata::Orientation;
 pub use start::is_foreign;

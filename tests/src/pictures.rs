@@ -45,14 +45,15 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
     encoded(image.clone(), ImageFormat::Png)
 }
 
-/// A TIFF as written by ImageJ, with this scale in nanometres per pixel.
-pub fn calibrated_tiff(image: &RgbImage, nanometres: u32) -> Result<Vec<u8>> {
+/// A TIFF as written by ImageJ, with this width and height of a pixel in nanometres.
+pub fn calibrated_tiff(image: &RgbImage, nanometres: [u32; 2]) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut bytes)?;
     let mut page = encoder.new_image::<colortype::RGB8>(image.width(), image.height())?;
     page.resolution_unit(ResolutionUnit::None);
-    page.x_resolution(Rational { n: 1000, d: nanometres });
-    page.y_resolution(Rational { n: 1000, d: nanometres });
+    let [x, y] = nanometres.map(|nanometres| Rational { n: 1000, d: nanometres });
+    page.x_resolution(x);
+    page.y_resolution(y);
     page.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.54f\nunit=micron\n")?;
     page.write_data(image)?;
     Ok(bytes.into_inner())

@@ -90,19 +90,23 @@ fn the_columns_of_the_cell_table_are_the_promised_ones() -> Result<()> {
 #[test]
 fn a_tiff_that_tells_its_scale_is_measured_in_micrometres() -> Result<()> {
     let scratch = Scratch::new("calibrated")?;
-    let image = scratch.write("a.tif", calibrated_tiff(&pictures::smear()?, 130)?)?;
-    let told = |out: &str, more: &[&str]| -> Result<(String, String)> {
+    let told = |out: &str, nanometres: [u32; 2], more: &[&str]| -> Result<(String, String)> {
+        let image = scratch.write("a.tif", calibrated_tiff(&pictures::smear()?, nanometres)?)?;
         let out = scratch.path().join(out);
         let run = predict(&[&image], &out, more)?.succeeded()?;
         let mut scales = table::column(&out.join("summary.csv"), "um_per_px")?;
         Ok((scales.pop().context("no image")?, run.stderr))
     };
-    let (own, warnings) = told("own", &[])?;
+    let (own, warnings) = told("own", [130; 2], &[])?;
     assert_eq!((own.as_str(), warnings.contains("check the scale")), ("0.13", false), "{warnings}");
     ensure!(std::fs::read_to_string(scratch.path().join("own/a.cells.csv"))?.contains("diameter_um"));
     // A scale given on the command line takes precedence, and draws a warning if red cells cannot be so large.
-    let (given, warnings) = told("given", &["--um-per-px", "1.3"])?;
+    let (given, warnings) = told("given", [130; 2], &["--um-per-px", "1.3"])?;
     assert_eq!((given.as_str(), warnings.contains("check the scale")), ("1.3", true), "{warnings}");
+    let (none, warnings) = told("oblong", [130, 260], &[])?;
+    assert_eq!((none.as_str(), warnings.contains("not square (0.130 x 0.260 µm)")), ("", true), "{warnings}");
+    let (given, warnings) = told("both", [130, 260], &["--um-per-px", "0.13"])?;
+    assert_eq!((given.as_str(), warnings.contains("not square")), ("0.13", false), "{warnings}");
     Ok(())
 }
 

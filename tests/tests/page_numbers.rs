@@ -184,7 +184,7 @@ fn totals_are_of_the_cells_of_all_images() -> Result<()> {
 fn a_file_that_tells_its_scale_is_measured_by_it_until_another_is_typed() -> Result<()> {
     let scratch = Scratch::new("calibrated")?;
     let images = [
-        scratch.write("own.tif", calibrated_tiff(&smear()?, 130)?)?,
+        scratch.write("own.tif", calibrated_tiff(&smear()?, [130; 2])?)?,
         scratch.write("other.png", png(&piece(0, 0, 200, 160)?)?)?,
     ];
     let page = Page::open(Backend::Cpu)?;

@@ -150,7 +150,9 @@ impl Predict<'_> {
         results::write(args, (path, &input.stem), &image, &cells, outcome);
         let (stem, summary) = (input.stem.clone(), Summary::of(&cells));
         let unread = decode::unread(&bytes).map(String::from);
-        let warnings = unread.into_iter().chain(segmentation.warnings).chain(summary.doubt()).collect();
+        let oblong = decode::oblong(&bytes).filter(|_| args.um_per_px.is_none());
+        let of_file = unread.into_iter().chain(oblong);
+        let warnings = of_file.chain(segmentation.warnings).chain(summary.doubt()).collect();
         outcome.row = Some(Row { stem, summary, warnings, file: path.clone() });
         Ok(())
     }

@@ -159,6 +159,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
         Err(error) => return failed(id, "decode", &error),
     };
     let unread = rbc_model::decode::unread(&file);
+    let oblong = rbc_model::decode::oblong(&file);
     let um_per_px = rbc_model::decode::um_per_px(&file);
     drop(file);
     let (width, height) = image.dimensions();
@@ -182,7 +183,7 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             probability: Uint8Array::from(&result.probability.as_raw()[..]).buffer(),
             diameter: f64::from(result.diameter_px),
             um_per_px,
-            warnings: unread.map(String::from).into_iter().chain(result.warnings).collect(),
+            warnings: unread.map(String::from).into_iter().chain(oblong).chain(result.warnings).collect(),
             seconds,
             backend: engine.name().into(),
             weights_serial,

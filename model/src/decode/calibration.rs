@@ -14,6 +14,22 @@ const DESCRIPTION: usize = 1 << 16;
 /// Micrometres per pixel as stated in a TIFF file: in OME-XML, in ImageJ's description, or as TIFF resolution. `None`
 /// for other formats, if nothing is stated, and if pixels are not square.
 pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
+    let [x, y] = pixel(bytes)?;
+    possible(x).filter(|_| is_square(x, y))
+}
+
+/// A sentence for the user, without semicolons, if the scale that a file states is not used because pixels are not square.
+pub fn oblong(bytes: &[u8]) -> Option<String> {
+    let [x, y] = pixel(bytes)?;
+    let (x, y) = possible(x).zip(possible(y)).filter(|_| !is_square(x, y))?;
+    Some(format!(
+        "the file states pixels that are not square ({x:.3} x {y:.3} µm), so its scale is not used: resample the image, or \
+         give the scale by hand if the file is wrong"
+    ))
+}
+
+/// Width and height of a pixel in µm, whatever they are.
+fn pixel(bytes: &[u8]) -> Option<[f64; 2]> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
     // As bytes, not as a string: the standard says ASCII, but UTF-8 and Latin-1 occur.
     let mut description = vec![0; DESCRIPTION];
@@ -30,22 +46,22 @@ pub fn um_per_px(bytes: &[u8]) -> Option<f64> {
         let &[pixels, units] = &value[..] else { return None };
         Some(f64::from(pixels) / f64::from(units))
     };
-    let density = square(density(Tag::XResolution)?, density(Tag::YResolution)?)?;
-    if description.starts_with("ImageJ=") {
-        let unit = description.lines().find_map(|line| line.strip_prefix("unit="))?;
-        return possible(micrometres(unit)? / density);
-    }
-    // TIFF 6.0, ResolutionUnit: 1 none, 2 inch (the default), 3 centimetre.
-    let unit = match tag(Tag::ResolutionUnit).and_then(|value| value.into_u16().ok()) {
-        None | Some(2) => 25_400.0,
-        Some(3) => 10_000.0,
-        Some(_) => return None,
+    let densities = [density(Tag::XResolution)?, density(Tag::YResolution)?];
+    let unit = if description.starts_with("ImageJ=") {
+        micrometres(description.lines().find_map(|line| line.strip_prefix("unit="))?)?
+    } else {
+        // TIFF 6.0, ResolutionUnit: 1 none, 2 inch (the default), 3 centimetre.
+        match tag(Tag::ResolutionUnit).and_then(|value| value.into_u16().ok()) {
+            None | Some(2) => 25_400.0,
+            Some(3) => 10_000.0,
+            Some(_) => return None,
+        }
     };
-    possible(unit / density)
+    Some(densities.map(|density| unit / density))
 }
 
 /// Pixel size of the first image in OME-XML (OME data model 2016-06: micrometres if no unit is given).
-fn ome(xml: &str) -> Option<f64> {
+fn ome(xml: &str) -> Option<[f64; 2]> {
     // The tag may have a namespace prefix.
     let start = ["<Pixels", ":Pixels"].iter().filter_map(|name| xml.find(name)).min()?;
     let pixels = &xml[start..];
@@ -63,7 +79,7 @@ fn ome(xml: &str) -> Option<f64> {
         let size: f64 = attribute(&format!("PhysicalSize{axis}"))?.trim().parse().ok()?;
         Some(size * micrometres(attribute(&format!("PhysicalSize{axis}Unit")).unwrap_or("um"))?)
     };
-    possible(square(size("X")?, size("Y")?)?)
+    Some([size("X")?, size("Y")?])
 }
 
 /// Size of a unit of length in micrometres.
@@ -81,9 +97,9 @@ fn micrometres(unit: &str) -> Option<f64> {
     })
 }
 
-/// The first of two values, if they are equal up to rounding.
-fn square(x: f64, y: f64) -> Option<f64> {
-    ((x / y - 1.0).abs() < 0.01).then_some(x)
+/// Whether two lengths are equal up to rounding.
+fn is_square(x: f64, y: f64) -> bool {
+    (x / y - 1.0).abs() < 0.01
 }
 
 fn possible(um: f64) -> Option<f64> {
@@ -100,6 +116,10 @@ mod tests {
 
     /// The pixel size read from a file with this description and density (pixels per unit).
     fn told(description: impl AsRef<[u8]>, density: [(u32, u32); 2], unit: ResolutionUnit) -> Option<f64> {
+        um_per_px(&file(description, density, unit))
+    }
+
+    fn file(description: impl AsRef<[u8]>, density: [(u32, u32); 2], unit: ResolutionUnit) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         let mut encoder = TiffEncoder::new(&mut bytes).unwrap();
         let mut image = encoder.new_image::<colortype::Gray8>(2, 1).unwrap();
@@ -109,7 +129,7 @@ mod tests {
         image.y_resolution(y);
         image.encoder().write_tag(Tag::ImageDescription, description.as_ref()).unwrap();
         image.write_data(&[0, 1]).unwrap();
-        um_per_px(&bytes.into_inner())
+        bytes.into_inner()
     }
 
     fn near(found: Option<f64>, wanted: f64) -> bool {
@@ -150,6 +170,22 @@ mod tests {
         assert_eq!(with("PhysicalSizeX=\"0.11\""), None);
         assert_eq!(with("PhysicalSizeX=\"1\" PhysicalSizeY=\"1\" PhysicalSizeXUnit=\"pixel\""), None);
         assert_eq!(with("SizeX=\"2\""), None);
+    }
+
+    #[test]
+    fn a_scale_that_is_not_used_is_told() {
+        let oblong =
+            |description: &str, density| oblong(&file(description, density, ResolutionUnit::Centimeter));
+        let ome = |y: f64| format!("<OME><Pixels PhysicalSizeX=\"0.2\" PhysicalSizeY=\"{y}\"/></OME>");
+        let told = oblong(&ome(0.4), [(1, 1); 2]).unwrap();
+        assert!(told.contains("(0.200 x 0.400 µm)") && !told.contains(';'), "{told}");
+        assert!(oblong("ImageJ=1.54f\nunit=micron\n", [(8, 1), (4, 1)]).is_some());
+        assert!(oblong("", [(100_000, 1), (50_000, 1)]).is_some());
+        assert_eq!(oblong(&ome(0.2), [(1, 1); 2]), None);
+        // A fax, and nothing.
+        assert_eq!(oblong("", [(80, 1), (39, 1)]), None);
+        assert_eq!(oblong("", [(0, 1), (1, 0)]), None);
+        assert_eq!(super::oblong(b"no TIFF"), None);
     }
 
     #[test]
