@@ -13,8 +13,8 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "r
 const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
 /// The name by which Debian's rustc calls its linker; a symbolic link into one of Debian's `lld` packages.
 const DEBIAN_LINKER: &str = "/usr/bin/rust-lld";
-/// Minor version of the oldest supported Rust release.
-const OLDEST_MINOR: u32 = 92;
+/// The oldest supported Rust release, as in Cargo.toml.
+const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// The toolchain that compiles code for the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Toolchain {
         let needed = ["/usr/bin/cargo", "/usr/bin/cargo-clippy", DEBIAN_LINKER, DEBIAN_STD];
         let complete = needed.iter().all(|file| Path::new(file).exists());
         let version = process::output(Command::new("/usr/bin/rustc").arg("--version"))?;
-        (complete && minor(&version)? >= OLDEST_MINOR).then_some(Self::Debian)
+        (complete && is_supported(&version)).then_some(Self::Debian)
     }
 
     /// A command for `program` (cargo or trunk) with this toolchain, with the folders `tools` in front of `PATH` and a
@@ -111,25 +111,27 @@ fn install_debian() -> Result<()> {
         tools::apt_install(&[package])?;
     }
     match process::output(Command::new("/usr/bin/rustc").arg("--version")) {
-        Some(version) if minor(&version).is_some_and(|minor| minor < OLDEST_MINOR) => {
-            bail!("the {version} that apt installed is too old; 1.{OLDEST_MINOR} or newer is needed")
+        Some(version) if !is_supported(&version) => {
+            bail!("the {version} that apt installed is too old; {OLDEST} or newer is needed")
         }
         _ => Ok(()),
     }
 }
 
-/// 96 for "rustc 1.96.0 (...)".
-fn minor(version: &str) -> Option<u32> {
-    version.split_whitespace().nth(1)?.split('.').nth(1)?.parse().ok()
+/// Whether a compiler that calls itself `rustc 1.96.0 (...)` is at least the oldest supported one.
+fn is_supported(rustc: &str) -> bool {
+    let minor = |version: &str| version.split('.').nth(1)?.parse::<u32>().ok();
+    rustc.split_whitespace().nth(1).and_then(minor).is_some_and(|number| Some(number) >= minor(OLDEST))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::minor;
+    use super::{OLDEST, is_supported};
 
     #[test]
-    fn minor_version_is_read() {
-        assert_eq!(minor("rustc 1.96.0 (ac68faa20 2026-05-25)"), Some(96));
-        assert_eq!(minor("rustc"), None);
+    fn only_compilers_that_are_too_old_are_refused() {
+        assert!(is_supported("rustc 1.196.0 (ac68faa20 2026-05-25)"));
+        assert!(is_supported(&format!("rustc {OLDEST}.0 (ac68faa20 2026-05-25)")));
+        assert!(!is_supported("rustc 1.9.0 (ac68faa20 2026-05-25)") && !is_supported("rustc"));
     }
 }
