@@ -63,7 +63,10 @@ impl Recorder {
 
     /// Refuses all connections from now on, as if the host or the network were gone.
     pub fn stop(&self) {
-        self.open.store(false, Ordering::SeqCst);
+        // Once only: another test may listen on the freed port by the time this value is dropped.
+        if !self.open.swap(false, Ordering::SeqCst) {
+            return;
+        }
         // Wakes the thread, which waits for a connection.
         drop(TcpStream::connect(self.address));
         while TcpStream::connect(self.address).is_ok() {
@@ -116,4 +119,22 @@ fn relay(
     write!(server, "{method} {path} HTTP/1.1\r\nHost: {own}\r\nConnection: close\r\n\r\n")?;
     std::io::copy(&mut server, &mut stream)?;
     stream.shutdown(Shutdown::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorder_that_was_stopped_leaves_its_port_to_others() -> Result<()> {
+        let recorder = Recorder::start(&std::env::temp_dir())?;
+        recorder.stop();
+        let next = TcpListener::bind(recorder.address())?;
+        // Would wait for the next listener to go.
+        recorder.stop();
+        drop(recorder);
+        next.set_nonblocking(true)?;
+        assert!(next.accept().is_err(), "the port's next owner was knocked at");
+        Ok(())
+    }
 }
