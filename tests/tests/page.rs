@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rbc_tests::mask;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::scratch::Scratch;
+use rbc_tests::table;
 use rbc_tests::trainer::{predict, synth};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,19 +73,10 @@ fn real_smears_give_the_native_masks() -> Result<()> {
 }
 
 /// For each image in a `summary.csv`: the number of cells, and the cell diameter that it was segmented with.
-fn counted(summary: &str) -> Result<BTreeMap<String, [String; 2]>> {
-    let mut lines = summary.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let head = lines.next().context("an empty table")?;
-    let column =
-        |name| head.iter().position(|other| *other == name).with_context(|| format!("no column {name}"));
-    let columns = [column("name")?, column("cells")?, column("expected_diameter_px")?];
-    lines
-        .map(|line| {
-            let [name, cells, diameter] = columns.map(|at| line.get(at).map(|field| (*field).to_string()));
-            let figures = cells.zip(diameter).context("a short line")?;
-            Ok((name.context("a short line")?, figures.into()))
-        })
-        .collect()
+fn counted(summary: &Path) -> Result<BTreeMap<String, [String; 2]>> {
+    let column = |name| table::column(summary, name);
+    let figures = column("cells")?.into_iter().zip(column("expected_diameter_px")?);
+    Ok(column("name")?.into_iter().zip(figures.map(Into::into)).collect())
 }
 
 /// Overlapping cells of many sizes, for which several scales are compared: rounding must not decide between them.
@@ -102,8 +94,8 @@ fn crowds_are_looked_at_at_the_native_scale_and_counted_alike() -> Result<()> {
     predict(&images, &out, &[])?.succeeded()?;
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
-    let found = counted(&std::fs::read_to_string(page.save("export-images", "summary.csv")?)?)?;
-    let native = counted(&std::fs::read_to_string(out.join("summary.csv"))?)?;
+    let found = counted(&page.save("export-images", "summary.csv")?)?;
+    let native = counted(&out.join("summary.csv"))?;
     let names = |table: &BTreeMap<String, [String; 2]>| {
         table.keys().map(|name| name.trim_end_matches(".jpg").to_string()).collect::<Vec<_>>()
     };

@@ -5,16 +5,11 @@ use rbc_tests::hands::ESCAPE;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{piece, plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
+use rbc_tests::table;
 use rbc_tests::unzip;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs;
-
-/// Number of cells of an image in a summary table: `name,width,height,cells,…`.
-fn cells(table: &str, name: &str) -> Result<usize> {
-    let line =
-        table.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}: {table}"))?;
-    Ok(line.split(',').nth(3).context("no count")?.parse()?)
-}
 
 fn count(page: &Page) -> Result<usize> {
     Ok(page.text("cell-count")?.parse()?)
@@ -126,9 +121,15 @@ fn a_zip_is_of_the_moment_it_was_asked_for() -> Result<()> {
         let file = zip.iter().find(|(file, _)| file == name).with_context(|| format!("no {name}"))?;
         Ok(String::from_utf8(file.1.clone())?)
     };
-    let table = text("summary.csv")?;
+    let summary = text("summary.csv")?;
+    let column = |name| table::column_in(summary.as_bytes(), name);
+    let mut summed_up = BTreeMap::new();
+    for (name, cells) in column("name")?.into_iter().zip(column("cells")?) {
+        summed_up.insert(name, cells.parse()?);
+    }
     for stem in ["one", "two", "three"] {
-        assert_eq!(text(&format!("{stem}.cells.csv"))?.lines().count(), cells(&table, stem)? + 1, "{stem}");
+        let rows = text(&format!("{stem}.cells.csv"))?.lines().count() - 1;
+        assert_eq!(summed_up.get(stem), Some(&rows), "{stem}: {summary}");
     }
     page.wait_until_ready()?;
     ensure!(page.would_ask()?, "what was found since is not in the zip");
@@ -330,8 +331,7 @@ fn leaving_cells_out_keeps_numbers_and_changes_the_comparison() -> Result<()> {
     page.segment(&[image])?;
     page.session().click("#cells-body tr:nth-child(2) input")?;
     page.wait_until_ready()?;
-    let table = fs::read_to_string(page.save("export-csv", "smear.cells.csv")?)?;
-    let ids: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let ids = table::column(&page.save("export-csv", "smear.cells.csv")?, "id")?;
     assert_eq!(ids[..3], ["1", "3", "4"]);
     // With the mask just saved as truth, everything agrees.
     let mask = page.save("export-mask", "smear.mask.png")?;

@@ -6,6 +6,7 @@ use image::RgbImage;
 use rbc_tests::page::{Backend, Page};
 use rbc_tests::pictures::{piece, plain_field, png, smear};
 use rbc_tests::scratch::Scratch;
+use rbc_tests::table;
 use rbc_tests::trainer::predict;
 use rbc_tests::unzip;
 use serde_json::{Value, json};
@@ -166,15 +167,13 @@ fn every_file_is_whole_and_the_tables_are_the_native_ones() -> Result<()> {
 
     let regions = unzip::files(&fs::read(page.save("export-roi", "smear.rois.zip")?)?)?;
     assert_eq!(regions.len(), count);
-    for (line, (name, bytes)) in table.lines().skip(1).zip(&regions) {
+    let column = |name| table::column_in(table.as_bytes(), name);
+    let centres = column("x")?.into_iter().zip(column("y")?);
+    for ((x, y), (name, bytes)) in centres.zip(&regions) {
         let (bounds, points, inner) = region(bytes)?;
         assert_eq!(*name, format!("{inner}.roi"));
         ensure!(points >= 4, "{name} has {points} points");
-        let [_, x, y, ..] =
-            line.split(',').map(|field| field.parse().unwrap_or(-1.0)).collect::<Vec<f64>>()[..]
-        else {
-            anyhow::bail!("{line}")
-        };
+        let (x, y): (f64, f64) = (x.parse()?, y.parse()?);
         let [top, left, bottom, right] = bounds.map(f64::from);
         ensure!(
             (left..=right).contains(&x) && (top..=bottom).contains(&y),
@@ -230,23 +229,22 @@ fn what_is_left_out_is_not_saved() -> Result<()> {
     assert_eq!((ids.len(), ids.contains(&3)), (count - 1, false), "the others keep their numbers");
 
     // Exported immediately after a cell was left out, before anything was measured again.
-    let cells = |table: &str| -> Result<usize> {
-        let mut fields = table.lines().nth(1).context("no image in the table")?.split(',');
-        Ok(fields.nth(3).context("no count")?.parse()?)
+    let cells = |cells: Vec<String>| -> Result<usize> {
+        Ok(cells.first().context("no image in the table")?.parse()?)
     };
     let at_once = |row: usize, button: &str| {
         let body = "document.querySelector(`#cells-body tr:nth-child(${arguments[0]}) input`).click();
             document.getElementById(arguments[1]).click()";
         page.js(body, json!([row, button])).map(drop)
     };
-    let table = page.saved_by("summary.csv", || at_once(5, "export-images"))?;
-    assert_eq!(cells(&fs::read_to_string(table)?)?, count - 2);
+    let summary = page.saved_by("summary.csv", || at_once(5, "export-images"))?;
+    assert_eq!(cells(table::column(&summary, "cells")?)?, count - 2);
     let zip = unzip::files(&fs::read(page.saved_by(".zip", || at_once(7, "export-zip"))?)?)?;
     let text = |name: &str| -> Result<&str> {
         let file = zip.iter().find(|(file, _)| file == name).with_context(|| name.to_string())?;
         Ok(std::str::from_utf8(&file.1)?)
     };
-    assert_eq!(cells(text("summary.csv")?)?, count - 3);
+    assert_eq!(cells(table::column_in(text("summary.csv")?.as_bytes(), "cells")?)?, count - 3);
     assert_eq!(text("smear.cells.csv")?.lines().count(), count - 2, "a head and the cells that count");
     Ok(())
 }
