@@ -64,7 +64,9 @@ pub fn report(sizes: &[Size]) -> String {
     text += &line("all", sum(|size| size.raw), sum(|size| size.gzip), sum(|size| size.brotli));
     let total = sum(Size::sent);
     let verdict = if total <= LIMIT { "within" } else { "OVER" };
-    text + &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n")
+    text += &format!("download, compressed: {total} bytes, {verdict} the limit of {LIMIT}\n");
+    let gzip = sum(|size| size.raw.min(size.gzip));
+    text + &format!("from a host without Brotli: {gzip} bytes, with gzip\n")
 }
 
 /// Fails if the page exceeds [`LIMIT`].
@@ -102,9 +104,10 @@ mod tests {
 
     #[test]
     fn the_total_counts_each_file_as_it_is_sent() {
-        let size = |raw, brotli| Size { file: "a".into(), raw, gzip: brotli, brotli };
+        let size = |raw, brotli| Size { file: "a".into(), raw, gzip: 2 * brotli, brotli };
         let small = report(&[size(100, 120), size(4_000_000, LIMIT - 100)]);
         assert!(small.contains(&format!("{LIMIT} bytes, within")), "{small}");
+        assert!(small.contains(&format!("Brotli: {} bytes", 2 * LIMIT - 100)), "{small}");
         let large = report(&[size(100, 120), size(4_000_000, LIMIT)]);
         assert!(large.contains("OVER"), "{large}");
     }
