@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Packages and features, the same for programs and tests so that nothing is compiled twice. Without `cuda`, which
-/// takes minutes to compile and is useless on a machine without an NVIDIA GPU; the lints check that it compiles.
+/// Packages and features, the same for programs and tests so that nothing is compiled twice. Without `cuda` and `wgpu`,
+/// which take minutes to compile and are useless on a machine without a GPU; the lints check that they compile.
 pub(crate) const NATIVE: [&str; 10] = [
     "--release",
     "--no-default-features",
@@ -115,6 +115,7 @@ pub fn run(trunk: Option<&Path>) -> Result<()> {
     step("lints", &mut || {
         let mut clippy = process::cargo();
         clippy.args(["clippy", "--release", "--workspace", "--exclude", "web", "--all-targets"]);
+        clippy.args(["--features", "trainer/wgpu"]);
         plain(clippy.args(["--", "-D", "warnings"]))
     });
     step("lints of the page", &mut || {
