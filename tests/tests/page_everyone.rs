@@ -223,3 +223,22 @@ fn the_focus_goes_on_with_the_work_and_counts_are_said() -> Result<()> {
     page.key(ENTER)?;
     page.wait("the start has it", || Ok((page.focused()? == "pick").then_some(())))
 }
+
+#[test]
+fn the_licences_of_all_that_the_page_contains_are_a_click_away() -> Result<()> {
+    let page = Page::start(&paths::site(), false, "")?;
+    let link = "a[href='licenses.txt']";
+    assert_eq!(page.shown(link)?, "Licences");
+    let fetched = "const [selector, done] = arguments;
+        fetch(document.querySelector(selector).href).then((answer) => answer.text()).then(done, (error) => done(String(error)))";
+    let text = page.session().script_async(fetched, json!([link]))?;
+    let text = text.as_str().context("no text")?;
+    for part in ["\nthis project ", "\nimage ", "\nwgpu ", "(c) 2026 The RBC segmentation authors"] {
+        ensure!(text.contains(part), "no `{part}` in the licences");
+    }
+    // A part of the trainer alone, and where the page was built.
+    for other in ["cudarc", &*paths::root().to_string_lossy()] {
+        ensure!(!text.contains(other), "`{other}` in the licences");
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod browser;
 pub mod checks;
 pub mod html;
+pub mod licences;
 pub mod page;
 pub mod paths;
 pub mod process;

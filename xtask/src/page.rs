@@ -2,7 +2,7 @@
 
 use crate::html::{self, Link};
 use crate::wasm::Toolchain;
-use crate::{paths, process, tools};
+use crate::{licences, paths, process, tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub fn build(profile: Profile, trunk: Option<&Path>, folder: &Path) -> Result<()
     {
         optimise(&program, folder)?;
     }
-    Ok(())
+    licences::write(folder)
 }
 
 fn with_trunk(

@@ -43,6 +43,12 @@ pub fn tools() -> PathBuf {
     cache.map_or_else(|| target().join("tools"), |cache| cache.join("rbc").join("tools"))
 }
 
+/// Cargo's own folder, for what it downloads.
+pub fn cargo_home() -> PathBuf {
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
 /// The folder of real images, if this machine has one: `RBC_DATA`, or `../shared/data` beside the clone.
 pub fn real_images() -> Option<PathBuf> {
     named(std::env::var_os("RBC_DATA")).or_else(|| root().join("../shared/data").canonicalize().ok())

@@ -1,5 +1,6 @@
 //! The size of what a visitor downloads.
 
+use crate::licences;
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
@@ -36,9 +37,10 @@ impl Size {
     }
 }
 
-/// The sizes of all files below a folder, sorted by name.
+/// The sizes of all files below a folder, sorted by name, without the one that only those download who open it.
 pub fn measure(folder: &Path) -> Result<Vec<Size>> {
-    let files = list(folder)?;
+    let mut files = list(folder)?;
+    files.retain(|file| file != Path::new(licences::FILE));
     // Brotli at its highest level is slow: use one thread per file, of which there are few.
     std::thread::scope(|scope| {
         let running: Vec<_> =
@@ -113,10 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn files_in_folders_are_measured() -> Result<()> {
+    fn files_in_folders_are_measured_but_not_the_licences() -> Result<()> {
         let folder = std::env::temp_dir().join(format!("rbc-size-{}", std::process::id()));
         fs::create_dir_all(folder.join("deep"))?;
         fs::write(folder.join("deep/zeros"), vec![0; 10_000])?;
+        fs::write(folder.join(licences::FILE), "text")?;
         let sizes = measure(&folder);
         fs::remove_dir_all(&folder)?;
         let sizes = sizes?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// The platform that the page is compiled for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's Rust for browsers; `rust-web-src` has the source of the standard library, which is compiled with the page.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
