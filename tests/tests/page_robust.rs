@@ -12,72 +12,68 @@ use serde_json::json;
 use std::path::PathBuf;
 use xtask::paths;
 
-/// Injects code into every worker that the page starts: on command it destroys the GPU device, makes the worker fail as
-/// if it had run out of memory, refuses bitmaps, or no longer hears what it is to open and to measure.
+/// Code for every worker: on command it destroys the GPU device or lets it run out of memory, makes the worker fail as if it had run out of memory,
+/// refuses bitmaps, or no longer hears what it is to open and to measure.
 const HOOK: &str = r#"
-    const Plain = Blob;
-    window.Blob = function (parts, options) {
-        if (options?.type !== 'text/javascript') return new Plain(parts, options);
-        const hook = `
-            if (globalThis.GPUAdapter) {
-                const request = GPUAdapter.prototype.requestDevice;
-                GPUAdapter.prototype.requestDevice = async function (...all) {
-                    return globalThis.device = await request.apply(this, all); };
-                const create = GPUDevice.prototype.createBuffer;
-                GPUDevice.prototype.createBuffer = function (wanted) {
-                    // More than any GPU has.
-                    const size = globalThis.full && wanted.size > 200_000 ? 2 ** 50 : wanted.size;
-                    return create.call(this, { ...wanted, size }); };
-                PRETEND
-            }
-            // All workers run one program; the first message tells them apart. Hands are workers of the worker.
-            let role = 'desk';
-            const makeBitmap = globalThis.createImageBitmap;
-            const refuseBitmap = async () => {
-                new BroadcastChannel('refused').postMessage('a bitmap');
-                throw new Error('out of memory');
-            };
-            let deaf = false;
-            addEventListener('message', (event) => {
-                const { kind } = event.data;
-                role = { start: 'network', 'join-pool': 'hands' }[kind] ?? role;
-                if (deaf && ['open', 'measure'].includes(kind)) event.stopImmediatePropagation();
-            });
-            new BroadcastChannel('fault').onmessage = ({ data }) => {
-                if (data === 'lose' && globalThis.device) globalThis.device.destroy();
-                if (data === 'fill the GPU') globalThis.full = true;
-                if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
-                if (data === 'refuse bitmaps') globalThis.createImageBitmap = refuseBitmap;
-                if (data === 'grant bitmaps') globalThis.createImageBitmap = makeBitmap;
-                if (data === 'deafen desk' && role === 'desk') {
-                    deaf = true;
-                    new BroadcastChannel('deaf').postMessage('yes');
-                }
-                if (data === 'count hands' && role === 'hands') new BroadcastChannel('hands').postMessage('here');
-            };
-            `;
-        return new Plain([hook + parts[0]], options);
+    if (globalThis.GPUAdapter) {
+        const request = GPUAdapter.prototype.requestDevice;
+        GPUAdapter.prototype.requestDevice = async function (...all) {
+            return globalThis.device = await request.apply(this, all); };
+        const create = GPUDevice.prototype.createBuffer;
+        GPUDevice.prototype.createBuffer = function (wanted) {
+            // More than any GPU has.
+            const size = globalThis.full && wanted.size > 200_000 ? 2 ** 50 : wanted.size;
+            return create.call(this, { ...wanted, size }); };
+    }
+    // All workers run one program; the first message tells them apart. Hands are workers of the worker.
+    let role = 'desk';
+    const makeBitmap = globalThis.createImageBitmap;
+    const refuseBitmap = async () => {
+        new BroadcastChannel('refused').postMessage('a bitmap');
+        throw new Error('out of memory');
     };
-    window.fault = (what) => new BroadcastChannel('fault').postMessage(what);
+    let deaf = false;
+    addEventListener('message', (event) => {
+        const { kind } = event.data;
+        role = { start: 'network', 'join-pool': 'hands' }[kind] ?? role;
+        if (deaf && ['open', 'measure'].includes(kind)) event.stopImmediatePropagation();
+    });
+    new BroadcastChannel('fault').onmessage = ({ data }) => {
+        if (data === 'lose' && globalThis.device) globalThis.device.destroy();
+        if (data === 'fill the GPU') globalThis.full = true;
+        if (data === 'kill ' + role) setTimeout(() => { throw new WebAssembly.RuntimeError('memory access out of bounds'); });
+        if (data === 'refuse bitmaps') globalThis.createImageBitmap = refuseBitmap;
+        if (data === 'grant bitmaps') globalThis.createImageBitmap = makeBitmap;
+        if (data === 'deafen desk' && role === 'desk') {
+            deaf = true;
+            new BroadcastChannel('deaf').postMessage('yes');
+        }
+        if (data === 'count hands' && role === 'hands') new BroadcastChannel('hands').postMessage('here');
+    };
 "#;
 
 /// What makes the emulated GPU pass for a real one.
 const REAL: &str =
     "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get() { return false } });";
 
-fn hooked(query: &str) -> Result<Page> {
-    pretending("", query)
-}
-
-/// A page whose workers run a script of their own first.
-fn pretending(script: &str, query: &str) -> Result<Page> {
+/// The page on `query`, with this code before the program of every worker.
+fn with_workers(code: &str, query: &str) -> Result<Page> {
+    let source = format!(
+        "const Plain = Blob;
+        window.Blob = function (parts, options) {{
+            return new Plain(options?.type === 'text/javascript' ? [{} + parts[0]] : parts, options);
+        }};
+        window.fault = (what) => new BroadcastChannel('fault').postMessage(what);",
+        json!(code)
+    );
     let page = Page::blank(&paths::site(), true, &[])?;
-    page.session().chrome(
-        "Page.addScriptToEvaluateOnNewDocument",
-        json!({ "source": HOOK.replace("PRETEND", script) }),
-    )?;
+    page.session().chrome("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source }))?;
     page.visit(&format!("{}{query}", page.url()))?;
     Ok(page)
+}
+
+fn hooked(query: &str) -> Result<Page> {
+    with_workers(HOOK, query)
 }
 
 fn three(scratch: &Scratch) -> Result<Vec<PathBuf>> {
@@ -135,7 +131,7 @@ fn a_graphics_processor_that_is_slower_or_lacks_a_feature_leaves_the_work_to_the
             return feature !== 'timestamp-query' && has.call(this, feature); }};"
     );
     for (script, told) in [(REAL, "faster than WebGPU"), (lacking.as_str(), "lacks timestamps")] {
-        let page = pretending(script, "")?;
+        let page = with_workers(script, "")?;
         page.wait_until_ready()?;
         assert_eq!(page.attribute("backend")?, "cpu");
         page.js("document.getElementById('machine').open = true", json!([]))?;
@@ -308,6 +304,29 @@ fn hands_that_die_are_done_without() -> Result<()> {
     let without_name = |name: &str| Ok::<_, anyhow::Error>(page.result_text(name)?.replace(name, ""));
     assert_eq!(without_name("again.png")?, without_name("slow.png")?);
     ensure!(page.shown("[data-testid=error]")?.is_empty(), "{}", page.shown("[data-testid=error]")?);
+    Ok(())
+}
+
+#[test]
+fn hands_that_do_not_come_are_done_without() -> Result<()> {
+    let scratch = Scratch::new("no-hands")?;
+    let images = three(&scratch)?;
+    // The second hand has no program, or one that fails before it can tell.
+    for program in ["URL.revokeObjectURL(url)", ""] {
+        let code = format!(
+            "const PlainWorker = Worker;
+            let begun = 0;
+            globalThis.Worker = function (own, options) {{
+                const url = URL.createObjectURL(new Blob(['throw new Error(`broken`)'], {{ type: 'text/javascript' }}));
+                {program};
+                return new PlainWorker(++begun === 2 ? url : own, options);
+            }};\n"
+        );
+        let page = with_workers(&code, "?backend=cpu")?;
+        page.segment(&images[..1])?;
+        assert_eq!(page.result_state("one.png")?, "done", "{program}");
+        ensure!(page.shown("[data-testid=error]")?.is_empty(), "{}", page.shown("[data-testid=error]")?);
+    }
     Ok(())
 }
 

@@ -4,18 +4,22 @@
 use super::{bytes, scope};
 use crate::message::{Reply, Request};
 use burn::backend::Flex;
+use futures_util::future::{Either, join_all, select};
 use js_sys::{Promise, Uint8Array};
 use rbc_model::network::NetworkConfig;
 use rbc_model::segment::{Segmenter, TileNetwork};
 use rbc_model::{Error, RgbImage};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::pin::pin;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// Maximum number of workers. Each holds the feature maps of a tile, and phones with many cores have little memory.
 const MOST: usize = 4;
+/// Milliseconds after which a pool worker that has not answered is done without.
+const PATIENCE: i32 = 15_000;
 
 /// The network on this thread, and the pool workers that help it.
 pub struct TilePool {
@@ -41,17 +45,16 @@ impl TilePool {
         Self { own, weights: weights.to_vec(), wanted, started: Cell::new(false), idle: RefCell::default() }
     }
 
-    /// Starts the pool workers, once. Failures are ignored, because this thread can do all the work.
+    /// Starts the pool workers, once. Those that do not get ready are done without: this thread can do all the work.
     pub async fn gather(&self) {
         if self.started.replace(true) {
             return;
         }
-        let starting: Vec<_> = (0..self.wanted).map_while(|_| PoolWorker::start().ok()).collect();
-        for worker in starting {
-            if worker.ready(&self.weights).await.is_ok() {
-                self.idle.borrow_mut().push(worker);
-            }
-        }
+        // All are listened to before one is waited for: nobody else hears of a program that does not load.
+        let starting = (0..self.wanted).map_while(|_| PoolWorker::start().ok());
+        let ready = starting.map(async |worker| worker.ready(&self.weights).await.then_some(worker));
+        let ready = join_all(ready).await;
+        self.idle.borrow_mut().extend(ready.into_iter().flatten());
     }
 
     /// The network on this thread alone.
@@ -96,17 +99,28 @@ impl PoolWorker {
 
     /// Awaits the next message of this worker.
     async fn answer(&self) -> Result<JsValue, JsValue> {
+        let mut handlers = None;
         let next = Promise::new(&mut |resolve, reject| {
-            let heard = Closure::once_into_js(move |event: MessageEvent| {
-                resolve.call1(&JsValue::NULL, &event.data())
+            let heard = Closure::<dyn FnMut(MessageEvent)>::once(move |event: MessageEvent| {
+                let _ = resolve.call1(&JsValue::NULL, &event.data());
             });
-            self.0.set_onmessage(Some(heard.unchecked_ref()));
-            self.0.set_onerror(Some(&reject));
+            let lost = Closure::<dyn FnMut(Event)>::once(move |event: Event| {
+                // Else it would also count as an error of this worker.
+                event.prevent_default();
+                let _ = reject.call1(&JsValue::NULL, &event);
+            });
+            self.0.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+            self.0.set_onerror(Some(lost.as_ref().unchecked_ref()));
+            handlers = Some((heard, lost));
         });
         let answer = JsFuture::from(next).await;
+        self.ignore();
+        answer
+    }
+
+    fn ignore(&self) {
         self.0.set_onmessage(None);
         self.0.set_onerror(None);
-        answer
     }
 
     /// Sends a request and awaits the answer. Pool workers only send answers, so no message can be missed.
@@ -116,8 +130,18 @@ impl PoolWorker {
         self.answer().await
     }
 
-    /// Sends the program and the weights, and waits until the worker is ready.
-    async fn ready(&self, weights: &[u8]) -> Result<(), JsValue> {
+    /// Whether the worker gets ready, and in time: browsers may keep a worker waiting until others have ended.
+    async fn ready(&self, weights: &[u8]) -> bool {
+        let late = Promise::new(&mut |resolve, _| {
+            let clock = scope();
+            let _ = clock.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, PATIENCE);
+        });
+        let joined = pin!(self.join(weights));
+        matches!(select(joined, JsFuture::from(late)).await, Either::Left((Ok(()), _)))
+    }
+
+    /// Sends the program and the weights, and waits until the worker has loaded both.
+    async fn join(&self, weights: &[u8]) -> Result<(), JsValue> {
         self.0.post_message(&wasm_bindgen::module())?;
         let answer = self.answer().await?;
         let Some(Reply::Up) = Reply::read(&answer) else { return Err(answer) };
@@ -142,6 +166,7 @@ impl PoolWorker {
 
 impl Drop for PoolWorker {
     fn drop(&mut self) {
+        self.ignore();
         self.0.terminate();
     }
 }
