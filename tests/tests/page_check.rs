@@ -107,6 +107,39 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_truth_mask_that_is_gone_is_told_of_and_forgotten() -> Result<()> {
+    let scratch = Scratch::new("gone-truth")?;
+    let images = [
+        scratch.write("a.png", png(&piece(0, 0, 200, 160)?)?)?,
+        scratch.write("b.png", png(&piece(200, 0, 200, 160)?)?)?,
+    ];
+    let mask = image::GrayImage::from_fn(200, 160, |x, _| image::Luma([u8::from(x < 100) * 255]));
+    let mask = encoded(mask, image::ImageFormat::Png)?;
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    page.show("a.png")?;
+    let compared = || Ok::<_, anyhow::Error>(page.result_text("b.png")?.contains("IoU"));
+    let lost = |use_it: &dyn Fn() -> Result<()>| -> Result<()> {
+        let truth = scratch.write("b.mask.png", &mask)?;
+        page.pick("file-input", std::slice::from_ref(&truth))?;
+        page.wait("b.png is compared", || Ok(compared()?.then_some(())))?;
+        page.wait_until_ready()?;
+        std::fs::remove_file(&truth)?;
+        use_it()?;
+        page.until_shown("[data-testid=error]", "b.mask.png: can't be read any more")?;
+        page.wait_until_ready()?;
+        ensure!(!compared()?, "{}", page.result_text("b.png")?);
+        page.session().click("#dismiss")
+    };
+    // It is needed when the image is measured again, and when it is opened.
+    lost(&|| page.set("#threshold", "0.6"))?;
+    lost(&|| page.show_early("b.png"))?;
+    let facts = page.until_shown("#picture-facts", "200")?;
+    ensure!(!facts.contains("truth"), "{facts}");
+    Ok(())
+}
+
 /// Writes weights that the page must refuse, each with a word that the error must contain.
 fn wrong_weights(scratch: &Scratch) -> Result<Vec<(std::path::PathBuf, &'static str)>> {
     let shipped = weights::shipped()?;

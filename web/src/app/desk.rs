@@ -2,6 +2,7 @@
 
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
+use super::opening::TruthFile;
 use super::{App, act, dom, files};
 use crate::message::{Export, Measured, Reply, Request, Truth};
 use js_sys::ArrayBuffer;
@@ -138,20 +139,12 @@ impl App {
         }
         // An image that the desk is about to open is measured as part of that.
         let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
-        let found = stale.and_then(|item| {
-            Some((
-                item.id,
-                item.probability.clone()?,
-                item.truth.clone(),
-                item.truth_name.clone(),
-                item.truth_version,
-            ))
-        });
-        let Some((id, map, truth, name, version)) = found else { return };
+        let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, TruthFile::read(item))));
+        let Some((id, map, truth)) = found else { return };
         self.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
-            let truth = files::read_maybe(truth.as_ref()).await;
+            let truth = truth.await;
             act(move |app| {
                 app.answered(id);
                 if app.item(id).and_then(|item| item.probability.as_ref()) != Some(&map) {
@@ -159,7 +152,10 @@ impl App {
                     return app.go_on();
                 }
                 match bytes {
-                    Ok(bytes) => app.measure(id, Some(bytes), Truth { file: truth, name, version }),
+                    Ok(bytes) => {
+                        let truth = app.truth_of(id, truth);
+                        app.measure(id, Some(bytes), truth);
+                    }
                     Err(_) => {
                         if let Some(item) = app.item_mut(id) {
                             item.lose_map();
@@ -206,6 +202,12 @@ impl App {
             (item.iou, item.dice) = (None, None);
             self.leave_difference();
         }
+    }
+
+    /// Drops a truth mask that can no longer be read, and says so.
+    pub fn lose_truth(&mut self, id: u32, name: &str, version: u32, problem: &str) {
+        self.complain(&format!("{name}: {problem}"));
+        self.forget_truth(id, version);
     }
 
     /// Removes the truth mask of the active image at the user's request.

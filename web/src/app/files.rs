@@ -20,9 +20,16 @@ pub async fn read(blob: &Blob) -> Result<ArrayBuffer, String> {
     })
 }
 
-/// Reads a file, if there is one and it can be read.
-pub async fn read_maybe(blob: Option<&Blob>) -> Option<ArrayBuffer> {
-    read(blob?).await.ok()
+/// Reads a file, if there is one.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn read_if_any(blob: Option<&Blob>) -> Result<Option<ArrayBuffer>, String> {
+    match blob {
+        Some(blob) => read(blob).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Fetches a file served with the page.

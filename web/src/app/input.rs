@@ -341,8 +341,7 @@ impl App {
             }
             Ok(_) => {}
             Err(problem) => {
-                self.complain(&format!("{name}: {problem}"));
-                self.forget_truth(id, truth_version);
+                self.lose_truth(id, &name, truth_version, &problem);
                 if here {
                     // The desk still has an earlier mask, so it must reopen the image.
                     self.open_active();

@@ -13,22 +13,32 @@ struct Files {
     /// The probability map, if there is one, and what was read from it.
     map: Option<Blob>,
     probability: Result<Option<ArrayBuffer>, String>,
-    truth: Truth,
+    truth: TruthFile,
+}
+
+/// The truth mask that an image has, if any, read.
+pub struct TruthFile {
+    bytes: Result<Option<ArrayBuffer>, String>,
+    name: String,
+    version: u32,
+}
+
+impl TruthFile {
+    /// Reads the one that an image has now.
+    pub fn read(item: &Item) -> impl Future<Output = Self> + use<> {
+        let (blob, name, version) = (item.truth.clone(), item.truth_name.clone(), item.truth_version);
+        async move { Self { bytes: files::read_if_any(blob.as_ref()).await, name, version } }
+    }
 }
 
 impl Files {
     /// Reads the files that an image has now.
     fn read(item: &Item) -> impl Future<Output = Self> + use<> {
-        let (file, map, truth) = (item.file.clone(), item.probability.clone(), item.truth.clone());
-        let (name, version) = (item.truth_name.clone(), item.truth_version);
+        let (file, map, truth) = (item.file.clone(), item.probability.clone(), TruthFile::read(item));
         async move {
             let file = files::read(&file).await;
-            let probability = match &map {
-                Some(map) => files::read(map).await.map(Some),
-                None => Ok(None),
-            };
-            let truth = Truth { file: files::read_maybe(truth.as_ref()).await, name, version };
-            Self { file, map, probability, truth }
+            let probability = files::read_if_any(map.as_ref()).await;
+            Self { file, map, probability, truth: truth.await }
         }
     }
 }
@@ -66,12 +76,23 @@ impl App {
         if probability.is_some() {
             self.measuring.push(id);
         }
+        let truth = self.truth_of(id, truth);
         self.desk_has = Some(id);
         self.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
         for what in std::mem::take(&mut self.exports_wanted) {
             self.export(&what);
         }
         self.go_on();
+    }
+
+    /// The truth mask for the desk. One that can no longer be read is reported and dropped.
+    pub fn truth_of(&mut self, id: u32, read: TruthFile) -> Truth {
+        let TruthFile { bytes, name, version } = read;
+        let file = bytes.unwrap_or_else(|problem| {
+            self.lose_truth(id, &name, version, &problem);
+            None
+        });
+        Truth { file, name, version }
     }
 
     /// Called when the file of the image to be opened cannot be read.

@@ -87,7 +87,7 @@ impl App {
         self.show_state();
         spawn_local(async move {
             let file = files::read(&job.file).await;
-            let probability = files::read_maybe(job.probability.as_ref()).await;
+            let probability = files::read_if_any(job.probability.as_ref()).await.unwrap_or_default();
             act(move |app| {
                 // It may have been cancelled meanwhile, and another begun.
                 let packing = app.packing.as_mut().filter(|packing| packing.link.generation == generation);
