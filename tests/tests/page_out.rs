@@ -283,6 +283,41 @@ fn cells_left_out_quickly_stay_left_out() -> Result<()> {
 }
 
 #[test]
+fn what_the_browser_has_no_room_for_does_not_count_as_saved() -> Result<()> {
+    let scratch = Scratch::new("no-room")?;
+    let images = [
+        scratch.write("one.png", png(&piece(0, 0, 140, 120)?)?)?,
+        scratch.write("two.png", png(&piece(60, 0, 140, 120)?)?)?,
+    ];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images[..1])?;
+    let full = "window.full = true;
+        window.Blob = new Proxy(Blob, { construct(plain, all) {
+            if (window.full) throw new Error('disk full');
+            return new plain(...all); } })";
+    page.js(full, json!([]))?;
+    for (button, words) in [
+        ("export-mask", "one.mask.png: not saved (disk full)"),
+        ("export-images", "summary.csv: not saved (disk full)"),
+        ("export-zip", "The zip could not be written (disk full)"),
+    ] {
+        page.click(button)?;
+        page.until_shown("[data-testid=error]", words)?;
+        page.wait_until_ready()?;
+        ensure!(page.would_ask()?, "{button}: it counts as saved");
+    }
+    page.pick("file-input", &images[1..])?;
+    assert_eq!(page.until_through("two.png")?, "failed");
+    page.until_shown("[data-testid=error]", "two.png: the browser has no room")?;
+
+    page.js("window.full = false; document.getElementById('retry-all').click()", json!([]))?;
+    page.wait("two.png is done", || Ok((page.result_state("two.png")? == "done").then_some(())))?;
+    page.wait_until_ready()?;
+    page.save("export-zip", ".zip")?;
+    page.wait("both are saved", || Ok((!page.would_ask()?).then_some(())))
+}
+
+#[test]
 fn what_waits_or_is_being_packed_can_be_cancelled() -> Result<()> {
     let scratch = Scratch::new("cancelled")?;
     let small = |name: &str, left: u32| scratch.write(name, png(&piece(left, 0, 140, 120)?)?);

@@ -3,7 +3,7 @@
 use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::opening::TruthFile;
-use super::{App, act, dom, files};
+use super::{App, act, dom, files, save};
 use crate::message::{Export, Measured, Reply, Request, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
@@ -262,16 +262,12 @@ impl App {
                 self.probed(id, cell, (corrections_version, rules_version));
             }
             Reply::Exported { id, name, mime, bytes } => {
-                super::save::download(&name, &mime, &bytes);
                 self.exporting.pop_front();
-                dom::set_text("spoken", &format!("Saved {name}"));
-                let rules_version = self.rules_version;
-                if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(rules_version)) {
-                    item.saved = true;
-                    if !name.ends_with(".overlay.png") {
-                        item.kept = item.corrections_version;
-                    }
+                match save::download(&name, &mime, &bytes) {
+                    Ok(()) => self.exported(id, &name),
+                    Err(error) => self.not_saved(&name, &error),
                 }
+                self.refresh();
             }
             Reply::Failed { id, task, truth_version, message } => {
                 // If an image does not decode, the network reports it.
@@ -299,6 +295,18 @@ impl App {
             }
             Reply::Crashed { message } => self.desk_lost(&message),
             _ => {}
+        }
+    }
+
+    /// Called when a file of an image has been saved.
+    fn exported(&mut self, id: u32, name: &str) {
+        dom::set_text("spoken", &format!("Saved {name}"));
+        let rules_version = self.rules_version;
+        if let Some(item) = self.item_mut(id).filter(|item| item.up_to_date(rules_version)) {
+            item.saved = true;
+            if !name.ends_with(".overlay.png") {
+                item.kept = item.corrections_version;
+            }
         }
     }
 

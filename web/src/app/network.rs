@@ -288,23 +288,30 @@ impl App {
             weights_serial,
         } = result;
         self.running = None;
-        if let Some(item) = self.item_mut(id) {
-            if item.diameter != item.ran_with {
-                // Another diameter was typed in the meantime.
-                item.phase = Phase::Waiting;
-                return self.pump();
-            }
-            (item.weights_serial, item.saved, item.found_with) = (weights_serial, false, item.ran_with);
-            // Answers for the previous map are invalid for this one.
-            item.corrections_version += 1;
-            item.probability = Blob::new_with_buffer_source_sequence(&Array::of1(&probability)).ok();
-            item.size = Some((width, height));
-            (item.estimate, item.um_per_px) = (Some(diameter), um_per_px);
-            (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
-            item.phase = Phase::Counting;
-            item.measured_rules = 0;
-            self.measure_first(id, probability);
+        let Some(item) = self.item_mut(id) else { return self.pump() };
+        if item.diameter != item.ran_with {
+            // Another diameter was typed in the meantime.
+            item.phase = Phase::Waiting;
+            return self.pump();
         }
+        let map = match Blob::new_with_buffer_source_sequence(&Array::of1(&probability)) {
+            Ok(map) => map,
+            Err(error) => {
+                let (name, why) = (&item.name, dom::reason(&error));
+                let line = format!("{name}: the browser has no room for its result ({why}). Close other tabs, or free memory and disk space, and run it again.");
+                return self.fail(id, &line);
+            }
+        };
+        (item.weights_serial, item.saved, item.found_with) = (weights_serial, false, item.ran_with);
+        // Answers for the previous map are invalid for this one.
+        item.corrections_version += 1;
+        item.probability = Some(map);
+        item.size = Some((width, height));
+        (item.estimate, item.um_per_px) = (Some(diameter), um_per_px);
+        (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
+        item.phase = Phase::Counting;
+        item.measured_rules = 0;
+        self.measure_first(id, probability);
         self.pump();
     }
 

@@ -118,31 +118,15 @@ impl App {
                 let Some(packing) = &mut self.packing else { return };
                 // A failed image does not count as packed.
                 packing.packed.extend(packing.packing.take().filter(|_| bytes.length() > 0));
-                if let Ok(blob) = Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
-                    packing.parts.push(&blob);
+                match Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
+                    Ok(piece) => packing.parts.push(&piece),
+                    Err(error) => return self.pack_failed(&dom::reason(&error)),
+                };
+                if done {
+                    self.save_zip();
+                } else {
+                    self.pack_next();
                 }
-                if !done {
-                    return self.pack_next();
-                }
-                if let Ok(zip) = Blob::new_with_blob_sequence(&packing.parts) {
-                    save::download_blob("red-blood-cells.zip", &zip);
-                    dom::set_text("spoken", "The zip is saved.");
-                    let packed = std::mem::take(&mut packing.packed);
-                    let rules_version = self.rules_version;
-                    for item in &mut self.items {
-                        // An image that has changed since is not saved in its present state.
-                        let all = packed.iter().any(|job| {
-                            job.id == item.id
-                                && job.probability == item.probability
-                                && job.rules.rules_version == rules_version
-                                && job.rules.corrections_version == item.corrections_version
-                        });
-                        if all {
-                            (item.saved, item.kept) = (true, item.corrections_version);
-                        }
-                    }
-                }
-                self.pack_over();
             }
             Reply::Failed { message, .. } => {
                 // Not all files of this image are in the zip, so it does not count as saved.
@@ -151,14 +135,37 @@ impl App {
                 }
                 self.complain(&message);
             }
-            Reply::Crashed { message } => {
-                self.complain(&format!(
-                    "The zip could not be written ({message}). Save fewer images at a time."
-                ));
-                self.pack_over();
-            }
+            Reply::Crashed { message } => self.pack_failed(&message),
             _ => {}
         }
+    }
+
+    /// Saves the zip, which is complete.
+    fn save_zip(&mut self) {
+        let Some(Packing { parts, packed, .. }) = self.packing.take() else { return };
+        let zip = Blob::new_with_blob_sequence(&parts);
+        if let Err(error) = zip.and_then(|zip| save::download_blob("red-blood-cells.zip", &zip)) {
+            return self.pack_failed(&dom::reason(&error));
+        }
+        dom::set_text("spoken", "The zip is saved.");
+        for item in &mut self.items {
+            // An image that has changed since is not saved in its present state.
+            let all = packed.iter().any(|job| {
+                job.id == item.id
+                    && job.probability == item.probability
+                    && job.rules.rules_version == self.rules_version
+                    && job.rules.corrections_version == item.corrections_version
+            });
+            if all {
+                (item.saved, item.kept) = (true, item.corrections_version);
+            }
+        }
+        self.pack_over();
+    }
+
+    fn pack_failed(&mut self, why: &str) {
+        self.complain(&format!("The zip could not be written ({why}). Save fewer images at a time."));
+        self.pack_over();
     }
 
     fn pack_over(&mut self) {

@@ -4,21 +4,29 @@ use super::pack::Packing;
 use super::{App, dom};
 use crate::message::{Export, Request, Truth};
 use js_sys::{Array, Uint8Array};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
 const CANCELLED: &str = "Cancelled; no file was saved.";
 
-pub fn download(name: &str, mime: &str, bytes: &Uint8Array) {
+/// Saves bytes as a file of this name.
+///
+/// # Errors
+///
+/// The browser's reason if it has no room for them.
+pub fn download(name: &str, mime: &str, bytes: &Uint8Array) -> Result<(), JsValue> {
     let kind = BlobPropertyBag::new();
     kind.set_type(mime);
-    if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &kind) {
-        download_blob(name, &blob);
-    }
+    download_blob(name, &Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &kind)?)
 }
 
-pub fn download_blob(name: &str, blob: &Blob) {
-    let Ok(url) = Url::create_object_url_with_blob(blob) else { return };
+/// Saves a blob as a file of this name.
+///
+/// # Errors
+///
+/// As [`download`].
+pub fn download_blob(name: &str, blob: &Blob) -> Result<(), JsValue> {
+    let url = Url::create_object_url_with_blob(blob)?;
     if let Ok(anchor) = dom::make("a", "", "").dyn_into::<HtmlAnchorElement>() {
         anchor.set_href(&url);
         anchor.set_download(name);
@@ -26,9 +34,16 @@ pub fn download_blob(name: &str, blob: &Blob) {
     }
     // The browser needs the URL until it has begun to write.
     dom::after(60_000, move || drop(Url::revoke_object_url(&url)));
+    Ok(())
 }
 
 impl App {
+    /// Reports that a file was not saved.
+    pub fn not_saved(&mut self, name: &str, error: &JsValue) {
+        let why = dom::reason(error);
+        self.complain(&format!("{name}: not saved ({why}). Close other tabs, or free memory and disk space, and save it again."));
+    }
+
     /// Saves the table of all images; pressed again while that waits, cancels it.
     pub fn press_table(&mut self) {
         if std::mem::take(&mut self.table_wanted) {

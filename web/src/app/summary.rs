@@ -203,7 +203,10 @@ impl App {
             return self.complain(NOTHING);
         }
         let bytes = js_sys::Uint8Array::from(table.as_bytes());
-        save::download("summary.csv", "text/csv", &bytes);
+        let name = "summary.csv";
+        if let Err(error) = save::download(name, "text/csv", &bytes) {
+            return self.not_saved(name, &error);
+        }
         let told: Vec<u32> = self.exportable().map(|item| item.id).collect();
         self.items.iter_mut().filter(|item| told.contains(&item.id)).for_each(|item| item.saved = true);
         self.tell_of_missing();
