@@ -6,9 +6,11 @@
 
 mod reply;
 mod request;
+mod words;
 
 pub use reply::{Measured, Reply, Segmented};
 pub use request::{Export, Opening, Request};
+pub use words::{Backend, Layer, Product, Task};
 
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float64Array};
@@ -161,11 +163,10 @@ impl Truth {
 }
 
 /// One square of the picture or its overlay. At level `n` a tile pixel is 2ⁿ image pixels wide.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tile {
     pub id: u32,
-    /// `image`, or the kind of overlay: `outline`, `fill`, `probability`, `difference`.
-    pub layer: String,
+    pub layer: Layer,
     pub level: i32,
     pub column: u32,
     pub row: u32,
@@ -184,14 +185,14 @@ impl Tile {
             .with("row", self.row)
     }
 
-    fn read(object: &View) -> Self {
-        Self {
+    fn read(object: &View) -> Option<Self> {
+        Some(Self {
             id: object.number("id") as u32,
-            layer: object.text("layer"),
+            layer: Layer::parse(&object.text("layer"))?,
             level: object.number("level") as i32,
             column: object.number("column") as u32,
             row: object.number("row") as u32,
-        }
+        })
     }
 }
 

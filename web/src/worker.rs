@@ -10,7 +10,7 @@ mod gpu;
 mod render;
 mod tile_pool;
 
-use crate::message::{DIAMETERS, RED_CELLS, Reply, Request, Segmented, UM_PER_PX};
+use crate::message::{Backend, DIAMETERS, RED_CELLS, Reply, Request, Segmented, Task, UM_PER_PX};
 use batch::Batch;
 use desk::Desk;
 use engine::Engine;
@@ -62,8 +62,8 @@ fn bytes(buffer: &ArrayBuffer) -> Vec<u8> {
     Uint8Array::new(buffer).to_vec()
 }
 
-fn failed(id: u32, task: &str, error: &impl ToString) {
-    tell(Reply::Failed { id, task: task.into(), truth_version: 0, message: error.to_string() });
+fn failed(id: u32, task: Task, error: &impl ToString) {
+    tell(Reply::Failed { id, task, truth_version: 0, message: error.to_string() });
 }
 
 /// Installs the message handler.
@@ -100,11 +100,11 @@ fn answer(ask: Request) {
             let Some((_, engine)) = ENGINE.with_borrow(Option::clone) else { return };
             match engine.time(side, rounds).await {
                 Ok(timed) => tell(timed),
-                Err(error) => failed(0, "time", &error),
+                Err(error) => failed(0, Task::Time, &error),
             }
         }),
         Request::Tile { tile, version } => {
-            let picture = DESK.with_borrow(|desk| desk.tile(&tile));
+            let picture = DESK.with_borrow(|desk| desk.tile(tile));
             // Always answered, because the page waits for its earlier requests before it sends more.
             spawn_local(async move {
                 let bitmap = match picture {
@@ -120,11 +120,11 @@ fn answer(ask: Request) {
             });
             match packed {
                 Ok((bytes, missing)) => {
-                    missing.iter().for_each(|line| failed(0, "pack", line));
+                    missing.iter().for_each(|line| failed(0, Task::Pack, line));
                     tell(Reply::Packed { bytes: Uint8Array::from(&bytes[..]), done: false });
                 }
                 Err(error) => {
-                    failed(0, "pack", &error);
+                    failed(0, Task::Pack, &error);
                     tell(Reply::Packed { bytes: Uint8Array::new_with_length(0), done: false });
                 }
             }
@@ -137,10 +137,10 @@ fn answer(ask: Request) {
     }
 }
 
-async fn load(weights_serial: u32, backend: String, weights: Vec<u8>) {
-    match Engine::start(&backend, &weights).await {
+async fn load(weights_serial: u32, wish: Option<Backend>, weights: Vec<u8>) {
+    match Engine::start(wish, &weights).await {
         Ok(engine) => {
-            let (backend, facts) = (engine.name().into(), engine.facts.clone());
+            let (backend, facts) = (engine.backend(), engine.facts.clone());
             tell(Reply::Ready { weights_serial, backend, facts });
             let engine = Rc::new(engine);
             ENGINE.set(Some((weights_serial, engine.clone())));
@@ -152,11 +152,11 @@ async fn load(weights_serial: u32, backend: String, weights: Vec<u8>) {
 
 async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
     let Some((weights_serial, engine)) = ENGINE.with_borrow(Option::clone) else {
-        return failed(id, "segment", &format!("{name}: the model is not loaded"));
+        return failed(id, Task::Segment, &format!("{name}: the model is not loaded"));
     };
     let image = match rbc_model::decode::decode(&file, &name) {
         Ok(image) => image,
-        Err(error) => return failed(id, "decode", &error),
+        Err(error) => return failed(id, Task::Decode, &error),
     };
     let unread = rbc_model::decode::unread(&file);
     let oblong = rbc_model::decode::oblong(&file);
@@ -185,12 +185,12 @@ async fn segment(id: u32, name: String, file: Vec<u8>, diameter: Option<f64>) {
             um_per_px,
             warnings: unread.map(String::from).into_iter().chain(oblong).chain(result.warnings).collect(),
             seconds,
-            backend: engine.name().into(),
+            backend: engine.backend(),
             weights_serial,
         })),
         // A GPU that failed once is not used again: the page starts a new worker.
         Err(rbc_model::Error::Compute(message)) => tell(Reply::Crashed { message }),
-        Err(error) => failed(id, "segment", &error),
+        Err(error) => failed(id, Task::Segment, &error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::item::{Item, Phase};
 use super::{App, act, dom};
-use crate::message::{DIAMETERS, Rules, UM_PER_PX};
+use crate::message::{Backend, DIAMETERS, Layer, Product, Rules, UM_PER_PX};
 use std::ops::RangeInclusive;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlSelectElement};
@@ -68,26 +68,21 @@ pub fn listen() {
         }
     });
     for button in dom::all("button[data-view]") {
-        let view = button.get_attribute("data-view").unwrap_or_default();
-        dom::on(&button, "click", move |_: Event| {
-            let view = view.clone();
-            act(move |app| app.set_view(&view));
-        });
+        let view = Layer::parse(&button.get_attribute("data-view").unwrap_or_default());
+        dom::on(&button, "click", move |_: Event| act(move |app| app.set_view(view)));
     }
     for button in dom::all("button[data-table]") {
         let table = button.get_attribute("data-table").unwrap_or_default();
         dom::on(&button, "click", move |_: Event| show_table(&table));
     }
     for button in dom::all("button[data-export]") {
-        let what = button.get_attribute("data-export").unwrap_or_default();
-        dom::on(&button, "click", move |_: Event| {
-            let what = what.clone();
-            act(move |app| app.export(&what));
-        });
+        let what = Product::parse(&button.get_attribute("data-export").unwrap_or_default());
+        let Some(what) = what else { continue };
+        dom::on(&button, "click", move |_: Event| act(move |app| app.export(what)));
     }
     dom::on(&dom::element("backend"), "change", |event: Event| {
         if let Some(select) = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok()) {
-            let wish = select.value();
+            let wish = Backend::parse(&select.value());
             act(move |app| app.set_backend(wish));
         }
     });
@@ -244,18 +239,19 @@ impl App {
         self.zoom(1.0 / self.view.zoom);
     }
 
-    pub fn set_view(&mut self, view: &str) {
-        if view == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
+    /// Shows an overlay, or none.
+    pub fn set_view(&mut self, view: Option<Layer>) {
+        if view == Some(Layer::Difference) && self.active_item().is_none_or(|item| item.truth.is_none()) {
             return;
         }
-        self.view.layer = view.to_string();
-        press(&dom::all("button[data-view]"), "data-view", view);
-        dom::show("legend", view == "difference");
-        dom::show("scale-legend", view == "probability");
+        self.view.layer = view;
+        press(&dom::all("button[data-view]"), "data-view", view.map_or("none", Layer::name));
+        dom::show("legend", view == Some(Layer::Difference));
+        dom::show("scale-legend", view == Some(Layer::Probability));
         self.draw_soon();
     }
 
-    fn set_backend(&mut self, wish: String) {
+    fn set_backend(&mut self, wish: Option<Backend>) {
         self.backend_wish = wish;
         (self.gpu_lost, self.recovering, self.network_losses) = (false, false, 0);
         // Another back end may cure a failure to start, but not missing weights.

@@ -4,12 +4,12 @@ use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::opening::TruthFile;
 use super::{App, act, dom, files, save};
-use crate::message::{Export, Measured, Reply, Request, Truth};
+use crate::message::{Export, Layer, Measured, Reply, Request, Task, Truth};
 use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::spawn_local;
 
 /// A request that the desk has not finished.
-pub struct Task {
+pub struct Unfinished {
     image: u32,
     /// Whether it is over as soon as the image is open; others are over when cells or a file have come.
     only_opens: bool,
@@ -35,7 +35,7 @@ impl App {
             Request::Truth { id, .. } if found(*id) => Some((*id, false)),
             _ => None,
         };
-        self.desk_tasks.extend(task.map(|(image, only_opens)| Task { image, only_opens }));
+        self.desk_tasks.extend(task.map(|(image, only_opens)| Unfinished { image, only_opens }));
         if let Some(desk) = &mut self.desk {
             desk.ask(ask);
         }
@@ -67,8 +67,10 @@ impl App {
 
     /// Leaves the difference view if there is no truth mask to compare with.
     pub fn leave_difference(&mut self) {
-        if self.view.layer == "difference" && self.active_item().is_none_or(|item| item.truth.is_none()) {
-            self.set_view("outline");
+        if self.view.layer == Some(Layer::Difference)
+            && self.active_item().is_none_or(|item| item.truth.is_none())
+        {
+            self.set_view(Some(Layer::Outline));
         }
     }
 
@@ -228,10 +230,10 @@ impl App {
             Reply::Measured(measured) => (measured.id, false),
             Reply::Exported { id, .. } => (*id, false),
             // After an unusable truth mask the cells still come.
-            Reply::Failed { id, task, .. } if task != "truth" => (*id, false),
+            Reply::Failed { id, task, .. } if *task != Task::Truth => (*id, false),
             _ => return,
         };
-        let ended = |task: &Task| task.image == image && (task.only_opens || !opened);
+        let ended = |task: &Unfinished| task.image == image && (task.only_opens || !opened);
         if let Some(at) = self.desk_tasks.iter().position(ended) {
             self.desk_tasks.drain(..=at);
         }
@@ -271,25 +273,26 @@ impl App {
             }
             Reply::Failed { id, task, truth_version, message } => {
                 // If an image does not decode, the network reports it.
-                if task != "open" {
+                if task != Task::Open {
                     self.complain(&message);
                 }
-                match task.as_str() {
-                    "export" => drop(self.exporting.pop_front()),
-                    "truth" => self.forget_truth(id, truth_version),
-                    "measure" => {
+                match task {
+                    Task::Export => drop(self.exporting.pop_front()),
+                    Task::Truth => self.forget_truth(id, truth_version),
+                    Task::Measure => {
                         self.answered(id);
                         if let Some(item) = self.item_mut(id) {
                             item.phase = Phase::Failed(message);
                         }
                     }
-                    "open" => {
+                    Task::Open => {
                         self.measuring.retain(|measuring| *measuring != id);
                         if self.desk_open == Some(id) {
                             (self.desk_open, self.desk_has) = (None, None);
                         }
                     }
-                    _ => {}
+                    // Of other workers.
+                    Task::Decode | Task::Segment | Task::Time | Task::Pack => {}
                 }
                 self.go_on();
             }

@@ -4,7 +4,7 @@ use super::item::{Item, Phase};
 use super::network::backend_name;
 use super::statistics::Spread;
 use super::{App, dom};
-use crate::message::{CellRow, RED_CELLS};
+use crate::message::{CellRow, Product, RED_CELLS};
 
 /// Shown in place of an unknown figure.
 pub const NONE: &str = "–";
@@ -131,10 +131,9 @@ impl App {
         show("mean-diameter", figures.and_then(|figures| spread_with_unit(figures.diameter, scale, 1)));
         show("mean-area", figures.and_then(|figures| spread_with_unit(figures.area, scale, 2)));
         show("mean-circularity", figures.and_then(|figures| spread_of_share(figures.circularity)));
-        show(
-            "timing",
-            done.map(|item| format!("{} s, {}", short(item.seconds), backend_name(&item.backend))),
-        );
+        let timing =
+            done.and_then(|item| Some(format!("{} s, {}", short(item.seconds), backend_name(item.backend?))));
+        show("timing", timing);
         // Unrounded, for scripts that measure.
         let seconds = done.map(|item| item.seconds.to_string()).unwrap_or_default();
         dom::set(&dom::element("timing"), "data-seconds", &seconds);
@@ -213,8 +212,8 @@ impl App {
         let _ = dom::element("redo").toggle_attribute_with_force("disabled", !item.can_redo());
         dom::show("truth-remove", item.truth.is_some());
         for button in dom::all("[data-export]") {
-            let what = button.get_attribute("data-export").unwrap_or_default();
-            let busy = self.exporting.contains(&what);
+            let what = Product::parse(&button.get_attribute("data-export").unwrap_or_default());
+            let busy = what.is_some_and(|what| self.exporting.contains(&what));
             let _ = button.toggle_attribute_with_force("disabled", !item.has_result() || busy);
             dom::set_flag(&button, "aria-busy", busy);
         }

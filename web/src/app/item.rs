@@ -1,7 +1,7 @@
 //! One image of the queue, and everything known about it.
 
 use super::statistics::Figures;
-use crate::message::{ByHand, CellRow, Measured, Stroke};
+use crate::message::{Backend, ByHand, CellRow, Measured, Stroke};
 use std::collections::HashMap;
 use std::rc::Rc;
 use web_sys::Blob;
@@ -54,7 +54,7 @@ pub struct Item {
     pub doubt: Option<String>,
     /// Time that the network took.
     pub seconds: f64,
-    pub backend: String,
+    pub backend: Option<Backend>,
     /// The cells as last measured.
     pub rows: Vec<CellRow>,
     /// The figures of `rows`.
@@ -121,7 +121,7 @@ impl Item {
             warnings: Vec::new(),
             doubt: None,
             seconds: 0.0,
-            backend: String::new(),
+            backend: None,
             rows: Vec::new(),
             figures: Figures::default(),
             density: 0.0,

@@ -3,6 +3,7 @@
 
 use super::pen::Tool;
 use super::{App, act, dom};
+use crate::message::Layer;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
 
@@ -105,11 +106,11 @@ impl App {
         const STEP: f64 = 80.0;
         match key {
             "a" => click("file-input"),
-            "o" => self.set_view("outline"),
-            "f" => self.set_view("fill"),
-            "p" => self.set_view("probability"),
-            "d" => self.set_view("difference"),
-            "n" => self.set_view("none"),
+            "o" => self.set_view(Some(Layer::Outline)),
+            "f" => self.set_view(Some(Layer::Fill)),
+            "p" => self.set_view(Some(Layer::Probability)),
+            "d" => self.set_view(Some(Layer::Difference)),
+            "n" => self.set_view(None),
             "s" => click("split"),
             "e" => click("skip-edge"),
             "m" => self.toggle_ruler(),

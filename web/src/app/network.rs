@@ -4,7 +4,7 @@ use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::state::Weights;
 use super::{App, act, dom, files};
-use crate::message::{Reply, Request, Segmented};
+use crate::message::{Backend, Reply, Request, Segmented, Task};
 use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -17,9 +17,15 @@ fn begun(item: &Item) -> bool {
     matches!(item.phase, Phase::Waiting | Phase::Working(_))
 }
 
+/// What the list of back ends calls the choice by the page itself.
+pub const AUTOMATIC: &str = "auto";
+
 /// The name of a back end for the user.
-pub fn backend_name(backend: &str) -> &'static str {
-    if backend == "webgpu" { "WebGPU" } else { "CPU" }
+pub fn backend_name(backend: Backend) -> &'static str {
+    match backend {
+        Backend::WebGpu => "WebGPU",
+        Backend::Cpu => "CPU",
+    }
 }
 
 impl App {
@@ -100,7 +106,7 @@ impl App {
     /// Sends the first of the weights to be tried to the worker; the others wait for its answer.
     fn load_next(&mut self) {
         let Some(weights) = self.trying.front() else { return };
-        let backend = if self.gpu_lost { "cpu".to_string() } else { self.backend_wish.clone() };
+        let backend = if self.gpu_lost { Some(Backend::Cpu) } else { self.backend_wish };
         // A copy is transferred: the original is kept for when a worker must be restarted.
         let (weights_serial, weights) = (weights.serial, weights.bytes.slice(0));
         let ask = Request::Start { weights_serial, backend, weights };
@@ -198,7 +204,7 @@ impl App {
     pub fn network_said(&mut self, tell: Reply) {
         match tell {
             Reply::Ready { weights_serial, backend, facts } => {
-                self.backend = backend;
+                self.backend = Some(backend);
                 (self.engine_up, self.recovering, self.fatal) = (true, false, false);
                 if let Some(at) = self.trying.iter().position(|weights| weights.serial == weights_serial) {
                     self.weights = self.trying.remove(at);
@@ -209,7 +215,7 @@ impl App {
                 let own = self.shipped.as_ref().is_some_and(|shipped| shipped.serial != weights_serial);
                 dom::show("shipped", own);
                 // Explain why it is the CPU, unless the user chose it.
-                dom::show("engine-note", self.backend == "cpu" && self.backend_wish != "cpu");
+                dom::show("engine-note", backend == Backend::Cpu && self.backend_wish != Some(backend));
                 dom::set_text("engine-note", &facts);
                 self.loaded();
             }
@@ -232,7 +238,7 @@ impl App {
             Reply::Segmented(result) => self.segmented(result),
             Reply::Failed { id, task, message, .. } => {
                 if let Some(item) = self.item_mut(id) {
-                    item.unreadable = task == "decode";
+                    item.unreadable = task == Task::Decode;
                 }
                 self.fail(id, &message);
             }
@@ -242,7 +248,7 @@ impl App {
     }
 
     fn show_engine(&self) {
-        dom::set_text("engine-text", backend_name(&self.backend));
+        dom::set_text("engine-text", self.backend.map_or("", backend_name));
     }
 
     /// Handles the worker's refusal of weights.
@@ -260,16 +266,16 @@ impl App {
             // The shipped weights are still loading, or were already reported missing.
             return self.complain(message);
         };
-        let others = good != serial || !self.backend.is_empty();
+        let others = good != serial || self.backend.is_some();
         if !others || self.recovering {
             return self.give_up(message);
         }
         // The worker has no weights: return to the weights and back end that worked before.
         self.complain(message);
         self.recovering = true;
-        if !self.backend.is_empty() && self.backend_wish != self.backend {
-            self.backend_wish = "auto".into();
-            dom::find::<web_sys::HtmlSelectElement>("backend").set_value("auto");
+        if self.backend.is_some() && self.backend_wish != self.backend {
+            self.backend_wish = None;
+            dom::find::<web_sys::HtmlSelectElement>("backend").set_value(AUTOMATIC);
         }
         self.restart_network();
     }
@@ -298,7 +304,9 @@ impl App {
             Ok(map) => map,
             Err(error) => {
                 let (name, why) = (&item.name, dom::reason(&error));
-                let line = format!("{name}: the browser has no room for its result ({why}). Close other tabs, or free memory and disk space, and run it again.");
+                let line = format!(
+                    "{name}: the browser has no room for its result ({why}). Close other tabs, or free memory and disk space, and run it again."
+                );
                 return self.fail(id, &line);
             }
         };
@@ -308,7 +316,7 @@ impl App {
         item.probability = Some(map);
         item.size = Some((width, height));
         (item.estimate, item.um_per_px) = (Some(diameter), um_per_px);
-        (item.warnings, item.seconds, item.backend) = (warnings, seconds, backend);
+        (item.warnings, item.seconds, item.backend) = (warnings, seconds, Some(backend));
         item.phase = Phase::Counting;
         item.measured_rules = 0;
         self.measure_first(id, probability);
@@ -318,9 +326,7 @@ impl App {
     /// Called when the worker has died: GPU device lost, out of memory, or a bug.
     fn network_lost(&mut self, message: &str) {
         let absent = self.network.as_ref().is_some_and(|network| network.absent);
-        let on_gpu = !absent
-            && !self.gpu_lost
-            && (self.backend == "webgpu" || (self.backend.is_empty() && self.backend_wish != "cpu"));
+        let on_gpu = !absent && !self.gpu_lost && self.backend.or(self.backend_wish) != Some(Backend::Cpu);
         self.gpu_lost |= on_gpu;
         self.network_losses += 1;
         let mut name = String::new();

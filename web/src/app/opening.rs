@@ -80,7 +80,7 @@ impl App {
         self.desk_has = Some(id);
         self.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
         for what in std::mem::take(&mut self.exports_wanted) {
-            self.export(&what);
+            self.export(what);
         }
         self.go_on();
     }

@@ -4,7 +4,7 @@ use super::item::Phase;
 use super::link::{Link, Role};
 use super::network::backend_name;
 use super::{App, act, dom, files};
-use crate::message::{Reply, Request};
+use crate::message::{Backend, Reply, Request};
 use wasm_bindgen_futures::spawn_local;
 
 impl App {
@@ -22,11 +22,12 @@ impl App {
             let text = "This image was segmented with other weights. Run it again with this model first.";
             return dom::set_text("race-text", text);
         }
-        let (id, other) = (item.id, if item.backend == "webgpu" { "cpu" } else { "webgpu" });
+        let other = if item.backend == Some(Backend::Cpu) { Backend::WebGpu } else { Backend::Cpu };
+        let id = item.id;
         let mut link = Link::start(Role::Racer, self.next_generation());
         link.ask(Request::Start {
             weights_serial: weights.serial,
-            backend: other.into(),
+            backend: Some(other),
             weights: weights.bytes.slice(0),
         });
         (self.racer, self.raced) = (Some(link), id);
@@ -63,14 +64,15 @@ impl App {
             }
             Reply::Segmented(result) => {
                 let Some(item) = self.item(result.id) else { return };
-                if item.backend == result.backend || item.weights_serial != result.weights_serial {
+                let own = item.backend.filter(|own| *own != result.backend);
+                let Some(own) = own.filter(|_| item.weights_serial == result.weights_serial) else {
                     return self.race_over("The image was run again meanwhile. Compare once more.");
-                }
+                };
                 let text = format!(
                     "{}: {:.2} s. {}: {:.2} s. ({})",
-                    backend_name(&item.backend),
+                    backend_name(own),
                     item.seconds,
-                    backend_name(&result.backend),
+                    backend_name(result.backend),
                     result.seconds,
                     item.name,
                 );

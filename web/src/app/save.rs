@@ -2,7 +2,7 @@
 
 use super::pack::Packing;
 use super::{App, dom};
-use crate::message::{Export, Request, Truth};
+use crate::message::{Export, Product, Request, Truth};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -41,7 +41,9 @@ impl App {
     /// Reports that a file was not saved.
     pub fn not_saved(&mut self, name: &str, error: &JsValue) {
         let why = dom::reason(error);
-        self.complain(&format!("{name}: not saved ({why}). Close other tabs, or free memory and disk space, and save it again."));
+        self.complain(&format!(
+            "{name}: not saved ({why}). Close other tabs, or free memory and disk space, and save it again."
+        ));
     }
 
     /// Saves the table of all images; pressed again while that waits, cancels it.
@@ -88,13 +90,13 @@ impl App {
     }
 
     /// Saves one file of the active image.
-    pub fn export(&mut self, what: &str) {
-        if self.exporting.iter().any(|making| making == what) {
+    pub fn export(&mut self, what: Product) {
+        if self.exporting.contains(&what) {
             return;
         }
         if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
             // Postponed until the desk has opened the image.
-            self.exports_wanted.push(what.to_string());
+            self.exports_wanted.push(what);
             if self.desk_open != self.active {
                 self.open_active();
             }
@@ -106,9 +108,9 @@ impl App {
                 // What is saved must match what the page shows.
                 self.measure(id, None, Truth::default());
             }
-            self.exporting.push_back(what.to_string());
+            self.exporting.push_back(what);
             dom::set_text("spoken", "Saving…");
-            self.ask_desk(Request::Export(Export { id, what: what.to_string(), stem }));
+            self.ask_desk(Request::Export(Export { id, what, stem }));
             self.refresh();
         }
     }

@@ -1,15 +1,16 @@
 //! The page's state, and dispatch of the workers' messages.
 
-use super::desk::Task;
+use super::desk::Unfinished;
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
+use super::network::AUTOMATIC;
 use super::removal::Removed;
 use super::results::Face;
 use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, pen::Pen, ruler::Ruler};
 use crate::js::View as Fields;
-use crate::message::{Reply, Rules};
+use crate::message::{Backend, Product, Reply, Rules};
 use js_sys::{ArrayBuffer, JSON};
 use std::collections::{HashMap, VecDeque};
 
@@ -70,12 +71,12 @@ pub struct App {
     pub trying: VecDeque<Weights>,
     /// How often the network worker was lost since it last began an image.
     pub network_losses: u32,
-    /// The back end requested by the user or the URL: `auto`, `webgpu`, `cpu`.
-    pub backend_wish: String,
+    /// The back end requested by the user or the URL, if any.
+    pub backend_wish: Option<Backend>,
     /// Whether the GPU was lost; the CPU is used from then on.
     pub gpu_lost: bool,
-    /// The back end in use: `webgpu`, `cpu`, or empty before the model has started.
-    pub backend: String,
+    /// The back end in use, or used last; none before the model has started.
+    pub backend: Option<Backend>,
     /// Whether the model cannot run without the user's action.
     pub fatal: bool,
 
@@ -85,7 +86,7 @@ pub struct App {
     /// The image that has been sent to the desk; before that, its file may still be being read.
     pub desk_has: Option<u32>,
     /// Requests that the desk has not finished, in order.
-    pub desk_tasks: VecDeque<Task>,
+    pub desk_tasks: VecDeque<Unfinished>,
     /// Images that the desk is to measure and has not answered for yet, in no order.
     pub measuring: Vec<u32>,
     pub desk_losses: u32,
@@ -105,9 +106,9 @@ pub struct App {
     pub table_wanted: bool,
     pub zip_wanted: bool,
     /// Files of the active image to be saved as soon as the desk has it open.
-    pub exports_wanted: Vec<String>,
+    pub exports_wanted: Vec<Product>,
     /// Files that the desk is making, in order.
-    pub exporting: VecDeque<String>,
+    pub exporting: VecDeque<Product>,
     /// Whether the user has chosen which image to look at.
     pub chosen: bool,
     pub sorting: Sorting,
@@ -130,7 +131,7 @@ pub const AGAIN: &str = "already in the list, so counted twice now; remove one o
 impl App {
     pub fn new() -> Self {
         let wish = dom::window().location().search().unwrap_or_default();
-        let forced = ["webgpu", "cpu"].into_iter().find(|name| wish.contains(&format!("backend={name}")));
+        let named = |backend: &&Backend| wish.contains(&format!("backend={}", backend.name()));
         Self {
             items: Vec::new(),
             faces: HashMap::new(),
@@ -150,9 +151,9 @@ impl App {
             shipped: None,
             trying: VecDeque::new(),
             network_losses: 0,
-            backend_wish: forced.unwrap_or("auto").into(),
+            backend_wish: Backend::ALL.iter().find(named).copied(),
             gpu_lost: false,
-            backend: String::new(),
+            backend: None,
             fatal: false,
             desk: None,
             desk_open: None,
@@ -184,7 +185,8 @@ impl App {
     }
 
     pub fn begin(&mut self) {
-        dom::find::<web_sys::HtmlSelectElement>("backend").set_value(&self.backend_wish);
+        let wish = self.backend_wish.map_or(AUTOMATIC, Backend::name);
+        dom::find::<web_sys::HtmlSelectElement>("backend").set_value(wish);
         self.start_network();
         self.fetch_weights();
         // Before the first image comes, so that it shows without delay.
@@ -365,8 +367,8 @@ impl App {
     pub fn show_state(&self) {
         let body = dom::body();
         dom::set(&body, "data-state", self.state());
-        if !self.backend.is_empty() {
-            dom::set(&body, "data-backend", &self.backend);
+        if let Some(backend) = self.backend {
+            dom::set(&body, "data-backend", backend.name());
         }
         let _ = body.class_list().toggle_with_force("has-images", !self.items.is_empty());
         self.view.canvas.set_tab_index(if self.items.is_empty() { -1 } else { 0 });

@@ -36,7 +36,7 @@ impl Tiles {
 
     /// Stores a tile that has arrived, unless a newer version is already here.
     pub fn insert(&mut self, tile: Tile, version: u32, bitmap: ImageBitmap) {
-        self.asked.remove(&(tile.clone(), version));
+        self.asked.remove(&(tile, version));
         self.clock += 1;
         if self.pieces.get(&tile).is_some_and(|old| old.version > version) {
             bitmap.close();
@@ -48,7 +48,7 @@ impl Tiles {
         while self.pieces.len() > MOST {
             let unused = self.pieces.iter().filter(|(_, piece)| piece.used <= self.drawn);
             let oldest = unused.min_by_key(|(_, piece)| piece.used);
-            let Some(oldest) = oldest.map(|(tile, _)| tile.clone()) else { return };
+            let Some(oldest) = oldest.map(|(tile, _)| *tile) else { return };
             if let Some(piece) = self.pieces.remove(&oldest) {
                 piece.bitmap.close();
             }
@@ -56,21 +56,21 @@ impl Tiles {
     }
 
     /// A tile of any version: an old overlay is better than none while the new one is on its way.
-    pub fn get(&mut self, tile: &Tile) -> Option<&ImageBitmap> {
+    pub fn get(&mut self, tile: Tile) -> Option<&ImageBitmap> {
         self.clock += 1;
-        let piece = self.pieces.get_mut(tile)?;
+        let piece = self.pieces.get_mut(&tile)?;
         piece.used = self.clock;
         Some(&piece.bitmap)
     }
 
     /// Whether this version should be requested, i.e. is neither here nor on its way and has not just failed; if so,
     /// notes it as requested.
-    pub fn wants(&mut self, tile: &Tile, version: u32) -> bool {
-        let here = self.pieces.get(tile).is_some_and(|piece| piece.version == version);
+    pub fn wants(&mut self, tile: Tile, version: u32) -> bool {
+        let here = self.pieces.get(&tile).is_some_and(|piece| piece.version == version);
         if here || self.asked.len() >= MOST_ASKED {
             return false;
         }
-        let request = (tile.clone(), version);
+        let request = (tile, version);
         !self.failed.contains(&request) && self.asked.insert(request)
     }
 

@@ -3,7 +3,7 @@
 use super::item::Item;
 use super::tiles::Tiles;
 use super::{App, act, dom};
-use crate::message::{Request, Tile};
+use crate::message::{Layer, Request, Tile};
 use std::f64::consts::TAU;
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
@@ -24,7 +24,8 @@ pub struct View {
     pub top: f64,
     /// Whether the zoom follows the size of the canvas, until the user zooms.
     pub fitted: bool,
-    pub layer: String,
+    /// The overlay; none shows the bare picture.
+    pub layer: Option<Layer>,
     /// Whether the overlay is hidden, while a key is held.
     pub peeking: bool,
     /// Version of the overlay; tiles of other versions are requested again.
@@ -45,7 +46,7 @@ impl View {
             left: 0.0,
             top: 0.0,
             fitted: true,
-            layer: "outline".into(),
+            layer: Some(Layer::Outline),
             peeking: false,
             overlay_version: 1,
             asked: false,
@@ -151,7 +152,7 @@ impl View {
     }
 
     /// Draws one layer from the available tiles; returns requests for missing ones.
-    fn draw_layer(&mut self, layer: &str, finest: i32, version: u32) -> Vec<Request> {
+    fn draw_layer(&mut self, layer: Layer, finest: i32, version: u32) -> Vec<Request> {
         let (Some((id, width, height)), Some(context)) = (self.image, self.context.clone()) else {
             return Vec::new();
         };
@@ -169,24 +170,18 @@ impl View {
         let mut asks = Vec::new();
         for row in rows.0..=rows.1 {
             for column in columns.0..=columns.1 {
-                let tile = Tile { id, layer: layer.to_string(), level, column, row };
-                if self.tiles.wants(&tile, version) {
-                    asks.push(Request::Tile { tile: tile.clone(), version });
+                let tile = Tile { id, layer, level, column, row };
+                if self.tiles.wants(tile, version) {
+                    asks.push(Request::Tile { tile, version });
                 }
-                self.draw_tile(&context, &tile, coarsest, (width, height));
+                self.draw_tile(&context, tile, coarsest, (width, height));
             }
         }
         asks
     }
 
     /// Draws one square of the image, from a coarser tile if its own is not available.
-    fn draw_tile(
-        &mut self,
-        context: &CanvasRenderingContext2d,
-        tile: &Tile,
-        coarsest: i32,
-        size: (f64, f64),
-    ) {
+    fn draw_tile(&mut self, context: &CanvasRenderingContext2d, tile: Tile, coarsest: i32, size: (f64, f64)) {
         let side = f64::from(Tile::SIDE);
         let step = side * f64::from(tile.level).exp2();
         let (x, y) = (f64::from(tile.column) * step, f64::from(tile.row) * step);
@@ -195,11 +190,11 @@ impl View {
         let (left, top) = self.to_canvas(x, y);
         let (right, bottom) = self.to_canvas(x + w, y + h);
         let (left, top, right, bottom) = (left.round(), top.round(), right.round(), bottom.round());
-        let mut from = tile.clone();
+        let mut from = tile;
         while from.level <= coarsest {
             let scale = f64::from(from.level).exp2();
             let origin = (f64::from(from.column) * side * scale, f64::from(from.row) * side * scale);
-            if let Some(bitmap) = self.tiles.get(&from) {
+            if let Some(bitmap) = self.tiles.get(from) {
                 let _ = context.draw_image_with_image_bitmap_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
                     bitmap,
                     (x - origin.0) / scale,
@@ -250,14 +245,13 @@ impl App {
         dom::set_text("zoom-level", &format!("{} %", super::figures::short(self.view.zoom * 100.0)));
         context.set_image_smoothing_enabled(self.view.zoom < 3.0);
         self.view.tiles.begin_drawing();
-        let mut asks = self.view.draw_layer("image", 0, 0);
-        let layer = self.view.layer.clone();
+        let mut asks = self.view.draw_layer(Layer::Image, 0, 0);
         let measured = self.active_item().is_some_and(Item::has_result);
-        if layer != "none" && measured && !self.view.peeking {
+        if let Some(layer) = self.view.layer.filter(|_| measured && !self.view.peeking) {
             context.set_image_smoothing_enabled(true);
             context.set_global_alpha(dom::input("opacity").value_as_number());
             let version = self.view.overlay_version;
-            asks.extend(self.view.draw_layer(&layer, FINEST_OVERLAY, version));
+            asks.extend(self.view.draw_layer(layer, FINEST_OVERLAY, version));
             context.set_global_alpha(1.0);
         }
         for ask in asks {

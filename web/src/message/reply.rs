@@ -1,6 +1,6 @@
 //! Messages from a worker to the page.
 
-use super::{CellRow, Tile};
+use super::{Backend, CellRow, Task, Tile};
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer, Float32Array, Float64Array, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::JsValue;
@@ -20,7 +20,7 @@ pub struct Segmented {
     pub warnings: Vec<String>,
     /// Time that the network took.
     pub seconds: f64,
-    pub backend: String,
+    pub backend: Backend,
     pub weights_serial: u32,
 }
 
@@ -56,7 +56,7 @@ pub enum Reply {
     /// The model with these weights is ready on this back end.
     Ready {
         weights_serial: u32,
-        backend: String,
+        backend: Backend,
         facts: String,
     },
     /// The model cannot start with these weights; the previous one, if any, stays.
@@ -116,11 +116,10 @@ pub enum Reply {
         bytes: Uint8Array,
         done: bool,
     },
-    /// One task failed; the worker goes on. `task` is the kind of the request, `truth_version` that of a truth mask which
-    /// cannot be used, else 0.
+    /// One task failed; the worker goes on. `truth_version` is that of a truth mask which cannot be used, else 0.
     Failed {
         id: u32,
-        task: String,
+        task: Task,
         truth_version: u32,
         message: String,
     },
@@ -241,11 +240,10 @@ impl Reply {
         let rules_version = view.number("rulesVersion") as u32;
         let corrections_version = view.number("correctionsVersion") as u32;
         let truth_version = view.number("truthVersion") as u32;
+        let backend = || Backend::parse(&view.text("backend"));
         Some(match view.text("kind").as_str() {
             "up" => Self::Up,
-            "ready" => {
-                Self::Ready { weights_serial, backend: view.text("backend"), facts: view.text("facts") }
-            }
+            "ready" => Self::Ready { weights_serial, backend: backend()?, facts: view.text("facts") },
             "refused" => Self::Refused { weights_serial, message: view.text("message") },
             "decoded" => Self::Decoded {
                 id,
@@ -265,7 +263,7 @@ impl Reply {
                 um_per_px: view.maybe_number("umPerPx"),
                 warnings: view.texts("warnings"),
                 seconds: view.number("seconds"),
-                backend: view.text("backend"),
+                backend: backend()?,
                 weights_serial,
             }),
             "computed-tile" => Self::ComputedTile { values: view.typed("values")? },
@@ -291,7 +289,7 @@ impl Reply {
                 })
             }
             "tile" => Self::Tile {
-                tile: Tile::read(&view),
+                tile: Tile::read(&view)?,
                 version: view.number("version") as u32,
                 bitmap: view.typed("bitmap"),
             },
@@ -305,9 +303,12 @@ impl Reply {
                 bytes: view.typed("bytes")?,
             },
             "packed" => Self::Packed { bytes: view.typed("bytes")?, done: view.flag("done") },
-            "failed" => {
-                Self::Failed { id, task: view.text("task"), truth_version, message: view.text("message") }
-            }
+            "failed" => Self::Failed {
+                id,
+                task: Task::parse(&view.text("task"))?,
+                truth_version,
+                message: view.text("message"),
+            },
             "crashed" => Self::Crashed { message: view.text("message") },
             _ => return None,
         })

@@ -1,6 +1,6 @@
 //! Messages from the page to a worker.
 
-use super::{ByHand, Rules, Tile, Truth};
+use super::{Backend, ByHand, Product, Rules, Tile, Truth};
 use crate::js::{Build, View};
 use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen::JsValue;
@@ -20,19 +20,18 @@ pub struct Opening {
 /// A file to make from the open image.
 pub struct Export {
     pub id: u32,
-    /// `mask`, `labels`, `overlay`, `csv`, `geojson`, `roi`.
-    pub what: String,
+    pub what: Product,
     /// Base name of the file.
     pub stem: String,
 }
 
 /// A message from the page to a worker. `id` is that of the image.
 pub enum Request {
-    /// Load weights onto a back end (`auto`, `webgpu`, `cpu`). Must not be sent again before the answer: the GPU device
-    /// must not be set up twice concurrently.
+    /// Load weights onto a back end, the better one if none is given. Must not be sent again before the answer: the GPU
+    /// device must not be set up twice concurrently.
     Start {
         weights_serial: u32,
-        backend: String,
+        backend: Option<Backend>,
         weights: ArrayBuffer,
     },
     /// Run the network over an image.
@@ -107,7 +106,7 @@ impl Request {
                 over.push(&weights);
                 Build::new("start")
                     .with("weightsSerial", weights_serial)
-                    .with("backend", backend)
+                    .maybe("backend", backend)
                     .with("weights", weights)
             }
             Self::Segment { id, name, file, diameter } => {
@@ -184,7 +183,7 @@ impl Request {
         Some(match view.text("kind").as_str() {
             "start" => Self::Start {
                 weights_serial: view.number("weightsSerial") as u32,
-                backend: view.text("backend"),
+                backend: Backend::parse(&view.text("backend")),
                 weights: view.typed("weights")?,
             },
             "segment" => {
@@ -217,7 +216,7 @@ impl Request {
                 by_hand: ByHand::read(&view),
                 truth: Truth::read(&view),
             },
-            "tile" => Self::Tile { tile: Tile::read(&view), version: view.number("version") as u32 },
+            "tile" => Self::Tile { tile: Tile::read(&view)?, version: view.number("version") as u32 },
             "probe" => Self::Probe { id, x: view.number("x"), y: view.number("y") },
             "truth" => Self::Truth {
                 id,
@@ -225,7 +224,11 @@ impl Request {
                 file: view.typed("file")?,
                 truth_version: view.number("truthVersion") as u32,
             },
-            "export" => Self::Export(Export { id, what: view.text("what"), stem: view.text("stem") }),
+            "export" => Self::Export(Export {
+                id,
+                what: Product::parse(&view.text("what"))?,
+                stem: view.text("stem"),
+            }),
             "pack" => Self::Pack { stem: view.text("stem") },
             "pack-end" => Self::PackEnd { table: view.text("table") },
             _ => return None,

@@ -1,7 +1,7 @@
 //! A zip with the files of all images, sent to the page in pieces so that it is never in memory as a whole.
 
 use super::desk::Desk;
-use super::exports;
+use crate::message::Product;
 use rbc_model::Error;
 use rbc_model::export::{Archive, StreamWriter};
 use std::cell::RefCell;
@@ -50,9 +50,9 @@ impl Batch {
             desk.opened().ok_or_else(|| Error::Export(format!("the image could not be opened: {stem}")))?;
         let cells = open.counted().ok_or_else(|| Error::Export(format!("there is no result: {stem}")))?;
         let mut missing = Vec::new();
-        for kind in &exports::KINDS {
-            let path = format!("{stem}.{}", kind.ending);
-            match kind.bytes(open, &cells) {
+        for product in Product::ALL {
+            let path = format!("{stem}.{}", product.ending());
+            match product.bytes(open, &cells) {
                 Ok(bytes) => self.zip.add(&path, &bytes)?,
                 Err(error) => missing.push(format!("{path} is not in the zip: {error}")),
             }

@@ -3,7 +3,7 @@
 use super::found::{Found, cell_at};
 use super::render::{Layers, Picture};
 use super::{bytes, exports, failed, render, tell};
-use crate::message::{ByHand, Opening, Reply, Request, Rules, Tile, Truth};
+use crate::message::{ByHand, Layer, Opening, Reply, Request, Rules, Task, Tile, Truth};
 use image::GrayImage;
 use js_sys::Uint8Array;
 use rbc_model::cells::Cells;
@@ -59,7 +59,7 @@ impl Desk {
             Request::Open(opening) => {
                 let id = opening.id;
                 if let Err(error) = self.open(opening) {
-                    failed(id, "open", &error);
+                    failed(id, Task::Open, &error);
                 }
             }
             Request::Measure { id, name, probability, width, height, rules, by_hand, truth } => {
@@ -78,7 +78,7 @@ impl Desk {
                     None => passing(id, &name, map, &rules, &by_hand, truth),
                 };
                 if let Err(error) = measured {
-                    failed(id, "measure", &error);
+                    failed(id, Task::Measure, &error);
                 }
             }
             Request::Probe { id, x, y } => {
@@ -92,20 +92,20 @@ impl Desk {
             Request::Truth { id, name, file, truth_version } => {
                 let truth = Truth { file: Some(file), name, version: truth_version };
                 if let Err(error) = self.truth(id, truth) {
-                    failed(id, "measure", &error);
+                    failed(id, Task::Measure, &error);
                 }
             }
             Request::Export(export) => match self.open.as_ref().filter(|open| open.id == export.id) {
-                Some(open) => match exports::make(open, &export.what) {
-                    Ok((kind, bytes)) => tell(Reply::Exported {
+                Some(open) => match exports::make(open, export.what) {
+                    Ok(bytes) => tell(Reply::Exported {
                         id: export.id,
-                        name: format!("{}.{}", export.stem, kind.ending),
-                        mime: kind.mime.into(),
+                        name: format!("{}.{}", export.stem, export.what.ending()),
+                        mime: export.what.mime().into(),
                         bytes: Uint8Array::from(&bytes[..]),
                     }),
-                    Err(error) => failed(export.id, "export", &error),
+                    Err(error) => failed(export.id, Task::Export, &error),
                 },
-                None => failed(export.id, "export", &"the image is not open yet; try again in a moment"),
+                None => failed(export.id, Task::Export, &"the image is not open yet; try again in a moment"),
             },
             // The other requests are handled elsewhere.
             _ => {}
@@ -141,9 +141,9 @@ impl Desk {
     }
 
     /// One square of the picture or its overlay, if that image is open.
-    pub fn tile(&self, tile: &Tile) -> Option<Picture> {
+    pub fn tile(&self, tile: Tile) -> Option<Picture> {
         let open = self.open.as_ref().filter(|open| open.id == tile.id)?;
-        if tile.layer == "image" {
+        if tile.layer == Layer::Image {
             return Some(render::image_tile(&open.image, tile));
         }
         let found = open.found.as_ref()?;
@@ -167,8 +167,8 @@ impl Truth {
     /// The truth mask of an image of this size. One that cannot be used is reported, and the image measured without.
     fn decode(self, id: u32, size: (u32, u32)) -> Option<GrayImage> {
         let refuse = |error: Error| {
-            let (task, message) = ("truth".into(), error.to_string());
-            tell(Reply::Failed { id, task, truth_version: self.version, message });
+            let message = error.to_string();
+            tell(Reply::Failed { id, task: Task::Truth, truth_version: self.version, message });
         };
         read_truth(&bytes(&self.file?), &self.name, size).map_err(refuse).ok()
     }

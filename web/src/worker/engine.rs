@@ -10,7 +10,7 @@ use rbc_model::{Error, RgbImage};
 
 use super::gpu::{self, Refusal};
 use super::tile_pool::TilePool;
-use crate::message::Reply;
+use crate::message::{Backend, Reply};
 
 enum Network {
     Gpu(Segmenter<WebGpu>),
@@ -27,19 +27,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads the weights onto the back end `wish` (`auto`, `webgpu`, `cpu`).
+    /// Loads the weights onto the back end `wish`, or the better one.
     ///
     /// # Errors
     ///
     /// A message for the user if the weights do not fit or the requested back end is not available.
-    pub async fn start(wish: &str, weights: &[u8]) -> Result<Self, String> {
+    pub async fn start(wish: Option<Backend>, weights: &[u8]) -> Result<Self, String> {
         // The CPU network comes first: it shows whether the weights fit, and is the reference for the GPU.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
-        if wish == "cpu" {
+        if wish == Some(Backend::Cpu) {
             return Ok(Self::new(Network::Cpu(TilePool::new(cpu, weights)), "Runs on the CPU, as selected."));
         }
-        let refusal = match gpu::start(weights, &cpu, wish == "webgpu").await {
-            Ok((gpu, adapter)) if wish == "webgpu" || !is_slower(&gpu, &cpu).await => {
+        let selected = wish == Some(Backend::WebGpu);
+        let refusal = match gpu::start(weights, &cpu, selected).await {
+            Ok((gpu, adapter)) if selected || !is_slower(&gpu, &cpu).await => {
                 return Ok(Self::new(Network::Gpu(gpu), &format!("Runs on WebGPU{adapter}.")));
             }
             Ok((_, adapter)) => {
@@ -48,7 +49,7 @@ impl Engine {
             Err(refusal) => refusal,
         };
         let facts = match refusal {
-            Refusal::Absent(why) if wish == "webgpu" => {
+            Refusal::Absent(why) if selected => {
                 return Err(format!("WebGPU was selected, but {why}."));
             }
             Refusal::Absent(why) => format!(
@@ -76,10 +77,10 @@ impl Engine {
         let _ = try_out(cpu).await;
     }
 
-    pub fn name(&self) -> &'static str {
+    pub fn backend(&self) -> Backend {
         match self.network {
-            Network::Gpu(_) => "webgpu",
-            Network::Cpu(_) => "cpu",
+            Network::Gpu(_) => Backend::WebGpu,
+            Network::Cpu(_) => Backend::Cpu,
         }
     }
 

@@ -3,7 +3,7 @@
 //! At level `n`, pixels of a square are 2ⁿ image pixels wide. Overlays also have negative levels, finer than the image,
 //! so that outlines stay thin lines along pixel borders at any zoom.
 
-use crate::message::Tile;
+use crate::message::{Layer, Tile};
 use image::GrayImage;
 use rbc_model::RgbImage;
 use rbc_model::cells::Labels;
@@ -53,7 +53,7 @@ struct Place {
     height: u32,
 }
 
-fn place(tile: &Tile, image: (u32, u32)) -> Place {
+fn place(tile: Tile, image: (u32, u32)) -> Place {
     let step = f64::from(tile.level).exp2();
     let side = f64::from(Tile::SIDE) * step;
     let (x, y) = (f64::from(tile.column) * side, f64::from(tile.row) * side);
@@ -62,7 +62,7 @@ fn place(tile: &Tile, image: (u32, u32)) -> Place {
 }
 
 /// The picture itself; at coarse levels each pixel is the mean of at most 4 x 4 samples.
-pub fn image_tile(image: &RgbImage, tile: &Tile) -> Picture {
+pub fn image_tile(image: &RgbImage, tile: Tile) -> Picture {
     let Place { step, x, y, width, height } = place(tile, image.dimensions());
     let (step, x, y) = ((step as u32).max(1), x as u32, y as u32);
     let stride = (step / 4).max(1);
@@ -90,16 +90,16 @@ pub fn image_tile(image: &RgbImage, tile: &Tile) -> Picture {
     Picture { width, height, rgba }
 }
 
-/// An overlay: `outline`, `fill`, `probability` or `difference`.
-pub fn overlay_tile(layers: &Layers, tile: &Tile) -> Picture {
+/// The overlay of this layer.
+pub fn overlay_tile(layers: &Layers, tile: Tile) -> Picture {
     let labels = layers.labels;
     let place = place(tile, (labels.width, labels.height));
-    match tile.layer.as_str() {
-        "probability" => each(&place, (labels.width, labels.height), |at| {
+    match tile.layer {
+        Layer::Probability => each(&place, (labels.width, labels.height), |at| {
             let value = layers.probability.as_raw().get(at).copied().unwrap_or(0);
             heat(value)
         }),
-        "difference" => each(&place, (labels.width, labels.height), |at| {
+        Layer::Difference => each(&place, (labels.width, labels.height), |at| {
             let id = labels.ids.get(at).copied().unwrap_or(0);
             let mask = id != 0 && !layers.excluded.contains(&id);
             let truth =
@@ -111,7 +111,8 @@ pub fn overlay_tile(layers: &Layers, tile: &Tile) -> Picture {
                 (false, false) => [0; 4],
             }
         }),
-        layer => cells(layers, &place, layer == "fill"),
+        Layer::Fill => cells(layers, &place, true),
+        Layer::Outline | Layer::Image => cells(layers, &place, false),
     }
 }
 

@@ -2,7 +2,7 @@
 //! memory, so hosts need not send special headers.
 
 use super::{bytes, scope};
-use crate::message::{Reply, Request};
+use crate::message::{Backend, Reply, Request};
 use burn::backend::Flex;
 use futures_util::future::{Either, join_all, select};
 use js_sys::{Promise, Uint8Array};
@@ -181,7 +181,7 @@ pub fn join(weights: &[u8]) -> Reply {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
             NETWORK.set(Some(network));
-            Reply::Ready { weights_serial: 0, backend: "cpu".into(), facts: String::new() }
+            Reply::Ready { weights_serial: 0, backend: Backend::Cpu, facts: String::new() }
         }
         Err(error) => Reply::Refused { weights_serial: 0, message: error.to_string() },
     }
