@@ -6,6 +6,7 @@
 
 mod controls;
 mod copy;
+mod corrections;
 mod desk;
 mod dom;
 mod failure;
@@ -36,7 +37,11 @@ mod table;
 mod tiles;
 mod view;
 
+pub use corrections::Corrections;
+pub use input::Dropped;
+pub use sorted::Sorted;
 pub use state::App;
+pub use statistics::Spread;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -36,8 +36,8 @@ const WASM: [&str; 8] = [
     "--features=web/app,web/worker,rbc-model/webgpu",
 ];
 /// The test files that run in a browser, from `web/tests` and `model/tests`.
-const WASM_TESTS: [&str; 8] =
-    ["--test", "environment", "--test", "messages", "--test", "strokes", "--test", "browser"];
+const WASM_TESTS: [&str; 5] =
+    ["--test=environment", "--test=logic", "--test=messages", "--test=strokes", "--test=browser"];
 /// The tests that run all kernels, and the one that checks which vector instructions are used.
 const KERNEL_TESTS: [&str; 5] = ["--lib", "--test", "backend", "--test", "gradients"];
 /// The tests that open the page in Firefox and WebKit too: what a user does, and what differs most between browsers.

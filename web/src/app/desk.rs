@@ -110,7 +110,7 @@ impl App {
         let rules = self.rules_of(id);
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
-        let (name, by_hand) = (item.name.clone(), item.by_hand.clone());
+        let (name, by_hand) = (item.name.clone(), item.by_hand().clone());
         self.measuring.push(id);
         self.ask_desk(Request::Measure { id, name, probability, width, height, rules, by_hand, truth });
     }

@@ -179,7 +179,7 @@ impl App {
         let truth = Some(&item.truth_name).filter(|name| !name.is_empty());
         let truth = truth.map(|name| format!("truth: {name}"));
         dom::set_text("picture-name", &item.label());
-        let corrections = match item.by_hand.count() {
+        let corrections = match item.by_hand().count() {
             0 => None,
             1 => Some("1 correction by hand".into()),
             count => Some(format!("{count} corrections by hand")),

@@ -1,9 +1,8 @@
 //! One image of the queue, and everything known about it.
 
+use super::corrections::Corrections;
 use super::statistics::Figures;
 use crate::message::{Backend, ByHand, CellRow, Measured, Stroke};
-use std::collections::HashMap;
-use std::rc::Rc;
 use web_sys::Blob;
 
 /// Processing state of an image.
@@ -66,16 +65,7 @@ pub struct Item {
     pub dice: Option<f64>,
     pub truth: Option<Blob>,
     pub truth_name: String,
-    /// Corrections by hand.
-    pub by_hand: ByHand,
-    /// For each left-out point, the number of the cell that it lies in now; 0 if none.
-    pub hits: Vec<f64>,
-    /// The states before each correction, for undo.
-    before: Vec<ByHand>,
-    /// Undone corrections, latest last, for redo.
-    undone: Vec<ByHand>,
-    /// What was undone before the last stroke, until it is known whether that has an effect.
-    undone_before: Vec<ByHand>,
+    corrections: Corrections,
     /// Version numbers of the corrections and of the truth mask; they identify outdated answers.
     pub corrections_version: u32,
     pub truth_version: u32,
@@ -130,11 +120,7 @@ impl Item {
             dice: None,
             truth: None,
             truth_name: String::new(),
-            by_hand: ByHand::default(),
-            before: Vec::new(),
-            undone: Vec::new(),
-            undone_before: Vec::new(),
-            hits: Vec::new(),
+            corrections: Corrections::default(),
             corrections_version: 0,
             truth_version: 0,
             summary: String::new(),
@@ -197,7 +183,7 @@ impl Item {
     /// Whether leaving the page now would lose work. Table and overlay do not preserve corrections, so saving them does
     /// not count for those; corrections of samples count too.
     pub fn unsaved(&self) -> bool {
-        let corrected = self.by_hand.count() > 0 && self.kept != self.corrections_version;
+        let corrected = self.by_hand().count() > 0 && self.kept != self.corrections_version;
         corrected || !self.sample && (self.pending() || (self.phase == Phase::Done && !self.saved))
     }
 
@@ -219,7 +205,7 @@ impl Item {
         self.measurings += 1;
         (self.figures, self.rows) = (Figures::of(&measured.rows), measured.rows);
         (self.density, self.covered) = (measured.density, measured.covered);
-        self.hits = measured.hits;
+        self.corrections.hit(measured.hits);
         (self.doubt, self.summary) = (measured.doubt, measured.summary);
         (self.iou, self.dice) = (measured.iou, measured.dice);
     }
@@ -262,96 +248,46 @@ impl Item {
         format!("{}: {cells}{warnings}", self.name)
     }
 
+    /// Corrections by hand.
+    pub fn by_hand(&self) -> &ByHand {
+        self.corrections.by_hand()
+    }
+
     /// Leaves a cell out, or takes it in again.
     pub fn toggle(&mut self, cell: u32, at: Option<(f64, f64)>) {
         let Some(row) = self.rows.iter_mut().find(|row| row.id == cell) else { return };
-        self.before.push(self.by_hand.clone());
-        self.undone.clear();
         row.excluded = !row.excluded;
         if row.excluded {
-            let (x, y) = at.unwrap_or(row.inside);
-            self.by_hand.excluded.extend([x, y]);
-            self.hits.push(f64::from(cell));
+            self.corrections.leave_out(cell, at.unwrap_or(row.inside));
         } else {
-            self.change_left_out(|point, hit| (hit != f64::from(cell)).then_some(point));
+            self.corrections.take_in(cell);
         }
         self.figures = Figures::of(&self.rows);
         self.corrected();
     }
 
-    /// Replaces each left-out point by the result of `to`, called with the point and the number of the cell it lies in;
-    /// `None` removes the point, which takes the cell in again.
-    fn change_left_out(&mut self, to: impl Fn([f64; 2], f64) -> Option<[f64; 2]>) {
-        let hits = std::mem::take(&mut self.hits);
-        let points = std::mem::take(&mut self.by_hand.excluded);
-        for (point, hit) in points.as_chunks::<2>().0.iter().zip(hits) {
-            if let Some(point) = to(*point, hit) {
-                self.by_hand.excluded.extend(point);
-                self.hits.push(hit);
-            }
-        }
-    }
-
     /// Adds a stroke, which adds or splits cells.
     pub fn draw(&mut self, stroke: Stroke) {
-        self.before.push(self.by_hand.clone());
-        self.undone_before = std::mem::take(&mut self.undone);
-        if !stroke.cut {
-            // The new cell counts even if a cell was left out in its place; what remains of that cell stays left out.
-            let inside: HashMap<u32, (f64, f64)> = self.rows.iter().map(|row| (row.id, row.inside)).collect();
-            self.change_left_out(|[x, y], hit| {
-                let elsewhere = inside.get(&(hit as u32)).map(|&(x, y)| [x, y]);
-                let beyond = |&[x, y]: &[f64; 2]| !stroke.encloses(x, y);
-                Some([x, y]).filter(beyond).or(elsewhere.filter(beyond))
-            });
-        }
-        self.by_hand.strokes.push(Rc::new(stroke));
+        self.corrections.draw(stroke, &self.rows);
         self.corrected();
     }
 
     pub fn can_undo(&self) -> bool {
-        !self.before.is_empty()
+        self.corrections.can_undo()
     }
 
     pub fn can_redo(&self) -> bool {
-        !self.undone.is_empty()
+        self.corrections.can_redo()
     }
 
-    /// Undoes the last correction; returns whether there was one.
-    pub fn undo(&mut self) -> bool {
-        let Some(before) = self.before.pop() else { return false };
-        self.undone.push(self.by_hand.clone());
-        self.put(before);
-        true
-    }
-
-    /// Removes the last stroke, which had no effect: it is not available for redo, but what was before it is.
-    pub fn take_back(&mut self) -> bool {
-        let done = self.undo();
-        self.undone = std::mem::take(&mut self.undone_before);
-        done
-    }
-
-    /// Redoes the correction undone last; returns whether there was one.
-    pub fn redo(&mut self) -> bool {
-        let Some(after) = self.undone.pop() else { return false };
-        self.before.push(self.by_hand.clone());
-        self.put(after);
-        true
-    }
-
-    /// Replaces the corrections.
-    fn put(&mut self, by_hand: ByHand) {
-        // Cell numbers may have changed since that state; points present in both states tell the current numbers.
-        let now = std::mem::take(&mut self.by_hand.excluded);
-        let hits = std::mem::take(&mut self.hits);
-        self.by_hand = by_hand;
-        let hit = |point: &[f64; 2]| {
-            let same = now.as_chunks::<2>().0.iter().zip(&hits).find(|(at, _)| *at == point);
-            same.map_or(0.0, |(_, hit)| *hit)
-        };
-        self.hits = self.by_hand.excluded.as_chunks::<2>().0.iter().map(hit).collect();
-        self.corrected();
+    /// Undoes the last correction, redoes the one undone last, or takes back a stroke in vain; returns whether there
+    /// was one.
+    pub fn turn(&mut self, back_or_forth: fn(&mut Corrections) -> bool) -> bool {
+        let turned = back_or_forth(&mut self.corrections);
+        if turned {
+            self.corrected();
+        }
+        turned
     }
 
     /// Notes a correction: the image must be measured and saved again.

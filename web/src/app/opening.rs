@@ -59,7 +59,7 @@ impl App {
     fn files_read(&mut self, id: u32, files: Files) {
         let Files { file, map, probability, truth } = files;
         let Some(item) = self.item(id).filter(|_| self.desk_open == Some(id)) else { return };
-        let (name, by_hand, rules) = (item.name.clone(), item.by_hand.clone(), self.rules_of(id));
+        let (name, by_hand, rules) = (item.name.clone(), item.by_hand().clone(), self.rules_of(id));
         let same = item.probability == map && item.truth_version == truth.version;
         let file = match file {
             Ok(file) if same => file,

@@ -60,7 +60,7 @@ impl App {
             file: item.file.clone(),
             probability: item.probability.clone(),
             rules: self.rules_of(item.id),
-            by_hand: item.by_hand.clone(),
+            by_hand: item.by_hand().clone(),
         };
         let mut todo: Vec<_> = self.exportable().map(job).collect();
         if todo.is_empty() {

@@ -1,5 +1,6 @@
 //! Correction by hand: lines drawn around missed cells and across merged ones.
 
+use super::corrections::Corrections;
 use super::view::View;
 use super::{App, act, dom};
 use crate::message::Stroke;
@@ -186,27 +187,25 @@ impl App {
                 false => tool.hint(),
             }));
         }
-        if vain && self.active_item_mut().is_some_and(super::item::Item::take_back) {
-            self.changed_back();
+        if vain {
+            self.turn(Corrections::take_back);
         }
     }
 
     /// Undoes the last correction of this image.
     pub fn undo(&mut self) {
-        if self.active_item_mut().is_some_and(super::item::Item::undo) {
-            self.changed_back();
-        }
+        self.turn(Corrections::undo);
     }
 
     /// Redoes the correction undone last.
     pub fn redo(&mut self) {
-        if self.active_item_mut().is_some_and(super::item::Item::redo) {
-            self.changed_back();
-        }
+        self.turn(Corrections::redo);
     }
 
-    fn changed_back(&mut self) {
-        self.measure_next();
-        self.refresh();
+    fn turn(&mut self, back_or_forth: fn(&mut Corrections) -> bool) {
+        if self.active_item_mut().is_some_and(|item| item.turn(back_or_forth)) {
+            self.measure_next();
+            self.refresh();
+        }
     }
 }
