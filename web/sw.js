@@ -19,9 +19,20 @@ async function fetchSet() {
   }));
 }
 
-async function store(set) {
-  const cache = await caches.open(CACHE);
+async function put(set, name) {
+  const cache = await caches.open(name);
   await Promise.all(set.map(([file, response]) => cache.put(file, response)));
+}
+
+/** Replaces the set. It is kept aside first: if the disk has no room for all of it, the set in use stays as it is. */
+async function store(set) {
+  const aside = `${CACHE}-new`;
+  try {
+    await put(set.map(([file, response]) => [file, response.clone()]), aside);
+  } finally {
+    await caches.delete(aside); // Which leaves its room to the set itself.
+  }
+  await put(set, CACHE);
 }
 
 async function digest(response) {

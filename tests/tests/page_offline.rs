@@ -58,9 +58,16 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A page, kept for offline use, of files that can be changed. Returns its server and address too.
-fn kept(scratch: &Scratch) -> Result<(Recorder, Page, String)> {
+fn title(page: &Page) -> Result<String> {
+    Ok(page.js("return document.title", json!([]))?.to_string())
+}
+
+/// A page, kept for offline use, of files that can be changed, with this code before that of its service worker. Returns
+/// its server and address too.
+fn kept(scratch: &Scratch, code: &str) -> Result<(Recorder, Page, String)> {
     copy(&paths::site(), scratch.path())?;
+    let worker = scratch.path().join("sw.js");
+    fs::write(&worker, format!("{code}{}", fs::read_to_string(&worker)?))?;
     let recorder = Recorder::start(scratch.path())?;
     let page = Page::blank(&paths::site(), true, &[])?;
     let url = format!("{}?backend=cpu", recorder.url());
@@ -72,7 +79,7 @@ fn kept(scratch: &Scratch) -> Result<(Recorder, Page, String)> {
 #[test]
 fn an_update_of_the_service_worker_is_announced_and_taken_as_a_whole() -> Result<()> {
     let scratch = Scratch::new("update-worker")?;
-    let (_server, page, url) = kept(&scratch)?;
+    let (_server, page, url) = kept(&scratch, "")?;
 
     let change = |file: &str, old: &str, new: &str| -> Result<()> {
         let file = scratch.path().join(file);
@@ -87,18 +94,56 @@ fn an_update_of_the_service_worker_is_announced_and_taken_as_a_whole() -> Result
         fs::remove_file(scratch.path().join(format!("assets/samples/synthetic-malaria.{end}")))?;
     }
     page.visit(&url)?;
-    let title = || -> Result<String> { Ok(page.js("return document.title", json!([]))?.to_string()) };
-    ensure!(!title()?.contains("New: "), "half an update");
+    ensure!(!title(&page)?.contains("New: "), "half an update");
+    until_new(&page)
+}
+
+/// Takes the new version, whose title begins with `New: `, when it is offered.
+fn until_new(page: &Page) -> Result<()> {
     page.until_shown("#update", "new version")?;
     page.session().click("#reload")?;
-    page.wait("the new version is shown", || Ok(title()?.contains("New: ").then_some(())))?;
+    page.wait("the new version is shown", || Ok(title(page)?.contains("New: ").then_some(())))?;
     page.wait_until_ready()
+}
+
+#[test]
+fn an_update_that_the_disk_has_no_room_for_changes_nothing() -> Result<()> {
+    let scratch = Scratch::new("update-full")?;
+    // There are a cache that says that the disk is full, and one that says that this was noticed. The last file of the set is
+    // the one too many, after all others have been written.
+    let full = "const plainPut = Cache.prototype.put, others = [];
+        Cache.prototype.put = async function (file, response) {
+            if (file === 'assets/samples/synthetic-white-cells.mask.webp' && await caches.has('full')) {
+                await Promise.all(others);
+                await caches.open('refused');
+                throw new DOMException('disk full', 'QuotaExceededError');
+            }
+            const written = plainPut.call(this, file, response);
+            others.push(written);
+            return written;
+        };\n";
+    let (_server, page, url) = kept(&scratch, full)?;
+    page.session().script_async("caches.open('full').then(() => arguments[0](true))", json!([]))?;
+    let index = scratch.path().join("index.html");
+    fs::write(&index, fs::read_to_string(&index)?.replace("<title>", "<title>New: "))?;
+    page.visit(&url)?;
+    let refused = "caches.has('refused').then(arguments[0])";
+    page.wait("the update is refused", || {
+        Ok((page.session().script_async(refused, json!([]))? == true).then_some(()))
+    })?;
+    page.visit(&url)?;
+    ensure!(!title(&page)?.contains("New: "), "half an update");
+    ensure!(page.shown("#update")?.is_empty(), "an update that was not taken is offered");
+
+    page.session().script_async("caches.delete('full').then(arguments[0])", json!([]))?;
+    page.visit(&url)?;
+    until_new(&page)
 }
 
 #[test]
 fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     let scratch = Scratch::new("update")?;
-    let (_server, page, url) = kept(&scratch)?;
+    let (_server, page, url) = kept(&scratch, "")?;
     page.visit(&url)?;
     ensure!(page.shown("#update")?.is_empty(), "nothing is new");
 
@@ -111,8 +156,7 @@ fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     fs::write(&program, format!("new BroadcastChannel('version').postMessage('new');\n{script}"))?;
     // This visit still shows the old version as a whole; the new one is offered once it is loaded.
     page.visit(&url)?;
-    let title = |page: &Page| -> Result<Value> { page.js("return document.title", json!([])) };
-    ensure!(!title(&page)?.to_string().contains("New: "), "half an update");
+    ensure!(!title(&page)?.contains("New: "), "half an update");
     let listen = "window.version = 'old';
         new BroadcastChannel('version').onmessage = ({ data }) => { window.version = data; }";
     page.js(listen, json!([]))?;
@@ -126,9 +170,7 @@ fn an_update_is_announced_and_taken_as_a_whole() -> Result<()> {
     page.set("#backend", "cpu")?;
     page.wait_until_ready()?;
     assert_eq!(version(&page)?, "old", "a worker was started anew");
-    page.session().click("#reload")?;
-    page.wait("the new version is shown", || Ok(title(&page)?.to_string().contains("New: ").then_some(())))?;
-    page.wait_until_ready()?;
+    until_new(&page)?;
     page.js(listen, json!([]))?;
     page.set("#backend", "cpu")?;
     page.until("a worker of the new version", "return window.version === 'new'", json!([]))?;
