@@ -191,8 +191,7 @@ async fn promised(start: impl Fn(&js_sys::Function, &js_sys::Function)) -> Optio
     wasm_bindgen_futures::JsFuture::from(promise).await.ok()
 }
 
-/// What identifies a file, as far as a page can tell: name, size, date.
-/// What tells a file from others, as far as a page can know.
+/// What tells a file from others, as far as a page can know: name, size, date.
 pub fn identity(file: &File) -> (String, u64, u64) {
     (file.name(), file.size().to_bits(), file.last_modified().to_bits())
 }
