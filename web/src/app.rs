@@ -36,6 +36,7 @@ mod summary;
 mod table;
 mod tiles;
 mod view;
+mod weights;
 
 pub use corrections::Corrections;
 pub use input::Dropped;

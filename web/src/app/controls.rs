@@ -182,7 +182,7 @@ impl App {
 
     /// Restarts the network if it runs with another diameter than its image has now, because that may take long.
     fn end_outdated_run(&mut self) {
-        let item = self.running.and_then(|id| self.item(id));
+        let item = self.model.running().and_then(|id| self.item(id));
         if item.is_some_and(|item| item.ran_with != item.diameter) {
             self.restart_network();
         }
@@ -249,14 +249,5 @@ impl App {
         dom::show("legend", view == Some(Layer::Difference));
         dom::show("scale-legend", view == Some(Layer::Probability));
         self.draw_soon();
-    }
-
-    fn set_backend(&mut self, wish: Option<Backend>) {
-        self.backend_wish = wish;
-        (self.gpu_lost, self.recovering, self.network_losses) = (false, false, 0);
-        // Another back end may cure a failure to start, but not missing weights.
-        self.fatal &= self.weights.is_none();
-        self.restart_network();
-        self.refresh();
     }
 }

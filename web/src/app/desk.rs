@@ -4,23 +4,84 @@ use super::item::{Item, Phase};
 use super::link::{Link, Role};
 use super::opening::TruthFile;
 use super::{App, act, dom, files, save};
-use crate::message::{Export, Layer, Measured, Reply, Request, Task, Truth};
+use crate::message::{Export, Layer, Measured, Product, Reply, Request, Task, Truth};
 use js_sys::ArrayBuffer;
+use std::collections::VecDeque;
 use wasm_bindgen_futures::spawn_local;
 
 /// A request that the desk has not finished.
-pub struct Unfinished {
+struct Unfinished {
     image: u32,
     /// Whether it is over as soon as the image is open; others are over when cells or a file have come.
     only_opens: bool,
 }
 
+/// The desk worker, and what it is doing.
+#[derive(Default)]
+pub struct DeskWork {
+    link: Option<Link>,
+    /// The image that it has open or is opening.
+    open: Option<u32>,
+    /// The image that has been sent to it; before that, its file may still be being read.
+    has: Option<u32>,
+    /// Requests that it has not finished, in order.
+    tasks: VecDeque<Unfinished>,
+    /// Images that it is to measure and has not answered for yet, in no order.
+    measuring: Vec<u32>,
+    losses: u32,
+    /// Probe requests sent to it, in order: a click with its position, or `None` for hovering.
+    pub probes: VecDeque<Option<(f64, f64)>>,
+    /// Files of the active image to be saved as soon as it has that open.
+    pub exports_wanted: Vec<Product>,
+    /// Files that it is making, in order.
+    pub exporting: VecDeque<Product>,
+}
+
+impl DeskWork {
+    pub fn link(&mut self) -> Option<&mut Link> {
+        self.link.as_mut()
+    }
+
+    pub fn open(&self) -> Option<u32> {
+        self.open
+    }
+
+    pub fn has(&self) -> Option<u32> {
+        self.has
+    }
+
+    /// Called when the files of an image to be opened are being read.
+    pub fn opening(&mut self, id: u32) {
+        (self.open, self.has) = (Some(id), None);
+    }
+
+    /// Called when the image to be opened is sent.
+    pub fn sent(&mut self, id: u32) {
+        self.has = Some(id);
+    }
+
+    /// Called when no image is open any more.
+    pub fn left(&mut self) {
+        (self.open, self.has) = (None, None);
+    }
+
+    /// Notes that the cells of an image are about to come.
+    pub fn expect(&mut self, id: u32) {
+        self.measuring.push(id);
+    }
+
+    /// Whether the cells of an image are about to come.
+    pub fn expects(&self, id: u32) -> bool {
+        self.measuring.contains(&id)
+    }
+}
+
 impl App {
     /// Starts the desk worker unless it is running.
     pub fn start_desk(&mut self) {
-        if self.desk.is_none() {
+        if self.desk.link.is_none() {
             let generation = self.next_generation();
-            self.desk = Some(Link::start(Role::Desk, generation));
+            self.desk.link = Some(Link::start(Role::Desk, generation));
         }
     }
 
@@ -35,15 +96,15 @@ impl App {
             Request::Truth { id, .. } if found(*id) => Some((*id, false)),
             _ => None,
         };
-        self.desk_tasks.extend(task.map(|(image, only_opens)| Unfinished { image, only_opens }));
-        if let Some(desk) = &mut self.desk {
+        self.desk.tasks.extend(task.map(|(image, only_opens)| Unfinished { image, only_opens }));
+        if let Some(desk) = &mut self.desk.link {
             desk.ask(ask);
         }
     }
 
     /// Makes an image the active one and shows it.
     pub fn activate(&mut self, id: u32) {
-        if self.active == Some(id) && self.desk_open == Some(id) {
+        if self.active == Some(id) && self.desk.open == Some(id) {
             return;
         }
         self.active = Some(id);
@@ -52,7 +113,7 @@ impl App {
             dom::set_text("race-text", "");
         }
         self.speak_soon();
-        if !std::mem::take(&mut self.exports_wanted).is_empty() {
+        if !std::mem::take(&mut self.desk.exports_wanted).is_empty() {
             self.complain("The file was not saved: another image was selected before it was ready.");
         }
         self.view.forget();
@@ -96,7 +157,7 @@ impl App {
     pub fn measure_first(&mut self, id: u32, probability: ArrayBuffer) {
         let Some(item) = self.item(id) else { return };
         let truth = Truth { version: item.truth_version, ..Truth::default() };
-        if self.desk_has == Some(id) || item.truth.is_none() {
+        if self.desk.has == Some(id) || item.truth.is_none() {
             self.measure(id, Some(probability), truth);
         } else {
             // The truth mask must be read first.
@@ -111,14 +172,14 @@ impl App {
         let Some(item) = self.item(id) else { return };
         let (width, height) = item.size.unwrap_or_default();
         let (name, by_hand) = (item.name.clone(), item.by_hand().clone());
-        self.measuring.push(id);
+        self.desk.measuring.push(id);
         self.ask_desk(Request::Measure { id, name, probability, width, height, rules, by_hand, truth });
     }
 
     /// Notes that the desk has answered for an image or failed to.
     pub fn answered(&mut self, id: u32) {
-        if let Some(at) = self.measuring.iter().position(|measuring| *measuring == id) {
-            self.measuring.swap_remove(at);
+        if let Some(at) = self.desk.measuring.iter().position(|measuring| *measuring == id) {
+            self.desk.measuring.swap_remove(at);
         }
     }
 
@@ -133,17 +194,17 @@ impl App {
 
     /// Measures the next image that is out of date, the active one first.
     pub fn measure_next(&mut self) {
-        if !self.measuring.is_empty() {
+        if !self.desk.measuring.is_empty() {
             return;
         }
         if let Some(id) = self.open_and_stale() {
             return self.measure(id, None, Truth::default());
         }
         // An image that the desk is about to open is measured as part of that.
-        let stale = self.stale().find(|item| Some(item.id) != self.desk_open);
+        let stale = self.stale().find(|item| Some(item.id) != self.desk.open);
         let found = stale.and_then(|item| Some((item.id, item.probability.clone()?, TruthFile::read(item))));
         let Some((id, map, truth)) = found else { return };
-        self.measuring.push(id);
+        self.desk.measuring.push(id);
         spawn_local(async move {
             let bytes = files::read(&map).await;
             let truth = truth.await;
@@ -188,12 +249,12 @@ impl App {
 
     /// The image open at the desk, if it must be measured again.
     pub fn open_and_stale(&self) -> Option<u32> {
-        self.stale().map(|item| item.id).find(|id| Some(*id) == self.desk_has)
+        self.stale().map(|item| item.id).find(|id| Some(*id) == self.desk.has)
     }
 
     /// Whether results on the page are still about to change; nothing is saved before they have settled.
     pub fn unsettled(&self) -> bool {
-        !self.measuring.is_empty() || self.stale().next().is_some()
+        !self.desk.measuring.is_empty() || self.stale().next().is_some()
     }
 
     /// Drops a truth mask that cannot be used, unless another has replaced it.
@@ -234,8 +295,8 @@ impl App {
             _ => return,
         };
         let ended = |task: &Unfinished| task.image == image && (task.only_opens || !opened);
-        if let Some(at) = self.desk_tasks.iter().position(ended) {
-            self.desk_tasks.drain(..=at);
+        if let Some(at) = self.desk.tasks.iter().position(ended) {
+            self.desk.tasks.drain(..=at);
         }
     }
 
@@ -264,7 +325,7 @@ impl App {
                 self.probed(id, cell, (corrections_version, rules_version));
             }
             Reply::Exported { id, name, mime, bytes } => {
-                self.exporting.pop_front();
+                self.desk.exporting.pop_front();
                 match save::download(&name, &mime, &bytes) {
                     Ok(()) => self.exported(id, &name),
                     Err(error) => self.not_saved(&name, &error),
@@ -277,7 +338,7 @@ impl App {
                     self.complain(&message);
                 }
                 match task {
-                    Task::Export => drop(self.exporting.pop_front()),
+                    Task::Export => drop(self.desk.exporting.pop_front()),
                     Task::Truth => self.forget_truth(id, truth_version),
                     Task::Measure => {
                         self.answered(id);
@@ -286,9 +347,9 @@ impl App {
                         }
                     }
                     Task::Open => {
-                        self.measuring.retain(|measuring| *measuring != id);
-                        if self.desk_open == Some(id) {
-                            (self.desk_open, self.desk_has) = (None, None);
+                        self.desk.measuring.retain(|measuring| *measuring != id);
+                        if self.desk.open == Some(id) {
+                            self.desk.left();
                         }
                     }
                     // Of other workers.
@@ -347,18 +408,18 @@ impl App {
     /// Called when the desk has crashed, most likely out of memory: starts a new one and reopens the image, within
     /// limits.
     fn desk_lost(&mut self, message: &str) {
-        let absent = self.desk.take().is_some_and(|desk| desk.absent);
+        let absent = self.desk.link.take().is_some_and(|desk| desk.absent);
         self.view.tiles.forget_asked();
         // The desk died over what it was doing, not over what waited; without a task, over drawing what it had open.
-        let over = self.desk_tasks.front().map(|task| task.image).or(self.desk_has);
-        self.desk_tasks.clear();
-        self.measuring.clear();
-        self.exporting.clear();
-        self.probes.clear();
-        (self.desk_open, self.desk_has) = (None, None);
-        self.desk_losses += 1;
+        let over = self.desk.tasks.front().map(|task| task.image).or(self.desk.has);
+        self.desk.tasks.clear();
+        self.desk.measuring.clear();
+        self.desk.exporting.clear();
+        self.desk.probes.clear();
+        self.desk.left();
+        self.desk.losses += 1;
         let mut name = String::new();
-        let mut again = self.desk_losses < 20;
+        let mut again = self.desk.losses < 20;
         let active = self.active;
         if let Some(item) = over.and_then(|id| self.item_mut(id)) {
             item.desk_losses += 1;
@@ -381,7 +442,7 @@ impl App {
         if again {
             self.open_active();
         } else {
-            self.exports_wanted.clear();
+            self.desk.exports_wanted.clear();
         }
         self.go_on();
     }

@@ -153,9 +153,8 @@ impl App {
     fn show_outdated(&self) {
         let count = self.outdated().count();
         dom::show("run-again", count > 0);
-        let own = self.weights.as_ref().zip(self.shipped.as_ref());
-        let own = own.filter(|(used, shipped)| used.serial != shipped.serial);
-        let uses = own.map(|(used, _)| format!("Your own weights are in use: {}.", used.name));
+        let own = self.model.own_weights();
+        let uses = own.map(|own| format!("Your own weights are in use: {}.", own.name));
         let old = match count {
             0 => None,
             1 => Some("One image in the list was segmented with other weights.".to_string()),
@@ -213,7 +212,7 @@ impl App {
         dom::show("truth-remove", item.truth.is_some());
         for button in dom::all("[data-export]") {
             let what = Product::parse(&button.get_attribute("data-export").unwrap_or_default());
-            let busy = what.is_some_and(|what| self.exporting.contains(&what));
+            let busy = what.is_some_and(|what| self.desk.exporting.contains(&what));
             let _ = button.toggle_attribute_with_force("disabled", !item.has_result() || busy);
             dom::set_flag(&button, "aria-busy", busy);
         }

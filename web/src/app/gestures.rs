@@ -227,7 +227,7 @@ impl App {
         let (x, y) = self.view.to_image(x, y);
         let inside = x >= 0.0 && y >= 0.0 && x < width && y < height;
         if inside && self.active_item().is_some_and(Item::has_result) {
-            self.probes.push_back(click.then_some((x, y)));
+            self.desk.probes.push_back(click.then_some((x, y)));
             self.ask_desk(Request::Probe { id, x, y });
         } else {
             self.pointed(id, 0);
@@ -237,13 +237,13 @@ impl App {
     /// Handles the desk's answer: shows the cell's measurements, or toggles the cell if it was clicked. Cell numbers
     /// are only valid if the `versions` of corrections and rules match those of the rows.
     pub fn probed(&mut self, id: u32, cell: u32, versions: (u32, u32)) {
-        let Some(click) = self.probes.pop_front() else { return };
+        let Some(click) = self.desk.probes.pop_front() else { return };
         let Some(item) = self.active_item().filter(|item| item.id == id) else { return };
         let same = versions == (item.measured_corrections, item.measured_rules);
         match click {
-            Some((x, y)) if !same && self.measuring.contains(&id) => {
+            Some((x, y)) if !same && self.desk.expects(id) => {
                 // Ask again after the measurement in progress.
-                self.probes.push_back(click);
+                self.desk.probes.push_back(click);
                 return self.ask_desk(Request::Probe { id, x, y });
             }
             Some(at) if same && cell > 0 => self.toggle(cell, Some(at)),

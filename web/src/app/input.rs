@@ -315,8 +315,8 @@ impl App {
         (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
         // The results are now out of date. If the desk does not have the image open, it is measured when the desk has
         // time or opens it.
-        if self.desk_has == Some(id) {
-            self.measuring.push(id);
+        if self.desk.has() == Some(id) {
+            self.desk.expect(id);
             spawn_local(async move {
                 let bytes = files::read(&file).await;
                 act(move |app| app.truth_read(id, name, version, bytes));
@@ -328,13 +328,13 @@ impl App {
     /// Called when the truth mask of the image that was open at the desk, and may still be, has been read.
     fn truth_read(&mut self, id: u32, name: String, truth_version: u32, bytes: Result<ArrayBuffer, String>) {
         self.answered(id);
-        let here = self.desk_has == Some(id);
+        let here = self.desk.has() == Some(id);
         let (last, found) =
             self.item(id).map_or((0, false), |item| (item.truth_version, item.probability.is_some()));
         match bytes {
             Ok(file) if here && last == truth_version => {
                 if found {
-                    self.measuring.push(id);
+                    self.desk.expect(id);
                 }
                 self.ask_desk(Request::Truth { id, name, file, truth_version });
             }

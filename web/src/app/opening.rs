@@ -48,7 +48,7 @@ impl App {
     pub fn open_active(&mut self) {
         let Some(item) = self.active_item() else { return };
         let (id, reading) = (item.id, Files::read(item));
-        (self.desk_open, self.desk_has) = (Some(id), None);
+        self.desk.opening(id);
         spawn_local(async move {
             let files = reading.await;
             act(move |app| app.files_read(id, files));
@@ -58,7 +58,7 @@ impl App {
     /// Called when the files of the image to be opened have been read; meanwhile, much may have changed.
     fn files_read(&mut self, id: u32, files: Files) {
         let Files { file, map, probability, truth } = files;
-        let Some(item) = self.item(id).filter(|_| self.desk_open == Some(id)) else { return };
+        let Some(item) = self.item(id).filter(|_| self.desk.open() == Some(id)) else { return };
         let (name, by_hand, rules) = (item.name.clone(), item.by_hand().clone(), self.rules_of(id));
         let same = item.probability == map && item.truth_version == truth.version;
         let file = match file {
@@ -74,12 +74,12 @@ impl App {
             None
         });
         if probability.is_some() {
-            self.measuring.push(id);
+            self.desk.expect(id);
         }
         let truth = self.truth_of(id, truth);
-        self.desk_has = Some(id);
+        self.desk.sent(id);
         self.ask_desk(Request::Open(Opening { id, name, file, probability, rules, by_hand, truth }));
-        for what in std::mem::take(&mut self.exports_wanted) {
+        for what in std::mem::take(&mut self.desk.exports_wanted) {
             self.export(what);
         }
         self.go_on();
@@ -97,8 +97,8 @@ impl App {
 
     /// Called when the file of the image to be opened cannot be read.
     fn cannot_open(&mut self, id: u32, name: &str, problem: &str) {
-        self.desk_open = None;
-        if !std::mem::take(&mut self.exports_wanted).is_empty() {
+        self.desk.left();
+        if !std::mem::take(&mut self.desk.exports_wanted).is_empty() {
             self.complain(&format!("{name}: nothing was saved, for it {problem}"));
         } else if !self.item(id).is_some_and(Item::pending) {
             // If the network is yet to read the file, it will report the problem.

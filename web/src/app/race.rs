@@ -14,7 +14,7 @@ impl App {
             return self.race_over("Stopped.");
         }
         let done = self.active_item().filter(|item| item.phase == Phase::Done);
-        let (Some(weights), Some(item)) = (self.weights.clone(), done) else {
+        let (Some(weights), Some(item)) = (self.model.weights().cloned(), done) else {
             dom::set_text("race-text", "Segment an image first.");
             return;
         };

@@ -64,14 +64,14 @@ impl App {
     fn leave_removed(&mut self, ids: &[u32], at: usize) {
         if self.active.is_some_and(|active| ids.contains(&active)) {
             (self.active, self.hovered) = (None, None);
-            (self.desk_open, self.desk_has) = (None, None);
+            self.desk.left();
             self.view.forget();
             self.leave_difference();
             if self.items.is_empty() {
                 self.put_pen_down();
                 // The next images are another list.
                 self.chosen = false;
-                self.exports_wanted.clear();
+                self.desk.exports_wanted.clear();
             }
         }
         let next = self.items.get(at.min(self.items.len().saturating_sub(1))).map(|item| item.id);

@@ -182,7 +182,7 @@ impl App {
         self.show_removal();
         let bar = dom::element("progress");
         dom::set(&bar, "value", &format!("{:.4}", self.share_done()));
-        let waits = if self.network_ready { "" } else { ", waiting for the model" };
+        let waits = if self.model.ready() { "" } else { ", waiting for the model" };
         dom::set_text("progress-text", &format!("{} of {total} done{waits}", total - open));
     }
 

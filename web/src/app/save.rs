@@ -91,24 +91,25 @@ impl App {
 
     /// Saves one file of the active image.
     pub fn export(&mut self, what: Product) {
-        if self.exporting.contains(&what) {
+        if self.desk.exporting.contains(&what) {
             return;
         }
-        if self.desk_has != self.active && self.active_item().is_some_and(|item| item.probability.is_some()) {
+        if self.desk.has() != self.active && self.active_item().is_some_and(|item| item.probability.is_some())
+        {
             // Postponed until the desk has opened the image.
-            self.exports_wanted.push(what);
-            if self.desk_open != self.active {
+            self.desk.exports_wanted.push(what);
+            if self.desk.open() != self.active {
                 self.open_active();
             }
             return;
         }
-        if let Some(id) = self.active.filter(|_| self.desk_open == self.active) {
+        if let Some(id) = self.active.filter(|_| self.desk.open() == self.active) {
             let Some(stem) = self.item(id).map(|item| item.stem.clone()) else { return };
             if self.open_and_stale() == Some(id) {
                 // What is saved must match what the page shows.
                 self.measure(id, None, Truth::default());
             }
-            self.exporting.push_back(what);
+            self.desk.exporting.push_back(what);
             dom::set_text("spoken", "Saving…");
             self.ask_desk(Request::Export(Export { id, what, stem }));
             self.refresh();

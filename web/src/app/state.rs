@@ -1,42 +1,16 @@
 //! The page's state, and dispatch of the workers' messages.
 
-use super::desk::Unfinished;
+use super::desk::DeskWork;
 use super::item::{Item, Phase};
 use super::link::{Link, Program, Role};
-use super::network::AUTOMATIC;
+use super::network::Model;
 use super::removal::Removed;
 use super::results::Face;
 use super::table::Sorting;
 use super::view::View;
 use super::{dom, pack::Packing, pen::Pen, ruler::Ruler};
-use crate::js::View as Fields;
-use crate::message::{Backend, Product, Reply, Rules};
-use js_sys::{ArrayBuffer, JSON};
-use std::collections::{HashMap, VecDeque};
-
-/// Weights as fetched or dropped.
-#[derive(Clone)]
-pub struct Weights {
-    pub bytes: ArrayBuffer,
-    /// The model card, JSON as `trainer train` writes it; empty if there is none.
-    pub card: String,
-    pub name: String,
-    /// Unique while the page is open, unlike names.
-    pub serial: u32,
-}
-
-impl Weights {
-    /// Describes the model and its accuracy for the user.
-    pub fn facts(&self) -> String {
-        let card = JSON::parse(&self.card).unwrap_or_default();
-        let [measured, data] = ["cross_validation", "data"].map(|key| Fields(&card).value(key));
-        let iou = Fields(&measured).maybe_number("mean_iou");
-        let told = iou.zip(Fields(&data).maybe_number("images")).map(|(iou, images)| {
-            format!(" In cross-validation on {images} images its mean IoU was {iou:.2}.")
-        });
-        format!("Model: {}.{}", self.name, told.unwrap_or_default())
-    }
-}
+use crate::message::{Reply, Rules};
+use std::collections::HashMap;
 
 /// The page's state.
 pub struct App {
@@ -53,43 +27,8 @@ pub struct App {
 
     /// Number of workers started so far, see [`Link::generation`].
     pub generation: u32,
-    pub network: Option<Link>,
-    /// Whether the model is loaded and waits for images.
-    pub network_ready: bool,
-    /// Whether the network worker has a model loaded.
-    pub engine_up: bool,
-    /// Whether a worker that refused its model was replaced and has not answered yet.
-    pub recovering: bool,
-    pub last_weights_serial: u32,
-    /// The image that the network is processing.
-    pub running: Option<u32>,
-    /// The weights that a worker last accepted; until then the shipped ones.
-    pub weights: Option<Weights>,
-    /// The weights served with the page, as a fallback.
-    pub shipped: Option<Weights>,
-    /// Weights still to be tried, in order. The worker has the first and has not answered yet.
-    pub trying: VecDeque<Weights>,
-    /// How often the network worker was lost since it last began an image.
-    pub network_losses: u32,
-    /// The back end requested by the user or the URL, if any.
-    pub backend_wish: Option<Backend>,
-    /// Whether the GPU was lost; the CPU is used from then on.
-    pub gpu_lost: bool,
-    /// The back end in use, or used last; none before the model has started.
-    pub backend: Option<Backend>,
-    /// Whether the model cannot run without the user's action.
-    pub fatal: bool,
-
-    pub desk: Option<Link>,
-    /// The image that the desk has open or is opening.
-    pub desk_open: Option<u32>,
-    /// The image that has been sent to the desk; before that, its file may still be being read.
-    pub desk_has: Option<u32>,
-    /// Requests that the desk has not finished, in order.
-    pub desk_tasks: VecDeque<Unfinished>,
-    /// Images that the desk is to measure and has not answered for yet, in no order.
-    pub measuring: Vec<u32>,
-    pub desk_losses: u32,
+    pub model: Model,
+    pub desk: DeskWork,
 
     pub view: View,
     pub ruler: Ruler,
@@ -100,15 +39,9 @@ pub struct App {
     pub pointer: Option<(f64, f64)>,
     /// Number of taps on cells so far.
     pub taps: u32,
-    /// Probe requests sent to the desk, in order: a click with its position, or `None` for hovering.
-    pub probes: VecDeque<Option<(f64, f64)>>,
     /// Whether the table of all images, or the zip, is to be saved as soon as everything is up to date.
     pub table_wanted: bool,
     pub zip_wanted: bool,
-    /// Files of the active image to be saved as soon as the desk has it open.
-    pub exports_wanted: Vec<Product>,
-    /// Files that the desk is making, in order.
-    pub exporting: VecDeque<Product>,
     /// Whether the user has chosen which image to look at.
     pub chosen: bool,
     pub sorting: Sorting,
@@ -130,8 +63,6 @@ pub const AGAIN: &str = "already in the list, so counted twice now; remove one o
 
 impl App {
     pub fn new() -> Self {
-        let wish = dom::window().location().search().unwrap_or_default();
-        let named = |backend: &&Backend| wish.contains(&format!("backend={}", backend.name()));
         Self {
             items: Vec::new(),
             faces: HashMap::new(),
@@ -141,37 +72,16 @@ impl App {
             rules: Rules::default(),
             rules_version: 1,
             generation: 0,
-            network: None,
-            network_ready: false,
-            engine_up: false,
-            recovering: false,
-            last_weights_serial: 0,
-            running: None,
-            weights: None,
-            shipped: None,
-            trying: VecDeque::new(),
-            network_losses: 0,
-            backend_wish: Backend::ALL.iter().find(named).copied(),
-            gpu_lost: false,
-            backend: None,
-            fatal: false,
-            desk: None,
-            desk_open: None,
-            desk_has: None,
-            desk_tasks: VecDeque::new(),
-            measuring: Vec::new(),
-            desk_losses: 0,
+            model: Model::new(&dom::window().location().search().unwrap_or_default()),
+            desk: DeskWork::default(),
             view: View::new(),
             ruler: Ruler::default(),
             pen: Pen::default(),
             hovered: None,
             pointer: None,
             taps: 0,
-            probes: VecDeque::new(),
             table_wanted: false,
             zip_wanted: false,
-            exports_wanted: Vec::new(),
-            exporting: VecDeque::new(),
             chosen: false,
             sorting: Sorting::default(),
             images_shown: Vec::new(),
@@ -185,8 +95,7 @@ impl App {
     }
 
     pub fn begin(&mut self) {
-        let wish = self.backend_wish.map_or(AUTOMATIC, Backend::name);
-        dom::find::<web_sys::HtmlSelectElement>("backend").set_value(wish);
+        self.model.show_wish();
         self.start_network();
         self.fetch_weights();
         // Before the first image comes, so that it shows without delay.
@@ -288,8 +197,8 @@ impl App {
     /// The connection to a worker, if that worker is still current.
     pub fn link(&mut self, role: Role, generation: u32) -> Option<&mut Link> {
         let link = match role {
-            Role::Network => self.network.as_mut(),
-            Role::Desk => self.desk.as_mut(),
+            Role::Network => self.model.link(),
+            Role::Desk => self.desk.link(),
             Role::Packer => self.packing.as_mut().map(|packing| &mut packing.link),
             Role::Racer => self.racer.as_mut(),
         };
@@ -367,7 +276,7 @@ impl App {
     pub fn show_state(&self) {
         let body = dom::body();
         dom::set(&body, "data-state", self.state());
-        if let Some(backend) = self.backend {
+        if let Some(backend) = self.model.backend() {
             dom::set(&body, "data-backend", backend.name());
         }
         let _ = body.class_list().toggle_with_force("has-images", !self.items.is_empty());
@@ -376,11 +285,11 @@ impl App {
 
     fn state(&self) -> &'static str {
         let working = self.items.iter().any(Item::pending) || self.unsettled();
-        if self.fatal {
+        if self.model.fatal() {
             "error"
         } else if working || self.packing.is_some() {
             "busy"
-        } else if !self.network_ready && self.running.is_none() {
+        } else if self.model.loading() {
             "loading"
         } else {
             "ready"
