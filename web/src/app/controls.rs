@@ -14,7 +14,7 @@ fn on_click(id: &str, what: fn(&mut App)) {
     dom::on(&dom::element(id), "click", move |_: Event| act(what));
 }
 
-/// The same for a button whose second press cancels the first.
+/// The same for a button whose second press means something else.
 fn on_press(id: &str, what: fn(&mut App)) {
     dom::on_press(&dom::element(id), move || act(what));
 }
@@ -48,7 +48,7 @@ pub fn listen() {
     on_click("cancel", App::cancel);
     on_click("retry-all", App::retry_all);
     on_click("remove-all", App::remove_all);
-    on_click("put-back", App::put_back);
+    on_press("put-back", App::put_back);
     on_click("copy-table", App::copy_table);
     on_click("run-again", App::run_again);
     on_click("shipped", App::back_to_shipped);

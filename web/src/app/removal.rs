@@ -1,4 +1,4 @@
-//! Taking images off the list, and putting the last ones back.
+//! Taking images off the list, and putting them back.
 
 use super::input::identity;
 use super::item::Item;
@@ -8,6 +8,9 @@ use super::{App, dom};
 use std::mem::take;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
+
+/// Removals are kept until this many images have been removed; the last one always is. What is kept takes memory.
+const KEPT: usize = 20;
 
 /// An image that was taken off the list, with everything known about it.
 pub struct Removed {
@@ -29,7 +32,7 @@ impl App {
         self.take_off(&self.ids());
     }
 
-    /// Takes images off the list. They can be put back until others are.
+    /// Takes images off the list. They can be put back.
     fn take_off(&mut self, ids: &[u32]) {
         let before: Vec<_> = self.items.iter().map(|item| (item.pending(), item.diameter)).collect();
         self.stop(ids);
@@ -51,7 +54,10 @@ impl App {
                 card.remove();
             }
         }
-        self.removed = removed;
+        self.removed.push(removed);
+        while self.removed.len() > 1 && self.removed.iter().map(Vec::len).sum::<usize>() > KEPT {
+            self.removed.remove(0);
+        }
         self.leave_removed(ids, at);
         let place = if self.items.is_empty() { "" } else { ", above the list," };
         let what = self.named_removed().unwrap_or_default();
@@ -87,9 +93,10 @@ impl App {
         }
     }
 
-    /// Puts the images that were removed last back to their places, with their corrections.
+    /// Puts the images that were removed last back to their places, with their corrections. The next press puts back those
+    /// that were removed before them.
     pub fn put_back(&mut self) {
-        let removed = take(&mut self.removed);
+        let removed = self.removed.pop().unwrap_or_default();
         let Some(first) = removed.first().map(|first| first.item.id) else { return };
         let pending: Vec<u32> =
             removed.iter().filter(|removed| removed.pending).map(|removed| removed.item.id).collect();
@@ -133,7 +140,7 @@ impl App {
 
     /// What was removed last, for the user.
     fn named_removed(&self) -> Option<String> {
-        match &self.removed[..] {
+        match self.removed.last()?.as_slice() {
             [] => None,
             [one] => Some(one.item.name.clone()),
             all => Some(format!("{} images", all.len())),

@@ -49,7 +49,8 @@ fn card(item: &Item) -> Element {
     dom::append(&card, &side);
     dom::on(&button, "click", move |_: Event| act(move |app| app.choose(id)));
     dom::on_press(&again, move || act(move |app| app.stop_or_retry(id)));
-    dom::on(&remove, "click", move |_: Event| act(move |app| app.remove(id)));
+    // After it the next card lies under the pointer.
+    dom::on_press(&remove, move || act(move |app| app.remove(id)));
     dom::append(&dom::element("results"), &card);
     card
 }

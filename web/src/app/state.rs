@@ -17,8 +17,8 @@ pub struct App {
     pub items: Vec<Item>,
     /// What each image's card shows.
     pub faces: HashMap<u32, Face>,
-    /// The images that were removed last, with one press.
-    pub removed: Vec<Removed>,
+    /// The images that were removed, those of one press together, the last press last.
+    pub removed: Vec<Vec<Removed>>,
     pub active: Option<u32>,
     pub next_id: u32,
     pub rules: Rules,
