@@ -78,7 +78,13 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let pixels = number(&page.shown("#scale-pixels")?)?;
     ensure!((pixels - 180.0).abs() <= 2.0, "the line is {pixels} px long");
     page.set("#scale-length", "45")?;
+    // What lies where the second click of a double click goes does nothing to all images.
+    let middle = "const r = document.getElementById('scale-apply').getBoundingClientRect();
+        return [r.left + r.width / 2, r.top + r.height / 2]";
+    let middle = page.js(middle, json!([]))?;
     page.session().click("#scale-apply")?;
+    let beneath = page.js("return document.elementFromPoint(...arguments[0])?.id", json!([middle]))?;
+    ensure!(beneath != "diameter-all", "the next click is one on {beneath}");
     let scale = page.js("return Number(document.getElementById('scale').value)", json!([]))?;
     let scale = scale.as_f64().context("no scale")?;
     ensure!((scale / 0.25 - 1.0).abs() < 0.02, "{scale} µm per pixel");

@@ -39,8 +39,8 @@ pub fn listen() {
         event.prevent_default();
         act(App::ruler_applied);
     });
-    on_click("draw-scale", App::toggle_ruler);
-    on_click("diameter-all", App::diameter_for_all);
+    on_press("draw-scale", App::toggle_ruler);
+    on_press("diameter-all", App::diameter_for_all);
     on_click("zoom-in", |app| app.zoom(1.4));
     on_click("zoom-out", |app| app.zoom(1.0 / 1.4));
     on_click("zoom-fit", App::zoom_fit);
