@@ -86,6 +86,36 @@ fn nothing_is_cut_off_from_phone_to_wide_screen() -> Result<()> {
 }
 
 #[test]
+fn long_names_that_differ_at_the_end_can_be_told_apart() -> Result<()> {
+    let scratch = Scratch::new("long-names")?;
+    let names = ["01", "02"].map(|field| format!("2026-11-28_patient0042_smear-with-a-long-name_field-{field}.png"));
+    let images =
+        [scratch.write(&names[0], png(&smear()?)?)?, scratch.write(&names[1], png(&smear()?)?)?];
+    let page = Page::open(Backend::Cpu)?;
+    page.segment(&images)?;
+    // Of each card: the name as a whole, the part of it that is never shortened and whether all of that is in sight; whether
+    // the buttons, which show with the focus, leave the name free; and the card's height without and with them.
+    let body = "return [...document.querySelectorAll('[data-testid=result]')].map((card) => {
+        const [name, button, remove] = ['.name', '.result', '.remove'].map((part) => card.querySelector(part));
+        const box = (e) => e.getBoundingClientRect(), last = name.lastChild;
+        document.activeElement.blur();
+        const before = box(card).height, seen = box(last).left >= box(name).left && box(last).right <= box(name).right + 1;
+        button.focus();
+        return [name.textContent, last.textContent, seen, box(remove).width > 0 && box(remove).top >= box(name).bottom - 1, before, box(card).height];
+    })";
+    let cards: Vec<(String, String, bool, bool, f64, f64)> =
+        serde_json::from_value(page.js(body, json!([]))?)?;
+    assert_eq!(cards.len(), 2);
+    for (name, (whole, last, seen, free, before, after)) in names.iter().zip(cards) {
+        ensure!(whole == *name && name.ends_with(&last) && last.contains("field-"), "{whole}, {last}");
+        ensure!(seen, "the end of {name} is cut off");
+        ensure!(free, "the buttons cover {name}");
+        ensure!((before - after).abs() < 0.5, "the card grows from {before} to {after} px");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_keyboard_alone_gets_from_start_to_file() -> Result<()> {
     let page = Page::open(Backend::Cpu)?;
     page.until_samples()?;

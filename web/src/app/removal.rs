@@ -2,7 +2,7 @@
 
 use super::input::identity;
 use super::item::Item;
-use super::results::card_id;
+use super::results::{card_id, show_name};
 use super::state::AGAIN;
 use super::{App, dom};
 use std::mem::take;
@@ -129,7 +129,7 @@ impl App {
         let at = at.min(self.items.len());
         if let Some(card) = card {
             if let Some(name) = card.query_selector(".name").ok().flatten() {
-                name.set_text_content(Some(&item.label()));
+                show_name(&name, &item.label());
             }
             let next =
                 self.items.get(at).and_then(|next| dom::document().get_element_by_id(&card_id(next.id)));

@@ -14,6 +14,17 @@ pub fn card_id(id: u32) -> String {
     format!("result-{id}")
 }
 
+/// Writes an image's name in two parts. Where it does not fit, the first is shortened: names of one smear differ at the end.
+pub fn show_name(place: &Element, label: &str) {
+    const LAST: usize = 14;
+    let at = label.char_indices().rev().nth(LAST - 1).map_or(0, |(at, _)| at);
+    let (first, last) = label.split_at(at);
+    place.set_text_content(None);
+    for part in [first, last] {
+        dom::append(place, &dom::make("span", "", part));
+    }
+}
+
 /// The card of an image, created on first use.
 fn card(item: &Item) -> Element {
     if let Some(card) = dom::document().get_element_by_id(&card_id(item.id)) {
@@ -30,7 +41,9 @@ fn card(item: &Item) -> Element {
     dom::set(&thumb, "width", "92");
     dom::set(&thumb, "height", "92");
     dom::set(&thumb, "aria-hidden", "true");
-    for part in [thumb, dom::make("span", "name", &item.label()), dom::make("span", "note", "")] {
+    let name = dom::make("span", "name", "");
+    show_name(&name, &item.label());
+    for part in [thumb, name, dom::make("span", "note", "")] {
         dom::append(&button, &part);
     }
     let bar = dom::make("progress", "", "");
@@ -72,10 +85,10 @@ fn note(item: &Item, phase: &Phase) -> String {
         Phase::Working(share) => format!("{:.0} %", share * 100.0),
         Phase::Counting => "counting…".into(),
         Phase::Done => {
-            let iou = item.iou.map(|iou| format!(", IoU {:.1} %", iou * 100.0)).unwrap_or_default();
-            let doubt = if item.notices().next().is_none() { "" } else { " ⚠" };
+            let iou = item.iou.map(|iou| format!(", IoU\u{a0}{:.1}\u{a0}%", iou * 100.0)).unwrap_or_default();
+            let doubt = if item.notices().next().is_none() { "" } else { "\u{a0}⚠" };
             format!(
-                "{}, {:.1} %{iou}{doubt}",
+                "{}, {:.1}\u{a0}%{iou}{doubt}",
                 super::figures::cells(item.figures.count),
                 item.covered * 100.0
             )
