@@ -153,7 +153,28 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
         "return document.querySelectorAll('#histogram rect').length > 3",
         json!([]),
     )?;
-    page.until_shown("#histogram-text", "")?;
+    let text = page.until_shown("#histogram-text", "smear.png")?;
+    let (_, told) = text.split_once("variation ").context("no coefficient of variation")?;
+    let squares: f64 = whole.iter().map(|value| (value - mean).powi(2)).sum();
+    let variation = 100.0 * (squares / (whole.len() - 1) as f64).sqrt() / mean;
+    ensure!((number(told)? / variation - 1.0).abs() < 0.03, "{text}, {variation} % expected");
+    // Both axes have titles, the bars begin at no cells, and the numbers below are multiples of their distance.
+    let texts = "return [...document.querySelectorAll('#histogram text')].map((e) => [e.getAttribute('text-anchor'), e.textContent])";
+    let texts: Vec<(String, String)> = serde_json::from_value(page.js(texts, json!([]))?)?;
+    for wanted in [("start", "Cells"), ("middle", "Diameter, µm"), ("end", "0")] {
+        ensure!(
+            texts.iter().any(|(anchor, text)| (anchor.as_str(), text.as_str()) == wanted),
+            "no {wanted:?}: {texts:?}"
+        );
+    }
+    let below: Vec<f64> = texts
+        .iter()
+        .filter(|(anchor, _)| anchor == "middle")
+        .filter_map(|(_, text)| text.parse().ok())
+        .collect();
+    ensure!(below.len() > 1, "{texts:?}");
+    let step = below[1] - below[0];
+    ensure!(below.iter().all(|value| ((value / step).round() - value / step).abs() < 0.01), "{below:?}");
     page.screenshot("numbers").map(drop)
 }
 

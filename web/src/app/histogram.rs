@@ -1,15 +1,16 @@
-//! Histogram of the diameters of counted cells, without those cut by the image edge.
+//! Histogram of the diameters of the shown image's counted cells, without those cut by the image edge.
 
-use super::figures::{cells, short, sized};
+use super::figures::{short, sized, spread as with_deviation};
 use super::statistics::whole;
 use super::{App, dom};
 use web_sys::Element;
 
-const BINS: usize = 24;
-const SIZE: (f64, f64) = (720.0, 240.0);
-const MARGIN: f64 = 28.0;
-/// Height at which the bars stand.
-const FLOOR: f64 = SIZE.1 - MARGIN;
+const SIZE: (f64, f64) = (720.0, 280.0);
+/// Where the bars stand, with room for texts of twice the size around them, as on phones.
+const LEFT: f64 = 60.0;
+const RIGHT: f64 = SIZE.0 - 30.0;
+const TOP: f64 = 40.0;
+const FLOOR: f64 = SIZE.1 - 68.0;
 
 /// Creates an SVG element.
 fn svg(tag: &str, attributes: &[(&str, String)]) -> Option<Element> {
@@ -28,25 +29,43 @@ fn draw(picture: &Element, tag: &str, attributes: &[(&str, String)], text: &str)
     }
 }
 
-/// Diameters, counted in bins of equal width.
+/// The numbers 1, 2, 5, 10, 20 and so on; for a negative `place`, 0.5, 0.2, 0.1 and so on.
+fn round_number(place: i32) -> f64 {
+    [1.0, 2.0, 5.0][place.rem_euclid(3) as usize] * 10f64.powi(place.div_euclid(3))
+}
+
+/// Diameters, counted in bins of equal width that start at multiples of it.
 struct Histogram {
-    bins: [usize; BINS],
-    /// The smallest and the largest diameter.
-    low: f64,
-    top: f64,
+    width: f64,
+    /// Digits after the point that the width has.
+    digits: usize,
+    /// The multiple of the width at which the first bin starts.
+    first: i64,
+    bins: Vec<usize>,
 }
 
 impl Histogram {
-    /// Counts diameters, of which there must be at least one.
-    fn of(sizes: &[f64]) -> Self {
-        let top = sizes.iter().copied().fold(0.0, f64::max);
-        let low = sizes.iter().copied().fold(f64::INFINITY, f64::min);
-        let step = ((top - low) / BINS as f64).max(1e-9);
-        let mut bins = [0; BINS];
-        for size in sizes {
-            bins[(((size - low) / step) as usize).min(BINS - 1)] += 1;
+    /// Counts diameters, of which there must be at least one. The bins are as wide as Freedman and Diaconis advise, rounded
+    /// up to a number that people count in, and 5 to 30 unless the diameters are almost the same.
+    fn of(mut sizes: Vec<f64>) -> Self {
+        sizes.sort_by(f64::total_cmp);
+        let at = |share: f64| sizes[(share * (sizes.len() - 1) as f64).round() as usize];
+        let (low, top) = (at(0.0), at(1.0));
+        let advised = 2.0 * (at(0.75) - at(0.25)) / (sizes.len() as f64).cbrt();
+        let bin = |size: f64, place: i32| (size / round_number(place)).floor() as i64;
+        let bins = |place: i32| bin(top, place) - bin(low, place) + 1;
+        // No measurement is finer than a thousandth.
+        let mut place = -9;
+        while bins(place) > 30 || (round_number(place) < advised && bins(place + 1) >= 5) {
+            place += 1;
         }
-        Self { bins, low, top }
+        let first = bin(low, place);
+        let mut counts = vec![0; bins(place) as usize];
+        for size in &sizes {
+            counts[(bin(*size, place) - first) as usize] += 1;
+        }
+        let digits = (-place.div_euclid(3)).max(0) as usize;
+        Self { width: round_number(place), digits, first, bins: counts }
     }
 
     /// Number of cells of the highest bar.
@@ -54,16 +73,13 @@ impl Histogram {
         self.bins.iter().copied().max().unwrap_or(1).max(1)
     }
 
-    fn describe(&self, mean: f64, deviation: f64, unit: &str) -> String {
-        format!(
-            "Diameters of {} whole cells: {} to {} {unit}, mean {}, standard deviation {}. Highest bar: {}.",
-            self.bins.iter().sum::<usize>(),
-            short(self.low),
-            short(self.top),
-            short(mean),
-            short(deviation),
-            cells(self.highest()),
-        )
+    /// Where the bin of this number starts.
+    fn x(&self, bin: usize) -> f64 {
+        LEFT + bin as f64 * (RIGHT - LEFT) / self.bins.len() as f64
+    }
+
+    fn y(&self, cells: usize) -> f64 {
+        FLOOR - cells as f64 / self.highest() as f64 * (FLOOR - TOP)
     }
 
     /// The picture, with a description for screen readers.
@@ -74,51 +90,50 @@ impl Histogram {
             ("aria-label", description.into()),
         ];
         let picture = svg("svg", &attributes)?;
+        self.draw_scales(&picture);
         self.draw_bars(&picture);
-        self.draw_axis(&picture, unit);
-        let attributes = [("x", "0".to_string()), ("y", "20".to_string())];
-        draw(&picture, "text", &attributes, &self.highest().to_string());
+        write(&picture, (0.0, 4.0), ("start", "1em"), "Cells");
+        write(&picture, ((LEFT + RIGHT) / 2.0, FLOOR), ("middle", "2.5em"), &format!("Diameter, {unit}"));
         Some(picture)
     }
 
     fn draw_bars(&self, picture: &Element) {
-        let width = (SIZE.0 - 2.0 * MARGIN) / BINS as f64;
-        for (index, count) in self.bins.iter().enumerate() {
-            let height = *count as f64 / self.highest() as f64 * (FLOOR - 12.0);
-            let attributes = [
-                ("x", format!("{:.1}", MARGIN + index as f64 * width + 1.0)),
-                ("y", format!("{:.1}", FLOOR - height)),
-                ("width", format!("{:.1}", width - 2.0)),
-                ("height", format!("{height:.1}")),
-                ("rx", "2".into()),
-            ];
-            draw(picture, "rect", &attributes, "");
+        for (bin, &count) in self.bins.iter().enumerate() {
+            let (x, y) = (self.x(bin) + 1.0, self.y(count));
+            let sides = [("x", x), ("y", y), ("width", self.x(bin + 1) - 1.0 - x), ("height", FLOOR - y)];
+            draw(picture, "rect", &sides.map(|(name, side)| (name, format!("{side:.1}"))), "");
         }
     }
 
-    fn draw_axis(&self, picture: &Element, unit: &str) {
-        let line = [("x1", MARGIN), ("x2", SIZE.0 - MARGIN), ("y1", FLOOR), ("y2", FLOOR)];
-        draw(picture, "line", &line.map(|(name, value)| (name, value.to_string())), "");
-        for mark in 0..=4 {
-            let share = f64::from(mark) / 4.0;
-            // Labels are large on phones, so the outer ones are aligned to stay within the picture.
-            let (x, anchor) = match mark {
-                0 => (0.0, "start"),
-                4 => (SIZE.0, "end"),
-                _ => (MARGIN + share * (SIZE.0 - 2.0 * MARGIN), "middle"),
-            };
-            // The stylesheet hides every second label on phones.
-            let class = if mark % 2 == 1 { "between" } else { "" };
-            let attributes = [
-                ("x", x.to_string()),
-                ("y", (SIZE.1 - 8.0).to_string()),
-                ("text-anchor", anchor.to_string()),
-                ("class", class.to_string()),
-            ];
-            let value = short(self.low + share * (self.top - self.low));
-            draw(picture, "text", &attributes, &format!("{value} {unit}"));
+    /// Draws a line for every few cells, and numbers at round multiples of the width.
+    fn draw_scales(&self, picture: &Element) {
+        let step = (0..).map(round_number).find(|step| self.highest() as f64 / step <= 4.0).unwrap_or(1.0);
+        for cells in (0..=self.highest()).step_by(step as usize) {
+            let y = self.y(cells);
+            let ends = [("x1", LEFT), ("x2", RIGHT), ("y1", y), ("y2", y)];
+            draw(picture, "line", &ends.map(|(name, end)| (name, end.to_string())), "");
+            write(picture, (LEFT - 8.0, y), ("end", ".35em"), &cells.to_string());
+        }
+        let every = [1, 2, 5].into_iter().find(|every| self.bins.len() <= 8 * every).unwrap_or(5);
+        for edge in 0..=self.bins.len() {
+            let multiple = self.first + edge as i64;
+            if multiple % every as i64 == 0 {
+                let number = format!("{:.*}", self.digits, multiple as f64 * self.width);
+                write(picture, (self.x(edge), FLOOR), ("middle", "1.3em"), &number);
+            }
         }
     }
+}
+
+/// Writes a text at a place: `anchor` is the end of it that is there, `down` how far its foot is below, in heights of the text.
+fn write(picture: &Element, (x, y): (f64, f64), (anchor, down): (&str, &str), text: &str) {
+    let attributes = [
+        ("x", format!("{x:.1}")),
+        ("y", format!("{y:.1}")),
+        ("text-anchor", anchor.into()),
+        ("dy", down.into()),
+    ];
+    draw(picture, "text", &attributes, text);
 }
 
 impl App {
@@ -135,9 +150,14 @@ impl App {
             (None, _) => "No whole cells.".to_string(),
             (Some(mean), None) => format!("A single whole cell: {} {unit}.", short(mean)),
             (Some(mean), Some(deviation)) => {
-                let histogram = Histogram::of(&sizes);
-                let text = histogram.describe(mean, deviation, unit);
-                if let Some(picture) = histogram.picture(&text, unit) {
+                let text = format!(
+                    "{}: diameters of {} whole cells, {} {unit} (mean ± standard deviation), coefficient of variation {:.1} %.",
+                    item.label(),
+                    sizes.len(),
+                    with_deviation(spread),
+                    deviation / mean * 100.0
+                );
+                if let Some(picture) = Histogram::of(sizes).picture(&text, unit) {
                     dom::append(&place, &picture);
                 }
                 text
