@@ -89,6 +89,9 @@ fn a_truth_that_comes_while_its_image_is_measured_is_compared() -> Result<()> {
     page.let_go(None)?;
     page.wait_until_ready()?;
     assert_eq!(page.text("truth-iou")?, "100.0 %");
+    page.session().click("[data-table=images]")?;
+    page.until_shown("#images-head", "IoU")?;
+    page.until_shown("#images-body", "100.0 %")?;
 
     // The table has columns for the images that were compared.
     let table = std::fs::read_to_string(page.save("export-images", "summary.csv")?)?;

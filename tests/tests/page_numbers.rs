@@ -147,6 +147,9 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     let rows = "return [...document.querySelectorAll('#images-body tr')].map((row) => parseFloat(row.cells[1].innerText)).reduce((a, b) => a + b)";
     let total = page.js(rows, json!([]))?.as_f64().unwrap_or_default();
     ensure!(foot.contains("2 images") && foot.contains(&total.to_string()), "{foot}, {total} cells");
+    // No image has a truth mask, so there is no column for the IoU; the line above the totals is as long as the table.
+    let shown = "return ['head', 'foot'].map((part) => [...document.querySelectorAll(`#images-${part} :is(th, td)`)].filter((e) => e.checkVisibility()).length)";
+    assert_eq!(page.js(shown, json!([]))?, json!([8, 8]));
     page.session().click("[data-table=sizes]")?;
     page.until(
         "a bar for each size",

@@ -112,6 +112,9 @@ impl App {
             let elements = rows.iter().map(|(id, texts)| row_element(*id, texts)).collect();
             focus::rebuild(&dom::element("images-body"), "data-image", elements);
             self.show_totals(scaled);
+            let compared = self.with_result().any(|item| item.iou.is_some());
+            let table = dom::element("table-images");
+            let _ = table.class_list().toggle_with_force("no-truth", !compared);
             self.images_shown = rows;
         }
         for row in dom::all("#images-body tr") {
@@ -143,10 +146,13 @@ impl App {
                 count => format!("{count} images"),
             },
             figure(cells.to_string()),
-            figure(format!("{:.1} % on average", covered * 100.0)),
+            figure(format!("mean {:.1} %", covered * 100.0)),
             String::new(),
             figure(spread(diameters)),
         ];
+        // The rest is empty, but the line above the totals goes on.
+        let mut total = total.to_vec();
+        total.resize(COLUMNS.len(), String::new());
         dom::append(&foot, &line(&total));
     }
 
