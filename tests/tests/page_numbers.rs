@@ -37,6 +37,9 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
     page.segment(&images)?;
     page.show("smear.png")?;
     let (diameters, areas) = (diameters_and_cuts(&page)?, column(&page, 5)?);
+    // In a column of their own, so that the numbers stand one below the other.
+    let words = "return [...document.querySelectorAll('#cells-body tr')].filter((row) => row.cells[4].innerText.match(/[^0-9.]/)).length";
+    assert_eq!(page.js(words, json!([]))?, 0);
     let count = number(&page.text("cell-count")?)?;
     assert_eq!(diameters.len() as f64, count);
     // Means are taken over the cells that the edge does not cut.

@@ -7,8 +7,8 @@ use crate::message::CellRow;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlInputElement};
 
-const COLUMNS: [&str; 9] =
-    ["Cell", "Counted", "x", "y", "Diameter", "Area", "Perimeter", "Circularity", "Certainty"];
+const COLUMNS: [&str; 10] =
+    ["Cell", "Counted", "x", "y", "Diameter", "Area", "Perimeter", "Circularity", "Certainty", "Edge"];
 /// Number of rows shown at first. Building all of 20 000 rows would freeze the page.
 const PORTION: usize = 200;
 /// Number of rows shown after "more".
@@ -69,6 +69,7 @@ fn value(row: &CellRow, column: usize) -> f64 {
         6 => row.perimeter,
         7 => row.circularity,
         8 => row.probability,
+        9 => f64::from(u8::from(row.edge)),
         _ => f64::from(row.id),
     }
 }
@@ -131,15 +132,15 @@ fn row_element(row: &CellRow, scale: Option<f64>) -> Element {
     }
     dom::append(&check, &tick);
     dom::append(&line, &check);
-    let edge = if row.edge { " (edge)" } else { "" };
     let texts = [
         format!("{:.1}", row.x),
         format!("{:.1}", row.y),
-        format!("{}{edge}", short(sized(row.diameter, scale, 1).0)),
+        short(sized(row.diameter, scale, 1).0),
         short(sized(row.area, scale, 2).0),
         short(sized(row.perimeter, scale, 1).0),
         format!("{:.2}", row.circularity),
         format!("{:.0} %", row.probability * 100.0),
+        if row.edge { "edge" } else { "" }.into(),
     ];
     for text in texts {
         dom::append(&line, &dom::make("td", "", &text));
