@@ -75,6 +75,15 @@ fn nothing_is_cut_off_from_phone_to_wide_screen() -> Result<()> {
     for (width, height) in [(2560, 1300), (1280, 800), (1000, 800), (600, 900)] {
         page.session().resize(width, height)?;
         fits(&format!("size-{width}"))?;
+        // The largest figures that are likely stand in one line, within the panel.
+        let figures = "const area = document.getElementById('mean-area'), words = document.createRange(), was = area.textContent;
+            area.textContent = '12345 ±\u{a0}2396\u{a0}px²';
+            words.selectNodeContents(area);
+            const told = [words.getClientRects().length, words.getBoundingClientRect().right, document.querySelector('.panel').getBoundingClientRect().right];
+            area.textContent = was;
+            return told";
+        let [lines, right, end]: [f64; 3] = serde_json::from_value(page.js(figures, json!([]))?)?;
+        ensure!(lines == 1.0 && right < end, "{width}: {lines} lines, {right} px of {end}");
     }
     page.be_a_phone()?;
     fits("size-phone")?;

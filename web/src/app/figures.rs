@@ -9,13 +9,18 @@ use crate::message::{CellRow, Product, RED_CELLS};
 /// Shown in place of an unknown figure.
 pub const NONE: &str = "–";
 
+/// The decimals of a number with about three significant digits.
+fn decimals(value: f64) -> usize {
+    match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    }
+}
+
 /// Formats a number with about three significant digits.
 pub fn short(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
+    format!("{value:.*}", decimals(value))
 }
 
 /// A number of cells, in words.
@@ -61,11 +66,13 @@ pub fn density(item: &Item, um_per_px: Option<f64>) -> (f64, &'static str) {
     }
 }
 
-/// Mean and, if known, standard deviation. The line may break before the sign but not after it.
+/// Mean and, if known, standard deviation with as many decimals. The line may break before the sign but not after it.
 pub fn spread(values: Spread) -> String {
     match (values.mean(), values.deviation()) {
         (None, _) => NONE.into(),
-        (Some(mean), Some(deviation)) => format!("{} ±\u{a0}{}", short(mean), short(deviation)),
+        (Some(mean), Some(deviation)) => {
+            format!("{} ±\u{a0}{deviation:.*}", short(mean), decimals(mean))
+        }
         (Some(mean), None) => short(mean),
     }
 }
