@@ -78,6 +78,10 @@ fn zoom_and_pan_by_wheel_keys_and_fingers() -> Result<()> {
     let (_scratch, page) = opened()?;
     let canvas = page.canvas()?;
     let fit = zoom(&page)?;
+    // The buttons cover nothing of the picture, at whose lower right scale bars stand.
+    let apart = "const [view, zoom] = ['.view', '.zoom'].map((part) => document.querySelector(part).getBoundingClientRect());
+        return zoom.width > 0 && zoom.top >= view.bottom";
+    ensure!(page.js(apart, json!([]))? == true, "the zoom buttons cover the picture");
     ensure!((fit / 100.0 / canvas.zoom(SIZE) - 1.0).abs() < 0.02, "{fit} % is not all of the picture");
     let (id, x, y) = inner(&page)?;
     let at = canvas.place(SIZE, (x, y));
