@@ -275,17 +275,21 @@ fn messages_go_with_the_images_that_they_are_about() -> Result<()> {
     let letters = (1..=8).map(|number| scratch.write(&format!("letter-{number}.png"), "no picture"));
     let letters = letters.collect::<Result<Vec<_>>>()?;
     let page = Page::open(Backend::Cpu)?;
+    // Weights have no card that would say why they were refused, so this is never hidden.
+    page.pick("weights-input", &[scratch.write("text.safetensors", "no weights")?])?;
+    page.until_shown("#error", "text.safetensors")?;
     page.segment(&letters)?;
-    let said = page.until_shown("#error", "2 earlier messages")?;
-    ensure!(said.contains("letter-8.png") && !said.contains("letter-2.png"), "{said}");
+    let said = page.until_shown("#error", "3 earlier messages")?;
+    ensure!(said.contains("letter-8.png") && !said.contains("letter-3.png"), "{said}");
+    ensure!(said.contains("text.safetensors"), "{said}");
     let remove = "document.querySelector(`[data-name='letter-${arguments[0]}.png'] .remove`).click()";
-    for number in [8, 1] {
+    for number in [8, 1, 2] {
         page.js(remove, json!([number]))?;
     }
-    page.until_shown("#error", "letter-2.png")?;
+    page.until_shown("#error", "letter-3.png")?;
     let said = page.shown("#error")?;
     ensure!(!said.contains("letter-8.png") && !said.contains("earlier"), "{said}");
-    for number in 2..8 {
+    for number in 3..8 {
         page.js(remove, json!([number]))?;
     }
     assert_eq!(page.shown("#error")?, "");

@@ -129,7 +129,7 @@ impl App {
         self.item_mut(self.active?)
     }
 
-    /// Shows an error to the user, one line each; earlier ones stay visible, up to a limit.
+    /// Shows an error to the user, one line each; earlier ones stay visible. Beyond a limit those that a card shows do not.
     pub fn complain(&mut self, line: &str) {
         // A repeated message moves to the end.
         self.complaints.retain(|old| old != line);
@@ -169,14 +169,24 @@ impl App {
 
     fn show_complaints(&self) {
         const SHOWN: usize = 6;
-        let (earlier, latest) = self.complaints.split_at(self.complaints.len().saturating_sub(SHOWN));
-        let more = match earlier.len() {
+        let over = self.complaints.len().saturating_sub(SHOWN);
+        // What no card tells is never hidden.
+        let on_card = |line: &&String| self.is_on_card(line);
+        let hidden: Vec<&String> = self.complaints.iter().filter(on_card).take(over).collect();
+        let shown: Vec<&str> =
+            self.complaints.iter().filter(|line| !hidden.contains(line)).map(String::as_str).collect();
+        let more = match hidden.len() {
             0 => String::new(),
             1 => "\n1 earlier message is not shown; failed images say why in the list".into(),
             more => format!("\n{more} earlier messages are not shown; failed images say why in the list"),
         };
-        dom::set_text("error", &format!("{}{more}", latest.join("\n")));
-        dom::show("error-box", !latest.is_empty());
+        dom::set_text("error", &format!("{}{more}", shown.join("\n")));
+        dom::show("error-box", !shown.is_empty());
+    }
+
+    /// Whether a message is the reason why an image failed, which its card shows too.
+    fn is_on_card(&self, line: &str) -> bool {
+        self.items.iter().any(|item| matches!(&item.phase, Phase::Failed(why) if why == line))
     }
 
     /// Announces the cell count of the active image to screen readers once it has settled.
