@@ -1,10 +1,10 @@
 //! The crate's error type. Messages are written for the end user.
 
-/// What went wrong and, where possible, what to do about it. File names, where known, come last in the message.
+/// What went wrong and, where possible, what to do about it. The name of an image comes first.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes cannot be read as an image.
-    #[error("{reason}: {name}")]
+    #[error("{name}: {reason}")]
     Image { name: String, reason: String },
     /// The weights cannot be read or do not fit the network.
     #[error("{0}")]

@@ -34,7 +34,7 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
 
     // The page's own mask as truth agrees completely, an empty one not at all.
     let own = page.save("export-mask", "smear.mask.png")?;
-    page.pick("truth-input", &[own])?;
+    page.pick("truth-input", std::slice::from_ref(&own))?;
     page.until_shown("[data-testid=truth-iou]", "100.0 %")?;
     page.until_shown("#truth-dice", "100.0 %")?;
     page.session().click("button[data-view=difference]")?;
@@ -48,9 +48,13 @@ fn a_truth_mask_gives_iou_dice_and_the_difference() -> Result<()> {
     let small = image::GrayImage::new(10, 10);
     page.pick("truth-input", &[scratch.write("small.png", encoded(small, image::ImageFormat::Png)?)?])?;
     let line = page.until_shown("[data-testid=error]", "10 x 10")?;
-    ensure!(line.contains("624 x 536"), "{line}");
+    ensure!(line.contains("624 x 536") && line.starts_with("small.png: "), "{line}");
     page.wait_until_ready()?;
     assert_eq!(page.result_state("smear.webp")?, "done");
+    // With the next one nobody needs to know any more.
+    page.pick("truth-input", &[own])?;
+    page.until_shown("[data-testid=truth-iou]", "100.0 %")?;
+    assert_eq!(page.shown("[data-testid=error]")?, "");
     Ok(())
 }
 

@@ -55,6 +55,12 @@ fn read_with_image(bytes: &[u8], format: ImageFormat) -> Result<Result<Raw, Stri
     // message.
     limits.max_alloc = Some(2 * MAX_BYTES);
     reader.limits(limits);
+    // In a browser the decoder itself refuses what has more bytes than 32 bits can count, without telling the size.
+    if let Some((width, height)) = start::png_size(bytes)
+        && let Err(reason) = check_size(width, height, 0)
+    {
+        return Ok(Err(reason));
+    }
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     if let Err(reason) = check_size(width, height, decoder.total_bytes()) {
@@ -97,13 +103,19 @@ pub fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
     if width == 0 || height == 0 {
         return Err("the image has no pixels".into());
     }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || bytes > MAX_BYTES {
-        // With wide samples, the byte limit is reached before the pixel limit.
-        let each = bytes.div_ceil(u64::from(width) * u64::from(height)).max(1);
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS {
         return Err(format!(
-            "the image is too large ({width} x {height}, {} MB unpacked); cut it into parts of at most {} megapixels",
+            "the image is too large ({width} x {height} pixels); cut it into parts of at most {} megapixels",
+            MAX_PIXELS / 1_000_000
+        ));
+    }
+    if bytes > MAX_BYTES {
+        // With wide samples, the byte limit is reached before the pixel limit.
+        return Err(format!(
+            "the image is too large ({width} x {height} pixels, {} MB unpacked); cut it into parts of at most {} megapixels",
             bytes / 1_000_000,
-            MAX_PIXELS.min(MAX_BYTES / each) / 1_000_000
+            MAX_BYTES / bytes.div_ceil(pixels) / 1_000_000
         ));
     }
     Ok(())

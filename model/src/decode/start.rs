@@ -112,6 +112,15 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
+/// Width and height as the header of a PNG tells them; `None` for other files.
+pub fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
+    // After the length and the name of the first chunk.
+    let [width, height] =
+        [8, 12].map(|at| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?)));
+    width.zip(height)
+}
+
 /// What is wrong with a JPEG whose end is missing or whose compressed data are damaged: the decoder would fill in gray or
 /// draw other pixels without an error. Much damage leaves no trace that could be found here.
 ///

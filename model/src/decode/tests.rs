@@ -336,7 +336,7 @@ fn masks_become_0_and_255() {
 }
 
 #[test]
-fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
+fn what_is_no_image_gives_one_line_that_starts_with_the_name() {
     let png = encoded(&picture().into(), ImageFormat::Png);
     let jpeg = encoded(
         &image::imageops::resize(&picture(), 200, 200, image::imageops::Nearest).into(),
@@ -364,7 +364,7 @@ fn what_is_no_image_gives_one_line_that_ends_with_the_name() {
     for (bytes, part) in cases {
         let error = decode(bytes, "smear 7.png").unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
-        assert!(error.ends_with(": smear 7.png") && !error.contains('\n'), "{error}");
+        assert!(error.starts_with("smear 7.png: ") && !error.contains('\n'), "{error}");
         assert_eq!(decode_mask(bytes, "smear 7.png").unwrap_err().to_string(), error);
     }
 }
@@ -377,7 +377,7 @@ fn a_decompression_bomb_is_refused_before_it_is_unpacked() {
     let checksum = crc(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     let error = decode(&png, "bomb.png").unwrap_err().to_string();
-    assert!(error.contains("too large"), "{error}");
+    assert!(error.contains("too large (60000 x 60000 pixels)") && error.contains("300 megapixels"), "{error}");
 }
 
 fn crc(bytes: &[u8]) -> u32 {

@@ -36,17 +36,17 @@ pub fn roi_bytes(name: &str, rings: &[Vec<[u32; 2]>]) -> Result<Vec<u8>, Error> 
         values.clone().min().zip(values.max())
     };
     let (Some((left, right)), Some((top, bottom))) = (span(0), span(1)) else {
-        return Err(Error::Export(format!("an ImageJ region needs points: {name}")));
+        return Err(Error::Export(format!("{name}: an ImageJ region needs points")));
     };
     if right.max(bottom) > MOST {
-        let what = format!("ImageJ regions end at pixel {MOST}; cut the image into parts: {name}");
+        let what = format!("{name}: ImageJ regions end at pixel {MOST}; cut the image into parts");
         return Err(Error::Export(what));
     }
     let path = if rings.len() > 1 { path(rings) } else { Vec::new() };
     let (kind, points) = if path.is_empty() { (TRACED, outer) } else { (COMPOSITE, &[][..]) };
     let Ok(count) = u16::try_from(points.len()) else {
         let what =
-            format!("an ImageJ region has at most {} points; cut the image into parts: {name}", u16::MAX);
+            format!("{name}: an ImageJ region has at most {} points; cut the image into parts", u16::MAX);
         return Err(Error::Export(what));
     };
     let mut out = Vec::with_capacity(128 + 4 * points.len() + 4 * path.len() + 2 * name.len());

@@ -313,6 +313,7 @@ impl App {
         item.truth_version += 1;
         let version = item.truth_version;
         (item.truth, item.truth_name) = (Some(file.clone()), name.clone());
+        self.truth_given(id, &name);
         // The results are now out of date. If the desk does not have the image open, it is measured when the desk has
         // time or opens it.
         if self.desk.has() == Some(id) {

@@ -53,6 +53,8 @@ pub struct App {
     pub raced: u32,
     /// Messages about errors, except dismissed ones and those about images no longer in the list.
     complaints: Vec<String>,
+    /// The file name of the truth mask that each image was given last.
+    truths_given: HashMap<u32, String>,
     refresh_asked: bool,
     /// Number of announcements requested; only the last one is spoken.
     speeches: u32,
@@ -89,6 +91,7 @@ impl App {
             racer: None,
             raced: 0,
             complaints: Vec::new(),
+            truths_given: HashMap::new(),
             refresh_asked: false,
             speeches: 0,
         }
@@ -147,16 +150,20 @@ impl App {
             // If a duplicate was removed, only the message about the duplication is obsolete.
             let other = self.items.iter().any(|item| item.name == *name);
             let again = format!("{name}: {AGAIN}");
-            let (first, last) = (format!("{name}: "), format!(": {name}"));
-            let of_it = |line: &str| {
-                if other {
-                    line.starts_with(&again)
-                } else {
-                    line.starts_with(&first) || line.ends_with(&last)
-                }
-            };
-            self.complaints.retain(|line| !of_it(line));
+            let of_it = if other { again } else { format!("{name}: ") };
+            self.complaints.retain(|line| !line.starts_with(&of_it));
         }
+        self.show_complaints();
+    }
+
+    /// Removes what was said about the truth mask that an image was given before this one.
+    pub fn truth_given(&mut self, id: u32, name: &str) {
+        let Some(earlier) = self.truths_given.insert(id, name.to_string()) else { return };
+        let of_it = format!("{earlier}: ");
+        let all = std::mem::take(&mut self.complaints);
+        // An image of that name may have failed.
+        let stays = |line: &String| !line.starts_with(&of_it) || self.is_on_card(line);
+        self.complaints = all.into_iter().filter(stays).collect();
         self.show_complaints();
     }
 
