@@ -142,7 +142,11 @@ fn figures_are_those_of_the_table_in_pixels_and_micrometres() -> Result<()> {
         ensure!(sorted, "{order}: {areas:?}");
     }
 
-    // The table of all images, and the histogram of cell sizes.
+    // The table of all images, and the histogram of cell sizes. Changing them does not move the page.
+    page.js("document.querySelector('#numbers').scrollIntoView(false)", json!([]))?;
+    let moved = "const tables = ['images', 'sizes', 'cells'].map((table) => document.querySelector(`[data-table=${table}]`));
+        return new Set(tables.map((table) => { table.click(); return Math.round(table.getBoundingClientRect().top); })).size";
+    assert_eq!(page.js(moved, json!([]))?, 1);
     page.session().click("[data-table=images]")?;
     let all = page.until_shown("#images-body", "other.png")?;
     ensure!(all.contains("smear.png"), "{all}");
