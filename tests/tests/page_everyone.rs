@@ -97,9 +97,9 @@ fn nothing_is_cut_off_from_phone_to_wide_screen() -> Result<()> {
 #[test]
 fn long_names_that_differ_at_the_end_can_be_told_apart() -> Result<()> {
     let scratch = Scratch::new("long-names")?;
-    let names = ["01", "02"].map(|field| format!("2026-11-28_patient0042_smear-with-a-long-name_field-{field}.png"));
-    let images =
-        [scratch.write(&names[0], png(&smear()?)?)?, scratch.write(&names[1], png(&smear()?)?)?];
+    let names =
+        ["01", "02"].map(|field| format!("2026-11-28_patient0042_smear-with-a-long-name_field-{field}.png"));
+    let images = [scratch.write(&names[0], png(&smear()?)?)?, scratch.write(&names[1], png(&smear()?)?)?];
     let page = Page::open(Backend::Cpu)?;
     page.segment(&images)?;
     // Of each card: the name as a whole, the part of it that is never shortened and whether all of that is in sight; whether

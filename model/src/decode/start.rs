@@ -116,8 +116,7 @@ fn name(format: ImageFormat) -> &'static str {
 pub fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
     // After the length and the name of the first chunk.
-    let [width, height] =
-        [8, 12].map(|at| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?)));
+    let [width, height] = [8, 12].map(|at| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?)));
     width.zip(height)
 }
 

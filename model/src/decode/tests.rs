@@ -377,7 +377,10 @@ fn a_decompression_bomb_is_refused_before_it_is_unpacked() {
     let checksum = crc(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     let error = decode(&png, "bomb.png").unwrap_err().to_string();
-    assert!(error.contains("too large (60000 x 60000 pixels)") && error.contains("300 megapixels"), "{error}");
+    assert!(
+        error.contains("too large (60000 x 60000 pixels)") && error.contains("300 megapixels"),
+        "{error}"
+    );
 }
 
 fn crc(bytes: &[u8]) -> u32 {

@@ -23,6 +23,12 @@ pub fn short(value: f64) -> String {
     format!("{value:.*}", decimals(value))
 }
 
+/// A sentence that was written to follow a colon, to stand alone.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
 /// A number of cells, in words.
 pub fn cells(count: usize) -> String {
     if count == 1 { "1 cell".into() } else { format!("{count} cells") }
@@ -203,15 +209,16 @@ impl App {
         }
         let list = dom::element("warnings");
         let warnings = match &item.phase {
-            Phase::Failed(why) => vec![why.as_str()],
-            _ => item.notices().collect(),
+            // Begins with the name of the file.
+            Phase::Failed(why) => vec![why.clone()],
+            _ => item.notices().map(capitalised).collect(),
         };
         if list.child_element_count() as usize != warnings.len()
             || list.text_content().unwrap_or_default() != warnings.concat()
         {
             list.set_inner_html("");
             for warning in warnings {
-                dom::append(&list, &dom::make("li", "", warning));
+                dom::append(&list, &dom::make("li", "", &warning));
             }
         }
         let _ = dom::element("undo").toggle_attribute_with_force("disabled", !item.can_undo());

@@ -27,12 +27,8 @@ impl Tool {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Outline => {
-                "Draw around a cell: what the line encloses becomes one cell. Press the button again, or Esc, to stop."
-            }
-            Self::Cut => {
-                "Draw a line across cells that should be separated. Press the button again, or Esc, to stop."
-            }
+            Self::Outline => "Draw around a cell: what the line encloses becomes one cell.",
+            Self::Cut => "Draw a line across cells that should be separated.",
         }
     }
 
@@ -110,6 +106,7 @@ pub fn listen() {
     for tool in Tool::ALL {
         dom::on(&dom::element(tool.button()), "click", move |_: Event| act(move |app| app.take_pen(tool)));
     }
+    dom::on(&dom::element("pen-done"), "click", |_: Event| act(App::lay_down));
     dom::on(&dom::element("undo"), "click", |_: Event| act(App::undo));
     dom::on(&dom::element("redo"), "click", |_: Event| act(App::redo));
 }
@@ -122,6 +119,13 @@ impl App {
         }
         self.ruler.stop();
         self.hold(Some(tool).filter(|tool| self.pen.tool != Some(*tool)));
+    }
+
+    /// Puts down what draws, pen or ruler, at a press of the button beside the hint, which goes with it.
+    fn lay_down(&mut self) {
+        self.ruler.stop();
+        self.put_pen_down();
+        self.keep_focus();
     }
 
     pub fn put_pen_down(&mut self) {

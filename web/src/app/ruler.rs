@@ -5,7 +5,7 @@ use super::view::View;
 use super::{App, dom};
 use web_sys::CanvasRenderingContext2d;
 
-const HINT: &str = "Drag along the scale bar from end to end. Press Draw again, or Esc, to stop.";
+const HINT: &str = "Drag along the scale bar from end to end.";
 
 /// The ruler that measures a scale bar.
 #[derive(Default)]

@@ -31,7 +31,8 @@ pub struct Layers<'a> {
 const PALETTE: [[u8; 3]; 6] =
     [[0, 200, 214], [255, 205, 0], [40, 110, 255], [0, 190, 95], [255, 110, 0], [170, 235, 30]];
 const OUTLINE: [u8; 3] = [0, 224, 214];
-const LEFT_OUT: [u8; 3] = [45, 45, 50];
+/// As if bleached: dark ones would hide among stained cells.
+const LEFT_OUT: [u8; 3] = [244, 244, 246];
 const BOTH: [u8; 4] = [216, 216, 216, 120];
 const MASK_ONLY: [u8; 4] = [245, 154, 35, 235];
 const TRUTH_ONLY: [u8; 4] = [47, 125, 225, 235];
