@@ -9,7 +9,7 @@ use std::mem::take;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
-/// Removals are kept until this many images have been removed; the last one always is. What is kept takes memory.
+/// Earlier removals are kept as long as all together are of no more images than this, for they take memory.
 const KEPT: usize = 20;
 
 /// An image that was taken off the list, with everything known about it.
