@@ -62,8 +62,6 @@ pub fn gather(args: &TrainArgs) -> Result<Material> {
     Ok(Material { samples, fields, smears: Vec::new(), left_out: problems.len() })
 }
 
-}
-
 /// The fields without those that test images were cut from; each gets the source by which the images refer to it. Warns
 /// of fields whose source no image names, since no fold can hold them out.
 fn known_fields(folder: &Path, fields: Vec<Sample>, images: &[Sample], dataset: &Dataset) -> Vec<Sample> {
