@@ -76,7 +76,7 @@ fn image_target_and_margin_are_cut_from_one_place() {
     assert!(apart / (pixels as f32) < 2.0, "{}", apart / pixels as f32);
     let share = |count: usize| count as f32 / pixels as f32;
     assert!(
-        (0.01..0.5).contains(&share(unknown)) && (0.2..0.6).contains(&share(cells)),
+        (0.002..0.5).contains(&share(unknown)) && (0.2..0.6).contains(&share(cells)),
         "{unknown}, {cells}"
     );
 }
