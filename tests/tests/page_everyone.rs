@@ -104,13 +104,14 @@ fn long_names_that_differ_at_the_end_can_be_told_apart() -> Result<()> {
     page.segment(&images)?;
     // Of each card: the name as a whole, the part of it that is never shortened and whether all of that is in sight; whether
     // the buttons, which show with the focus, leave the name free; and the card's height without and with them.
-    let body = "return [...document.querySelectorAll('[data-testid=result]')].map((card) => {
+    let body = "const free = (button, last, name) => button.width > 0 && (button.top >= name.bottom - 1 || button.left >= last.right);
+        return [...document.querySelectorAll('[data-testid=result]')].map((card) => {
         const [name, button, remove] = ['.name', '.result', '.remove'].map((part) => card.querySelector(part));
         const box = (e) => e.getBoundingClientRect(), last = name.lastChild;
         document.activeElement.blur();
         const before = box(card).height, seen = box(last).left >= box(name).left && box(last).right <= box(name).right + 1;
         button.focus();
-        return [name.textContent, last.textContent, seen, box(remove).width > 0 && box(remove).top >= box(name).bottom - 1, before, box(card).height];
+        return [name.textContent, last.textContent, seen, free(box(remove), box(last), box(name)), before, box(card).height];
     })";
     let cards: Vec<(String, String, bool, bool, f64, f64)> =
         serde_json::from_value(page.js(body, json!([]))?)?;

@@ -1,12 +1,13 @@
-//! CubeCL back ends (CUDA, wgpu, WebGPU): a thin shell around the kernels in `conv`, `conv_backward` and `pool`.
+//! CubeCL back ends (CUDA, wgpu, WebGPU): a thin shell around the kernels in `conv`, `conv_backward`, `norm`, `pool` and `tile`.
 
 mod conv;
 mod conv_backward;
+mod norm;
 mod pool;
 mod tile;
 
 use super::tile::Turned;
-use super::{ConvGradients, SegBackend, SegBackward, TileBackend};
+use super::{ConvGradients, Normalised, SegBackend, SegBackward, TileBackend};
 use crate::{Error, RgbImage};
 use burn::tensor::ops::{FloatTensor, IntTensor, IntTensorOps};
 use burn::tensor::{Tensor, TensorPrimitive};
@@ -27,6 +28,15 @@ where
         relu: bool,
     ) -> FloatTensor<Self> {
         conv::forward(x, weight, bias, relu)
+    }
+
+    fn norm_relu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> Normalised<Self> {
+        let [output, mean, variance] = norm::forward(x, gamma, beta);
+        Normalised { output, mean, variance }
     }
 
     fn max_pool2(x: FloatTensor<Self>) -> (FloatTensor<Self>, IntTensor<Self>) {
@@ -90,6 +100,15 @@ where
         let input = with_input.then(|| conv::backward_input(gradient.clone(), weight));
         let (weight, bias) = conv_backward::weight_and_bias(x, gradient);
         ConvGradients { input, weight, bias }
+    }
+
+    fn norm_relu_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        found: Normalised<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        norm::backward(x, gamma, [found.output, found.mean, found.variance], gradient)
     }
 
     fn max_gather2(x: FloatTensor<Self>, places: IntTensor<Self>) -> FloatTensor<Self> {

@@ -9,7 +9,6 @@ mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
 mod flex;
-mod norm;
 mod tile;
 
 pub use crate::kernels::norm::EPSILON;
@@ -75,13 +74,8 @@ pub trait SegBackend: Backend {
 
     /// Batch normalisation over `n, h, w` with the statistics of the batch itself, then ReLU; for training only. `x` is
     /// `[n, c, h, w]`; `gamma` and `beta` are `[c]`.
-    fn norm_relu(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-    ) -> Normalised<Self> {
-        norm::forward(x, gamma, beta)
-    }
+    fn norm_relu(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>)
+    -> Normalised<Self>;
 
     /// 2x2 max pooling, stride 2, with indices: `[n, c, h, w]` (`h` and `w` even) to values and window places, both
     /// `[n, c, h / 2, w / 2]`. A place is 0 to 3, row by row through the 2x2 window; of equal values the first wins.
@@ -111,9 +105,7 @@ pub trait SegBackward: TileBackend {
         gamma: FloatTensor<Self>,
         found: Normalised<Self>,
         gradient: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 3] {
-        norm::backward(x, gamma, found, gradient)
-    }
+    ) -> [FloatTensor<Self>; 3];
 
     /// The backward pass of [`max_unpool2`](SegBackend::max_unpool2): `[n, c, 2 h, 2 w]` to `[n, c, h, w]`, taking from
     /// each window the element at its place.

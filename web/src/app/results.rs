@@ -93,7 +93,11 @@ fn note(item: &Item, phase: &Phase) -> String {
                 item.covered * 100.0
             )
         }
-        Phase::Failed(why) => why.clone(),
+        // The name stands above.
+        Phase::Failed(why) => {
+            let rest = why.strip_prefix(&item.name).and_then(|rest| rest.strip_prefix(": "));
+            rest.unwrap_or(why).into()
+        }
         Phase::Stopped => "stopped".into(),
     }
 }

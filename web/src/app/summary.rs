@@ -2,6 +2,7 @@
 
 use super::figures::{NONE, density, short, spread};
 use super::item::{Item, Phase};
+use super::results::show_name;
 use super::statistics::Spread;
 use super::{App, dom, focus, input, save};
 use std::collections::HashSet;
@@ -26,9 +27,12 @@ fn row_element(id: u32, texts: &[String]) -> Element {
         row.set_class_name("quiet");
     }
     let first = dom::make("td", "", "");
-    let go = dom::make("button", "small", &texts[0]);
+    let go = dom::make("button", "small", "");
     dom::set(&go, "type", "button");
-    dom::set(&go, "title", "Show this image");
+    dom::set(&go, "title", &format!("Show {}", texts[0]));
+    let name = dom::make("span", "name", "");
+    show_name(&name, &texts[0]);
+    dom::append(&go, &name);
     dom::append(&first, &go);
     let _ = row.prepend_with_node_1(&first);
     dom::set(&row, "data-image", &id.to_string());
