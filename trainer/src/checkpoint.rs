@@ -79,7 +79,13 @@ impl Checkpoints<'_> {
         if state.crc32.is_some_and(|crc32| crc32 != crc32fast::hash(&bytes)) {
             return Err(damaged().into());
         }
-        let record = recorder().load(bytes, device).map_err(|_| damaged())?;
+        let record = recorder().load(bytes, device).map_err(|_| match state.crc32 {
+            Some(_) => {
+                let what = "another version of this program wrote the checkpoint";
+                with_advice(self.folder, Problem::new(&path, what))
+            }
+            None => damaged(),
+        })?;
         let history = self.history(state.epochs_done)?;
         Ok(Some(Last { state, history, record }))
     }
@@ -236,7 +242,7 @@ mod tests {
     use anyhow::{Context, bail};
     use burn::backend::{Autodiff, Flex};
     use burn::module::{AutodiffModule, Module};
-    use burn::optim::{GradientsParams, Optimizer};
+    use burn::optim::GradientsParams;
     use burn::tensor::{Int, Tensor};
     use rbc_model::network::{Network, NetworkConfig};
     use rbc_model::weights;
@@ -275,14 +281,11 @@ mod tests {
         Ok(())
     }
 
-    fn step(
-        network: Network<Train>,
-        optimiser: &mut impl Optimizer<Network<Train>, Train>,
-    ) -> Network<Train> {
+    fn step(network: Network<Train>, optimiser: &mut KernelMuon<Flex>) -> Network<Train> {
         let ramp = Tensor::<Train, 1, Int>::arange(0..3 * 256, &Default::default()).float().sin();
         let loss = network.forward(ramp.reshape([1, 3, 16, 16])).powi_scalar(2).mean();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        optimiser.step(0.02, network, gradients)
+        optimiser.step(0.02, network, &gradients)
     }
 
     #[test]
@@ -300,16 +303,16 @@ mod tests {
         };
         let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
 
-        let (mut network, mut optimiser) = (config.network.init(&device), KernelMuon::init(0.0));
+        let (mut network, mut optimiser) = (config.network.init(&device), KernelMuon::new(0.0));
         for epoch in 1..=3 {
             network = step(network, &mut optimiser);
-            let record = (network.clone().into_record(), optimiser.to_record());
+            let record = (network.clone().into_record(), optimiser.to_record::<Train>());
             checkpoints.save::<Train>(record, epoch, 1.5)?;
         }
         records::write_history(&folder.path.join("history.csv"), &history(4))?;
         assert!(tensors(&folder.path, 3).exists() && !tensors(&folder.path, 2).exists());
 
-        let (mut again, mut moments) = (config.network.init(&device), KernelMuon::init(0.0));
+        let (mut again, mut moments) = (config.network.init(&device), KernelMuon::new(0.0));
         let Some(Last { state, history, record: (network_record, record) }) =
             checkpoints.last::<Train, _>(&device)?
         else {
@@ -318,7 +321,7 @@ mod tests {
         assert_eq!((state.epochs_done, state.seconds, history.len()), (3, 1.5, 3));
         again = again.load_record(network_record);
         moments = moments.load_record(record);
-        let mut forgetful = KernelMuon::init(0.0);
+        let mut forgetful = KernelMuon::new(0.0);
         let forgot = floats(&step(again.clone(), &mut forgetful))?;
         let (on, straight) = (floats(&step(again, &mut moments))?, floats(&step(network, &mut optimiser))?);
         // The order of summation depends on the threads, so the last bit may differ.

@@ -1,11 +1,11 @@
 //! The device to compute on. In Burn 0.21 back ends are types; here, and only here, a choice made at run time becomes a
 //! type: [`dispatch`] runs a [`Job`] on the back end that was chosen.
 
-use crate::{say, shipped};
+use crate::say;
+use crate::trial::Trial;
 use anyhow::{Result, bail};
 use burn::backend::Flex;
 use rbc_model::backend::SegBackward;
-use rbc_model::segment::{Segmenter, agree};
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,11 +94,11 @@ pub fn dispatch<J: Job>(device: Device, job: J) -> Result<J::Out> {
     }
 }
 
-/// Returns a device that meets the request and has passed a trial computation; prints on standard error which one it
-/// is.
-pub fn choose(request: Request) -> Result<Device> {
+/// Returns a device that meets the request and has passed a trial computation, which includes a training step if it is
+/// chosen for `training`; prints on standard error which one it is.
+pub fn choose(request: Request, training: bool) -> Result<Device> {
     match request {
-        Request::Only(device) => match probe(device) {
+        Request::Only(device) => match probe(device, training) {
             Ok(()) => {
                 say::err!("device: {device}");
                 Ok(device)
@@ -115,7 +115,7 @@ pub fn choose(request: Request) -> Result<Device> {
             });
             let mut refused = Vec::new();
             for device in built {
-                match probe(device) {
+                match probe(device, training) {
                     Ok(()) => {
                         say::err!("device: {device}");
                         return Ok(device);
@@ -134,7 +134,7 @@ pub fn choose(request: Request) -> Result<Device> {
 }
 
 /// Tries a device; the error says in one line why it can't be used.
-fn probe(device: Device) -> Result<(), String> {
+fn probe(device: Device, training: bool) -> Result<(), String> {
     match device {
         Device::Cpu => return Ok(()),
         Device::Cuda(_) if !cfg!(feature = "cuda") => return Err(without("cuda")),
@@ -143,31 +143,11 @@ fn probe(device: Device) -> Result<(), String> {
         Device::Cuda(_) if !cuda_driver() => return Err("no NVIDIA driver (libcuda) on this machine".into()),
         Device::Cuda(_) | Device::Wgpu(_) => {}
     }
-    catch_panic(|| dispatch(device, Trial))?.map_err(|error| one_line(&format!("{error:#}")))
+    catch_panic(|| dispatch(device, Trial { training }))?.map_err(|error| one_line(&format!("{error:#}")))
 }
 
 fn without(feature: &str) -> String {
     format!("this program was built without {feature}, build it with --features {feature}")
-}
-
-/// A trial computation: exposes devices that are listed but cannot compile or run a kernel, or compute something else than
-/// the CPU.
-struct Trial;
-
-impl Job for Trial {
-    type Out = ();
-
-    fn run<B: SegBackward>(self, device: B::Device) -> Result<()> {
-        // Not with random weights: where two values in a pooling window are nearly equal, rounding decides which is the
-        // greater, and unpooling puts it elsewhere. A program without the shipped ones can't try.
-        let Some(network) = shipped::SHIPPED else { return Ok(()) };
-        let tried = Segmenter::<B>::load(network, &device)?;
-        let known = Segmenter::<Flex>::load(network, &Default::default())?;
-        if pollster::block_on(agree(&tried, &known))? {
-            return Ok(());
-        }
-        bail!("it computes wrong results")
-    }
 }
 
 /// Runs code that may panic deep inside a driver's bindings, and turns a panic into its message.
@@ -228,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_cpu_can_always_be_chosen() -> Result<()> {
-        assert_eq!(choose(Request::Only(Device::Cpu))?, Device::Cpu);
+        assert_eq!(choose(Request::Only(Device::Cpu), true)?, Device::Cpu);
         Ok(())
     }
 
@@ -242,7 +222,7 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_was_not_built_in_is_refused_in_one_line() {
-        let message = match choose(Request::Only(Device::Cuda(1))) {
+        let message = match choose(Request::Only(Device::Cuda(1)), false) {
             Ok(device) => device.to_string(),
             Err(error) => format!("{error:#}"),
         };

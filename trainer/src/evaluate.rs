@@ -30,7 +30,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     dataset.warn();
     refuse_empty(&dataset)?;
     let weights = Weights::find(args.weights.weights.as_deref())?;
-    let device = device::choose(args.device.device)?;
+    let device = device::choose(args.device.device, false)?;
     create_folder(&args.out)?;
     let _lock = Lock::whole(&args.out)?;
     device::dispatch(

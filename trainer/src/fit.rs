@@ -12,7 +12,7 @@ use crate::run_files::HISTORY;
 use anyhow::Result;
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module};
-use burn::optim::{GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend;
 use burn::tensor::{ElementConversion, Tensor, TensorData, activation};
 use rayon::prelude::*;
@@ -34,9 +34,9 @@ pub trait Watcher<B: Backend> {
 }
 
 /// The state of a fit.
-struct Fit<B: SegBackward, O> {
+struct Fit<B: SegBackward> {
     network: Network<Autodiff<B>>,
-    optimiser: O,
+    optimiser: KernelMuon<B>,
     history: Vec<EpochRecord>,
     /// Time taken before this run.
     seconds: f64,
@@ -66,7 +66,7 @@ pub fn fit<B: SegBackward>(
             Some(weights) if last.is_none() => from_weights(weights, config, pool, device)?,
             _ => config.network.init::<Autodiff<B>>(device),
         },
-        optimiser: KernelMuon::init::<Autodiff<B>, Network<Autodiff<B>>>(config.weight_decay),
+        optimiser: KernelMuon::new(config.weight_decay),
         history: Vec::new(),
         seconds: 0.0,
     };
@@ -99,23 +99,22 @@ pub fn fit<B: SegBackward>(
             seconds,
         });
         records::write_history(&out.join(HISTORY), &fit.history)?;
-        // Records keep the names of the parameters, by which the optimiser finds its moments.
-        let record = (fit.network.clone().into_record(), fit.optimiser.to_record());
+        let record = (fit.network.clone().into_record(), fit.optimiser.to_record::<Autodiff<B>>());
         checkpoints.save::<Autodiff<B>>(record, epoch + 1, seconds)?;
     }
     Ok((for_inference(fit.network.valid(), config, pool, device), fit.history))
 }
 
 /// Runs the steps of one epoch; returns the mean loss too.
-fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
-    mut fit: Fit<B, O>,
+fn run_epoch<B: SegBackward>(
+    mut fit: Fit<B>,
     epoch: usize,
     config: &FitConfig,
     pool: &Pool,
     out: &Path,
     device: &B::Device,
     watcher: &mut dyn Watcher<B>,
-) -> Result<(Fit<B, O>, f64)> {
+) -> Result<(Fit<B>, f64)> {
     let mut losses = Vec::new();
     for step in epoch * STEPS..(epoch + 1) * STEPS {
         let (images, targets, weights) = batch::<Autodiff<B>>(config, pool, step, device);
@@ -124,7 +123,7 @@ fn run_epoch<B: SegBackward, O: Optimizer<Network<Autodiff<B>>, Autodiff<B>>>(
         // Reading the loss waits for the device, so it is done every tenth step only.
         let seen = (step % 10 == 9).then(|| loss.clone().inner());
         let gradients = GradientsParams::from_grads(loss.backward(), &fit.network);
-        fit.network = fit.optimiser.step(config.rate(step), fit.network, gradients);
+        fit.network = fit.optimiser.step(config.rate(step), fit.network, &gradients);
         let seen = seen.map(|loss| f64::from(loss.into_scalar().elem::<f32>()));
         if let Some(loss) = seen {
             if !loss.is_finite() {

@@ -45,6 +45,7 @@ mod signature;
 mod synth;
 mod table;
 mod train;
+mod trial;
 
 use anyhow::Result;
 use cli::Command;

@@ -34,7 +34,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         bail!("there is no image to segment");
     }
     let weights = Weights::find(args.weights.weights.as_deref())?;
-    let device = device::choose(args.device.device)?;
+    let device = device::choose(args.device.device, false)?;
     create_folder(&args.out)?;
     let _lock = Lock::whole(&args.out)?;
     // Much of the work on a small image runs on one core. How a GPU takes several images at a time was never measured.

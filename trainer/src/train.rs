@@ -36,7 +36,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         None => Lock::whole(&args.out)?,
     };
     // Before smears are made or images read, which takes minutes.
-    let device = device::choose(args.device.device)?;
+    let device = device::choose(args.device.device, true)?;
     earlier::refuse_others(args)?;
     earlier::refuse_unfinished(args)?;
     earlier::refuse_other_settings(args, &config)?;
