@@ -13,7 +13,7 @@ pub use archive::{Archive, unique_stems};
 pub use overlay::overlay_png;
 pub use pictures::{labels_png, mask_png, png_of_rgb};
 pub use roi::roi_zip;
-pub use tables::{SummaryRow, cells_csv, summary_csv};
+pub use tables::{Made, SummaryRow, cells_csv, summary_csv};
 pub use zip::write::StreamWriter;
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ impl<A: AutodiffBackend> ModuleMapper<A> for Put<A::InnerBackend> {
         } else {
             let from = self.used;
             self.used += shape.num_elements();
-            self.rest.clone().slice([from..self.used]).reshape(shape)
+            self.rest.clone().slice(from..self.used).reshape(shape)
         };
         let new = Tensor::from_inner(new).set_require_grad(old.is_require_grad());
         Param::from_mapped_value(id, new, mapper)

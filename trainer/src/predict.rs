@@ -18,6 +18,7 @@ use indicatif::ProgressBar;
 use rbc_model::backend::{SegBackward, TileBackend};
 use rbc_model::cells::{CellOptions, Summary, find_cells};
 use rbc_model::decode;
+use rbc_model::export::Made;
 use rbc_model::segment::{self, Progress, Segmenter};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
@@ -62,6 +63,7 @@ impl Job for Predict<'_> {
     fn run<B: SegBackward>(self, device: B::Device) -> Result<usize> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
+        let weights = format!("{:08x}", self.weights.fingerprint()?);
         outputs::clear_summary(&self.args.out)?;
         let mut rows = Vec::new();
         let mut failed = 0;
@@ -88,7 +90,15 @@ impl Job for Predict<'_> {
         };
         queue::in_order(images, self.threads, work, report);
         bar.finish_and_clear();
-        outputs::write_summary(&self.args.out, &rows)?;
+        let made = Made {
+            threshold: self.args.mask.threshold,
+            split: !self.args.mask.no_split,
+            skip_edge: self.args.skip_edge,
+            left_out: 0,
+            drawn: 0,
+            weights: &weights,
+        };
+        outputs::write_summary(&self.args.out, &rows, made)?;
         say::out!("{}", outputs::sentence(&rows, &self.args.out));
         Ok(failed)
     }

@@ -141,7 +141,8 @@ async fn load(weights_serial: u32, wish: Option<Backend>, weights: Vec<u8>) {
     match Engine::start(wish, &weights).await {
         Ok(engine) => {
             let (backend, facts) = (engine.backend(), engine.facts.clone());
-            tell(Reply::Ready { weights_serial, backend, facts });
+            let fingerprint = rbc_model::weights::fingerprint(&weights).unwrap_or_default();
+            tell(Reply::Ready { weights_serial, backend, facts, fingerprint });
             let engine = Rc::new(engine);
             ENGINE.set(Some((weights_serial, engine.clone())));
             engine.warm_up().await;

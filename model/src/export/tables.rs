@@ -61,6 +61,24 @@ pub struct SummaryRow<'a> {
     pub warnings: &'a [String],
     /// Path of the image, as base names from different folders may coincide.
     pub file: &'a str,
+    pub made: Made<'a>,
+}
+
+/// How a result came about.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// Least probability of a pixel that belongs to a cell.
+    pub threshold: f32,
+    /// Whether touching cells were split.
+    pub split: bool,
+    /// Whether cells cut by the edge were left out.
+    pub skip_edge: bool,
+    /// Number of cells left out by hand.
+    pub left_out: usize,
+    /// Number of lines drawn by hand, around cells or through them.
+    pub drawn: usize,
+    /// [Fingerprint](crate::weights::fingerprint) of the network.
+    pub weights: &'a str,
 }
 
 /// One row per image in the given order, with warnings separated by semicolons. Unknown values are left empty.
@@ -86,9 +104,11 @@ pub fn summary_csv<'a>(rows: impl IntoIterator<Item = SummaryRow<'a>>) -> Result
     for measure in ["area_px", "diameter_px", "circularity", "eccentricity", "area_um2", "diameter_um"] {
         head.extend(["mean", "sd", "median"].map(|figure| format!("{measure}_{figure}")));
     }
-    head.extend(["um_per_px", "expected_diameter_px", "warnings", "file"].map(String::from));
+    head.extend(["um_per_px", "expected_diameter_px"].map(String::from));
+    head.extend(["threshold", "split", "skip_edge", "left_out", "drawn"].map(String::from));
+    head.extend(["weights", "warnings", "file"].map(String::from));
     out.write_record(&head).map_err(failed)?;
-    for SummaryRow { name, summary, warnings, file } in rows {
+    for SummaryRow { name, summary, warnings, file, made } in rows {
         let mut line = vec![
             name.to_string(),
             summary.width.to_string(),
@@ -107,6 +127,8 @@ pub fn summary_csv<'a>(rows: impl IntoIterator<Item = SummaryRow<'a>>) -> Result
         spread(&mut line, summary.diameter_um, 3);
         line.push(summary.um_per_px.map_or_else(String::new, |um| um.to_string()));
         line.push(summary.expected_diameter_px.map_or_else(String::new, |diameter| format!("{diameter:.2}")));
+        line.extend([made.threshold.to_string(), made.split.to_string(), made.skip_edge.to_string()]);
+        line.extend([made.left_out.to_string(), made.drawn.to_string(), made.weights.to_string()]);
         line.push(warnings.join("; "));
         line.push(file.to_string());
         out.write_record(&line).map_err(failed)?;

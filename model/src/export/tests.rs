@@ -72,9 +72,11 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     let found = Summary::of(&cells());
     let none = Summary::of(&find_cells(&GrayImage::new(10, 10), &CellOptions::default()));
     let warnings = ["too blurred".to_string(), "too dark, too small".to_string()];
+    let made =
+        Made { threshold: 0.55, split: true, skip_edge: false, left_out: 3, drawn: 1, weights: "0123abcd" };
     let rows = [
-        SummaryRow { name: "a, \"b\"", summary: &found, warnings: &[], file: "p1/a, \"b\".png" },
-        SummaryRow { name: "c", summary: &none, warnings: &warnings, file: "p2/c.png" },
+        SummaryRow { name: "a, \"b\"", summary: &found, warnings: &[], file: "p1/a, \"b\".png", made },
+        SummaryRow { name: "c", summary: &none, warnings: &warnings, file: "p2/c.png", made },
     ];
     let table = summary_csv(rows).unwrap();
     let mut reader = csv::Reader::from_reader(table.as_bytes());
@@ -90,6 +92,8 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     assert_eq!((field(1, "cells"), field(1, "diameter_px_mean")), ("0".into(), String::new()));
     assert_eq!((field(0, "warnings"), field(1, "warnings")), (String::new(), warnings.join("; ")));
     assert_eq!((field(0, "file"), field(1, "file")), ("p1/a, \"b\".png".into(), "p2/c.png".into()));
+    let columns = ["threshold", "split", "skip_edge", "left_out", "drawn", "weights"];
+    assert_eq!(columns.map(|name| field(1, name)), ["0.55", "true", "false", "3", "1", "0123abcd"]);
     let density: f64 = field(0, "cells_per_mm2").parse().unwrap();
     assert!((density - 1.5 / (6000.0 * 0.0625 * 1e-6)).abs() < 1.0);
 }

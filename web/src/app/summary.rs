@@ -188,7 +188,9 @@ impl App {
                 text.push_str(if compared { ",iou,dice\n" } else { "\n" });
             }
             text.push_str(&quoted(&item.stem));
-            text.push_str(line.trim_end().strip_suffix(',').unwrap_or_default());
+            text.push_str(line.trim_end().strip_suffix(",,").unwrap_or_default());
+            text.push_str(self.model.fingerprint());
+            text.push(',');
             text.push_str(&quoted(&item.notices().collect::<Vec<_>>().join("; ")));
             text.push(',');
             text.push_str(&quoted(&item.path()));

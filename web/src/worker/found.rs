@@ -195,12 +195,20 @@ impl Found {
             hits: hits.into_iter().map(f64::from).collect(),
             vain,
             doubt: summary.doubt(),
-            // The page fills in the first field and the last two (name, warnings, file), which are unknown here.
+            // The page fills in the first field and the last three (name, weights, warnings, file), unknown here.
             summary: export::summary_csv([export::SummaryRow {
                 name: "",
                 summary: &summary,
                 warnings: &[],
                 file: "",
+                made: export::Made {
+                    threshold: rules.threshold as f32,
+                    split: rules.split,
+                    skip_edge: rules.skip_edge,
+                    left_out: excluded.len(),
+                    drawn: by_hand.strokes.len(),
+                    weights: "",
+                },
             }])?,
         };
         Ok((found, measured))
