@@ -63,7 +63,7 @@ impl Job for Predict<'_> {
     fn run<B: SegBackward>(self, device: B::Device) -> Result<usize> {
         let segmenter = Segmenter::<B>::load(&self.weights.bytes, &device)
             .map_err(|error| self.weights.refused(error))?;
-        let weights = format!("{:08x}", self.weights.fingerprint()?);
+        let weights = files::file_name(Path::new(&self.weights.name));
         outputs::clear_summary(&self.args.out)?;
         let mut rows = Vec::new();
         let mut failed = 0;

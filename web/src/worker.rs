@@ -141,8 +141,7 @@ async fn load(weights_serial: u32, wish: Option<Backend>, weights: Vec<u8>) {
     match Engine::start(wish, &weights).await {
         Ok(engine) => {
             let (backend, facts) = (engine.backend(), engine.facts.clone());
-            let fingerprint = rbc_model::weights::fingerprint(&weights).unwrap_or_default();
-            tell(Reply::Ready { weights_serial, backend, facts, fingerprint });
+            tell(Reply::Ready { weights_serial, backend, facts });
             let engine = Rc::new(engine);
             ENGINE.set(Some((weights_serial, engine.clone())));
             engine.warm_up().await;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Largest allowed size of the page in bytes, compressed and including the weights.
-pub const LIMIT: usize = 1_520_000;
+pub const LIMIT: usize = 1_500_000;
 
 /// The size of a file in bytes, uncompressed and compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]

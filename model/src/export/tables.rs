@@ -77,7 +77,7 @@ pub struct Made<'a> {
     pub left_out: usize,
     /// Number of lines drawn by hand, around cells or through them.
     pub drawn: usize,
-    /// [Fingerprint](crate::weights::fingerprint) of the network.
+    /// `shipped`, or the name of the weights file.
     pub weights: &'a str,
 }
 

@@ -73,7 +73,7 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     let none = Summary::of(&find_cells(&GrayImage::new(10, 10), &CellOptions::default()));
     let warnings = ["too blurred".to_string(), "too dark, too small".to_string()];
     let made =
-        Made { threshold: 0.55, split: true, skip_edge: false, left_out: 3, drawn: 1, weights: "0123abcd" };
+        Made { threshold: 0.55, split: true, skip_edge: false, left_out: 3, drawn: 1, weights: "own.bpk" };
     let rows = [
         SummaryRow { name: "a, \"b\"", summary: &found, warnings: &[], file: "p1/a, \"b\".png", made },
         SummaryRow { name: "c", summary: &none, warnings: &warnings, file: "p2/c.png", made },
@@ -93,7 +93,7 @@ fn the_table_of_images_quotes_names_and_leaves_out_what_is_unknown() {
     assert_eq!((field(0, "warnings"), field(1, "warnings")), (String::new(), warnings.join("; ")));
     assert_eq!((field(0, "file"), field(1, "file")), ("p1/a, \"b\".png".into(), "p2/c.png".into()));
     let columns = ["threshold", "split", "skip_edge", "left_out", "drawn", "weights"];
-    assert_eq!(columns.map(|name| field(1, name)), ["0.55", "true", "false", "3", "1", "0123abcd"]);
+    assert_eq!(columns.map(|name| field(1, name)), ["0.55", "true", "false", "3", "1", "own.bpk"]);
     let density: f64 = field(0, "cells_per_mm2").parse().unwrap();
     assert!((density - 1.5 / (6000.0 * 0.0625 * 1e-6)).abs() < 1.0);
 }

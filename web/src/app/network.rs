@@ -43,8 +43,6 @@ pub struct Model {
     running: Option<u32>,
     /// The weights that a worker last accepted; until then the shipped ones.
     weights: Option<Weights>,
-    /// Their fingerprint.
-    fingerprint: String,
     /// The weights served with the page, as a fallback.
     shipped: Option<Weights>,
     /// Weights still to be tried, in order. The worker has the first and has not answered yet.
@@ -69,8 +67,9 @@ impl Model {
         Self { wish: Backend::ALL.iter().find(named).copied(), ..Self::default() }
     }
 
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// Where the weights in use are from, as files say it: `shipped`, or the name of the user's own.
+    pub fn weights_name(&self) -> &str {
+        self.own_weights().map_or("shipped", |own| &own.name)
     }
 
     pub fn link(&mut self) -> Option<&mut Link> {
@@ -290,7 +289,7 @@ impl App {
     /// Handles a reply of the network worker.
     pub fn network_said(&mut self, tell: Reply) {
         match tell {
-            Reply::Ready { weights_serial, backend, facts, fingerprint } => {
+            Reply::Ready { weights_serial, backend, facts } => {
                 self.model.backend = Some(backend);
                 (self.model.up, self.model.recovering, self.model.fatal) = (true, false, false);
                 if let Some(at) =
@@ -299,11 +298,7 @@ impl App {
                     self.model.weights = self.model.trying.remove(at);
                 }
                 let model = self.model.weights.as_ref().map(Weights::facts).unwrap_or_default();
-                dom::set_text(
-                    "model-facts",
-                    &format!("{facts} {model} Fingerprint of the weights: {fingerprint}."),
-                );
-                self.model.fingerprint = fingerprint;
+                dom::set_text("model-facts", &format!("{facts} {model}"));
                 dom::set(&dom::element("engine"), "title", &facts);
                 let own = self.model.shipped.as_ref().is_some_and(|shipped| shipped.serial != weights_serial);
                 dom::show("shipped", own);

@@ -189,7 +189,7 @@ impl App {
             }
             text.push_str(&quoted(&item.stem));
             text.push_str(line.trim_end().strip_suffix(",,").unwrap_or_default());
-            text.push_str(self.model.fingerprint());
+            text.push_str(&quoted(self.model.weights_name()));
             text.push(',');
             text.push_str(&quoted(&item.notices().collect::<Vec<_>>().join("; ")));
             text.push(',');

@@ -58,8 +58,6 @@ pub enum Reply {
         weights_serial: u32,
         backend: Backend,
         facts: String,
-        /// Of the weights, by which files say what they were made with.
-        fingerprint: String,
     },
     /// The model cannot start with these weights; the previous one, if any, stays.
     Refused {
@@ -137,11 +135,10 @@ impl Reply {
         let over = Array::new();
         let message = match self {
             Self::Up => Build::new("up"),
-            Self::Ready { weights_serial, backend, facts, fingerprint } => Build::new("ready")
+            Self::Ready { weights_serial, backend, facts } => Build::new("ready")
                 .with("weightsSerial", weights_serial)
                 .with("backend", backend)
-                .with("facts", facts)
-                .with("fingerprint", fingerprint),
+                .with("facts", facts),
             Self::Refused { weights_serial, message } => {
                 Build::new("refused").with("weightsSerial", weights_serial).with("message", message)
             }
@@ -246,12 +243,7 @@ impl Reply {
         let backend = || Backend::parse(&view.text("backend"));
         Some(match view.text("kind").as_str() {
             "up" => Self::Up,
-            "ready" => Self::Ready {
-                weights_serial,
-                backend: backend()?,
-                facts: view.text("facts"),
-                fingerprint: view.text("fingerprint"),
-            },
+            "ready" => Self::Ready { weights_serial, backend: backend()?, facts: view.text("facts") },
             "refused" => Self::Refused { weights_serial, message: view.text("message") },
             "decoded" => Self::Decoded {
                 id,

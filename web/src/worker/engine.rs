@@ -33,6 +33,7 @@ impl Engine {
     ///
     /// A message for the user if the weights do not fit or the requested back end is not available.
     pub async fn start(wish: Option<Backend>, weights: &[u8]) -> Result<Self, String> {
+        gpu::rely(false);
         // The CPU network comes first: it shows whether the weights fit, and is the reference for the GPU.
         let cpu = Segmenter::<Flex>::load(weights, &Default::default()).map_err(|error| error.to_string())?;
         if wish == Some(Backend::Cpu) {
@@ -41,6 +42,7 @@ impl Engine {
         let selected = wish == Some(Backend::WebGpu);
         let refusal = match gpu::start(weights, &cpu, selected).await {
             Ok((gpu, adapter)) if selected || !is_slower(&gpu, &cpu).await => {
+                gpu::rely(true);
                 return Ok(Self::new(Network::Gpu(gpu), &format!("Runs on WebGPU{adapter}.")));
             }
             Ok((_, adapter)) => {

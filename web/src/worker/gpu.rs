@@ -22,7 +22,7 @@ pub enum Refusal {
 thread_local! {
     /// Name of the GPU adapter once the device is set up, which can be done only once.
     static ADAPTER: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// Whether the GPU has passed its check, so that results depend on it.
+    /// Whether results depend on the GPU.
     static IN_USE: Cell<bool> = const { Cell::new(false) };
     /// What went wrong before.
     static FAULT: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -60,14 +60,16 @@ pub async fn start(
     // A shader that does not compile leaves its output as it was, zeros or garbage.
     let agrees = agree(&gpu, cpu).await;
     match (FAULT.take(), agrees) {
-        (None, Ok(true)) => {
-            IN_USE.set(true);
-            Ok((gpu, adapter))
-        }
+        (None, Ok(true)) => Ok((gpu, adapter)),
         (None, Ok(false)) => absent(format!("WebGPU computes wrong results on this computer{adapter}")),
         (Some(fault), _) => absent(format!("WebGPU fails on this computer{adapter}: {fault}")),
         (None, Err(error)) => absent(format!("WebGPU fails on this computer{adapter}: {error}")),
     }
+}
+
+/// Says whether results depend on the GPU from now on: only then its faults end the worker.
+pub fn rely(on: bool) {
+    IN_USE.set(on);
 }
 
 /// Sets up the device; returns the adapter's name.

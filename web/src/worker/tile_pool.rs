@@ -181,12 +181,7 @@ pub fn join(weights: &[u8]) -> Reply {
     match Segmenter::load(weights, &Default::default()) {
         Ok(network) => {
             NETWORK.set(Some(network));
-            Reply::Ready {
-                weights_serial: 0,
-                backend: Backend::Cpu,
-                facts: String::new(),
-                fingerprint: String::new(),
-            }
+            Reply::Ready { weights_serial: 0, backend: Backend::Cpu, facts: String::new() }
         }
         Err(error) => Reply::Refused { weights_serial: 0, message: error.to_string() },
     }
